@@ -1,0 +1,140 @@
+#include "app.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "dataplane/dataplane.hpp"
+#include "dataplane/mode.hpp"
+#include "dpdk/eal.hpp"
+#include "dpdk/error.hpp"
+#include "dpdkproj_rs/ffi.h"
+#include "rust/cxx.h"
+
+namespace dpdkproj {
+
+namespace {
+
+using Strings = std::vector<std::string>;
+
+constexpr const char* kUsageLine = "dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]";
+
+rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes) {
+  rust::Vec<rust::String> rust_args;
+  for (const std::string& arg : args) {
+    rust_args.push_back(rust::String::lossy(arg));
+  }
+  rust::Vec<rs::Mode> infos;
+  for (const Mode& mode : modes) {
+    infos.push_back({rust::String(mode.name.data(), mode.name.size()),
+                     rust::String(mode.about.data(), mode.about.size())});
+  }
+  return rs::parse_args(std::move(rust_args), std::move(infos));
+}
+
+/// From here on what anybody prints on stdout (EAL and drivers do) goes to stderr; files that are
+/// open on stdout already stay there.
+void redirect_stdout_to_stderr() {
+  std::fflush(stdout);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+void warn_about_lcores(std::size_t workers) {
+  const std::size_t lcores = all_lcores().size();
+  if (lcores < workers) {
+    std::fprintf(stderr, "dpdkproj: %zu workers share %zu lcore(s); EAL's -l gives more\n", workers,
+                 lcores);
+  } else if (lcores > workers) {
+    std::fprintf(stderr, "dpdkproj: %zu of %zu lcores have nothing to do; -r and -t give them work\n",
+                 lcores - workers, lcores);
+  }
+}
+
+rust::Vec<rs::PortCounter> port_counters(const Port& port) {
+  rust::Vec<rs::PortCounter> counters;
+  for (const auto& [name, value] : port.counters()) {
+    counters.push_back({name, value});
+  }
+  return counters;
+}
+
+int run_mode(const Mode& mode, const rs::Config& config, const Strings& eal_args,
+             const StopSignals& signals, const Affinity& affinity) {
+  const ClockReading started = ClockReading::take();
+  const rs::Options options = config.options();
+  rust::Box<rs::Run> run = rs::new_run(config);
+  redirect_stdout_to_stderr();
+
+  const Eal eal(eal_args);
+  const PortInfo info = find_port(std::string(options.port));
+  config.check_port({info.max_rx_queues, info.max_tx_queues, info.mtu});
+  Port port(info, {options.rx_queues, options.tx_queues, options.rx_descriptors,
+                   options.tx_descriptors, options.burst, options.checksum_offload});
+  if (mode.needs_link) {
+    constexpr std::chrono::seconds kLinkPatience{10};
+    if (!port.wait_for_link(kLinkPatience)) {
+      std::fprintf(stderr, "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
+                           "peer first, or choose another port with -p\n");
+      return kFailure;
+    }
+  }
+  warn_about_lcores(options.rx_queues + (options.mode == "sendrecv" ? options.tx_queues : 0U));
+  const Clock clock(started);
+  Dataplane dataplane(port, *run, options, clock, signals, affinity);
+  std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
+               info.port_id);
+  mode.run(dataplane);
+
+  int code = kSuccess;
+  try {
+    run->finish(port.delivered(), port.accepted(), port_counters(port));
+  } catch (const rust::Error& error) {
+    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+    code = kFailure;
+  }
+  std::fprintf(stderr, "%s\n", std::string(run->summary()).c_str());
+  return code;
+}
+
+}  // namespace
+
+int run_app(const Strings& args) {
+  const auto separator = std::ranges::find(args, "--");
+  const Strings eal_args(args.begin(), separator);
+  if (separator == args.end()) {
+    const auto is_help = [](const std::string& arg) { return arg == "--help" || arg == "-h"; };
+    if (std::ranges::any_of(args, is_help)) {
+      print_eal_help(args.front(),
+                     "These are EAL's own options, in front of the `--` in\n"
+                     "    dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]\n"
+                     "For dpdkproj's modes and options: dpdkproj -- --help\n");
+    }
+    std::fprintf(stderr, "dpdkproj: no `--` between EAL's options and ours: %s; dpdkproj -- --help "
+                         "explains ours\n", kUsageLine);
+    return kUsage;
+  }
+  const std::vector<Mode> modes = all_modes();
+  try {
+    const rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
+    if (const rust::String help = config->help_text(); !help.empty()) {
+      std::fwrite(help.data(), 1, help.size(), stdout);
+      return kSuccess;
+    }
+    const StopSignals signals;
+    const Affinity affinity;
+    const std::string name(config->options().mode);
+    const auto mode = std::ranges::find(modes, name, &Mode::name);
+    return run_mode(*mode, *config, eal_args, signals, affinity);
+  } catch (const DpdkError& error) {
+    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+    return kFailure;
+  } catch (const std::exception& error) {
+    // UsageError, or rust::Error: from Rust come only complaints about what was asked.
+    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+    return kUsage;
+  }
+}
+
+}  // namespace dpdkproj

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <tuple>
+#include <vector>
+
+#include "dataplane/control.hpp"
+#include "dataplane/lcore_plan.hpp"
+#include "dataplane/lcores.hpp"
+#include "dataplane/worker.hpp"
+#include "dpdk/clock.hpp"
+#include "dpdk/port.hpp"
+#include "dpdkproj_rs/ffi.h"
+
+namespace dpdkproj {
+
+/// What a mode has to work with: a started port, the run it counts in, a clock, and lcores.
+class Dataplane {
+ public:
+  Dataplane(Port& port, rs::Run& run, const rs::Options& options, const Clock& clock,
+            const StopSignals& signals, const Affinity& affinity)
+      : port_(port),
+        run_(run),
+        options_(options),
+        clock_(clock),
+        signals_(signals),
+        affinity_(affinity) {}
+
+  Port& port() noexcept { return port_; }
+  rs::Run& run() noexcept { return run_; }
+  const rs::Options& options() const noexcept { return options_; }
+  const Clock& clock() const noexcept { return clock_; }
+
+  /// Runs these workers on the lcores that EAL was given until the run is over. Workers are taken
+  /// in the order given when they are dealt out to lcores.
+  template <Worker... Ws>
+  void run_workers(std::vector<Ws>... workers);
+
+ private:
+  Port& port_;
+  rs::Run& run_;
+  const rs::Options& options_;
+  const Clock& clock_;
+  const StopSignals& signals_;
+  const Affinity& affinity_;
+};
+
+template <Worker... Ws>
+void Dataplane::run_workers(std::vector<Ws>... workers) {
+  using Share = std::tuple<std::vector<Ws>...>;
+  const std::vector<unsigned> lcores = all_lcores();
+  const std::vector<std::size_t> plan = plan_lcores((workers.size() + ...), lcores.size());
+  std::vector<Share> shares(lcores.size());
+  std::size_t next = 0;
+  const auto deal_out = [&](auto& some) {
+    for (auto& worker : some) {
+      using W = std::decay_t<decltype(worker)>;
+      std::get<std::vector<W>>(shares[plan[next++]]).push_back(std::move(worker));
+    }
+  };
+  (deal_out(workers), ...);
+
+  std::atomic<Phase> phase{Phase::kRun};
+  std::vector<std::function<void()>> work;
+  for (Share& share : shares) {
+    work.emplace_back([this, &phase, &share] {
+      std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);
+    });
+  }
+  std::exception_ptr failure;
+  std::thread controller([&] {
+    affinity_.apply();
+    try {
+      control(run_, clock_, signals_, options_.duration_ns, phase);
+    } catch (...) {
+      failure = std::current_exception();
+      phase.store(Phase::kStop);
+    }
+  });
+  run_on_lcores(lcores, work);
+  controller.join();
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+}
+
+}  // namespace dpdkproj

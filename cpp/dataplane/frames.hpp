@@ -1,0 +1,64 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "dpdk/burst.hpp"
+#include "dpdkproj_rs/ffi.h"
+#include "rust/cxx.h"
+
+namespace dpdkproj {
+
+/// The frames through which Rust sees a burst; one object per worker, used again for each burst.
+class Frames {
+ public:
+  /// `partial_checksums`: see Port::may_deliver_partial_checksums().
+  explicit Frames(bool partial_checksums = false) {
+    for (rs::Frame& frame : frames_) {
+      frame.partial_checksum = partial_checksums;
+    }
+  }
+
+  /// The packets of `burst`. Packets in several segments are joined where the first has room;
+  /// otherwise Rust sees the first segment and the length of the whole.
+  rust::Slice<rs::Frame> of(Burst& burst) noexcept {
+    for (uint16_t i = 0; i < burst.size; ++i) {
+      rte_mbuf* mbuf = burst.mbufs[i];
+      if (mbuf->nb_segs > 1) [[unlikely]] {
+        rte_pktmbuf_linearize(mbuf);
+      }
+      rs::Frame& frame = frames_[i];
+      frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
+      frame.len = mbuf->data_len;
+      frame.wire_len = mbuf->pkt_len;
+    }
+    return {frames_.data(), burst.size};
+  }
+
+  /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants kept, and frees
+  /// the others.
+  void drop_unwanted(Burst& burst) noexcept {
+    uint16_t kept = 0;
+    uint16_t dropped = 0;
+    std::array<rte_mbuf*, kMaxBurst> unwanted;
+    for (uint16_t i = 0; i < burst.size; ++i) {
+      if (frames_[i].keep) [[likely]] {
+        burst.mbufs[kept++] = burst.mbufs[i];
+      } else {
+        unwanted[dropped++] = burst.mbufs[i];
+      }
+    }
+    if (dropped > 0) [[unlikely]] {
+      rte_pktmbuf_free_bulk(unwanted.data(), dropped);
+    }
+    burst.size = kept;
+  }
+
+ private:
+  std::array<rs::Frame, kMaxBurst> frames_{};
+};
+
+}  // namespace dpdkproj

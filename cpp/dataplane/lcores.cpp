@@ -1,0 +1,31 @@
+#include "dataplane/lcores.hpp"
+
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include "dpdk/error.hpp"
+
+namespace dpdkproj {
+
+std::vector<unsigned> all_lcores() {
+  std::vector<unsigned> lcores{rte_get_main_lcore()};
+  unsigned lcore;
+  RTE_LCORE_FOREACH_WORKER(lcore) { lcores.push_back(lcore); }
+  return lcores;
+}
+
+void run_on_lcores(const std::vector<unsigned>& lcores,
+                   const std::vector<std::function<void()>>& work) {
+  for (std::size_t i = 1; i < work.size(); ++i) {
+    const auto start = [](void* argument) {
+      (*static_cast<const std::function<void()>*>(argument))();
+      return 0;
+    };
+    void* argument = const_cast<std::function<void()>*>(&work[i]);
+    check(rte_eal_remote_launch(start, argument, lcores[i]), "rte_eal_remote_launch");
+  }
+  work[0]();
+  rte_eal_mp_wait_lcore();
+}
+
+}  // namespace dpdkproj

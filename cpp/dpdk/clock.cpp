@@ -1,0 +1,45 @@
+#include "dpdk/clock.hpp"
+
+#include <chrono>
+#include <thread>
+
+namespace dpdkproj {
+
+namespace {
+
+uint64_t read_monotonic_ns() noexcept {
+  const auto since = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::nanoseconds(since).count());
+}
+
+}  // namespace
+
+ClockReading ClockReading::take() noexcept {
+  ClockReading best{};
+  uint64_t best_width = UINT64_MAX;
+  // An interrupt between the two readings would spoil a single attempt.
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    const uint64_t before = rte_rdtsc();
+    const uint64_t ns = read_monotonic_ns();
+    const uint64_t width = rte_rdtsc() - before;
+    if (width < best_width) {
+      best_width = width;
+      best = {before + width / 2, ns};
+    }
+  }
+  return best;
+}
+
+Clock::Clock(const ClockReading& earlier) {
+  constexpr uint64_t kBaselineNs = 200'000'000;
+  const uint64_t elapsed = read_monotonic_ns() - earlier.monotonic_ns;
+  if (elapsed < kBaselineNs) {
+    std::this_thread::sleep_for(std::chrono::nanoseconds(kBaselineNs - elapsed));
+  }
+  const ClockReading now = ClockReading::take();
+  const unsigned __int128 ns = now.monotonic_ns - earlier.monotonic_ns;
+  ns_per_cycle_ = static_cast<uint64_t>((ns << 32) / (now.tsc - earlier.tsc));
+  start_tsc_ = rte_rdtsc();
+}
+
+}  // namespace dpdkproj

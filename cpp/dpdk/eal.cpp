@@ -1,0 +1,68 @@
+#include "dpdk/eal.hpp"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+#include "dpdk/error.hpp"
+
+namespace dpdkproj {
+
+namespace {
+
+int init(std::vector<std::string> args) {
+  // EAL keeps pointers to the arguments and permutes them: give it copies that stay.
+  static std::vector<std::string> kept;
+  static std::vector<char*> argv;
+  kept = std::move(args);
+  argv.clear();
+  for (std::string& arg : kept) {
+    argv.push_back(arg.data());
+  }
+  argv.push_back(nullptr);
+  return rte_eal_init(static_cast<int>(kept.size()), argv.data());
+}
+
+}  // namespace
+
+Eal::Eal(const std::vector<std::string>& args) {
+  // Its messages go to stderr. What it prints on stdout all the same is its help, two screens of
+  // it, when it does not like an argument: the messages are enough.
+  rte_openlog_stream(stderr);
+  std::fflush(stdout);
+  const int real_stdout = dup(STDOUT_FILENO);
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  dup2(nowhere, STDOUT_FILENO);
+  close(nowhere);
+  const int result = init(args);
+  std::fflush(stdout);
+  dup2(real_stdout, STDOUT_FILENO);
+  close(real_stdout);
+  if (result >= 0) {
+    return;
+  }
+  if (rte_errno == EINVAL) {
+    throw UsageError("EAL does not start: one of its options is wrong (its own messages above say "
+                     "which); `dpdkproj --help` lists them");
+  }
+  throw DpdkError("EAL does not start", rte_errno, "its own messages above say why");
+}
+
+Eal::~Eal() { rte_eal_cleanup(); }
+
+void print_eal_help(const std::string& program, const char* behind) {
+  static const char* text;
+  text = behind;
+  rte_set_application_usage_hook([](const char*) { std::puts(text); });
+  init({program, "--help"});
+  std::exit(EXIT_SUCCESS);
+}
+
+}  // namespace dpdkproj

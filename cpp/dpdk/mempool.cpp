@@ -1,0 +1,44 @@
+#include "dpdk/mempool.hpp"
+
+#include <rte_errno.h>
+
+#include <algorithm>
+
+#include "dpdk/error.hpp"
+
+namespace dpdkproj {
+
+unsigned mempool_cache_size(unsigned burst) noexcept {
+  constexpr unsigned kBurstsPerCache = 3;
+  constexpr unsigned kLargest = RTE_MEMPOOL_CACHE_MAX_SIZE;
+  return std::min(burst * kBurstsPerCache, kLargest);
+}
+
+unsigned mempool_size(const MempoolDemand& demand) noexcept {
+  const unsigned cached = mempool_cache_size(demand.burst) * 3 / 2;
+  return demand.descriptors + 2 * demand.burst + cached;
+}
+
+unsigned mempool_data_room(unsigned packet_len) noexcept {
+  constexpr unsigned kUsual = RTE_MBUF_DEFAULT_DATAROOM;
+  return std::max(packet_len, kUsual) + RTE_PKTMBUF_HEADROOM;
+}
+
+Mempool make_mempool(const std::string& name, const MempoolDemand& demand, int socket) {
+  const unsigned count = mempool_size(demand);
+  const unsigned room = mempool_data_room(demand.packet_len);
+  rte_mempool* pool =
+      rte_pktmbuf_pool_create(name.c_str(), count, mempool_cache_size(demand.burst), 0,
+                              static_cast<uint16_t>(room), socket);
+  if (pool == nullptr) {
+    const unsigned mib = count * (room + static_cast<unsigned>(sizeof(rte_mbuf))) >> 20;
+    throw DpdkError("mempool " + name + " of " + std::to_string(count) + " mbufs, about " +
+                        std::to_string(mib + 1) + " MiB",
+                    rte_errno,
+                    "give EAL more memory (hugepages, or -m with --no-huge) or lower "
+                    "--rx-descriptors, --tx-descriptors, -r, -t or --burst-size");
+  }
+  return Mempool(pool);
+}
+
+}  // namespace dpdkproj

@@ -1,0 +1,213 @@
+#include "dpdk/port.hpp"
+
+#include <rte_ether.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string_view>
+#include <thread>
+
+#include "dpdk/error.hpp"
+
+namespace dpdkproj {
+
+namespace {
+
+std::string mac_of(uint16_t port_id) {
+  rte_ether_addr address;
+  check(rte_eth_macaddr_get(port_id, &address), "rte_eth_macaddr_get");
+  char text[RTE_ETHER_ADDR_FMT_SIZE];
+  rte_ether_format_addr(text, sizeof text, &address);
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'F') {
+      c = static_cast<char>(c - 'A' + 'a');
+    }
+  }
+  return text;
+}
+
+/// Ports that nobody else owns (a VF below netvsc belongs to that, and has the same MAC address).
+std::vector<uint16_t> port_ids() {
+  std::vector<uint16_t> ids;
+  uint64_t id = rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER);
+  while (id < RTE_MAX_ETHPORTS) {
+    ids.push_back(static_cast<uint16_t>(id));
+    id = rte_eth_find_next_owned_by(ids.back() + 1, RTE_ETH_DEV_NO_OWNER);
+  }
+  return ids;
+}
+
+std::string list_ports() {
+  std::string list;
+  for (const uint16_t port_id : port_ids()) {
+    rte_eth_dev_info info;
+    check(rte_eth_dev_info_get(port_id, &info), "rte_eth_dev_info_get");
+    list += (list.empty() ? "" : ", ") + mac_of(port_id) + " (" + info.driver_name + ")";
+  }
+  return list.empty() ? "EAL found no port at all: bind a NIC to a DPDK driver, or give EAL a --vdev"
+                      : "the ports are " + list;
+}
+
+/// Drivers that see packets of this host as its sockets left them: with CHECKSUM_PARTIAL, for a NIC
+/// that there is none of.
+bool is_on_kernel_stack(std::string_view driver) {
+  return driver == "net_af_packet" || driver == "net_af_xdp";
+}
+
+uint64_t usable_rss(uint64_t offered) {
+  // Ports make flows: without them all packets between two addresses come to one queue.
+  const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
+  return offered & wanted;
+}
+
+}  // namespace
+
+PortInfo find_port(const std::string& mac) {
+  const std::vector<uint16_t> ids = port_ids();
+  if (mac.empty() && ids.size() != 1) {
+    throw UsageError("-p is missing, and there is not exactly one port: " + list_ports());
+  }
+  for (const uint16_t port_id : ids) {
+    if (!mac.empty() && mac_of(port_id) != mac) {
+      continue;
+    }
+    rte_eth_dev_info info;
+    check(rte_eth_dev_info_get(port_id, &info), "rte_eth_dev_info_get");
+    uint16_t mtu = 0;
+    check(rte_eth_dev_get_mtu(port_id, &mtu), "rte_eth_dev_get_mtu");
+    return {port_id, info.max_rx_queues, info.max_tx_queues, mtu};
+  }
+  throw UsageError("-p " + mac + ": no such port: " + list_ports());
+}
+
+Port::Port(const PortInfo& info, const PortConfig& config) : port_id_(info.port_id), info_{} {
+  check(rte_eth_dev_info_get(port_id_, &info_), "rte_eth_dev_info_get");
+  partial_checksums_ = is_on_kernel_stack(info_.driver_name);
+  try {
+    configure(config);
+    check(rte_eth_dev_start(port_id_), "rte_eth_dev_start");
+  } catch (...) {
+    rte_eth_dev_close(port_id_);
+    throw;
+  }
+}
+
+void Port::configure(const PortConfig& config) {
+  rte_eth_conf conf{};
+  if (config.rx_queues > 1) {
+    const uint64_t rss = usable_rss(info_.flow_type_rss_offloads);
+    if (rss != 0) {
+      conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+      conf.rx_adv_conf.rss_conf.rss_hf = rss;
+    }
+    if ((rss & RTE_ETH_RSS_NONFRAG_IPV4_UDP) == 0) {
+      std::fprintf(stderr,
+                   "dpdkproj: port %u (%s) cannot spread packets over rx queues by UDP port: some "
+                   "of the %u queues may stay empty\n",
+                   port_id_, info_.driver_name, config.rx_queues);
+    }
+  }
+  constexpr uint64_t kChecksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+  checksum_offload_ =
+      config.checksum_offload && (info_.tx_offload_capa & kChecksums) == kChecksums;
+  if (checksum_offload_) {
+    conf.txmode.offloads |= kChecksums;
+  }
+  // Legal because all packets of a tx queue come from one pool and nobody else refers to them.
+  conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  check(rte_eth_dev_configure(port_id_, config.rx_queues, config.tx_queues, &conf),
+        "rte_eth_dev_configure");
+  set_up_queues(config, conf);
+}
+
+void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
+  uint16_t rx_descriptors = config.rx_descriptors;
+  uint16_t tx_descriptors = config.tx_descriptors;
+  check(rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors, &tx_descriptors),
+        "rte_eth_dev_adjust_nb_rx_tx_desc", "change --rx-descriptors or --tx-descriptors");
+  uint16_t mtu = 0;
+  check(rte_eth_dev_get_mtu(port_id_, &mtu), "rte_eth_dev_get_mtu");
+  const unsigned packet_len = mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+  const int socket = rte_eth_dev_socket_id(port_id_);
+  const std::string prefix = "port" + std::to_string(port_id_);
+
+  // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue.
+  const MempoolDemand rx_demand{unsigned{rx_descriptors} + tx_descriptors, config.burst,
+                                packet_len};
+  rx_queues_.reserve(config.rx_queues);
+  for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
+    rx_pools_.push_back(make_mempool(prefix + "_rx" + std::to_string(queue), rx_demand, socket));
+    rte_eth_rxconf rx_conf = info_.default_rxconf;
+    rx_conf.offloads = conf.rxmode.offloads;
+    check(rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors, static_cast<unsigned>(socket),
+                                 &rx_conf, rx_pools_.back().get()),
+          "rte_eth_rx_queue_setup");
+    rx_queues_.emplace_back(port_id_, queue, config.burst);
+  }
+  const MempoolDemand tx_demand{tx_descriptors, config.burst, packet_len};
+  tx_queues_.reserve(config.tx_queues);
+  for (uint16_t queue = 0; queue < config.tx_queues; ++queue) {
+    tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
+    rte_eth_txconf tx_conf = info_.default_txconf;
+    tx_conf.offloads = conf.txmode.offloads;
+    check(rte_eth_tx_queue_setup(port_id_, queue, tx_descriptors, static_cast<unsigned>(socket),
+                                 &tx_conf),
+          "rte_eth_tx_queue_setup");
+    tx_queues_.emplace_back(port_id_, queue);
+  }
+}
+
+Port::~Port() {
+  // Before the pools go: the driver still holds mbufs of theirs.
+  rte_eth_dev_stop(port_id_);
+  rte_eth_dev_close(port_id_);
+}
+
+std::array<uint8_t, 6> Port::mac() const {
+  rte_ether_addr address;
+  check(rte_eth_macaddr_get(port_id_, &address), "rte_eth_macaddr_get");
+  std::array<uint8_t, 6> mac;
+  std::copy_n(address.addr_bytes, mac.size(), mac.begin());
+  return mac;
+}
+
+bool Port::wait_for_link(std::chrono::milliseconds patience) const {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  rte_eth_link link{};
+  while (rte_eth_link_get_nowait(port_id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
+    if (std::chrono::steady_clock::now() >= until) {
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+uint64_t Port::delivered() const noexcept {
+  uint64_t sum = 0;
+  for (const RxQueue& queue : rx_queues_) {
+    sum += queue.delivered();
+  }
+  return sum;
+}
+
+uint64_t Port::accepted() const noexcept {
+  uint64_t sum = 0;
+  for (const TxQueue& queue : tx_queues_) {
+    sum += queue.accepted();
+  }
+  return sum;
+}
+
+std::vector<std::pair<std::string, uint64_t>> Port::counters() const {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(port_id_, &stats) != 0) {
+    return {};
+  }
+  return {{"imissed", stats.imissed},
+          {"ierrors", stats.ierrors},
+          {"oerrors", stats.oerrors},
+          {"rx_nombuf", stats.rx_nombuf}};
+}
+
+}  // namespace dpdkproj

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <rte_ethdev.h>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dpdk/mempool.hpp"
+#include "dpdk/queue.hpp"
+
+namespace dpdkproj {
+
+/// What is asked of a port.
+struct PortConfig {
+  uint16_t rx_queues;
+  uint16_t tx_queues;
+  uint16_t rx_descriptors;
+  uint16_t tx_descriptors;
+  uint16_t burst;
+  /// Use checksum offload if the port has it.
+  bool checksum_offload;
+};
+
+/// What a port can do, before it is configured.
+struct PortInfo {
+  uint16_t port_id;
+  uint16_t max_rx_queues;
+  uint16_t max_tx_queues;
+  uint16_t mtu;
+};
+
+/// The port with MAC address `mac` (as `rte_ether_format_addr` writes it, in lower case), or the
+/// only one when `mac` is empty. Throws UsageError, with the ports there are, if there is none.
+PortInfo find_port(const std::string& mac);
+
+/// A configured and started port with its queues and mempools; stopped and closed at its end.
+///
+/// Every rx and every tx queue has a mempool of its own, so that no two lcores share one.
+class Port {
+ public:
+  Port(const PortInfo& info, const PortConfig& config);
+  ~Port();
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
+
+  std::array<uint8_t, 6> mac() const;
+
+  RxQueue& rx_queue(uint16_t queue) { return rx_queues_[queue]; }
+  TxQueue& tx_queue(uint16_t queue) { return tx_queues_[queue]; }
+  /// The pool for packets that a worker sends of its own on tx queue `queue`.
+  rte_mempool* tx_pool(uint16_t queue) { return tx_pools_[queue].get(); }
+
+  /// Whether the port writes IPv4 and UDP checksums into packets that ask for it.
+  bool has_checksum_offload() const noexcept { return checksum_offload_; }
+
+  /// Whether the port may deliver packets whose UDP checksum is still only the pseudo-header's sum:
+  /// those that this host's own kernel sent, which never crossed a wire.
+  bool may_deliver_partial_checksums() const noexcept { return partial_checksums_; }
+
+  /// Waits until the link is up, at most `patience`; whether it is.
+  bool wait_for_link(std::chrono::milliseconds patience) const;
+
+  /// Packets that the drivers of all queues delivered and accepted.
+  uint64_t delivered() const noexcept;
+  uint64_t accepted() const noexcept;
+
+  /// What the port says of packets that never reached a queue's user, by name: imissed, ierrors,
+  /// oerrors, rx_nombuf (`rte_eth_stats`). Empty where the port does not say.
+  std::vector<std::pair<std::string, uint64_t>> counters() const;
+
+ private:
+  void configure(const PortConfig& config);
+  void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);
+
+  uint16_t port_id_;
+  rte_eth_dev_info info_;
+  bool checksum_offload_ = false;
+  bool partial_checksums_ = false;
+  std::vector<Mempool> rx_pools_;
+  std::vector<Mempool> tx_pools_;
+  std::vector<RxQueue> rx_queues_;
+  std::vector<TxQueue> tx_queues_;
+};
+
+}  // namespace dpdkproj

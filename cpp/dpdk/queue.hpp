@@ -1,0 +1,58 @@
+#pragma once
+
+#include <rte_ethdev.h>
+
+#include <cstdint>
+
+#include "dpdk/burst.hpp"
+
+namespace dpdkproj {
+
+// Queues are counted by their worker and read after it has ended; each has cache lines of its own.
+
+/// One rx queue of a started port.
+class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
+ public:
+  RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
+      : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
+
+  /// Receives up to --burst-size packets into `burst`, whose former content is forgotten.
+  void receive(Burst& burst) noexcept {
+    burst.size = rte_eth_rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_);
+    delivered_ += burst.size;
+  }
+
+  /// Packets that the driver has delivered.
+  uint64_t delivered() const noexcept { return delivered_; }
+
+ private:
+  uint16_t port_id_;
+  uint16_t queue_id_;
+  uint16_t burst_;
+  uint64_t delivered_ = 0;  // worker: rw, others: ro once it has ended
+};
+
+/// One tx queue of a started port.
+class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
+ public:
+  TxQueue(uint16_t port_id, uint16_t queue_id) : port_id_(port_id), queue_id_(queue_id) {}
+
+  /// Sends `burst`, frees what the driver does not take, and returns how many it took.
+  uint16_t send(Burst& burst) noexcept {
+    const uint16_t accepted =
+        rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data(), burst.size);
+    accepted_ += accepted;
+    burst.free_from(accepted);
+    return accepted;
+  }
+
+  /// Packets that the driver has accepted.
+  uint64_t accepted() const noexcept { return accepted_; }
+
+ private:
+  uint16_t port_id_;
+  uint16_t queue_id_;
+  uint64_t accepted_ = 0;  // worker: rw, others: ro once it has ended
+};
+
+}  // namespace dpdkproj

@@ -1,0 +1,37 @@
+// rxonly: counts what arrives and drops it. The smallest mode there is; copy it to begin another
+// (CONTRIBUTING.md walks through it).
+
+#include "dataplane/dataplane.hpp"
+#include "dataplane/mode.hpp"
+
+namespace dpdkproj {
+namespace {
+
+class RxOnly final {
+ public:
+  RxOnly(RxQueue& queue, rust::Box<rs::Tally> tally) : queue_(queue), tally_(std::move(tally)) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    queue_.receive(burst_);
+    tally_->add(now_ns, burst_.size, 0, 0);
+    burst_.free_from(0);
+  }
+
+ private:
+  RxQueue& queue_;
+  rust::Box<rs::Tally> tally_;
+  Burst burst_;
+};
+
+void run(Dataplane& dataplane) {
+  std::vector<RxOnly> workers;
+  for (uint16_t queue = 0; queue < dataplane.options().rx_queues; ++queue) {
+    workers.emplace_back(dataplane.port().rx_queue(queue), rs::new_tally(dataplane.run(), queue));
+  }
+  dataplane.run_workers(std::move(workers));
+}
+
+const RegisterMode kMode({"rxonly", "Count what arrives, and drop it", false, run});
+
+}  // namespace
+}  // namespace dpdkproj

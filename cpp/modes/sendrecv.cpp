@@ -1,0 +1,114 @@
+// sendrecv: sends UDP packets at an exact rate, gets them back, and verifies every byte.
+
+#include "dataplane/dataplane.hpp"
+#include "dataplane/frames.hpp"
+#include "dataplane/mode.hpp"
+
+namespace dpdkproj {
+namespace {
+
+/// Sends on one tx queue.
+class Send final {
+ public:
+  Send(TxQueue& queue, rte_mempool* pool, rust::Box<rs::Sender> sender, const Clock& clock,
+       uint16_t burst, bool offload)
+      : queue_(queue),
+        pool_(pool),
+        sender_(std::move(sender)),
+        clock_(clock),
+        max_burst_(burst),
+        frame_len_(sender_->frame_len()),
+        offload_(offload) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    const uint16_t count = sender_->poll(now_ns, max_burst_);
+    if (count == 0) {
+      return;
+    }
+    if (!burst_.allocate(pool_, count, frame_len_)) {
+      sender_->no_mbuf();
+      return;
+    }
+    if (offload_) {
+      request_checksums();
+    }
+    // The send time in the packets: as late as it can be.
+    const rust::Slice<rs::Frame> frames = frames_.of(burst_);
+    sender_->build(clock_.now_ns(), frames);
+    sender_->sent(queue_.send(burst_));
+  }
+
+  void drain(uint64_t now_ns) noexcept { sender_->stop(now_ns); }
+
+ private:
+  void request_checksums() noexcept {
+    for (uint16_t i = 0; i < burst_.size; ++i) {
+      rte_mbuf* mbuf = burst_.mbufs[i];
+      mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
+      mbuf->l2_len = sizeof(rte_ether_hdr);
+      mbuf->l3_len = sizeof(rte_ipv4_hdr);
+    }
+  }
+
+  TxQueue& queue_;
+  rte_mempool* pool_;
+  rust::Box<rs::Sender> sender_;
+  const Clock& clock_;
+  uint16_t max_burst_;
+  uint16_t frame_len_;
+  bool offload_;
+  Frames frames_;
+  Burst burst_;
+};
+
+/// Receives on one rx queue.
+class Receive final {
+ public:
+  Receive(RxQueue& queue, rust::Box<rs::Receiver> receiver, const Clock& clock,
+          bool partial_checksums)
+      : queue_(queue),
+        receiver_(std::move(receiver)),
+        clock_(clock),
+        frames_(partial_checksums) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    queue_.receive(burst_);
+    // The arrival time: as early as it can be.
+    const uint64_t arrived_ns = burst_.size == 0 ? now_ns : clock_.now_ns();
+    const rust::Slice<rs::Frame> frames = frames_.of(burst_);
+    receiver_->receive(arrived_ns, {frames.data(), frames.size()});
+    burst_.free_from(0);
+  }
+
+ private:
+  RxQueue& queue_;
+  rust::Box<rs::Receiver> receiver_;
+  const Clock& clock_;
+  Frames frames_;
+  Burst burst_;
+};
+
+void run(Dataplane& dataplane) {
+  Port& port = dataplane.port();
+  rs::Run& run = dataplane.run();
+  const rs::Options& options = dataplane.options();
+  const bool offload = port.has_checksum_offload();
+  std::vector<Send> senders;
+  for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
+    senders.emplace_back(port.tx_queue(queue), port.tx_pool(queue),
+                         rs::new_sender(run, queue, port.mac(), offload), dataplane.clock(),
+                         options.burst, offload);
+  }
+  std::vector<Receive> receivers;
+  for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
+    receivers.emplace_back(port.rx_queue(queue), rs::new_receiver(run, queue), dataplane.clock(),
+                           port.may_deliver_partial_checksums());
+  }
+  dataplane.run_workers(std::move(senders), std::move(receivers));
+}
+
+const RegisterMode kMode({"sendrecv", "Send packets, get them back, and verify every byte", true,
+                          run});
+
+}  // namespace
+}  // namespace dpdkproj

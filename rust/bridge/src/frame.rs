@@ -1,0 +1,29 @@
+//! From the frames that C++ lends to the slices that the core takes.
+
+use crate::ffi::bridge::Frame;
+
+impl Frame {
+    /// The frame's bytes.
+    ///
+    /// # Safety
+    /// `data` points to `len` bytes that nobody writes while the slice lives.
+    pub(crate) unsafe fn bytes(&self) -> &[u8] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.data, usize::from(self.len)) }
+    }
+
+    /// The frame's bytes, to be written.
+    ///
+    /// # Safety
+    /// `data` points to `len` bytes that nobody else reads or writes while the slice lives.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "the bytes are written, not the frame")]
+    pub(crate) unsafe fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.data, usize::from(self.len)) }
+    }
+
+    /// Bytes of the whole frame on the wire.
+    pub(crate) fn wire_len(&self) -> usize {
+        usize::try_from(self.wire_len).unwrap_or(usize::MAX)
+    }
+}

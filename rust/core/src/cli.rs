@@ -1,0 +1,442 @@
+//! The command line behind EAL's `--`.
+
+use crate::Rate;
+use crate::config::{Config, Sendrecv};
+use crate::packet::flow::{Mac, PortRange};
+use crate::packet::{IPV4_LEN, UDP_LEN, payload};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::hash::{BuildHasher, RandomState};
+use std::net::Ipv4Addr;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A mode, as it shows up in the help. The names `sendrecv` and `reflect` have options of their
+/// own here.
+#[derive(Clone, Debug)]
+pub struct ModeInfo {
+    /// What it is called on the command line.
+    pub name: String,
+    /// One line for the help.
+    pub about: String,
+}
+
+/// What a command line comes to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Run this.
+    Run(Box<Config>),
+    /// Print this on stdout and be done.
+    Print(String),
+}
+
+/// More queues than any port has.
+const QUEUES: RangeInclusive<i64> = 1..=1024;
+
+#[derive(Args)]
+struct Common {
+    /// Port to use, by its MAC address; may be left out when there is only one
+    #[arg(short, long, value_name = "MAC", global = true)]
+    port: Option<Mac>,
+    /// Rx queues
+    #[arg(short, long, value_name = "N", global = true, default_value = "1",
+          value_parser = clap::value_parser!(u16).range(QUEUES))]
+    rx_queues: u16,
+    /// Tx queues [default: 1; for reflect as many as -r]
+    #[arg(short, long, value_name = "N", global = true,
+          value_parser = clap::value_parser!(u16).range(QUEUES))]
+    tx_queues: Option<u16>,
+    /// Packets per burst, at most
+    #[arg(long, value_name = "N", global = true, default_value = "32",
+          value_parser = clap::value_parser!(u16).range(1..=512))]
+    burst_size: u16,
+    /// Descriptors of each rx queue; the port may adjust them
+    #[arg(long, value_name = "N", global = true, default_value = "1024")]
+    rx_descriptors: NonZeroU16,
+    /// Descriptors of each tx queue; the port may adjust them
+    #[arg(long, value_name = "N", global = true, default_value = "1024")]
+    tx_descriptors: NonZeroU16,
+    /// Leave no checksum to the port, even if it offers
+    #[arg(long, global = true)]
+    software_checksums: bool,
+    /// Write a row of CSV per interval to FILE ("-": stdout)
+    #[arg(short, long = "stats", value_name = "FILE", global = true)]
+    stats: Option<PathBuf>,
+    /// Length of an interval
+    #[arg(long, value_name = "MS", global = true, default_value = "1000",
+          value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+    stats_interval_ms: u32,
+    /// How long after an interval's end its packets may still come back; then they are lost
+    #[arg(long, value_name = "SECS", global = true, default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=600))]
+    stats_evict_threshold_secs: u32,
+    /// Write closed intervals at least this often; they are in fact written as they close
+    #[arg(long, value_name = "SECS", global = true, default_value = "1")]
+    stats_evict_interval_secs: NonZeroU32,
+    /// Write the final summary as JSON to FILE ("-": stdout)
+    #[arg(long, value_name = "FILE", global = true)]
+    json: Option<PathBuf>,
+    /// Stop after this time; fractions are allowed
+    #[arg(long, value_name = "SECS", global = true, value_parser = duration,
+          allow_negative_numbers = true)]
+    duration: Option<Duration>,
+    /// Stop after this many packets: sent ones (sendrecv) or received ones (other modes)
+    #[arg(long, value_name = "PACKETS", global = true)]
+    count: Option<NonZeroU64>,
+    /// No line per second on stderr
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Args)]
+struct SendrecvArgs {
+    /// Our IPv4 address
+    #[arg(long, value_name = "IPV4")]
+    src: Ipv4Addr,
+    /// Our UDP ports, swept packet by packet so that queues and paths get many flows
+    #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
+    src_port_range: PortRange,
+    /// The peer's IPv4 address and UDP port
+    #[arg(long, value_name = "IPV4:PORT", value_parser = address_and_port)]
+    dest: (Ipv4Addr, u16),
+    /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc)
+    #[arg(long, value_name = "MAC")]
+    dest_mac: Mac,
+    /// Bytes of UDP payload: 16 at least, and no more than the port's MTU allows
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
+    packet_size: u16,
+    /// Packets per statistics interval, all tx queues together; pacing does not depend on it
+    #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]
+    rate_per_interval: Option<NonZeroU64>,
+    /// Packets per second, all tx queues together, such as 3500000, 3.5m or 800k [default: as fast
+    /// as possible]
+    #[arg(long, value_name = "PPS", value_parser = packets_per_second)]
+    rate: Option<Rate>,
+    /// Of filler and tags; packets of another seed are foreign [default: random]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+fn command(modes: &[ModeInfo]) -> Command {
+    let about = "How many UDP packets per second a path carries, how many were lost, and how long \
+                 each one took";
+    let root = Command::new("dpdkproj")
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]")
+        .after_help(
+            "Options may stand before or behind the mode; `-- <MODE> --help` shows those of one.\n\
+             EAL's own options (lcores, devices, memory) stand in front of the `--`; \
+             `dpdkproj --help` lists them.",
+        )
+        .subcommand_required(true)
+        .subcommand_value_name("MODE")
+        .subcommand_help_heading("Modes")
+        .disable_help_subcommand(true);
+    modes.iter().fold(Common::augment_args(root), |root, mode| {
+        let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
+        let command = Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
+        root.subcommand(match mode.name.as_str() {
+            "sendrecv" => SendrecvArgs::augment_args(command),
+            _ => command,
+        })
+    })
+}
+
+/// Reads the arguments behind `--`, of a program with these modes.
+///
+/// # Errors
+/// One line that names the option, the value and what is allowed.
+pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
+    let argv = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
+    let matches = match command(modes).try_get_matches_from(argv) {
+        Ok(matches) => matches,
+        Err(error) => return printed_or_one_line(&error, modes),
+    };
+    let Some((mode, options)) = matches.subcommand() else {
+        return Err(format!("no mode given: {}", possible(modes)));
+    };
+    config(mode, options).map(|config| Parsed::Run(Box::new(config)))
+}
+
+fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
+    let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
+    let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
+    let sendrecv = if mode == "sendrecv" {
+        let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
+        let per_interval = args.rate_per_interval;
+        Some(Sendrecv {
+            src_ip: args.src,
+            src_ports: args.src_port_range,
+            dst_ip: args.dest.0,
+            dst_port: args.dest.1,
+            dst_mac: args.dest_mac,
+            payload_len: args.packet_size,
+            rate: args.rate.or_else(|| Rate::new(per_interval?.get(), interval_ns)),
+            seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
+        })
+    } else {
+        None
+    };
+    let tx_queues = match common.tx_queues {
+        Some(tx_queues) if mode == "reflect" && tx_queues != common.rx_queues => {
+            return Err(format!(
+                "-r {} -t {tx_queues}: reflect sends on the tx queue with the number of the rx \
+                 queue; give the same number to both, or leave -t out",
+                common.rx_queues
+            ));
+        }
+        Some(tx_queues) => tx_queues,
+        None if mode == "reflect" => common.rx_queues,
+        None => 1,
+    };
+    Ok(Config {
+        mode: mode.into(),
+        port: common.port,
+        rx_queues: common.rx_queues,
+        tx_queues,
+        rx_descriptors: common.rx_descriptors.get(),
+        tx_descriptors: common.tx_descriptors.get(),
+        burst: common.burst_size,
+        checksum_offload: !common.software_checksums,
+        stats_path: common.stats,
+        json_path: common.json,
+        interval_ns,
+        patience_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
+        duration_ns: common.duration.map(|duration| {
+            u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+        }),
+        count: common.count.map(NonZeroU64::get),
+        live: !common.quiet,
+        sendrecv,
+    })
+}
+
+fn printed_or_one_line(error: &clap::Error, modes: &[ModeInfo]) -> Result<Parsed, String> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Parsed::Print(error.to_string())),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Err(format!("no mode given: {}", possible(modes)))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let asked = error.get(ContextKind::InvalidSubcommand);
+            let asked = asked.map(ToString::to_string).unwrap_or_default();
+            Err(format!("unknown mode '{asked}': {}", possible(modes)))
+        }
+        _ => Err(one_line(error)),
+    }
+}
+
+fn possible(modes: &[ModeInfo]) -> String {
+    let names: Vec<_> = modes.iter().map(|mode| mode.name.as_str()).collect();
+    format!("it is one of {}", names.join(", "))
+}
+
+/// What clap says, without its layout.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    let text = text.split("\n\nFor more information").next().unwrap_or_default();
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_string()
+}
+
+fn port_range(text: &str) -> Result<PortRange, String> {
+    let range = text.split_once('-').and_then(|(first, last)| {
+        PortRange::new(first.parse().ok()?, last.parse().ok()?)
+    });
+    range.ok_or_else(|| "expected FIRST-LAST with 1 <= FIRST <= LAST <= 65535".into())
+}
+
+fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
+    let parsed = text.split_once(':').and_then(|(address, port)| {
+        Some((address.parse().ok()?, port.parse().ok().filter(|port| *port > 0)?))
+    });
+    parsed.ok_or_else(|| {
+        "expected an IPv4 address and a port from 1 to 65535, such as 10.0.0.5:10000".into()
+    })
+}
+
+fn packet_size(text: &str) -> Result<u16, String> {
+    let smallest = payload::HEADER_LEN;
+    let largest = usize::from(u16::MAX) - IPV4_LEN - UDP_LEN;
+    let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
+    size.ok_or_else(|| {
+        format!("expected {smallest} (index, time and tag) to {largest} bytes of UDP payload")
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let valid = seconds.filter(|duration| !duration.is_zero() && duration.as_secs() < 1 << 32);
+    valid.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".into())
+}
+
+/// A decimal number with an optional suffix `k`, `m` or `g`, exactly.
+fn packets_per_second(text: &str) -> Result<Rate, String> {
+    const SECOND_NS: u64 = 1_000_000_000;
+    let parsed = || {
+        let lower = text.to_ascii_lowercase();
+        let suffixes = [("k", 3), ("m", 6), ("g", 9)];
+        let found = suffixes
+            .iter()
+            .find_map(|(suffix, zeros)| Some((lower.strip_suffix(suffix)?, *zeros)));
+        let (number, zeros) = found.unwrap_or((&lower, 0));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
+            return None;
+        }
+        let digits = format!("{whole}{fraction:0<zeros$}");
+        let all_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
+        let pps: u64 = digits.parse().ok().filter(|_| all_digits)?;
+        Rate::new(pps, SECOND_NS).filter(|_| pps <= SECOND_NS)
+    };
+    parsed().ok_or_else(|| {
+        "expected whole packets per second from 1 to 1g, such as 3500000, 3.5m or 800k".into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn modes() -> Vec<ModeInfo> {
+        let mode = |name: &str| ModeInfo { name: name.into(), about: format!("{name} it") };
+        vec![mode("sendrecv"), mode("reflect"), mode("rxonly")]
+    }
+
+    fn parse_line(line: &str) -> Result<Parsed, String> {
+        let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
+        parse(&args, &modes())
+    }
+
+    fn run(line: &str) -> Config {
+        match parse_line(line) {
+            Ok(Parsed::Run(config)) => *config,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn error(line: &str) -> String {
+        match parse_line(line) {
+            Err(error) => error,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    const SENDRECV: &str = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:10000 \
+                            --dest-mac 12:34:56:78:9a:bc";
+
+    #[test]
+    fn the_article_s_sendrecv_line() {
+        let config = run("sendrecv -p 00:0d:3a:01:02:03 -r 15 -t 1 -s /dev/stdout --src 10.0.0.4 \
+             --src-port-range 10000-30000 --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc \
+             --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
+             --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32");
+        assert_eq!(config.port, Some(Mac([0, 0x0d, 0x3a, 1, 2, 3])));
+        assert_eq!((config.rx_queues, config.tx_queues, config.burst), (15, 1, 32));
+        assert_eq!(config.stats_path, Some("/dev/stdout".into()));
+        assert_eq!((config.interval_ns, config.patience_ns), (1_000_000, 1_000_000_000));
+        let sendrecv = config.sendrecv.unwrap();
+        assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
+        assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
+        assert_eq!(sendrecv.payload_len, 16);
+        assert_eq!(sendrecv.rate.unwrap().pps(), 3_500_000.0);
+    }
+
+    #[test]
+    fn the_article_s_reflect_line() {
+        let config = run("reflect -p 00:0d:3a:01:02:03 -r 16 -t 16 -s /dev/stdout \
+             --stats-evict-interval-secs 5 --stats-evict-threshold-secs 1 \
+             --stats-interval-ms 1000 --burst-size 128");
+        assert_eq!((config.rx_queues, config.tx_queues, config.burst), (16, 16, 128));
+        assert!(config.sendrecv.is_none());
+    }
+
+    #[test]
+    fn options_before_the_mode() {
+        let before = run("-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --src 10.0.0.4 \
+             --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc");
+        let behind = run(&format!("{SENDRECV} --seed 1 -p 00:0d:3a:01:02:03 -r 15 -t 1 -s FILE"));
+        assert_eq!(before, behind);
+    }
+
+    #[test]
+    fn reflect_has_as_many_tx_as_rx_queues() {
+        assert_eq!(run("reflect -r 3").tx_queues, 3);
+        assert_eq!(run("rxonly -r 3").tx_queues, 1);
+        let error = error("reflect -r 3 -t 2");
+        assert!(error.starts_with("-r 3 -t 2: reflect"), "{error}");
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
+        for (line, parts) in [
+            ("", ["no mode given", "sendrecv, reflect, rxonly"]),
+            ("-r 3", ["no mode given", "sendrecv, reflect, rxonly"]),
+            ("sendrecive", ["unknown mode 'sendrecive'", "sendrecv, reflect, rxonly"]),
+            ("reflect --frob", ["--frob", "unexpected"]),
+            ("reflect -p zz", ["'zz' for '--port <MAC>'", "six hexadecimal bytes"]),
+            ("reflect -r 0", ["'0' for '--rx-queues <N>'", "1..=1024"]),
+            ("reflect --burst-size 513", ["'513' for '--burst-size", "1..=512"]),
+            ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=3600000"]),
+            ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
+            ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
+            ("reflect --count 0", ["'0' for '--count <PACKETS>'", "non-zero"]),
+            ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
+            ("{} --src 1.2.3", ["--src", "cannot be used multiple times"]),
+            ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
+            ("{} --packet-size 65508", ["'65508' for '--packet-size", "to 65507 bytes"]),
+            ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
+            ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
+            ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
+            ("{} --rate 1.5", ["'1.5' for '--rate <PPS>'", "whole packets"]),
+            ("{} --rate 0", ["'0' for '--rate <PPS>'", "from 1"]),
+            ("{} -R 5 --rate 5", ["--rate-per-interval", "cannot be used with"]),
+            ("sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0", ["'1.2.3' for '--src", "IPv4"]),
+            ("sendrecv --src 1.2.3.4 --dest 1.2.3.4 --dest-mac 2:0:0:0:0:0", ["'1.2.3.4' for '--dest", "10.0.0.5:10000"]),
+            ("sendrecv --src 1.2.3.4 --dest 1.2.3.4:0 --dest-mac 2:0:0:0:0:0", ["'1.2.3.4:0' for '--dest", "1 to 65535"]),
+            ("sendrecv --src 1.2.3.4 --dest 1.2.3.4:1 --dest-mac 2:0", ["'2:0' for '--dest-mac", "hexadecimal"]),
+        ] {
+            let error = error(&line.replace("{}", SENDRECV));
+            for part in parts {
+                assert!(error.contains(part), "{line}: {error}");
+            }
+            assert!(!error.contains('\n') && !error.contains("Usage"), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_printed() {
+        for (line, part) in [
+            ("--help", "[EAL OPTIONS] -- <MODE>"),
+            ("sendrecv --help", "--src-port-range"),
+            ("reflect -h", "--stats-interval-ms"),
+            ("--version", env!("CARGO_PKG_VERSION")),
+        ] {
+            let Ok(Parsed::Print(text)) = parse_line(line) else { panic!("{line}") };
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_exact() {
+        let pps = |text| packets_per_second(text).map(Rate::pps);
+        assert_eq!(pps("3.5m"), Ok(3_500_000.0));
+        assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
+        assert_eq!(pps("800k"), Ok(800_000.0));
+        assert_eq!(pps("7"), Ok(7.0));
+        for bad in ["", "k", "1.", "-1", "+1", "1e6", "1.2345k", "2g", ".5m"] {
+            assert!(pps(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_run_has_its_own_seed() {
+        let seed = |line: &str| run(line).sendrecv.unwrap().seed;
+        assert_ne!(seed(SENDRECV), seed(SENDRECV));
+        assert_eq!(seed(&format!("{SENDRECV} --seed 7")), 7);
+    }
+}

@@ -1,0 +1,173 @@
+//! What a run is asked to do, checked as far as it can be without a port.
+
+use crate::Rate;
+use crate::packet::flow::{Flow, Mac, PortRange};
+use crate::packet::{IPV4_LEN, UDP_LEN};
+use crate::stats::{Meaning, Role, Shape};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+/// Everything from the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The name of the mode.
+    pub mode: String,
+    /// The port with this MAC address; `None`: the only one there is.
+    pub port: Option<Mac>,
+    /// Rx queues.
+    pub rx_queues: u16,
+    /// Tx queues.
+    pub tx_queues: u16,
+    /// Descriptors of each rx queue, before the port adjusts them.
+    pub rx_descriptors: u16,
+    /// Descriptors of each tx queue, before the port adjusts them.
+    pub tx_descriptors: u16,
+    /// Packets per burst, at most.
+    pub burst: u16,
+    /// Whether checksums are left to a port that can do them.
+    pub checksum_offload: bool,
+    /// Where closed intervals go as CSV.
+    pub stats_path: Option<PathBuf>,
+    /// Where the final summary goes as JSON.
+    pub json_path: Option<PathBuf>,
+    /// Length of a statistics interval in ns.
+    pub interval_ns: u64,
+    /// How long after an interval's end a packet of it may still come, in ns.
+    pub patience_ns: u64,
+    /// When to stop by itself, in ns since the start.
+    pub duration_ns: Option<u64>,
+    /// After how many packets to stop by itself: sent ones where the mode sends its own, else
+    /// received ones.
+    pub count: Option<u64>,
+    /// Whether a line per second is shown.
+    pub live: bool,
+    /// What `sendrecv` needs besides.
+    pub sendrecv: Option<Sendrecv>,
+}
+
+/// What `sendrecv` sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sendrecv {
+    /// Our address.
+    pub src_ip: Ipv4Addr,
+    /// Our UDP ports.
+    pub src_ports: PortRange,
+    /// The peer's address.
+    pub dst_ip: Ipv4Addr,
+    /// The peer's UDP port.
+    pub dst_port: u16,
+    /// The peer's MAC address, or the gateway's.
+    pub dst_mac: Mac,
+    /// Bytes of UDP payload.
+    pub payload_len: u16,
+    /// Of all tx queues together; `None`: as fast as possible.
+    pub rate: Option<Rate>,
+    /// Of this run's filler and tags.
+    pub seed: u64,
+}
+
+/// What a port can do.
+#[derive(Clone, Copy, Debug)]
+pub struct PortLimits {
+    /// Rx queues, at most.
+    pub max_rx_queues: u16,
+    /// Tx queues, at most.
+    pub max_tx_queues: u16,
+    /// Bytes of an IPv4 packet, at most.
+    pub mtu: u16,
+}
+
+/// The most packets per second that the sequence maps of an unpaced run are sized for. A sender
+/// that exceeds it is held back (see `stats::board`), not miscounted.
+const UNPACED_PPS: f64 = 30e6;
+
+/// The most sequence numbers that the maps of all streams together remember: 16 MiB of words for
+/// each receiver.
+const MAX_WINDOW: u64 = 1 << 26;
+
+impl Config {
+    /// Whether a port can carry this.
+    ///
+    /// # Errors
+    /// One line that says what was asked, what is possible, and which option to change.
+    pub fn check_port(&self, limits: &PortLimits) -> Result<(), String> {
+        let queues = |option, name, asked, possible| {
+            if asked <= possible {
+                return Ok(());
+            }
+            Err(format!(
+                "{option} {asked}: the port has {possible} {name} at most; lower {option}"
+            ))
+        };
+        queues("-r", "rx queue(s)", self.rx_queues, limits.max_rx_queues)?;
+        queues("-t", "tx queue(s)", self.tx_queues, limits.max_tx_queues)?;
+        let Some(sendrecv) = &self.sendrecv else { return Ok(()) };
+        let headers = IPV4_LEN + UDP_LEN;
+        let possible = usize::from(limits.mtu).saturating_sub(headers);
+        if usize::from(sendrecv.payload_len) > possible {
+            return Err(format!(
+                "--packet-size {}: the port's MTU of {} leaves {possible} bytes for the UDP payload; \
+                 lower --packet-size",
+                sendrecv.payload_len, limits.mtu
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the counters of this run mean.
+    #[must_use]
+    pub fn meaning(&self) -> Meaning {
+        match self.mode.as_str() {
+            "sendrecv" => Meaning::Sendrecv,
+            "reflect" => Meaning::Reflect,
+            _ => Meaning::Tally,
+        }
+    }
+
+    /// The workers of this run: `sendrecv` has one for each tx queue and then one for each rx
+    /// queue, all other modes one for each rx queue.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        if self.sendrecv.is_none() {
+            return vec![Role::Count; usize::from(self.rx_queues)];
+        }
+        let senders = (0..self.tx_queues).map(|stream| Role::Send { stream });
+        let receivers = (0..self.rx_queues).map(|_| Role::Receive);
+        senders.chain(receivers).collect()
+    }
+
+    /// The sizes of the statistics.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        // What may be open at once: what is waited for, the interval that is written, and the time
+        // until the collector, which shares cores with workers, gets round to it.
+        const SLACK_NS: u64 = 500_000_000;
+        let open_ns = self.patience_ns + 2 * self.interval_ns + SLACK_NS;
+        let rate = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate);
+        let pps = rate.map_or(UNPACED_PPS, Rate::pps) / f64::from(self.tx_queues.max(1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "capped below")]
+        let window = (pps * open_ns as f64 / 1e9) as u64;
+        Shape {
+            interval_ns: self.interval_ns,
+            intervals: open_ns.div_ceil(self.interval_ns) + 2,
+            window: window.clamp(1 << 12, MAX_WINDOW / u64::from(self.tx_queues.max(1))),
+        }
+    }
+}
+
+impl Sendrecv {
+    /// The addresses of packets sent from `src_mac` on `streams` tx queues.
+    #[must_use]
+    pub fn flow(&self, src_mac: Mac, streams: u16) -> Flow {
+        Flow {
+            src_mac,
+            dst_mac: self.dst_mac,
+            src_ip: self.src_ip,
+            dst_ip: self.dst_ip,
+            src_ports: self.src_ports,
+            dst_port: self.dst_port,
+            payload_len: self.payload_len,
+            streams,
+        }
+    }
+}

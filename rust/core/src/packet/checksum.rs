@@ -1,0 +1,115 @@
+//! The Internet checksum (RFC 1071), kept unfolded as long as possible.
+//!
+//! A sum of 16-bit words modulo 0xffff does not care how many words are added at once: a 64-bit
+//! big-endian load is four words. So sums are `u64`, headers and payload add up whole, and
+//! folding happens once.
+
+/// The unfolded one's complement sum of `bytes` as big-endian 16-bit words; an odd last byte is
+/// padded with a zero behind it.
+#[must_use]
+pub fn sum(bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(2);
+    let mut total = 0;
+    for word in &mut words {
+        total += u64::from(u16::from_be_bytes([word[0], word[1]]));
+    }
+    if let [last] = words.remainder() {
+        total += u64::from(*last) << 8;
+    }
+    total
+}
+
+/// The four 16-bit words of `value`, added.
+#[must_use]
+pub fn words(value: u64) -> u64 {
+    let halves = (value & 0xffff_ffff) + (value >> 32);
+    (halves & 0xffff) + (halves >> 16)
+}
+
+/// `sum` modulo 0xffff, as 16 bits: 0 only for a sum of 0.
+#[must_use]
+pub fn fold(sum: u64) -> u16 {
+    let sum = words(sum);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    #[expect(clippy::cast_possible_truncation, reason = "two folds of a u64 leave 16 bits")]
+    let folded = ((sum & 0xffff) + (sum >> 16)) as u16;
+    folded
+}
+
+/// The checksum field of an IPv4 header whose other words sum to `sum`.
+#[must_use]
+pub fn finish(sum: u64) -> u16 {
+    !fold(sum)
+}
+
+/// The checksum field of a UDP datagram whose other words (pseudo-header included) sum to `sum`:
+/// 0 means "none" on the wire, so it is sent as 0xffff (RFC 768).
+#[must_use]
+pub fn finish_udp(sum: u64) -> u16 {
+    match finish(sum) {
+        0 => 0xffff,
+        checksum => checksum,
+    }
+}
+
+/// Whether words that sum to `sum`, checksum field included, are intact.
+#[must_use]
+pub fn is_intact(sum: u64) -> bool {
+    fold(sum) == 0xffff
+}
+
+/// The unfolded sum of the UDP pseudo-header (RFC 768) for `addresses`, the eight bytes of source
+/// and destination as they stand in the IPv4 header, and a UDP length of `udp_len` bytes.
+#[must_use]
+pub fn udp_pseudo_header(addresses: [u8; 8], udp_len: u16) -> u64 {
+    const UDP: u64 = 17;
+    words(u64::from_be_bytes(addresses)) + UDP + u64::from(udp_len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn by_the_book(bytes: &[u8]) -> u16 {
+        let mut sum = 0u32;
+        for pair in bytes.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        u16::try_from(sum).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_rfc_1071(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            prop_assert_eq!(fold(sum(&bytes)), by_the_book(&bytes));
+        }
+
+        #[test]
+        fn a_u64_is_four_words(value: u64, more: u32) {
+            prop_assert_eq!(words(value) % 0xffff, value % 0xffff);
+            let total = words(value) + u64::from(more);
+            prop_assert_eq!(u64::from(fold(total)) % 0xffff, total % 0xffff);
+        }
+
+        #[test]
+        fn a_finished_checksum_is_intact(bytes in proptest::collection::vec(any::<u8>(), 1..100)) {
+            let total = sum(&bytes);
+            prop_assert!(is_intact(total + u64::from(finish(total))));
+            prop_assert!(is_intact(total + u64::from(finish_udp(total))));
+        }
+    }
+
+    #[test]
+    fn udp_never_sends_zero() {
+        assert_eq!(finish(0xffff), 0);
+        assert_eq!(finish_udp(0xffff), 0xffff);
+    }
+
+    #[test]
+    fn fold_survives_the_largest_sum() {
+        assert_eq!(fold(u64::MAX), 0xffff);
+        assert_eq!(fold(0), 0);
+    }
+}

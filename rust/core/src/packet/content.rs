@@ -1,0 +1,82 @@
+//! What sender and receiver of a run agree on: key, filler, and the checksum that follows.
+
+use super::checksum::{self, words};
+use super::filler::Filler;
+use super::flow::Flow;
+use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Key};
+use super::{UDP_LEN, wire};
+use etherparse::UdpHeader;
+
+/// The constant part of all packets of a run.
+pub struct Content {
+    pub(super) key: Key,
+    pub(super) filler: Filler,
+    pseudo_header_sum: u64,
+    /// UDP header with source port and checksum still 0.
+    udp: UdpHeader,
+    /// Over pseudo-header and `udp`.
+    udp_sum: u64,
+}
+
+impl Content {
+    /// The content of the packets of `flow` in the run with `seed`.
+    #[must_use]
+    pub fn new(flow: &Flow, seed: u64) -> Self {
+        let udp = UdpHeader {
+            source_port: 0,
+            destination_port: flow.dst_port,
+            length: flow.payload_len + UDP_LEN as u16,
+            checksum: 0,
+        };
+        let addresses = wire::addresses(flow.src_ip, flow.dst_ip);
+        let pseudo_header_sum = checksum::udp_pseudo_header(addresses, udp.length);
+        let udp_sum = pseudo_header_sum + checksum::sum(&udp.to_bytes());
+        Self {
+            key: Key::new(seed),
+            filler: Filler::new(seed, usize::from(flow.payload_len)),
+            pseudo_header_sum,
+            udp,
+            udp_sum,
+        }
+    }
+
+    pub(super) fn udp_header(&self) -> UdpHeader {
+        self.udp.clone()
+    }
+
+    /// The sum over the pseudo-header: what a UDP checksum field holds while the checksum is still
+    /// to be done by a port.
+    pub(super) fn pseudo_header_sum(&self) -> u64 {
+        self.pseudo_header_sum
+    }
+
+    /// Bytes of UDP header and payload.
+    pub(super) fn udp_len(&self) -> u16 {
+        self.udp.length
+    }
+
+    /// Bytes of filler in every packet.
+    pub(super) fn filler_len(&self) -> usize {
+        let payload_len = usize::from(self.udp.length) - UDP_LEN;
+        let taken = if self.has_offset() { HEADER_AND_OFFSET_LEN } else { HEADER_LEN };
+        payload_len - taken
+    }
+
+    /// Whether the filler's offset stands in the packet: payloads of 16 and 17 bytes have no room.
+    pub(super) fn has_offset(&self) -> bool {
+        usize::from(self.udp.length) >= UDP_LEN + HEADER_AND_OFFSET_LEN
+    }
+
+    /// The UDP checksum of the packet with this source port, payload header and filler offset. The
+    /// reflected packet, with addresses and ports swapped, has the same one.
+    #[inline]
+    pub(super) fn udp_checksum(&self, src_port: u16, header: [u64; 2], offset: u16) -> u16 {
+        let sum = self.udp_sum
+            + u64::from(src_port)
+            + words(header[0])
+            + words(header[1])
+            + u64::from(offset)
+            + self.filler.sum(offset, self.filler_len());
+        checksum::finish_udp(sum)
+    }
+}

@@ -1,0 +1,171 @@
+//! The addresses of a run, and which source port a packet has.
+
+use super::payload::PacketId;
+use std::net::Ipv4Addr;
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mac(pub [u8; 6]);
+
+impl std::str::FromStr for Mac {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected six hexadecimal bytes such as 00:0d:3a:4b:5c:6d".to_string();
+        let mut bytes = [0; 6];
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut parts = text.split(separator);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() <= 2).ok_or_else(expected)?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| expected())?;
+        }
+        if parts.next().is_some() { Err(expected()) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl std::fmt::Display for Mac {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// Source ports `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// The ports from `first` to `last`, both included; `None` when there are none.
+    #[must_use]
+    pub fn new(first: u16, last: u16) -> Option<Self> {
+        (first <= last && first > 0).then_some(Self { first, last })
+    }
+
+    /// How many ports: 1 at least.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        u32::from(self.last - self.first) + 1
+    }
+}
+
+/// Everything that distinguishes our packets from others, as we send them.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Our port.
+    pub src_mac: Mac,
+    /// The next hop: the peer's port, or the gateway.
+    pub dst_mac: Mac,
+    /// Our address.
+    pub src_ip: Ipv4Addr,
+    /// The peer's address.
+    pub dst_ip: Ipv4Addr,
+    /// Our UDP ports, swept packet by packet.
+    pub src_ports: PortRange,
+    /// The peer's UDP port.
+    pub dst_port: u16,
+    /// Bytes of UDP payload, [`super::payload::HEADER_LEN`] at least.
+    pub payload_len: u16,
+    /// How many tx queues share the source ports.
+    pub streams: u16,
+}
+
+/// The source ports of one stream, in turn.
+///
+/// Ports are dealt out to the streams like cards, so that a flow is always sent by one queue and
+/// arrives in the order of its sequence numbers unless the path reorders it. With fewer ports than
+/// streams some streams share one.
+#[derive(Clone, Copy, Debug)]
+pub struct PortSweep {
+    first: u16,
+    step: u32,
+    count: u32,
+}
+
+impl PortSweep {
+    /// The share of `stream`, one of `streams`, in `ports`.
+    #[must_use]
+    pub fn new(ports: PortRange, stream: u16, streams: u16) -> Self {
+        let (total, streams) = (ports.count(), u32::from(streams));
+        let skip = u32::from(stream) % total;
+        #[expect(clippy::cast_possible_truncation, reason = "below the last port")]
+        let first = ports.first + skip as u16;
+        Self { first, step: streams, count: (total - skip).div_ceil(streams) }
+    }
+
+    /// The source port of the packet with sequence number `seq`.
+    #[must_use]
+    pub fn port(&self, seq: u64) -> u16 {
+        // 32-bit division costs half of 64-bit; the jump in the sweep every 2^32 packets is the
+        // same on both ends.
+        #[expect(clippy::cast_possible_truncation, reason = "a wrapping counter, see above")]
+        let turn = seq as u32 % self.count;
+        #[expect(clippy::cast_possible_truncation, reason = "first + step * count is in range")]
+        let port = (u32::from(self.first) + turn * self.step) as u16;
+        port
+    }
+}
+
+impl Flow {
+    /// The sweeps of all streams, by stream.
+    #[must_use]
+    pub fn sweeps(&self) -> Box<[PortSweep]> {
+        (0..self.streams)
+            .map(|stream| PortSweep::new(self.src_ports, stream, self.streams))
+            .collect()
+    }
+
+    /// The source port of packet `id`, or `None` when there is no such stream.
+    #[must_use]
+    pub fn src_port(sweeps: &[PortSweep], id: PacketId) -> Option<u16> {
+        sweeps.get(usize::from(id.stream)).map(|sweep| sweep.port(id.seq))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    proptest! {
+        #[test]
+        fn streams_share_out_all_ports(first in 1..60000u16, count in 1..300u16, streams in 1..20u16) {
+            let ports = PortRange::new(first, first + count - 1).unwrap();
+            let mut owners: HashMap<u16, Vec<u16>> = HashMap::new();
+            for stream in 0..streams {
+                let sweep = PortSweep::new(ports, stream, streams);
+                let mut mine: Vec<u16> = (0..u64::from(count) + 3).map(|seq| sweep.port(seq)).collect();
+                mine.sort_unstable();
+                mine.dedup();
+                for port in mine {
+                    owners.entry(port).or_default().push(stream);
+                }
+            }
+            prop_assert!(owners.keys().all(|port| (first..first + count).contains(port)));
+            prop_assert_eq!(owners.len(), usize::from(count));
+            if streams <= count {
+                prop_assert!(owners.values().all(|streams| streams.len() == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn macs_are_read_and_written() {
+        assert_eq!("00:0D:3a:4b:5c:6d".parse(), Ok(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d])));
+        assert_eq!("0-d-3a-4b-5c-6d".parse(), Ok(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d])));
+        assert_eq!(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d]).to_string(), "00:0d:3a:4b:5c:6d");
+        for bad in ["", "00:11:22:33:44", "00:11:22:33:44:55:66", "00:11:22:33:44:gg", "001:1:2:3:4:5"] {
+            assert!(bad.parse::<Mac>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_range_is_none() {
+        assert!(PortRange::new(2, 1).is_none());
+        assert!(PortRange::new(0, 1).is_none());
+        assert_eq!(PortRange::new(1, 65535).unwrap().count(), 65535);
+    }
+}

@@ -1,0 +1,31 @@
+//! What is on the wire: headers, payload, and how both are checked.
+//!
+//! ```text
+//! offset  0        14       34      42       50         56    58        60
+//!         Ethernet | IPv4   | UDP   | index  | time_ns  | tag | filler  | filler ...
+//!                                   | u64 BE | 48 bits  | u16 | offset  |
+//! ```
+//!
+//! `index` is the tx queue (16 bits) and the packet's sequence number in it (48 bits); `time_ns`
+//! is the send time modulo 2^48; `tag` is keyed by the seed and covers all that stands around it.
+//! Payloads of 18 bytes and more carry the filler's offset in the table that both ends make from
+//! the seed; shorter ones have no room for it and use offset 0.
+
+pub mod checksum;
+pub mod content;
+pub mod filler;
+pub mod flow;
+pub mod payload;
+pub mod reflect;
+pub mod template;
+pub mod verify;
+pub mod wire;
+
+/// Bytes of Ethernet header in front of IPv4: no VLAN tag yet.
+pub const ETHERNET_LEN: usize = 14;
+/// Bytes of an IPv4 header without options, the only kind that we send (RFC 791).
+pub const IPV4_LEN: usize = 20;
+/// Bytes of a UDP header (RFC 768).
+pub const UDP_LEN: usize = 8;
+/// All headers in front of the payload of a packet that we send.
+pub const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;

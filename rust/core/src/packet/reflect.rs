@@ -1,0 +1,191 @@
+//! Sending a packet back: source and destination swapped on every layer, in place.
+//!
+//! Swapping leaves the one's complement sums of the IPv4 header and of UDP as they were, so no
+//! checksum is touched: what was corrupt on the way here is still corrupt on the way back, and
+//! TTL, DSCP, ID and options stay.
+
+use super::checksum;
+use super::verify::pseudo_header;
+use super::wire::{ADDRESSES, UdpOverIpv4, be16};
+use crate::stats::Counter;
+
+/// The group bit of a MAC address: multicast and broadcast (IEEE 802).
+const GROUP: u8 = 1;
+
+/// Turns `frame` round: the first bytes, all headers at least, of a frame of `wire_len` bytes.
+///
+/// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still only
+/// the pseudo-header's sum (veth, tap, virtio); those are finished here, because nobody behind us
+/// would know.
+///
+/// # Errors
+/// The counter for a frame that is left as it was.
+#[inline]
+pub fn reflect(frame: &mut [u8], wire_len: usize, partial_checksums: bool) -> Result<(), Counter> {
+    let udp = UdpOverIpv4::parse(frame, wire_len)?;
+    if frame[0] & GROUP != 0 {
+        return Err(Counter::ForeignGroupMac);
+    }
+    if partial_checksums {
+        finish_partial_checksum(frame, udp)?;
+    }
+    swap::<6>(frame, 0);
+    swap::<4>(frame, ADDRESSES);
+    swap::<2>(frame, udp.udp());
+    Ok(())
+}
+
+/// Swaps the `N` bytes at `at` with the `N` behind them.
+fn swap<const N: usize>(frame: &mut [u8], at: usize) {
+    let (first, second) = frame[at..at + 2 * N].split_at_mut(N);
+    first.swap_with_slice(second);
+}
+
+fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) -> Result<(), Counter> {
+    let at = udp.udp() + 6;
+    let pseudo_header = pseudo_header(frame, udp);
+    if be16(frame, at) != checksum::fold(pseudo_header) {
+        return Ok(());
+    }
+    // A datagram that goes on in another segment is beyond what we can sum up.
+    let datagram = frame.get(udp.udp()..udp.end()).ok_or(Counter::ForeignMalformed)?;
+    if checksum::is_intact(pseudo_header + checksum::sum(datagram)) {
+        return Ok(());
+    }
+    // The field holds the pseudo-header's sum, so summing the datagram counts it in.
+    let finished = checksum::finish_udp(checksum::sum(datagram));
+    frame[at..at + 2].copy_from_slice(&finished.to_be_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::{IpNumber, Ipv4Header, Ipv4Options, PacketBuilder, PacketHeaders, UdpHeader};
+    use proptest::prelude::*;
+
+    #[derive(Debug)]
+    struct Parts {
+        macs: [[u8; 6]; 2],
+        ipv4: Ipv4Header,
+        ports: [u16; 2],
+        payload: Vec<u8>,
+    }
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        let addresses = any::<([u8; 6], [u8; 6], [u8; 4], [u8; 4], u16, u16)>();
+        let fields = any::<(u8, u16, u8)>();
+        let options = proptest::collection::vec(any::<u8>(), 0..=10);
+        (addresses, fields, options, proptest::collection::vec(any::<u8>(), 0..100)).prop_map(
+            |((mut dst, src, from, to, sport, dport), (ttl, id, tos), options, payload)| {
+                dst[0] &= !GROUP;
+                let mut ipv4 = Ipv4Header::new(0, ttl, IpNumber::UDP, from, to).unwrap();
+                ipv4.identification = id;
+                ipv4.dscp = (tos >> 2).try_into().unwrap();
+                let options: Vec<u8> = options.iter().flat_map(|o| [*o; 4]).collect();
+                ipv4.options = Ipv4Options::try_from(&options[..]).unwrap();
+                Parts { macs: [dst, src], ipv4, ports: [sport, dport], payload }
+            },
+        )
+    }
+
+    fn frame(parts: &Parts) -> Vec<u8> {
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2(parts.macs[1], parts.macs[0])
+            .ip(etherparse::IpHeaders::Ipv4(parts.ipv4.clone(), Default::default()))
+            .udp(parts.ports[0], parts.ports[1])
+            .write(&mut frame, &parts.payload)
+            .unwrap();
+        frame
+    }
+
+    proptest! {
+        #[test]
+        fn etherparse_finds_it_swapped_and_intact(parts in parts()) {
+            let original = frame(&parts);
+            let mut bytes = original.clone();
+            reflect(&mut bytes, original.len(), false).unwrap();
+            let before = PacketHeaders::from_ethernet_slice(&original).unwrap();
+            let after = PacketHeaders::from_ethernet_slice(&bytes).unwrap();
+
+            let mut link = before.link.clone().unwrap().ethernet2().unwrap();
+            std::mem::swap(&mut link.source, &mut link.destination);
+            prop_assert_eq!(after.link.clone().unwrap().ethernet2().unwrap(), link);
+
+            let ipv4 = |headers: &PacketHeaders<'_>| match headers.net.clone() {
+                Some(etherparse::NetHeaders::Ipv4(ipv4, _)) => ipv4,
+                other => panic!("{other:?}"),
+            };
+            let (mut was, is) = (ipv4(&before), ipv4(&after));
+            std::mem::swap(&mut was.source, &mut was.destination);
+            prop_assert_eq!(&was, &is);
+            prop_assert_eq!(is.header_checksum, is.calc_header_checksum());
+
+            let udp = |headers: &PacketHeaders<'_>| headers.transport.clone().unwrap().udp().unwrap();
+            let (was, is) = (udp(&before), udp(&after));
+            prop_assert_eq!(
+                is.clone(),
+                UdpHeader { source_port: was.destination_port, destination_port: was.source_port, ..was }
+            );
+            prop_assert_eq!(after.payload.slice(), &parts.payload[..]);
+            prop_assert_eq!(
+                is.checksum,
+                is.calc_checksum_ipv4(&ipv4(&after), &parts.payload).unwrap()
+            );
+
+        }
+
+        #[test]
+        fn a_partial_checksum_is_finished(parts in parts()) {
+            let whole = frame(&parts);
+            let udp = UdpOverIpv4::parse(&whole, whole.len()).unwrap();
+            let mut partial = whole.clone();
+            let sum = checksum::fold(pseudo_header(&whole, udp));
+            partial[udp.udp() + 6..udp.udp() + 8].copy_from_slice(&sum.to_be_bytes());
+            let (mut a, mut b) = (whole.clone(), partial);
+            reflect(&mut a, whole.len(), true).unwrap();
+            reflect(&mut b, whole.len(), true).unwrap();
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn what_is_not_reflected_is_left_alone(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..200)
+        ) {
+            let original = bytes.clone();
+            let len = bytes.len();
+            if reflect(&mut bytes, len, true).is_err() {
+                prop_assert_eq!(original, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn corruption_stays_corruption() {
+        let parts = Parts {
+            macs: [[2; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1, 2],
+            payload: vec![1, 2, 3],
+        };
+        let mut bytes = frame(&parts);
+        bytes[43] ^= 0x10;
+        let checksums = (be16(&bytes, 24), be16(&bytes, 40));
+        let len = bytes.len();
+        reflect(&mut bytes, len, true).unwrap();
+        assert_eq!((be16(&bytes, 24), be16(&bytes, 40)), checksums);
+    }
+
+    #[test]
+    fn group_addresses_are_not_answered() {
+        let parts = Parts {
+            macs: [[0xff; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1, 2],
+            payload: vec![],
+        };
+        let mut bytes = frame(&parts);
+        let len = bytes.len();
+        assert_eq!(reflect(&mut bytes, len, false), Err(Counter::ForeignGroupMac));
+    }
+}

@@ -1,0 +1,190 @@
+//! Building packets: a template with everything that never changes, and a few patches.
+
+use super::checksum::fold;
+use super::content::Content;
+use super::filler::Filler;
+use super::flow::{Flow, PortSweep};
+use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, time48};
+use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN};
+use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header};
+use std::sync::Arc;
+
+const UDP: usize = ETHERNET_LEN + IPV4_LEN;
+const UDP_CHECKSUM: usize = UDP + 6;
+
+/// Who writes the IPv4 and UDP checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// We do, whole.
+    Software,
+    /// The port does: the IPv4 checksum is left 0 and the UDP one is the pseudo-header's sum, as
+    /// DPDK asks for (`rte_ipv4_udptcp_cksum`'s counterpart, `rte_ipv4_phdr_cksum`).
+    Offload,
+}
+
+/// Builds the packets of one stream.
+pub struct Template {
+    headers: [u8; HEADERS_LEN],
+    payload_len: usize,
+    stream: u16,
+    sweep: PortSweep,
+    content: Arc<Content>,
+    checksums: Checksums,
+}
+
+impl Template {
+    /// The packets of `stream` in `flow`, filled with `content`.
+    #[must_use]
+    pub fn new(flow: &Flow, content: Arc<Content>, stream: u16, checksums: Checksums) -> Self {
+        let udp = content.udp_header();
+        let mut ipv4 = Ipv4Header {
+            source: flow.src_ip.octets(),
+            destination: flow.dst_ip.octets(),
+            total_len: udp.length + IPV4_LEN as u16,
+            time_to_live: 64,
+            dont_fragment: true,
+            protocol: IpNumber::UDP,
+            ..Ipv4Header::default()
+        };
+        if checksums == Checksums::Software {
+            ipv4.header_checksum = ipv4.calc_header_checksum();
+        }
+        let ethernet = Ethernet2Header {
+            source: flow.src_mac.0,
+            destination: flow.dst_mac.0,
+            ether_type: EtherType::IPV4,
+        };
+        let mut headers = [0; HEADERS_LEN];
+        headers[..ETHERNET_LEN].copy_from_slice(&ethernet.to_bytes());
+        headers[ETHERNET_LEN..UDP].copy_from_slice(&ipv4.to_bytes());
+        headers[UDP..].copy_from_slice(&udp.to_bytes());
+
+        if checksums == Checksums::Offload {
+            let pseudo_header = fold(content.pseudo_header_sum());
+            headers[UDP_CHECKSUM..].copy_from_slice(&pseudo_header.to_be_bytes());
+        }
+        Self {
+            headers,
+            payload_len: usize::from(flow.payload_len),
+            stream,
+            sweep: PortSweep::new(flow.src_ports, stream, flow.streams),
+            content,
+            checksums,
+        }
+    }
+
+    /// Bytes of a frame, without FCS.
+    #[must_use]
+    pub fn frame_len(&self) -> usize {
+        HEADERS_LEN + self.payload_len
+    }
+
+    /// Writes packet `seq`, sent at `time_ns`, into `frame`, which has [`Template::frame_len`]
+    /// bytes with anything in them.
+    #[inline]
+    pub fn write(&self, seq: u64, time_ns: u64, frame: &mut [u8]) {
+        let (headers, payload) = frame.split_at_mut(HEADERS_LEN);
+        let (header, rest) = payload.split_at_mut(HEADER_LEN);
+        headers.copy_from_slice(&self.headers);
+        let port = self.sweep.port(seq);
+        headers[UDP..UDP + 2].copy_from_slice(&port.to_be_bytes());
+
+        let has_offset = self.content.has_offset();
+        let offset = if has_offset { Filler::offset(seq) } else { 0 };
+        let id = PacketId { stream: self.stream, seq };
+        let words = self.content.key.encode(Header { id, time48_ns: time48(time_ns) }, offset);
+        header[..8].copy_from_slice(&words[0].to_be_bytes());
+        header[8..].copy_from_slice(&words[1].to_be_bytes());
+
+        let filler = if has_offset {
+            let (carried, filler) = rest.split_at_mut(HEADER_AND_OFFSET_LEN - HEADER_LEN);
+            carried.copy_from_slice(&offset.to_be_bytes());
+            filler
+        } else {
+            rest
+        };
+        if let Some(bytes) = self.content.filler.slice(offset, filler.len()) {
+            filler.copy_from_slice(bytes);
+        }
+        if self.checksums == Checksums::Software {
+            let checksum = self.content.udp_checksum(port, words, offset);
+            headers[UDP_CHECKSUM..].copy_from_slice(&checksum.to_be_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::checksum;
+    use super::super::flow::{Mac, PortRange};
+    use super::*;
+    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+    use proptest::prelude::*;
+
+    pub(crate) fn flow(payload_len: u16, streams: u16) -> Flow {
+        Flow {
+            src_mac: Mac([2, 0, 0, 0, 0, 1]),
+            dst_mac: Mac([2, 0, 0, 0, 0, 2]),
+            src_ip: [10, 1, 2, 3].into(),
+            dst_ip: [172, 16, 200, 254].into(),
+            src_ports: PortRange::new(10000, 30000).unwrap(),
+            dst_port: 10000,
+            payload_len,
+            streams,
+        }
+    }
+
+    pub(crate) fn template(flow: &Flow, stream: u16, seed: u64, checksums: Checksums) -> Template {
+        Template::new(flow, Arc::new(Content::new(flow, seed)), stream, checksums)
+    }
+
+    fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
+        let mut frame = vec![0xaa; template.frame_len()];
+        template.write(seq, time_ns, &mut frame);
+        frame
+    }
+
+    proptest! {
+        #[test]
+        fn etherparse_agrees_with_every_field(
+            payload_len in 16..1500u16, seq in 0..(1u64 << 48), time: u64, seed: u64, stream in 0..3u16
+        ) {
+            let flow = flow(payload_len, 3);
+            let frame = written(&template(&flow, stream, seed, Checksums::Software), seq, time);
+            let packet = SlicedPacket::from_ethernet(&frame).unwrap();
+            let ethernet = Ethernet2Header::from_slice(&frame).unwrap().0;
+            prop_assert_eq!(ethernet.source, flow.src_mac.0);
+            prop_assert_eq!(ethernet.destination, flow.dst_mac.0);
+            let Some(NetSlice::Ipv4(ipv4)) = packet.net else { panic!("no IPv4") };
+            let header = ipv4.header().to_header();
+            prop_assert_eq!(header.source, flow.src_ip.octets());
+            prop_assert_eq!(header.destination, flow.dst_ip.octets());
+            prop_assert_eq!(header.header_checksum, header.calc_header_checksum());
+            prop_assert_eq!(header.total_len, payload_len + 28);
+            let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("no UDP") };
+            prop_assert_eq!(udp.destination_port(), flow.dst_port);
+            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].port(seq));
+            prop_assert_eq!(usize::from(udp.length()), usize::from(payload_len) + 8);
+            let checksum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).unwrap();
+            prop_assert_eq!(udp.checksum(), checksum);
+        }
+
+        #[test]
+        fn offload_leaves_the_pseudo_header_sum(payload_len in 16..1500u16, seq in 0..(1u64 << 48)) {
+            let flow = flow(payload_len, 1);
+            let software = written(&template(&flow, 0, 1, Checksums::Software), seq, 5);
+            let mut offload = written(&template(&flow, 0, 1, Checksums::Offload), seq, 5);
+            let mut ones = [0; 8];
+            ones.copy_from_slice(&offload[26..34]);
+            let pseudo_header = fold(checksum::udp_pseudo_header(ones, payload_len + 8));
+            prop_assert_eq!(&offload[40..42], &pseudo_header.to_be_bytes());
+            prop_assert_eq!(&offload[24..26], &[0, 0]);
+            // What the port does then.
+            let ipv4 = checksum::finish(checksum::sum(&offload[14..34]));
+            offload[24..26].copy_from_slice(&ipv4.to_be_bytes());
+            let udp = checksum::finish_udp(checksum::sum(&offload[34..]));
+            offload[40..42].copy_from_slice(&udp.to_be_bytes());
+            prop_assert_eq!(software, offload);
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Deciding what a received frame is: ours and intact, ours and broken, or not ours.
+
+use super::checksum;
+use super::content::Content;
+use super::flow::{Flow, PortSweep};
+use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header};
+use super::wire::{self, ADDRESSES, NotUdp, UdpOverIpv4, be16, be64};
+use super::{ETHERNET_LEN, HEADERS_LEN};
+use crate::stats::Counter;
+use std::sync::Arc;
+
+/// Checks the reflected packets of a run, byte for byte.
+pub struct Verifier {
+    content: Arc<Content>,
+    /// Source and destination as a reflected packet has them.
+    addresses: u64,
+    src_port: u16,
+    sweeps: Box<[PortSweep]>,
+}
+
+impl Verifier {
+    /// For what comes back of `flow`, sent with `content`.
+    #[must_use]
+    pub fn new(flow: &Flow, content: Arc<Content>) -> Self {
+        Self {
+            content,
+            addresses: u64::from_be_bytes(wire::addresses(flow.dst_ip, flow.src_ip)),
+            src_port: flow.dst_port,
+            sweeps: flow.sweeps(),
+        }
+    }
+
+    /// What the frame of `wire_len` bytes with the bytes `frame` is; an `mbuf` with several
+    /// segments that could not be joined has fewer bytes in `frame` than on the wire.
+    ///
+    /// `partial_checksums`: the port delivers packets of this host that still carry the
+    /// pseudo-header's sum instead of a UDP checksum (veth, tap, virtio).
+    ///
+    /// # Errors
+    /// The counter for a frame that is not valid.
+    #[inline]
+    pub fn check(
+        &self,
+        frame: &[u8],
+        wire_len: usize,
+        partial_checksums: bool,
+    ) -> Result<Header, Counter> {
+        let udp = match UdpOverIpv4::parse(frame, wire_len) {
+            Ok(udp) => udp,
+            Err(reason) => return Err(self.not_udp(frame, reason)),
+        };
+        let ipv4_intact = checksum::is_intact(checksum::sum(&frame[ETHERNET_LEN..udp.udp()]));
+        let port = be16(frame, udp.udp() + 2);
+        let of_our_flow = be64(frame, ADDRESSES) == self.addresses
+            && be16(frame, udp.udp()) == self.src_port;
+        if !ipv4_intact || !of_our_flow {
+            return Err(self.not_our_flow(frame, udp, ipv4_intact, of_our_flow));
+        }
+        if udp.udp_len != self.content.udp_len() || frame.len() < udp.end() {
+            return Err(self.wrong_length(frame, udp));
+        }
+        let payload = &frame[udp.payload()..udp.end()];
+        let words = [be64(payload, 0), be64(payload, 8)];
+        let has_offset = self.content.has_offset();
+        let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
+        let Some(header) = self.content.key.decode(words, offset) else {
+            return Err(self.wrong_tag(frame, udp));
+        };
+        if Flow::src_port(&self.sweeps, header.id) != Some(port) {
+            let intact = is_udp_intact(frame, udp);
+            return Err(if intact { Counter::ForeignFlow } else { Counter::CorruptUdpChecksum });
+        }
+        let filler = &payload[if has_offset { HEADER_AND_OFFSET_LEN } else { HEADER_LEN }..];
+        if self.content.filler.slice(offset, filler.len()) != Some(filler) {
+            return Err(Counter::CorruptFiller);
+        }
+        let udp_checksum = be16(frame, udp.udp() + 6);
+        if udp_checksum != self.content.udp_checksum(port, words, offset) {
+            let partial = checksum::fold(self.content.pseudo_header_sum());
+            if !partial_checksums || udp_checksum != partial {
+                return Err(Counter::CorruptUdpChecksum);
+            }
+        }
+        Ok(header)
+    }
+
+    /// Whether our payload header stands where we put it, whatever the headers say.
+    fn has_our_tag(&self, frame: &[u8]) -> bool {
+        let Some(payload) = frame.get(HEADERS_LEN..) else { return false };
+        let has_offset = self.content.has_offset();
+        if payload.len() < if has_offset { HEADER_AND_OFFSET_LEN } else { HEADER_LEN } {
+            return false;
+        }
+        let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
+        self.content.key.decode([be64(payload, 0), be64(payload, 8)], offset).is_some()
+    }
+
+    #[cold]
+    fn not_udp(&self, frame: &[u8], reason: NotUdp) -> Counter {
+        match reason {
+            NotUdp::BadLength if self.has_our_tag(frame) => Counter::CorruptLength,
+            _ if self.has_our_tag(frame) => Counter::CorruptHeader,
+            reason => reason.into(),
+        }
+    }
+
+    #[cold]
+    fn not_our_flow(
+        &self,
+        frame: &[u8],
+        udp: UdpOverIpv4,
+        ipv4_intact: bool,
+        of_our_flow: bool,
+    ) -> Counter {
+        let ours = of_our_flow || self.has_our_tag(frame);
+        match (ours, ipv4_intact) {
+            (true, false) => Counter::CorruptIpv4Checksum,
+            (true, true) if !is_udp_intact(frame, udp) => Counter::CorruptUdpChecksum,
+            _ => Counter::ForeignFlow,
+        }
+    }
+
+    #[cold]
+    fn wrong_length(&self, frame: &[u8], udp: UdpOverIpv4) -> Counter {
+        if !self.has_our_tag(frame) && is_udp_intact(frame, udp) {
+            Counter::ForeignRun
+        } else {
+            Counter::CorruptLength
+        }
+    }
+
+    #[cold]
+    fn wrong_tag(&self, frame: &[u8], udp: UdpOverIpv4) -> Counter {
+        if is_udp_intact(frame, udp) { Counter::ForeignRun } else { Counter::CorruptTag }
+    }
+}
+
+/// Whether the whole datagram is in `frame` and its checksum is right, absent (0), or still only
+/// the pseudo-header's sum: then somebody else's sender meant these bytes.
+fn is_udp_intact(frame: &[u8], udp: UdpOverIpv4) -> bool {
+    let Some(datagram) = frame.get(udp.udp()..udp.end()) else { return false };
+    let carried = be16(datagram, 6);
+    let pseudo_header = pseudo_header(frame, udp);
+    carried == 0
+        || carried == checksum::fold(pseudo_header)
+        || checksum::is_intact(pseudo_header + checksum::sum(datagram))
+}
+
+/// The sum over the UDP pseudo-header of a parsed frame.
+#[must_use]
+pub fn pseudo_header(frame: &[u8], udp: UdpOverIpv4) -> u64 {
+    checksum::udp_pseudo_header(be64(frame, ADDRESSES).to_be_bytes(), udp.udp_len)
+}
+
+impl From<NotUdp> for Counter {
+    fn from(reason: NotUdp) -> Self {
+        match reason {
+            NotUdp::NotIpv4 => Self::ForeignNotIpv4,
+            NotUdp::OtherProtocol => Self::ForeignNotUdp,
+            NotUdp::Fragment => Self::ForeignFragment,
+            NotUdp::BadLength => Self::ForeignMalformed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::reflect::reflect;
+    use super::super::template::tests::{flow, template};
+    use super::super::template::{Checksums, Template};
+    use super::*;
+    use proptest::prelude::*;
+
+    const SEED: u64 = 99;
+
+    fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
+        let mut frame = vec![0; template.frame_len()];
+        template.write(seq, time_ns, &mut frame);
+        let len = frame.len();
+        reflect(&mut frame, len, false).unwrap();
+        frame
+    }
+
+    fn verifier(flow: &Flow) -> Verifier {
+        Verifier::new(flow, Arc::new(Content::new(flow, SEED)))
+    }
+
+    fn check(verifier: &Verifier, frame: &[u8]) -> Result<Header, Counter> {
+        verifier.check(frame, frame.len(), false)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_sent_and_reflected_is_valid(
+            payload_len in 16..1500u16, seq in 0..(1u64 << 48), time: u64, stream in 0..4u16
+        ) {
+            let flow = flow(payload_len, 4);
+            let frame = reflected(&template(&flow, stream, SEED, Checksums::Software), seq, time);
+            let header = check(&verifier(&flow), &frame).unwrap();
+            prop_assert_eq!(header.id.seq, seq);
+            prop_assert_eq!(header.id.stream, stream);
+            prop_assert_eq!(header.time48_ns, time & ((1 << 48) - 1));
+        }
+
+        #[test]
+        fn any_bytes_are_judged_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0..120usize, to: u8
+        ) {
+            let flow = flow(40, 1);
+            let verifier = verifier(&flow);
+            prop_assert!(check(&verifier, &bytes).is_err());
+            let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 1, 2);
+            let at = at % frame.len();
+            frame[at] = to;
+            frame.truncate(frame.len() - bytes.len().min(frame.len()));
+            let _ = check(&verifier, &frame);
+        }
+    }
+
+    /// MAC addresses are covered by the FCS alone: some networks rewrite them on the way.
+    #[test]
+    fn every_flipped_bit_is_corrupt() {
+        for payload_len in [16, 17, 18, 19, 64, 301] {
+            let flow = flow(payload_len, 1);
+            let verifier = verifier(&flow);
+            let template = template(&flow, 0, SEED, Checksums::Software);
+            for seq in 0..50 {
+                let frame = reflected(&template, seq, seq * 77);
+                assert!(check(&verifier, &frame).is_ok());
+                for bit in 12 * 8..frame.len() * 8 {
+                    let mut flipped = frame.clone();
+                    flipped[bit / 8] ^= 1 << (bit % 8);
+                    let counter = check(&verifier, &flipped).unwrap_err();
+                    assert!(counter.is_corrupt(), "bit {bit} of {payload_len}: {counter:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_cut_is_corrupt_as_long_as_our_tag_is_there() {
+        let flow = flow(64, 1);
+        let frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+        for len in 0..frame.len() {
+            let counter = check(&verifier(&flow), &frame[..len]).unwrap_err();
+            let with_tag = len >= HEADERS_LEN + HEADER_AND_OFFSET_LEN;
+            assert_eq!(counter == Counter::CorruptLength, with_tag, "{len}: {counter:?}");
+        }
+    }
+
+    #[test]
+    fn padding_behind_the_datagram_is_fine() {
+        let flow = flow(16, 1);
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+        frame.extend([0xff; 2]);
+        assert!(check(&verifier(&flow), &frame).is_ok());
+    }
+
+    #[test]
+    fn others_are_foreign() {
+        let ours = flow(64, 1);
+        let verifier = verifier(&ours);
+        let other_seed = reflected(&template(&ours, 0, SEED + 1, Checksums::Software), 5, 6);
+        assert_eq!(check(&verifier, &other_seed), Err(Counter::ForeignRun));
+        let longer = flow(80, 1);
+        let other_size = reflected(&template(&longer, 0, SEED + 1, Checksums::Software), 5, 6);
+        assert_eq!(check(&verifier, &other_size), Err(Counter::ForeignRun));
+        let mut other_flow = ours;
+        other_flow.dst_ip = [9, 9, 9, 9].into();
+        let frame = reflected(&template(&other_flow, 0, SEED, Checksums::Software), 5, 6);
+        assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
+        // Not reflected at all: our own packet, heard again.
+        let mut frame = vec![0; 106];
+        template(&ours, 0, SEED, Checksums::Software).write(1, 2, &mut frame);
+        assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
+        assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
+    }
+
+    #[test]
+    fn a_partial_checksum_is_valid_only_where_the_port_delivers_them() {
+        let flow = flow(64, 1);
+        let verifier = verifier(&flow);
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+        let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
+        let partial = checksum::fold(pseudo_header(&frame, udp));
+        frame[40..42].copy_from_slice(&partial.to_be_bytes());
+        assert!(verifier.check(&frame, frame.len(), true).is_ok());
+        assert_eq!(check(&verifier, &frame), Err(Counter::CorruptUdpChecksum));
+        frame[41] ^= 1;
+        assert_eq!(
+            verifier.check(&frame, frame.len(), true),
+            Err(Counter::CorruptUdpChecksum)
+        );
+    }
+}

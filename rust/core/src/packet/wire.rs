@@ -1,0 +1,203 @@
+//! Finding UDP over IPv4 in bytes off the wire. Total: any bytes, any length.
+
+use super::{ETHERNET_LEN, IPV4_LEN, UDP_LEN};
+use std::net::Ipv4Addr;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const PROTOCOL_UDP: u8 = 17;
+/// "More fragments" and the fragment offset; "don't fragment" is not among them (RFC 791).
+const FRAGMENT_BITS: u16 = 0x3fff;
+
+/// Why a frame is not a whole UDP datagram over IPv4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotUdp {
+    /// Not IPv4: another `EtherType` (ARP, IPv6, VLAN ...) or too short to have one.
+    NotIpv4,
+    /// IPv4, but another protocol.
+    OtherProtocol,
+    /// A fragment: only the first one has ports, and none has a whole payload.
+    Fragment,
+    /// A length field that contradicts another or the number of bytes that came.
+    BadLength,
+}
+
+/// Where things are in a frame that is UDP over IPv4; all offsets lie within the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpOverIpv4 {
+    /// Bytes of the IPv4 header, options included: 20 to 60.
+    pub ipv4_len: usize,
+    /// The UDP length field: header and payload, in bytes; 8 at least.
+    pub udp_len: u16,
+}
+
+impl UdpOverIpv4 {
+    /// Finds UDP over IPv4 in `head`, the first bytes of a frame of `wire_len` bytes (more than
+    /// `head` has when an mbuf has several segments). All headers must lie in `head`.
+    ///
+    /// # Errors
+    /// What the frame is instead.
+    pub fn parse(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
+        if head.len() < ETHERNET_LEN || be16(head, 12) != ETHERTYPE_IPV4 {
+            return Err(NotUdp::NotIpv4);
+        }
+        if head.len() < ETHERNET_LEN + IPV4_LEN {
+            return Err(NotUdp::BadLength);
+        }
+        let version_and_words = head[ETHERNET_LEN];
+        if version_and_words >> 4 != 4 {
+            return Err(NotUdp::NotIpv4);
+        }
+        let ipv4_len = usize::from(version_and_words & 0xf) * 4;
+        let total_len = usize::from(be16(head, ETHERNET_LEN + 2));
+        if ipv4_len < IPV4_LEN || total_len < ipv4_len || ETHERNET_LEN + total_len > wire_len {
+            return Err(NotUdp::BadLength);
+        }
+        if head[ETHERNET_LEN + 9] != PROTOCOL_UDP {
+            return Err(NotUdp::OtherProtocol);
+        }
+        if be16(head, ETHERNET_LEN + 6) & FRAGMENT_BITS != 0 {
+            return Err(NotUdp::Fragment);
+        }
+        let udp = ETHERNET_LEN + ipv4_len;
+        if head.len() < udp + UDP_LEN {
+            return Err(NotUdp::BadLength);
+        }
+        let udp_len = be16(head, udp + 4);
+        if usize::from(udp_len) < UDP_LEN || ipv4_len + usize::from(udp_len) > total_len {
+            return Err(NotUdp::BadLength);
+        }
+        Ok(Self { ipv4_len, udp_len })
+    }
+
+    /// Offset of the UDP header.
+    #[must_use]
+    pub fn udp(self) -> usize {
+        ETHERNET_LEN + self.ipv4_len
+    }
+
+    /// Offset of the payload.
+    #[must_use]
+    pub fn payload(self) -> usize {
+        self.udp() + UDP_LEN
+    }
+
+    /// Offset of the first byte behind the datagram; what follows is padding.
+    #[must_use]
+    pub fn end(self) -> usize {
+        self.udp() + usize::from(self.udp_len)
+    }
+}
+
+/// Offset of the source and destination addresses in a frame.
+pub const ADDRESSES: usize = ETHERNET_LEN + 12;
+
+/// Source and destination as they stand at [`ADDRESSES`].
+#[must_use]
+pub fn addresses(src: Ipv4Addr, dst: Ipv4Addr) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&src.octets());
+    bytes[4..].copy_from_slice(&dst.octets());
+    bytes
+}
+
+/// The big-endian 16 bits at `at`, which must lie in `bytes`.
+#[must_use]
+pub fn be16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_be_bytes([bytes[at], bytes[at + 1]])
+}
+
+/// The big-endian 64 bits at `at`, which must lie in `bytes`.
+#[must_use]
+pub fn be64(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_be_bytes(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::PacketBuilder;
+    use proptest::prelude::*;
+
+    fn udp_frame(payload: &[u8]) -> Vec<u8> {
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2([2; 6], [4; 6])
+            .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+            .udp(1000, 2000)
+            .write(&mut frame, payload)
+            .unwrap();
+        frame
+    }
+
+    fn parse(frame: &[u8]) -> Result<UdpOverIpv4, NotUdp> {
+        UdpOverIpv4::parse(frame, frame.len())
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_parsed_without_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200)
+        ) {
+            if let Ok(udp) = parse(&bytes) {
+                prop_assert!(udp.end() <= bytes.len());
+            }
+        }
+
+        /// Random bytes hardly ever look like UDP: start from a frame that is, and break it.
+        #[test]
+        fn what_we_accept_etherparse_accepts(
+            at in 0..60usize, to: u8, cut in 0..60usize, payload in 0..30usize
+        ) {
+            let mut frame = udp_frame(&vec![7; payload]);
+            let at = at % frame.len();
+            frame[at] = to;
+            frame.truncate(frame.len() - cut.min(frame.len()));
+            if let Ok(udp) = parse(&frame) {
+                let oracle = etherparse::SlicedPacket::from_ethernet(&frame).unwrap();
+                let Some(etherparse::TransportSlice::Udp(slice)) = oracle.transport else {
+                    return Err(TestCaseError::fail("etherparse sees no UDP"));
+                };
+                prop_assert_eq!(slice.payload(), &frame[udp.payload()..udp.end()]);
+            }
+        }
+    }
+
+    #[test]
+    fn every_other_frame_has_its_reason() {
+        let frame = udp_frame(&[1, 2, 3]);
+        assert_eq!(parse(&frame), Ok(UdpOverIpv4 { ipv4_len: 20, udp_len: 11 }));
+        let broken = |at: usize, to: u8| {
+            let mut frame = frame.clone();
+            frame[at] = to;
+            parse(&frame)
+        };
+        assert_eq!(parse(&frame[..13]), Err(NotUdp::NotIpv4));
+        assert_eq!(broken(13, 6), Err(NotUdp::NotIpv4));
+        assert_eq!(broken(14, 0x65), Err(NotUdp::NotIpv4));
+        assert_eq!(parse(&frame[..30]), Err(NotUdp::BadLength));
+        assert_eq!(broken(14, 0x44), Err(NotUdp::BadLength));
+        assert_eq!(broken(17, 200), Err(NotUdp::BadLength));
+        assert_eq!(broken(17, 19), Err(NotUdp::BadLength));
+        assert_eq!(broken(23, 6), Err(NotUdp::OtherProtocol));
+        assert_eq!(broken(20, 0x20), Err(NotUdp::Fragment));
+        assert_eq!(broken(21, 1), Err(NotUdp::Fragment));
+        assert_eq!(broken(39, 7), Err(NotUdp::BadLength));
+        assert_eq!(broken(39, 12), Err(NotUdp::BadLength));
+    }
+
+    #[test]
+    fn dont_fragment_is_no_fragment() {
+        let mut frame = udp_frame(&[]);
+        frame[20] = 0x40;
+        assert!(parse(&frame).is_ok());
+    }
+
+    #[test]
+    fn a_datagram_may_go_on_behind_the_first_segment() {
+        let frame = udp_frame(&[9; 100]);
+        let udp = UdpOverIpv4::parse(&frame[..42], frame.len()).unwrap();
+        assert_eq!(udp.end(), frame.len());
+        assert_eq!(UdpOverIpv4::parse(&frame[..41], frame.len()), Err(NotUdp::BadLength));
+    }
+}

@@ -1,0 +1,228 @@
+//! Where workers publish and the collector reads, without a lock and without a shared writer.
+//!
+//! Time is cut into intervals of equal length, numbered from 0 at the start of the run. Every
+//! worker has a ring of slots, one per interval, and a line on which it says how far it is:
+//!
+//! - A worker that counts by its own clock (a sender, a reflector) stores the time of each poll
+//!   before it does anything else; so an interval that ended before that time is final.
+//! - A receiver counts a packet in the interval in which it was *sent*, which may be long ago. The
+//!   collector says which intervals are closed; a receiver adopts that at the start of a poll and
+//!   says so. Once all have adopted it, nothing is written there any more.
+//! - A sender may not run further ahead of the collector than the rings and the sequence maps
+//!   reach. It then sends nothing (which shows as pacer shortfall) rather than miscount.
+
+use super::counter::Counter;
+use super::seqmap::SeqMap;
+use super::slot::{Latency, Slot};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Keeps what different threads write on different cache lines (two, for the adjacent-line
+/// prefetcher).
+#[repr(align(128))]
+#[derive(Default)]
+struct Line<T>(T);
+
+/// What a worker does with packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sends its own, on this stream.
+    Send {
+        /// The tx queue.
+        stream: u16,
+    },
+    /// Receives and verifies what senders of this process sent.
+    Receive,
+    /// Counts by its own clock: a reflector, or a mode of its own.
+    Count,
+}
+
+/// Sizes of a [`Board`].
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Length of an interval in ns.
+    pub interval_ns: u64,
+    /// Intervals that may be open at once, at least.
+    pub intervals: u64,
+    /// Sequence numbers of a stream that may be open at once, at least.
+    pub window: u64,
+}
+
+#[derive(Default)]
+struct Progress {
+    // worker: wo, collector: ro
+    polled_ns: AtomicU64,
+    adopted: AtomicU64,
+    done: AtomicBool,
+}
+
+pub(super) struct Place {
+    pub(super) role: Role,
+    ring: Box<[Slot]>,
+    progress: Line<Progress>,
+    /// A receiver's, by stream.
+    pub(super) arrived: Box<[SeqMap]>,
+}
+
+/// All workers' places.
+pub struct Board {
+    shape: Shape,
+    pub(super) places: Box<[Place]>,
+    /// Intervals below are closed. collector: wo, workers: ro
+    closed: Line<AtomicU64>,
+    /// By stream: all sequence numbers below lie in closed intervals. collector: wo, senders: ro
+    released: Box<[Line<AtomicU64>]>,
+}
+
+impl Board {
+    /// A board for workers with these roles; worker `i` has `roles[i]`.
+    #[must_use]
+    pub fn new(shape: Shape, roles: &[Role]) -> Arc<Self> {
+        let intervals = shape.intervals.next_power_of_two();
+        let shape = Shape { intervals, window: shape.window.next_power_of_two(), ..shape };
+        let streams = roles.iter().filter(|role| matches!(role, Role::Send { .. })).count();
+        let place = |role: &Role| Place {
+            role: *role,
+            ring: (0..intervals).map(|_| Slot::new()).collect(),
+            progress: Line::default(),
+            arrived: match role {
+                Role::Receive => (0..streams).map(|_| SeqMap::new(shape.window)).collect(),
+                Role::Send { .. } | Role::Count => Box::default(),
+            },
+        };
+        Arc::new(Self {
+            shape,
+            places: roles.iter().map(place).collect(),
+            closed: Line::default(),
+            released: (0..streams).map(|_| Line::default()).collect(),
+        })
+    }
+
+    /// Length of an interval in ns.
+    #[must_use]
+    pub fn interval_ns(&self) -> u64 {
+        self.shape.interval_ns
+    }
+
+    /// The writing end of worker `index`. There must be one at a time.
+    #[must_use]
+    pub fn recorder(self: &Arc<Self>, index: usize) -> Recorder {
+        Recorder { board: Arc::clone(self), index, closed: 0, current: 0, current_start_ns: 0 }
+    }
+
+    pub(super) fn close_below(&self, interval: u64) {
+        self.closed.0.store(interval, Ordering::Release);
+    }
+
+    pub(super) fn release_below(&self, stream: u16, seq: u64) {
+        self.released[usize::from(stream)].0.store(seq, Ordering::Release);
+    }
+}
+
+impl Place {
+    pub(super) fn slot(&self, interval: u64) -> &Slot {
+        #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
+        let at = interval as usize & (self.ring.len() - 1);
+        &self.ring[at]
+    }
+
+    /// When it last polled.
+    pub(super) fn polled_ns(&self) -> u64 {
+        self.progress.0.polled_ns.load(Ordering::Acquire)
+    }
+
+    /// Intervals below are closed for this worker too.
+    pub(super) fn adopted(&self) -> u64 {
+        self.progress.0.adopted.load(Ordering::Acquire)
+    }
+
+    /// Whether this worker has sent all it will ever send.
+    pub(super) fn is_done(&self) -> bool {
+        self.progress.0.done.load(Ordering::Acquire)
+    }
+}
+
+/// The writing end of one worker.
+pub struct Recorder {
+    board: Arc<Board>,
+    index: usize,
+    closed: u64,
+    /// The interval last asked for: dividing once per packet would cost more than counting it.
+    current: u64,
+    current_start_ns: u64,
+}
+
+impl Recorder {
+    fn place(&self) -> &Place {
+        &self.board.places[self.index]
+    }
+
+    /// To be called first in every poll: publishes that all earlier ones are through.
+    pub fn poll(&mut self, now_ns: u64) {
+        let closed = self.board.closed.0.load(Ordering::Acquire);
+        let progress = &self.place().progress.0;
+        if closed != self.closed {
+            progress.adopted.store(closed, Ordering::Release);
+        }
+        progress.polled_ns.store(now_ns, Ordering::Release);
+        self.closed = closed;
+    }
+
+    /// Says that this worker will not send any more.
+    pub fn done(&self) {
+        self.place().progress.0.done.store(true, Ordering::Release);
+    }
+
+    /// The interval that `time_ns` lies in.
+    pub fn interval(&mut self, time_ns: u64) -> u64 {
+        let interval_ns = self.board.shape.interval_ns;
+        if time_ns.wrapping_sub(self.current_start_ns) >= interval_ns {
+            self.current = time_ns / interval_ns;
+            self.current_start_ns = self.current * interval_ns;
+        }
+        self.current
+    }
+
+    /// Whether packets sent in `interval` are no longer taken.
+    #[must_use]
+    pub fn is_closed(&self, interval: u64) -> bool {
+        interval < self.closed
+    }
+
+    /// How many of `packets`, numbered from `seq`, may be sent at `now_ns` on `stream`.
+    pub fn may_send(&mut self, now_ns: u64, stream: u16, seq: u64, packets: u16) -> u16 {
+        // The packets are stamped a little later: maybe in the next interval.
+        if self.interval(now_ns) + 1 >= self.closed + self.board.shape.intervals {
+            return 0;
+        }
+        let released = self.board.released[usize::from(stream)].0.load(Ordering::Acquire);
+        let room = (released + self.board.shape.window).saturating_sub(seq);
+        u16::try_from(room).unwrap_or(u16::MAX).min(packets)
+    }
+
+    /// Counts in `interval`. What the ring does not reach goes to the nearest that it does: the
+    /// totals are right, and only a collector that was held up for very long causes it.
+    pub fn add(&self, interval: u64, counter: Counter, packets: u64) {
+        if packets > 0 {
+            self.slot(interval).add(counter, packets);
+        }
+    }
+
+    /// Takes round-trip times of packets sent in `interval` in.
+    pub fn add_latency(&self, interval: u64, latency: &Latency) {
+        self.slot(interval).add_latency(latency);
+    }
+
+    fn slot(&self, interval: u64) -> &Slot {
+        let interval = interval.clamp(self.closed, self.closed + self.board.shape.intervals - 1);
+        let slot = self.place().slot(interval);
+        slot.enter(interval);
+        slot
+    }
+
+    /// This receiver's map of `stream`.
+    #[must_use]
+    pub fn arrived(&self, stream: u16) -> &SeqMap {
+        &self.place().arrived[usize::from(stream)]
+    }
+}

@@ -1,0 +1,265 @@
+//! Merging what the workers counted, and closing intervals once nothing more will come.
+
+use super::board::{Board, Place, Role};
+use super::counter::{Counter, Counts};
+use super::seqmap::count_arrived;
+use super::slot::Latency;
+use std::sync::Arc;
+
+/// All that happened to the packets of one interval, or of several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// By name. `Valid` counts a packet once, whatever number of rx queues it arrived on.
+    pub counts: Counts,
+    /// Sent, but not valid by the time the interval was closed. 0 where nothing is sent.
+    pub lost: u64,
+    /// Round-trip times of valid packets.
+    pub latency: Latency,
+}
+
+impl std::ops::AddAssign<&Self> for Totals {
+    fn add_assign(&mut self, other: &Self) {
+        self.counts += &other.counts;
+        self.lost += other.lost;
+        self.latency += &other.latency;
+    }
+}
+
+/// A closed interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// When it began, in ns since the start of the run.
+    pub start_ns: u64,
+    /// What happened in it.
+    pub totals: Totals,
+}
+
+/// What the C++ side counted by itself, from the return values of rx and tx bursts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Driver {
+    /// Packets that drivers delivered.
+    pub delivered: u64,
+    /// Packets that drivers accepted for sending.
+    pub accepted: u64,
+}
+
+/// Closes intervals in their order. One thread calls it, every few milliseconds.
+pub struct Collector {
+    board: Arc<Board>,
+    /// How long after an interval's end a packet of it may still come.
+    patience_ns: u64,
+    /// The next interval to make a row of; those from here to `closed` wait for the receivers.
+    next: u64,
+    closed: u64,
+    /// By stream: the first sequence number of the intervals `next` and `closed`.
+    next_seq: Box<[u64]>,
+    closed_seq: Box<[u64]>,
+    totals: Totals,
+    /// Packets that the receivers together took for valid more often than there were.
+    mismatch: u64,
+}
+
+impl Collector {
+    /// For the workers of `board`. A packet counts as lost when it has not come back `patience_ns`
+    /// after the end of the interval in which it was sent.
+    #[must_use]
+    pub fn new(board: Arc<Board>, patience_ns: u64) -> Self {
+        let streams = board.places.iter().filter(|place| place.is_sender()).count();
+        Self {
+            board,
+            patience_ns,
+            next: 0,
+            closed: 0,
+            next_seq: vec![0; streams].into(),
+            closed_seq: vec![0; streams].into(),
+            totals: Totals::default(),
+            mismatch: 0,
+        }
+    }
+
+    /// Closes what can be closed, and hands on the rows of what is final.
+    pub fn tick(&mut self, mut row: impl FnMut(&Row)) {
+        self.close_more();
+        if self.board.places.iter().all(|place| !place.is_receiver() || place.adopted() >= self.closed) {
+            self.emit(&mut row);
+        }
+    }
+
+    /// All workers have stopped for good: closes everything that any of them counted in.
+    pub fn finish(&mut self, mut row: impl FnMut(&Row)) {
+        while self.closed <= self.last_interval() {
+            self.close_one();
+        }
+        self.emit(&mut row);
+    }
+
+    /// The sum of all rows so far.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// By how many packets valid ones and arrived sequence numbers disagree: 0, or a bug of ours.
+    #[must_use]
+    pub fn mismatch(&self) -> u64 {
+        self.mismatch
+    }
+
+    /// Whether there are senders and all have sent all they will.
+    #[must_use]
+    pub fn is_sending_done(&self) -> bool {
+        let mut senders = self.board.places.iter().filter(|place| place.is_sender()).peekable();
+        senders.peek().is_some() && senders.all(Place::is_done)
+    }
+
+    /// Whether every packet that was sent has arrived. Only meaningful once sending is done.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let mut seq = self.closed_seq.clone();
+        (self.closed..=self.last_interval()).all(|interval| {
+            let sent: Vec<_> = self.sent(interval).collect();
+            let complete =
+                self.arrived(interval, &seq) == sent.iter().map(|(_, sent)| sent).sum::<u64>();
+            for (stream, sent) in sent {
+                seq[stream] += sent;
+            }
+            complete
+        })
+    }
+
+    /// The last interval in which any worker may have counted: it stamps a little after its poll
+    /// began.
+    fn last_interval(&self) -> u64 {
+        let polled_ns = self.board.places.iter().map(Place::polled_ns).max().unwrap_or(0);
+        polled_ns / self.board.interval_ns() + 1
+    }
+
+    /// Packets received so far, those in open intervals included.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        let open = (self.next..=self.last_interval()).flat_map(|interval| {
+            self.board.places.iter().filter_map(move |place| place.slot(interval).read(interval))
+        });
+        let open: u64 = open.map(|(counts, _)| counts[Counter::Received]).sum();
+        self.totals.counts[Counter::Received] + open
+    }
+
+    /// Workers that have not polled in the `patience_ns` before `now_ns`, by their index.
+    pub fn stalled(&self, now_ns: u64, patience_ns: u64) -> impl Iterator<Item = usize> {
+        let late = move |place: &Place| place.polled_ns() + patience_ns < now_ns;
+        self.board.places.iter().enumerate().filter(move |(_, place)| late(place)).map(|(i, _)| i)
+    }
+
+    fn close_more(&mut self) {
+        let before = self.closed;
+        while self.can_close(self.closed) {
+            self.close_one();
+        }
+        if self.closed != before {
+            self.board.close_below(self.closed);
+        }
+    }
+
+    /// Whether all that belongs to `interval` has happened, or it has been waited for long enough.
+    fn can_close(&self, interval: u64) -> bool {
+        let end_ns = (interval + 1) * self.board.interval_ns();
+        let places = &self.board.places;
+        if places.iter().any(|place| !place.is_receiver() && place.polled_ns() < end_ns) {
+            return false;
+        }
+        let expired = |place: &Place| place.polled_ns() >= end_ns + self.patience_ns;
+        places.iter().filter(|place| place.is_receiver()).all(expired) || self.is_complete(interval)
+    }
+
+    /// Whether every packet sent in `interval` has arrived.
+    fn is_complete(&self, interval: u64) -> bool {
+        let sent_and_valid = |place: &Place| {
+            let counts = place.slot(interval).read(interval).map(|(counts, _)| counts);
+            counts.map_or((0, 0), |counts| (counts[Counter::Sent], counts[Counter::Valid]))
+        };
+        let (sent, valid) = self.board.places.iter().map(sent_and_valid).fold(
+            (0, 0),
+            |(sent, valid), (more_sent, more_valid)| (sent + more_sent, valid + more_valid),
+        );
+        valid >= sent && self.arrived(interval, &self.closed_seq) == sent
+    }
+
+    /// How many different packets of `interval` have arrived; `first_seq` are those it begins with.
+    fn arrived(&self, interval: u64, first_seq: &[u64]) -> u64 {
+        let receivers = self.board.places.iter().filter(|place| place.is_receiver());
+        self.sent(interval)
+            .map(|(stream, sent)| {
+                let maps = receivers.clone().map(|place| &place.arrived[stream]);
+                count_arrived(maps, first_seq[stream]..first_seq[stream] + sent)
+            })
+            .sum()
+    }
+
+    /// Packets sent in `interval`, with their stream.
+    fn sent(&self, interval: u64) -> impl Iterator<Item = (usize, u64)> {
+        self.board.places.iter().filter_map(move |place| {
+            let Role::Send { stream } = place.role else { return None };
+            let (counts, _) = place.slot(interval).read(interval)?;
+            Some((usize::from(stream), counts[Counter::Sent]))
+        })
+    }
+
+    fn close_one(&mut self) {
+        let interval = self.closed;
+        let sent: Vec<_> = self.sent(interval).collect();
+        for (stream, sent) in sent {
+            self.closed_seq[stream] += sent;
+        }
+        self.closed += 1;
+    }
+
+    /// Makes rows of all closed intervals: the workers have let go of them.
+    fn emit(&mut self, row: &mut impl FnMut(&Row)) {
+        while self.next < self.closed {
+            let totals = self.merge(self.next);
+            self.totals += &totals;
+            row(&Row { start_ns: self.next * self.board.interval_ns(), totals });
+            self.next += 1;
+        }
+        for (stream, seq) in (0..).zip(&self.next_seq) {
+            self.board.release_below(stream, *seq);
+        }
+    }
+
+    fn merge(&mut self, interval: u64) -> Totals {
+        let mut totals = Totals::default();
+        for (counts, latency) in
+            self.board.places.iter().filter_map(|place| place.slot(interval).read(interval))
+        {
+            totals.counts += &counts;
+            totals.latency += &latency;
+        }
+        if self.next_seq.is_empty() {
+            return totals;
+        }
+        let arrived = self.arrived(interval, &self.next_seq);
+        // The same packet on two rx queues is valid on both: only here are they seen together.
+        let again = totals.counts[Counter::Valid].saturating_sub(arrived);
+        self.mismatch += arrived.saturating_sub(totals.counts[Counter::Valid]);
+        totals.counts[Counter::Valid] -= again;
+        totals.counts[Counter::Duplicate] += again;
+        let sent: Vec<_> = self.sent(interval).collect();
+        for (stream, sent) in sent {
+            self.next_seq[stream] += sent;
+            totals.lost += sent;
+        }
+        self.mismatch += arrived.saturating_sub(totals.lost);
+        totals.lost = totals.lost.saturating_sub(arrived);
+        totals
+    }
+}
+
+impl Place {
+    fn is_sender(&self) -> bool {
+        matches!(self.role, Role::Send { .. })
+    }
+
+    fn is_receiver(&self) -> bool {
+        self.role == Role::Receive
+    }
+}

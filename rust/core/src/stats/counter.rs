@@ -1,0 +1,144 @@
+//! The names of everything that is counted.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])+ $variant:ident = $name:literal,)+) => {
+        /// What one packet was counted as.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub enum Counter {
+            $($(#[$doc])+ $variant,)+
+        }
+
+        impl Counter {
+            /// All of them, in the order of [`Counts`].
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// As it is called in JSON and in the summary.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// The rate (or, without one, the sender) called for it.
+    Due = "due",
+    /// Due, but its time had passed before the sender got to it.
+    PacerShortfall = "pacer_shortfall",
+    /// Due, but the tx mempool was empty.
+    NoMbuf = "no_mbuf",
+    /// Built, but the driver did not take it.
+    TxQueueFull = "tx_queue_full",
+    /// The driver took it.
+    Sent = "sent",
+    /// The driver delivered it.
+    Received = "received",
+    /// Ours, intact, in time, and here for the first time.
+    Valid = "valid",
+    /// Ours and intact, but it was here before.
+    Duplicate = "duplicate",
+    /// Ours and intact, but its interval was closed: it counts as lost.
+    Late = "late",
+    /// Our payload under headers that are not UDP over IPv4.
+    CorruptHeader = "header",
+    /// Ours, but a length is not.
+    CorruptLength = "length",
+    /// Of our flow, but neither tag nor UDP checksum is right.
+    CorruptTag = "tag",
+    /// Ours, but the filler differs.
+    CorruptFiller = "filler",
+    /// Ours, but the IPv4 checksum is wrong.
+    CorruptIpv4Checksum = "ipv4_checksum",
+    /// Ours, but the UDP checksum is wrong.
+    CorruptUdpChecksum = "udp_checksum",
+    /// Not IPv4.
+    ForeignNotIpv4 = "not_ipv4",
+    /// IPv4, but not UDP.
+    ForeignNotUdp = "not_udp",
+    /// A fragment.
+    ForeignFragment = "fragment",
+    /// IPv4 with lengths that contradict each other.
+    ForeignMalformed = "malformed",
+    /// Sent to a multicast or broadcast MAC address.
+    ForeignGroupMac = "group_mac",
+    /// UDP with other addresses or ports.
+    ForeignFlow = "other_flow",
+    /// Our addresses and ports, but of another run, seed or tool.
+    ForeignRun = "other_run",
+}
+
+const COUNT: usize = Counter::ALL.len();
+
+impl Counter {
+    /// Why packets that were due were not sent.
+    pub const NOT_SENT: &[Self] = &[Self::PacerShortfall, Self::NoMbuf, Self::TxQueueFull];
+    /// What is broken in packets of ours.
+    pub const CORRUPT: &[Self] = &[
+        Self::CorruptHeader,
+        Self::CorruptLength,
+        Self::CorruptTag,
+        Self::CorruptFiller,
+        Self::CorruptIpv4Checksum,
+        Self::CorruptUdpChecksum,
+    ];
+    /// Why packets are none of ours.
+    pub const FOREIGN: &[Self] = &[
+        Self::ForeignNotIpv4,
+        Self::ForeignNotUdp,
+        Self::ForeignFragment,
+        Self::ForeignMalformed,
+        Self::ForeignGroupMac,
+        Self::ForeignFlow,
+        Self::ForeignRun,
+    ];
+
+    /// Whether it stands for a broken packet of ours.
+    #[must_use]
+    pub fn is_corrupt(self) -> bool {
+        Self::CORRUPT.contains(&self)
+    }
+}
+
+/// A number for each [`Counter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts([u64; COUNT]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; COUNT])
+    }
+}
+
+impl Counts {
+    /// The sum of several counters.
+    #[must_use]
+    pub fn sum(&self, counters: &[Counter]) -> u64 {
+        counters.iter().map(|counter| self[*counter]).sum()
+    }
+}
+
+impl std::ops::Index<Counter> for Counts {
+    type Output = u64;
+
+    fn index(&self, counter: Counter) -> &u64 {
+        &self.0[counter as usize]
+    }
+}
+
+impl std::ops::IndexMut<Counter> for Counts {
+    fn index_mut(&mut self, counter: Counter) -> &mut u64 {
+        &mut self.0[counter as usize]
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Counts {
+    fn add_assign(&mut self, other: &Self) {
+        for (total, more) in self.0.iter_mut().zip(other.0) {
+            *total += more;
+        }
+    }
+}

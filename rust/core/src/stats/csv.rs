@@ -1,0 +1,121 @@
+//! Closed intervals as CSV.
+
+use super::collector::Row;
+use super::summary::Meaning;
+use csv::{ByteRecord, Writer};
+
+/// The header. Columns are only ever added at the right. An empty cell is "not known".
+pub const COLUMNS: [&str; 8] = [
+    "time_ms",
+    "tx_packets",
+    "rx_packets",
+    "lost_packets",
+    "loss_ratio",
+    "latency_avg_ns",
+    "latency_min_ns",
+    "latency_max_ns",
+];
+
+/// Turns rows into CSV text.
+///
+/// Intervals in which nothing happened have a row too, but for those after the last in which
+/// anything did: there the sender had been stopped.
+pub struct Table {
+    meaning: Meaning,
+    writer: Writer<Vec<u8>>,
+    quiet: Vec<Row>,
+}
+
+impl Table {
+    /// A table that begins with the header.
+    #[must_use]
+    pub fn new(meaning: Meaning) -> Self {
+        let mut writer = Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS).unwrap_or_default();
+        Self { meaning, writer, quiet: Vec::new() }
+    }
+
+    /// Adds a closed interval.
+    pub fn push(&mut self, row: &Row) {
+        self.quiet.push(*row);
+        if row.totals != super::Totals::default() {
+            for row in std::mem::take(&mut self.quiet) {
+                // Into memory: cannot fail.
+                self.writer.write_byte_record(&record(self.meaning, &row)).unwrap_or_default();
+            }
+        }
+    }
+
+    /// The text since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        let fresh = Writer::from_writer(Vec::new());
+        std::mem::replace(&mut self.writer, fresh).into_inner().unwrap_or_default()
+    }
+}
+
+fn record(meaning: Meaning, row: &Row) -> ByteRecord {
+    let totals = &row.totals;
+    let (tx, rx, lost) = meaning.of(totals);
+    let ratio = meaning.loss_ratio(totals);
+    let latency = &totals.latency;
+    let known = |value: u64| (latency.count > 0).then(|| value.to_string());
+    let cells = [
+        Some((row.start_ns / 1_000_000).to_string()),
+        Some(tx.to_string()),
+        Some(rx.to_string()),
+        lost.map(|lost| lost.to_string()),
+        ratio.map(|ratio| format!("{ratio:.9}")),
+        latency.mean_ns().map(|mean| format!("{mean:.0}")),
+        known(latency.min_ns),
+        known(latency.max_ns),
+    ];
+    cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Counter, Latency, Totals};
+    use super::*;
+
+    fn row(start_ns: u64, sent: u64, valid: u64) -> Row {
+        let mut totals = Totals { lost: sent - valid, ..Totals::default() };
+        totals.counts[Counter::Sent] = sent;
+        totals.counts[Counter::Valid] = valid;
+        if valid > 0 {
+            totals.latency = Latency { count: valid, sum_ns: valid * 10, min_ns: 7, max_ns: 15 };
+        }
+        Row { start_ns, totals }
+    }
+
+    fn text(table: &mut Table) -> String {
+        String::from_utf8(table.take()).unwrap()
+    }
+
+    #[test]
+    fn an_interval_in_which_all_was_lost_says_so() {
+        let mut table = Table::new(Meaning::Sendrecv);
+        table.push(&row(0, 4, 3));
+        table.push(&row(1_000_000, 4, 0));
+        table.push(&row(2_000_000, 0, 0));
+        table.push(&row(3_000_000, 4, 4));
+        table.push(&row(4_000_000, 0, 0));
+        assert_eq!(
+            text(&mut table),
+            "time_ms,tx_packets,rx_packets,lost_packets,loss_ratio,latency_avg_ns,latency_min_ns,latency_max_ns\n\
+             0,4,3,1,0.250000000,10,7,15\n\
+             1,4,0,4,1.000000000,,,\n\
+             2,0,0,0,,,,\n\
+             3,4,4,0,0.000000000,10,7,15\n"
+        );
+        assert_eq!(text(&mut table), "");
+    }
+
+    #[test]
+    fn a_mode_that_cannot_know_its_loss_leaves_it_empty() {
+        let mut table = Table::new(Meaning::Tally);
+        let mut totals = Totals::default();
+        totals.counts[Counter::Received] = 5;
+        table.push(&Row { start_ns: 0, totals });
+        assert!(text(&mut table).ends_with("\n0,0,5,,,,,\n"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Which sequence numbers have arrived: one bit each, over a sliding window.
+//!
+//! A word holds 32 bits of a block of sequence numbers and, above them, the number of the block.
+//! A word of another block counts as empty, so nothing ever has to be cleared. Senders are held
+//! back before they reach numbers that would displace others still in use (see `board`).
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+const BITS: u64 = 32;
+
+/// The sequence numbers of one stream that one receiver has seen.
+pub struct SeqMap {
+    // receiver: rw, collector: ro
+    words: Box<[AtomicU64]>,
+    mask: u64,
+}
+
+impl SeqMap {
+    /// Remembers at least the last `window` sequence numbers.
+    #[must_use]
+    pub fn new(window: u64) -> Self {
+        let words = window.div_ceil(BITS).next_power_of_two().max(2);
+        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), mask: words - 1 }
+    }
+
+    fn word(&self, block: u64) -> &AtomicU64 {
+        #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
+        let at = (block & self.mask) as usize;
+        &self.words[at]
+    }
+
+    /// Notes the arrival of `seq`: whether it is the first one. For the one thread that owns this
+    /// map; numbers more than the window below the highest one must not come any more.
+    pub fn insert(&self, seq: u64) -> bool {
+        let block = seq / BITS;
+        let bits = self.bits(block);
+        let bit = 1 << (seq % BITS);
+        self.word(block).store(u64::from(low(block)) << 32 | bits | bit, Relaxed);
+        bits & bit == 0
+    }
+
+    /// Whether `seq` is known to have arrived.
+    #[must_use]
+    pub fn contains(&self, seq: u64) -> bool {
+        self.bits(seq / BITS) & 1 << (seq % BITS) != 0
+    }
+
+    /// The bits of `block`; none when the word holds another one.
+    fn bits(&self, block: u64) -> u64 {
+        let word = self.word(block).load(Relaxed);
+        if low(word >> 32) == low(block) { word & u64::from(u32::MAX) } else { 0 }
+    }
+}
+
+/// How many different numbers of `seqs` at least one of `maps` has.
+pub fn count_arrived<'a>(maps: impl Iterator<Item = &'a SeqMap> + Clone, seqs: Range<u64>) -> u64 {
+    if seqs.is_empty() {
+        return 0;
+    }
+    let mut count = 0;
+    for block in seqs.start / BITS..=(seqs.end - 1) / BITS {
+        let mut bits = maps.clone().fold(0, |bits, map| bits | map.bits(block));
+        let first = block * BITS;
+        if first < seqs.start {
+            bits &= !0 << (seqs.start - first);
+        }
+        if first + BITS > seqs.end {
+            bits &= (1 << (seqs.end - first)) - 1;
+        }
+        count += u64::from(bits.count_ones());
+    }
+    count
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low 32 bits are what a word has room for")]
+fn low(block: u64) -> u32 {
+    block as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    proptest! {
+        #[test]
+        fn it_is_a_set(seqs in proptest::collection::vec(0..3000u64, 0..500), base in 0..1u64 << 47) {
+            let map = SeqMap::new(3032);
+            let mut set = HashSet::new();
+            for seq in seqs {
+                prop_assert_eq!(map.insert(base + seq), set.insert(seq));
+            }
+            for seq in 0..3000 {
+                prop_assert_eq!(map.contains(base + seq), set.contains(&seq));
+            }
+            prop_assert_eq!(count_arrived([&map].into_iter(), base..base + 3000), set.len() as u64);
+            let part = set.iter().filter(|seq| (100..1777).contains(*seq)).count();
+            prop_assert_eq!(
+                count_arrived([&map].into_iter(), base + 100..base + 1777),
+                part as u64
+            );
+        }
+    }
+
+    #[test]
+    fn several_maps_are_one_set() {
+        let (a, b) = (SeqMap::new(100), SeqMap::new(100));
+        a.insert(1);
+        a.insert(2);
+        b.insert(2);
+        b.insert(70);
+        assert_eq!(count_arrived([&a, &b].into_iter(), 0..71), 3);
+        assert_eq!(count_arrived([&a, &b].into_iter(), 2..70), 1);
+        assert_eq!(count_arrived([&a, &b].into_iter(), 5..5), 0);
+    }
+
+    #[test]
+    fn the_window_slides() {
+        let map = SeqMap::new(64);
+        assert!(map.insert(0));
+        assert!(map.insert(64));
+        assert!(!map.contains(0));
+        assert!(!map.insert(64));
+        assert!(map.insert(65));
+        assert_eq!(count_arrived([&map].into_iter(), 0..100), 2);
+    }
+}

@@ -1,0 +1,124 @@
+//! One interval of one worker: written by the worker alone, read by the collector.
+
+use super::counter::{Counter, Counts};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// Round-trip times of packets, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// How many.
+    pub count: u64,
+    /// All added.
+    pub sum_ns: u64,
+    /// The smallest; `u64::MAX` when there was none.
+    pub min_ns: u64,
+    /// The largest; 0 when there was none.
+    pub max_ns: u64,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self { count: 0, sum_ns: 0, min_ns: u64::MAX, max_ns: 0 }
+    }
+}
+
+impl Latency {
+    /// Takes one round-trip time in.
+    pub fn record(&mut self, ns: u64) {
+        *self += &Self { count: 1, sum_ns: ns, min_ns: ns, max_ns: ns };
+    }
+
+    /// The mean, `None` when there was nothing.
+    #[must_use]
+    pub fn mean_ns(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum_ns as f64 / self.count as f64)
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Latency {
+    fn add_assign(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum_ns += other.sum_ns;
+        self.min_ns = self.min_ns.min(other.min_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
+    }
+}
+
+/// What one worker counted in one interval. Plain loads and stores: there is one writer, and the
+/// collector reads what no longer changes (see `board`).
+pub(super) struct Slot {
+    // worker: rw, collector: ro
+    interval: AtomicU64,
+    counts: [AtomicU64; Counter::ALL.len()],
+    latency_count: AtomicU64,
+    latency_sum_ns: AtomicU64,
+    latency_min_ns: AtomicU64,
+    latency_max_ns: AtomicU64,
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Self {
+            interval: AtomicU64::new(u64::MAX),
+            counts: [const { AtomicU64::new(0) }; Counter::ALL.len()],
+            latency_count: AtomicU64::new(0),
+            latency_sum_ns: AtomicU64::new(0),
+            latency_min_ns: AtomicU64::new(0),
+            latency_max_ns: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes it the slot of `interval`, empty if it was that of an older one.
+    pub(super) fn enter(&self, interval: u64) {
+        if self.interval.load(Relaxed) == interval {
+            return;
+        }
+        for count in &self.counts {
+            count.store(0, Relaxed);
+        }
+        let empty = Latency::default();
+        self.latency_count.store(empty.count, Relaxed);
+        self.latency_sum_ns.store(empty.sum_ns, Relaxed);
+        self.latency_min_ns.store(empty.min_ns, Relaxed);
+        self.latency_max_ns.store(empty.max_ns, Relaxed);
+        self.interval.store(interval, Release);
+    }
+
+    pub(super) fn add(&self, counter: Counter, packets: u64) {
+        let count = &self.counts[counter as usize];
+        count.store(count.load(Relaxed) + packets, Relaxed);
+    }
+
+    pub(super) fn add_latency(&self, more: &Latency) {
+        let mut latency = self.latency();
+        latency += more;
+        self.latency_count.store(latency.count, Relaxed);
+        self.latency_sum_ns.store(latency.sum_ns, Relaxed);
+        self.latency_min_ns.store(latency.min_ns, Relaxed);
+        self.latency_max_ns.store(latency.max_ns, Relaxed);
+    }
+
+    fn latency(&self) -> Latency {
+        Latency {
+            count: self.latency_count.load(Relaxed),
+            sum_ns: self.latency_sum_ns.load(Relaxed),
+            min_ns: self.latency_min_ns.load(Relaxed),
+            max_ns: self.latency_max_ns.load(Relaxed),
+        }
+    }
+
+    /// What it holds of `interval`; `None` when the worker counted nothing in it.
+    pub(super) fn read(&self, interval: u64) -> Option<(Counts, Latency)> {
+        if self.interval.load(Acquire) != interval {
+            return None;
+        }
+        let mut counts = Counts::default();
+        for (counter, count) in Counter::ALL.iter().zip(&self.counts) {
+            counts[*counter] = count.load(Relaxed);
+        }
+        Some((counts, self.latency()))
+    }
+}

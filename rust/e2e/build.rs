@@ -1,0 +1,20 @@
+//! Says where the program under test is: where `DPDKPROJ_BIN` says, else built here through CMake.
+
+fn main() {
+    println!("cargo::rerun-if-env-changed=DPDKPROJ_BIN");
+    if let Ok(program) = std::env::var("DPDKPROJ_BIN") {
+        println!("cargo::rustc-env=DPDKPROJ_BIN={program}");
+        return;
+    }
+    // The cmake crate names no inputs, and cargo's default is this package alone.
+    for input in ["CMakeLists.txt", "cmake", "cpp", "rust/core", "rust/bridge", "rust/Cargo.lock"] {
+        println!("cargo::rerun-if-changed=../../{input}");
+    }
+    let out = cmake::Config::new("../..")
+        .generator("Ninja")
+        .profile("RelWithDebInfo")
+        .define("BUILD_TESTING", "OFF")
+        .build_target("dpdkproj")
+        .build();
+    println!("cargo::rustc-env=DPDKPROJ_BIN={}", out.join("build/dpdkproj").display());
+}
