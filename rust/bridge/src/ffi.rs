@@ -8,7 +8,7 @@ use dpdkproj_core::packet::template::Checksums;
 use dpdkproj_core::reflector::{Reflector as CoreReflector, Tally as CoreTally};
 use dpdkproj_core::{receiver, sender};
 
-#[allow(clippy::missing_safety_doc, reason = "each unsafe function says what holds for all")]
+#[allow(clippy::missing_safety_doc, reason = "a comment says what holds for all of them")]
 #[cxx::bridge(namespace = "dpdkproj::rs")]
 pub(crate) mod bridge {
     /// One packet that C++ lends for the length of one call.
@@ -102,7 +102,8 @@ pub(crate) mod bridge {
             accepted: u64,
             port: Vec<PortCounter>,
         ) -> Result<()>;
-        /// The run in a fixed layout, several lines. To be asked after `finish`.
+        /// What is left to show of the run, and all of it in a fixed layout, several lines. To be
+        /// asked after `finish`.
         fn summary(self: &Run) -> String;
     }
 

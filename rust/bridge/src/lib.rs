@@ -3,6 +3,11 @@
 //! Calls go one way: C++ calls Rust. Bursts cross, never single packets, and Rust sees bytes,
 //! never an mbuf. This crate only converts; whatever decides something is in the core.
 
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_box_returns,
+    reason = "signatures are what cxx asks for: structs by value, opaque types in boxes"
+)]
 mod ffi;
 mod frame;
 mod run;

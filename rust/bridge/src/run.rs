@@ -10,6 +10,7 @@ use dpdkproj_core::packet::verify::Verifier;
 use dpdkproj_core::receiver::Receiver;
 use dpdkproj_core::sender::Sender;
 use dpdkproj_core::stats::{self, Board, Collector, Driver, Live, Output, Recorder, Table};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -41,14 +42,16 @@ impl Run {
     pub(crate) fn new(config: Config) -> Result<Self, String> {
         let open = |option: &str, path: &Path| {
             stats::create(path).map_err(|error| {
-                format!("{option} {}: cannot be written: {error}; give another file", path.display())
+                format!(
+                    "{option} {}: cannot be written: {error}; give another file",
+                    path.display()
+                )
             })
         };
         let output = match &config.stats_path {
-            Some(path) => Some(
-                Output::start(path, open("-s", path)?)
-                    .map_err(|error| format!("-s {}: no thread to write it: {error}", path.display()))?,
-            ),
+            Some(path) => Some(Output::start(path, open("-s", path)?).map_err(|error| {
+                format!("-s {}: no thread to write it: {error}", path.display())
+            })?),
             None => None,
         };
         let json = config.json_path.as_deref().map(|path| open("--json", path)).transpose()?;
@@ -105,10 +108,7 @@ impl Run {
         let (table, live) = (&mut self.table, &mut self.live);
         self.collector.tick(|row| {
             table.push(row);
-            if let Some(line) = live.push(row) {
-                lines.push_str(&line);
-                lines.push('\n');
-            }
+            lines.extend(live.push(row).into_iter().flat_map(|line| [line, "\n".into()]));
         });
         if !self.config.live {
             lines.clear();
@@ -117,10 +117,11 @@ impl Run {
         for worker in self.collector.stalled(now_ns, STALL_NS) {
             if !self.stalled.contains(&worker) {
                 self.stalled.push(worker);
-                lines.push_str(&format!(
+                let _ = writeln!(
+                    lines,
                     "dpdkproj: worker {worker} has not polled for a second: its lcore is stuck or \
-                     has too little CPU\n"
-                ));
+                     has too little CPU"
+                );
             }
         }
         lines
@@ -163,8 +164,15 @@ impl Run {
         accepted: u64,
         port: Vec<PortCounter>,
     ) -> Result<(), String> {
-        let table = &mut self.table;
-        self.collector.finish(|row| table.push(row));
+        let (table, live) = (&mut self.table, &mut self.live);
+        let mut lines = String::new();
+        self.collector.finish(|row| {
+            table.push(row);
+            lines.extend(live.push(row).into_iter().flat_map(|line| [line, "\n".into()]));
+        });
+        if !self.config.live {
+            lines.clear();
+        }
         let rate = self.config.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate);
         let run = stats::Run {
             mode: self.config.mode.clone(),
@@ -176,7 +184,7 @@ impl Run {
             driver: Driver { delivered, accepted },
             port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
         };
-        self.summary = stats::summary(&run);
+        self.summary = lines + &stats::summary(&run);
         let mut problems = Vec::new();
         self.write_rows(&mut String::new());
         if let Some(output) = &self.output {

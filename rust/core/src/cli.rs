@@ -137,7 +137,8 @@ fn command(modes: &[ModeInfo]) -> Command {
         .disable_help_subcommand(true);
     modes.iter().fold(Common::augment_args(root), |root, mode| {
         let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
-        let command = Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
+        let command =
+            Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
         root.subcommand(match mode.name.as_str() {
             "sendrecv" => SendrecvArgs::augment_args(command),
             _ => command,
@@ -150,8 +151,8 @@ fn command(modes: &[ModeInfo]) -> Command {
 /// # Errors
 /// One line that names the option, the value and what is allowed.
 pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
-    let argv = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
-    let matches = match command(modes).try_get_matches_from(argv) {
+    let words = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
+    let matches = match command(modes).try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return printed_or_one_line(&error, modes),
     };
@@ -205,9 +206,9 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
         json_path: common.json,
         interval_ns,
         patience_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
-        duration_ns: common.duration.map(|duration| {
-            u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-        }),
+        duration_ns: common
+            .duration
+            .map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
         count: common.count.map(NonZeroU64::get),
         live: !common.quiet,
         sendrecv,
@@ -244,9 +245,9 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 fn port_range(text: &str) -> Result<PortRange, String> {
-    let range = text.split_once('-').and_then(|(first, last)| {
-        PortRange::new(first.parse().ok()?, last.parse().ok()?)
-    });
+    let range = text
+        .split_once('-')
+        .and_then(|(first, last)| PortRange::new(first.parse().ok()?, last.parse().ok()?));
     range.ok_or_else(|| "expected FIRST-LAST with 1 <= FIRST <= LAST <= 65535".into())
 }
 
@@ -261,7 +262,7 @@ fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
 
 fn packet_size(text: &str) -> Result<u16, String> {
     let smallest = payload::HEADER_LEN;
-    let largest = usize::from(u16::MAX) - IPV4_LEN - UDP_LEN;
+    let largest = usize::from(u16::MAX - IPV4_LEN - UDP_LEN);
     let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
     size.ok_or_else(|| {
         format!("expected {smallest} (index, time and tag) to {largest} bytes of UDP payload")
@@ -280,9 +281,8 @@ fn packets_per_second(text: &str) -> Result<Rate, String> {
     let parsed = || {
         let lower = text.to_ascii_lowercase();
         let suffixes = [("k", 3), ("m", 6), ("g", 9)];
-        let found = suffixes
-            .iter()
-            .find_map(|(suffix, zeros)| Some((lower.strip_suffix(suffix)?, *zeros)));
+        let found =
+            suffixes.iter().find_map(|(suffix, zeros)| Some((lower.strip_suffix(suffix)?, *zeros)));
         let (number, zeros) = found.unwrap_or((&lower, 0));
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
@@ -343,7 +343,7 @@ mod tests {
         assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
         assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
         assert_eq!(sendrecv.payload_len, 16);
-        assert_eq!(sendrecv.rate.unwrap().pps(), 3_500_000.0);
+        assert_eq!(sendrecv.rate, Rate::new(3500, 1_000_000));
     }
 
     #[test]
@@ -357,7 +357,8 @@ mod tests {
 
     #[test]
     fn options_before_the_mode() {
-        let before = run("-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --src 10.0.0.4 \
+        let before =
+            run("-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --src 10.0.0.4 \
              --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc");
         let behind = run(&format!("{SENDRECV} --seed 1 -p 00:0d:3a:01:02:03 -r 15 -t 1 -s FILE"));
         assert_eq!(before, behind);
@@ -395,10 +396,22 @@ mod tests {
             ("{} --rate 1.5", ["'1.5' for '--rate <PPS>'", "whole packets"]),
             ("{} --rate 0", ["'0' for '--rate <PPS>'", "from 1"]),
             ("{} -R 5 --rate 5", ["--rate-per-interval", "cannot be used with"]),
-            ("sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0", ["'1.2.3' for '--src", "IPv4"]),
-            ("sendrecv --src 1.2.3.4 --dest 1.2.3.4 --dest-mac 2:0:0:0:0:0", ["'1.2.3.4' for '--dest", "10.0.0.5:10000"]),
-            ("sendrecv --src 1.2.3.4 --dest 1.2.3.4:0 --dest-mac 2:0:0:0:0:0", ["'1.2.3.4:0' for '--dest", "1 to 65535"]),
-            ("sendrecv --src 1.2.3.4 --dest 1.2.3.4:1 --dest-mac 2:0", ["'2:0' for '--dest-mac", "hexadecimal"]),
+            (
+                "sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0",
+                ["'1.2.3' for '--src", "IPv4"],
+            ),
+            (
+                "sendrecv --src 1.2.3.4 --dest 1.2.3.4 --dest-mac 2:0:0:0:0:0",
+                ["'1.2.3.4' for '--dest", "10.0.0.5:10000"],
+            ),
+            (
+                "sendrecv --src 1.2.3.4 --dest 1.2.3.4:0 --dest-mac 2:0:0:0:0:0",
+                ["'1.2.3.4:0' for '--dest", "1 to 65535"],
+            ),
+            (
+                "sendrecv --src 1.2.3.4 --dest 1.2.3.4:1 --dest-mac 2:0",
+                ["'2:0' for '--dest-mac", "hexadecimal"],
+            ),
         ] {
             let error = error(&line.replace("{}", SENDRECV));
             for part in parts {

@@ -95,16 +95,13 @@ impl Config {
             if asked <= possible {
                 return Ok(());
             }
-            Err(format!(
-                "{option} {asked}: the port has {possible} {name} at most; lower {option}"
-            ))
+            Err(format!("{option} {asked}: the port has {possible} {name} at most; lower {option}"))
         };
         queues("-r", "rx queue(s)", self.rx_queues, limits.max_rx_queues)?;
         queues("-t", "tx queue(s)", self.tx_queues, limits.max_tx_queues)?;
         let Some(sendrecv) = &self.sendrecv else { return Ok(()) };
-        let headers = IPV4_LEN + UDP_LEN;
-        let possible = usize::from(limits.mtu).saturating_sub(headers);
-        if usize::from(sendrecv.payload_len) > possible {
+        let possible = limits.mtu.saturating_sub(IPV4_LEN + UDP_LEN);
+        if sendrecv.payload_len > possible {
             return Err(format!(
                 "--packet-size {}: the port's MTU of {} leaves {possible} bytes for the UDP payload; \
                  lower --packet-size",

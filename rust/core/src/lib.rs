@@ -8,8 +8,8 @@
 
 pub mod cli;
 pub mod config;
-pub mod packet;
 mod pacer;
+pub mod packet;
 pub mod receiver;
 pub mod reflector;
 pub mod sender;

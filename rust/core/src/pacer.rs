@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn packets_are_spread_evenly() {
         let mut pacer = Pacer::new(rate(1_000_000, SECOND), 0, 1, None);
-        let granted: Vec<u16> = (0..10_000).step_by(250).map(|now| pacer.grant(now, 32).packets).collect();
+        let granted: Vec<u16> =
+            (0..10_000).step_by(250).map(|now| pacer.grant(now, 32).packets).collect();
         assert_eq!(granted[..9], [0, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert_eq!(granted.iter().sum::<u16>(), 9);
     }

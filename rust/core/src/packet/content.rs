@@ -25,7 +25,7 @@ impl Content {
         let udp = UdpHeader {
             source_port: 0,
             destination_port: flow.dst_port,
-            length: flow.payload_len + UDP_LEN as u16,
+            length: flow.payload_len + UDP_LEN,
             checksum: 0,
         };
         let addresses = wire::addresses(flow.src_ip, flow.dst_ip);
@@ -57,14 +57,14 @@ impl Content {
 
     /// Bytes of filler in every packet.
     pub(super) fn filler_len(&self) -> usize {
-        let payload_len = usize::from(self.udp.length) - UDP_LEN;
+        let payload_len = usize::from(self.udp.length - UDP_LEN);
         let taken = if self.has_offset() { HEADER_AND_OFFSET_LEN } else { HEADER_LEN };
         payload_len - taken
     }
 
     /// Whether the filler's offset stands in the packet: payloads of 16 and 17 bytes have no room.
     pub(super) fn has_offset(&self) -> bool {
-        usize::from(self.udp.length) >= UDP_LEN + HEADER_AND_OFFSET_LEN
+        usize::from(self.udp.length - UDP_LEN) >= HEADER_AND_OFFSET_LEN
     }
 
     /// The UDP checksum of the packet with this source port, payload header and filler offset. The

@@ -21,9 +21,8 @@ impl Filler {
     #[must_use]
     pub fn new(seed: u64, max_len: usize) -> Self {
         let words = (OFFSETS + max_len).div_ceil(8);
-        let bytes: Box<[u8]> = (0..words as u64)
-            .flat_map(|i| mix(seed ^ mix(i)).to_be_bytes())
-            .collect();
+        let bytes: Box<[u8]> =
+            (0..words as u64).flat_map(|i| mix(seed ^ mix(i)).to_be_bytes()).collect();
         let mut sum = 0;
         let mut prefix = Vec::with_capacity(bytes.len() / 2 + 1);
         prefix.push(0);

@@ -25,8 +25,8 @@ impl std::str::FromStr for Mac {
 
 impl std::fmt::Display for Mac {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let bytes = self.0.map(|byte| format!("{byte:02x}"));
+        f.write_str(&bytes.join(":"))
     }
 }
 
@@ -157,7 +157,9 @@ mod tests {
         assert_eq!("00:0D:3a:4b:5c:6d".parse(), Ok(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d])));
         assert_eq!("0-d-3a-4b-5c-6d".parse(), Ok(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d])));
         assert_eq!(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d]).to_string(), "00:0d:3a:4b:5c:6d");
-        for bad in ["", "00:11:22:33:44", "00:11:22:33:44:55:66", "00:11:22:33:44:gg", "001:1:2:3:4:5"] {
+        for bad in
+            ["", "00:11:22:33:44", "00:11:22:33:44:55:66", "00:11:22:33:44:gg", "001:1:2:3:4:5"]
+        {
             assert!(bad.parse::<Mac>().is_err(), "{bad}");
         }
     }

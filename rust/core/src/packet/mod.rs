@@ -24,8 +24,8 @@ pub mod wire;
 /// Bytes of Ethernet header in front of IPv4: no VLAN tag yet.
 pub const ETHERNET_LEN: usize = 14;
 /// Bytes of an IPv4 header without options, the only kind that we send (RFC 791).
-pub const IPV4_LEN: usize = 20;
+pub const IPV4_LEN: u16 = 20;
 /// Bytes of a UDP header (RFC 768).
-pub const UDP_LEN: usize = 8;
+pub const UDP_LEN: u16 = 8;
 /// All headers in front of the payload of a packet that we send.
-pub const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;
+pub const HEADERS_LEN: usize = ETHERNET_LEN + (IPV4_LEN + UDP_LEN) as usize;

@@ -71,9 +71,7 @@ impl Key {
         let mixed = (index ^ first).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 32) ^ (time48 | u64::from(offset) << TIME_BITS) ^ second)
             .wrapping_mul(0x94d0_49bb_1331_11eb);
-        #[expect(clippy::cast_possible_truncation, reason = "16 bits are what there is room for")]
-        let tag = ((mixed ^ (mixed >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16;
-        tag
+        ((mixed ^ (mixed >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
     }
 
     /// The two big-endian words of a header whose filler starts at `offset`.
@@ -92,7 +90,6 @@ impl Key {
         if time_and_tag & 0xffff != u64::from(self.tag(index, time48_ns, offset)) {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "16 bits are left")]
         let stream = (index >> SEQ_BITS) as u16;
         Some(Header { id: PacketId { stream, seq: index & LOW_48 }, time48_ns })
     }

@@ -61,7 +61,9 @@ fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) -> Result<(), Cou
 #[cfg(test)]
 mod tests {
     use super::*;
-    use etherparse::{IpNumber, Ipv4Header, Ipv4Options, PacketBuilder, PacketHeaders, UdpHeader};
+    use etherparse::{
+        IpNumber, Ipv4Extensions, Ipv4Header, Ipv4Options, PacketBuilder, PacketHeaders, UdpHeader,
+    };
     use proptest::prelude::*;
 
     #[derive(Debug)]
@@ -92,7 +94,7 @@ mod tests {
     fn frame(parts: &Parts) -> Vec<u8> {
         let mut frame = Vec::new();
         PacketBuilder::ethernet2(parts.macs[1], parts.macs[0])
-            .ip(etherparse::IpHeaders::Ipv4(parts.ipv4.clone(), Default::default()))
+            .ip(etherparse::IpHeaders::Ipv4(parts.ipv4.clone(), Ipv4Extensions::default()))
             .udp(parts.ports[0], parts.ports[1])
             .write(&mut frame, &parts.payload)
             .unwrap();

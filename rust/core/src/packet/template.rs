@@ -9,7 +9,7 @@ use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN};
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header};
 use std::sync::Arc;
 
-const UDP: usize = ETHERNET_LEN + IPV4_LEN;
+const UDP: usize = ETHERNET_LEN + IPV4_LEN as usize;
 const UDP_CHECKSUM: usize = UDP + 6;
 
 /// Who writes the IPv4 and UDP checksums.
@@ -40,7 +40,7 @@ impl Template {
         let mut ipv4 = Ipv4Header {
             source: flow.src_ip.octets(),
             destination: flow.dst_ip.octets(),
-            total_len: udp.length + IPV4_LEN as u16,
+            total_len: udp.length + IPV4_LEN,
             time_to_live: 64,
             dont_fragment: true,
             protocol: IpNumber::UDP,

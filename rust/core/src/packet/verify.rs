@@ -51,8 +51,8 @@ impl Verifier {
         };
         let ipv4_intact = checksum::is_intact(checksum::sum(&frame[ETHERNET_LEN..udp.udp()]));
         let port = be16(frame, udp.udp() + 2);
-        let of_our_flow = be64(frame, ADDRESSES) == self.addresses
-            && be16(frame, udp.udp()) == self.src_port;
+        let of_our_flow =
+            be64(frame, ADDRESSES) == self.addresses && be16(frame, udp.udp()) == self.src_port;
         if !ipv4_intact || !of_our_flow {
             return Err(self.not_our_flow(frame, udp, ipv4_intact, of_our_flow));
         }
@@ -64,7 +64,7 @@ impl Verifier {
         let has_offset = self.content.has_offset();
         let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
         let Some(header) = self.content.key.decode(words, offset) else {
-            return Err(self.wrong_tag(frame, udp));
+            return Err(wrong_tag(frame, udp));
         };
         if Flow::src_port(&self.sweeps, header.id) != Some(port) {
             let intact = is_udp_intact(frame, udp);
@@ -128,11 +128,11 @@ impl Verifier {
             Counter::CorruptLength
         }
     }
+}
 
-    #[cold]
-    fn wrong_tag(&self, frame: &[u8], udp: UdpOverIpv4) -> Counter {
-        if is_udp_intact(frame, udp) { Counter::ForeignRun } else { Counter::CorruptTag }
-    }
+#[cold]
+fn wrong_tag(frame: &[u8], udp: UdpOverIpv4) -> Counter {
+    if is_udp_intact(frame, udp) { Counter::ForeignRun } else { Counter::CorruptTag }
 }
 
 /// Whether the whole datagram is in `frame` and its checksum is right, absent (0), or still only
@@ -287,9 +287,6 @@ mod tests {
         assert!(verifier.check(&frame, frame.len(), true).is_ok());
         assert_eq!(check(&verifier, &frame), Err(Counter::CorruptUdpChecksum));
         frame[41] ^= 1;
-        assert_eq!(
-            verifier.check(&frame, frame.len(), true),
-            Err(Counter::CorruptUdpChecksum)
-        );
+        assert_eq!(verifier.check(&frame, frame.len(), true), Err(Counter::CorruptUdpChecksum));
     }
 }

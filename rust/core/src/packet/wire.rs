@@ -3,6 +3,8 @@
 use super::{ETHERNET_LEN, IPV4_LEN, UDP_LEN};
 use std::net::Ipv4Addr;
 
+/// An IPv4 header without options.
+const IPV4_MIN_LEN: usize = IPV4_LEN as usize;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const PROTOCOL_UDP: u8 = 17;
 /// "More fragments" and the fragment offset; "don't fragment" is not among them (RFC 791).
@@ -40,7 +42,7 @@ impl UdpOverIpv4 {
         if head.len() < ETHERNET_LEN || be16(head, 12) != ETHERTYPE_IPV4 {
             return Err(NotUdp::NotIpv4);
         }
-        if head.len() < ETHERNET_LEN + IPV4_LEN {
+        if head.len() < ETHERNET_LEN + IPV4_MIN_LEN {
             return Err(NotUdp::BadLength);
         }
         let version_and_words = head[ETHERNET_LEN];
@@ -49,7 +51,7 @@ impl UdpOverIpv4 {
         }
         let ipv4_len = usize::from(version_and_words & 0xf) * 4;
         let total_len = usize::from(be16(head, ETHERNET_LEN + 2));
-        if ipv4_len < IPV4_LEN || total_len < ipv4_len || ETHERNET_LEN + total_len > wire_len {
+        if ipv4_len < IPV4_MIN_LEN || total_len < ipv4_len || ETHERNET_LEN + total_len > wire_len {
             return Err(NotUdp::BadLength);
         }
         if head[ETHERNET_LEN + 9] != PROTOCOL_UDP {
@@ -59,11 +61,11 @@ impl UdpOverIpv4 {
             return Err(NotUdp::Fragment);
         }
         let udp = ETHERNET_LEN + ipv4_len;
-        if head.len() < udp + UDP_LEN {
+        if head.len() < udp + usize::from(UDP_LEN) {
             return Err(NotUdp::BadLength);
         }
         let udp_len = be16(head, udp + 4);
-        if usize::from(udp_len) < UDP_LEN || ipv4_len + usize::from(udp_len) > total_len {
+        if udp_len < UDP_LEN || ipv4_len + usize::from(udp_len) > total_len {
             return Err(NotUdp::BadLength);
         }
         Ok(Self { ipv4_len, udp_len })
@@ -78,7 +80,7 @@ impl UdpOverIpv4 {
     /// Offset of the payload.
     #[must_use]
     pub fn payload(self) -> usize {
-        self.udp() + UDP_LEN
+        self.udp() + usize::from(UDP_LEN)
     }
 
     /// Offset of the first byte behind the datagram; what follows is padding.

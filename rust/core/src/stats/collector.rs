@@ -80,7 +80,12 @@ impl Collector {
     /// Closes what can be closed, and hands on the rows of what is final.
     pub fn tick(&mut self, mut row: impl FnMut(&Row)) {
         self.close_more();
-        if self.board.places.iter().all(|place| !place.is_receiver() || place.adopted() >= self.closed) {
+        if self
+            .board
+            .places
+            .iter()
+            .all(|place| !place.is_receiver() || place.adopted() >= self.closed)
+        {
             self.emit(&mut row);
         }
     }
@@ -177,10 +182,14 @@ impl Collector {
             let counts = place.slot(interval).read(interval).map(|(counts, _)| counts);
             counts.map_or((0, 0), |counts| (counts[Counter::Sent], counts[Counter::Valid]))
         };
-        let (sent, valid) = self.board.places.iter().map(sent_and_valid).fold(
-            (0, 0),
-            |(sent, valid), (more_sent, more_valid)| (sent + more_sent, valid + more_valid),
-        );
+        let (sent, valid) = self
+            .board
+            .places
+            .iter()
+            .map(sent_and_valid)
+            .fold((0, 0), |(sent, valid), (more_sent, more_valid)| {
+                (sent + more_sent, valid + more_valid)
+            });
         valid >= sent && self.arrived(interval, &self.closed_seq) == sent
     }
 
@@ -190,7 +199,7 @@ impl Collector {
         self.sent(interval)
             .map(|(stream, sent)| {
                 let maps = receivers.clone().map(|place| &place.arrived[stream]);
-                count_arrived(maps, first_seq[stream]..first_seq[stream] + sent)
+                count_arrived(&maps, first_seq[stream]..first_seq[stream] + sent)
             })
             .sum()
     }

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn everything_is_written_in_order() {
         let (mut reader, output) = pipe();
-        let expected: String = (0..10_000).map(|i| format!("{i}\n")).collect();
+        let expected: String = (0..10_000).map(|i| i.to_string() + "\n").collect();
         let reader = thread::spawn(move || {
             let mut text = String::new();
             reader.read_to_string(&mut text).unwrap();

@@ -32,6 +32,7 @@ impl SeqMap {
 
     /// Notes the arrival of `seq`: whether it is the first one. For the one thread that owns this
     /// map; numbers more than the window below the highest one must not come any more.
+    #[must_use]
     pub fn insert(&self, seq: u64) -> bool {
         let block = seq / BITS;
         let bits = self.bits(block);
@@ -54,7 +55,10 @@ impl SeqMap {
 }
 
 /// How many different numbers of `seqs` at least one of `maps` has.
-pub fn count_arrived<'a>(maps: impl Iterator<Item = &'a SeqMap> + Clone, seqs: Range<u64>) -> u64 {
+pub fn count_arrived<'a>(
+    maps: &(impl Iterator<Item = &'a SeqMap> + Clone),
+    seqs: Range<u64>,
+) -> u64 {
     if seqs.is_empty() {
         return 0;
     }
@@ -95,10 +99,10 @@ mod tests {
             for seq in 0..3000 {
                 prop_assert_eq!(map.contains(base + seq), set.contains(&seq));
             }
-            prop_assert_eq!(count_arrived([&map].into_iter(), base..base + 3000), set.len() as u64);
+            prop_assert_eq!(count_arrived(&[&map].into_iter(), base..base + 3000), set.len() as u64);
             let part = set.iter().filter(|seq| (100..1777).contains(*seq)).count();
             prop_assert_eq!(
-                count_arrived([&map].into_iter(), base + 100..base + 1777),
+                count_arrived(&[&map].into_iter(), base + 100..base + 1777),
                 part as u64
             );
         }
@@ -107,13 +111,12 @@ mod tests {
     #[test]
     fn several_maps_are_one_set() {
         let (a, b) = (SeqMap::new(100), SeqMap::new(100));
-        a.insert(1);
-        a.insert(2);
-        b.insert(2);
-        b.insert(70);
-        assert_eq!(count_arrived([&a, &b].into_iter(), 0..71), 3);
-        assert_eq!(count_arrived([&a, &b].into_iter(), 2..70), 1);
-        assert_eq!(count_arrived([&a, &b].into_iter(), 5..5), 0);
+        for (map, seq) in [(&a, 1), (&a, 2), (&b, 2), (&b, 70)] {
+            assert!(map.insert(seq));
+        }
+        assert_eq!(count_arrived(&[&a, &b].into_iter(), 0..71), 3);
+        assert_eq!(count_arrived(&[&a, &b].into_iter(), 2..70), 1);
+        assert_eq!(count_arrived(&[&a, &b].into_iter(), 5..5), 0);
     }
 
     #[test]
@@ -124,6 +127,6 @@ mod tests {
         assert!(!map.contains(0));
         assert!(!map.insert(64));
         assert!(map.insert(65));
-        assert_eq!(count_arrived([&map].into_iter(), 0..100), 2);
+        assert_eq!(count_arrived(&[&map].into_iter(), 0..100), 2);
     }
 }

@@ -70,11 +70,7 @@ pub fn ledger(run: &Run) -> Vec<String> {
     let counts = &run.totals.counts;
     let foreign = counts.sum(Counter::FOREIGN);
     let mut equations = vec![
-        (
-            "sent = packets accepted by the driver",
-            counts[Counter::Sent],
-            run.driver.accepted,
-        ),
+        ("sent = packets accepted by the driver", counts[Counter::Sent], run.driver.accepted),
         (
             "received = packets delivered by the driver",
             counts[Counter::Received],
@@ -404,7 +400,10 @@ mod tests {
             let mut run = run();
             run.totals.counts[counter] += 1;
             let broken = ledger(&run);
-            assert!(broken.iter().any(|line| line.starts_with(equation)), "{counter:?}: {broken:?}");
+            assert!(
+                broken.iter().any(|line| line.starts_with(equation)),
+                "{counter:?}: {broken:?}"
+            );
             assert!(summary(&run).contains("NOT BALANCED"));
             assert!(to_json(&run).contains("\"ledger_balanced\": false"));
         }

@@ -1,0 +1,298 @@
+//! Senders, a path that misbehaves in known ways, receivers, and the collector, with made-up time:
+//! what the path did is what is reported, to the packet.
+
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
+
+use dpdkproj_core::config::Config;
+use dpdkproj_core::packet::content::Content;
+use dpdkproj_core::packet::flow::Mac;
+use dpdkproj_core::packet::reflect::reflect;
+use dpdkproj_core::packet::template::{Checksums, Template};
+use dpdkproj_core::packet::verify::Verifier;
+use dpdkproj_core::receiver::Receiver;
+use dpdkproj_core::sender::Sender;
+use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Meaning, Row, Run, Totals, ledger};
+use dpdkproj_core::{Pacer, cli};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+const MS: u64 = 1_000_000;
+const STEP_NS: u64 = 50_000;
+
+/// What happens to a packet on its way. Rates are one in so many; 0 is never.
+#[derive(Clone, Copy, Debug, Default)]
+struct Path {
+    refuse: u64,
+    drop: u64,
+    duplicate: u64,
+    corrupt: u64,
+    late: u64,
+    blackout_ms: Option<(u64, u64)>,
+}
+
+/// What the path did.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Known {
+    sent: u64,
+    refused: u64,
+    lost: u64,
+    duplicate: u64,
+    corrupt: u64,
+    late: u64,
+}
+
+struct Outcome {
+    known: Known,
+    rows: Vec<Row>,
+    totals: Totals,
+    /// Per interval: sent and lost, as the path knows them.
+    intervals: BTreeMap<u64, (u64, u64)>,
+    run: Run,
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn one_in(&mut self, n: u64) -> bool {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        n > 0 && (self.0 >> 33) % n == 0
+    }
+}
+
+fn config(queues: &str, more: &str) -> Config {
+    let line = format!(
+        "sendrecv {queues} --src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 2:0:0:0:0:2 --seed 5 \
+         --stats-interval-ms 1 --packet-size 40 {more}"
+    );
+    let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
+    let modes = [cli::ModeInfo { name: "sendrecv".into(), about: String::new() }];
+    match cli::parse(&args, &modes) {
+        Ok(cli::Parsed::Run(config)) => *config,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[allow(clippy::too_many_lines, reason = "one simulation, told from beginning to end")]
+fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
+    let sendrecv = config.sendrecv.as_ref().unwrap();
+    let flow = sendrecv.flow(Mac([2; 6]), config.tx_queues);
+    let content = Arc::new(Content::new(&flow, sendrecv.seed));
+    let board = Board::new(config.shape(), &config.roles());
+    let mut collector = Collector::new(Arc::clone(&board), config.patience_ns);
+    let mut senders: Vec<Sender> = (0..config.tx_queues)
+        .map(|queue| {
+            let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::Software);
+            let pacer = Pacer::new(sendrecv.rate, queue, config.tx_queues, config.count);
+            Sender::new(board.recorder(usize::from(queue)), pacer, template, queue)
+        })
+        .collect();
+    let mut receivers: Vec<Receiver> = (0..config.rx_queues)
+        .map(|queue| {
+            let recorder = board.recorder(usize::from(config.tx_queues + queue));
+            Receiver::new(recorder, Verifier::new(&flow, Arc::clone(&content)))
+        })
+        .collect();
+
+    let mut dice = Dice(seed);
+    let mut known = Known::default();
+    let mut intervals: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    let mut rows = Vec::new();
+    let mut delivered = 0;
+    // When, on which rx queue, what.
+    let mut in_flight: VecDeque<(u64, usize, Vec<u8>)> = VecDeque::new();
+    let mut much_later = Vec::new();
+    let stop_ns = end_ms * MS;
+    let mut stopped = false;
+    let mut now = 0;
+    while now < stop_ns + config.patience_ns + 40 * MS {
+        if now >= stop_ns && !stopped {
+            stopped = true;
+            for sender in &mut senders {
+                sender.stop(now);
+            }
+        }
+        for sender in &mut senders {
+            let granted = sender.poll(now, config.burst);
+            if granted == 0 {
+                continue;
+            }
+            sender.stamp(now);
+            let frames: Vec<Vec<u8>> = (0..granted)
+                .map(|_| {
+                    let mut frame = vec![0; sender.frame_len()];
+                    sender.write(&mut frame);
+                    frame
+                })
+                .collect();
+            let refused = if dice.one_in(path.refuse) { granted / 2 } else { 0 };
+            let accepted = granted - refused;
+            sender.sent(accepted);
+            known.refused += u64::from(refused);
+            known.sent += u64::from(accepted);
+            let interval = intervals.entry(now / MS).or_default();
+            interval.0 += u64::from(accepted);
+            for mut frame in frames.into_iter().take(usize::from(accepted)) {
+                let len = frame.len();
+                reflect(&mut frame, len, false).unwrap();
+                let dark =
+                    path.blackout_ms.is_some_and(|(from, to)| (from..to).contains(&(now / MS)));
+                let queue = usize::from(frame[37]) % receivers.len();
+                if dark || dice.one_in(path.drop) {
+                    known.lost += 1;
+                    interval.1 += 1;
+                } else if dice.one_in(path.corrupt) {
+                    known.lost += 1;
+                    interval.1 += 1;
+                    known.corrupt += 1;
+                    let bit = 12 * 8 + usize::try_from(dice.0 >> 40).unwrap() % (len * 8 - 96);
+                    frame[bit / 8] ^= 1 << (bit % 8);
+                    in_flight.push_back((now, queue, frame));
+                } else if dice.one_in(path.late) {
+                    known.lost += 1;
+                    interval.1 += 1;
+                    known.late += 1;
+                    much_later.push((now + MS + config.patience_ns + 12 * MS, queue, frame));
+                } else {
+                    if dice.one_in(path.duplicate) {
+                        known.duplicate += 1;
+                        // Every other one on another queue.
+                        let other = (queue + usize::from(dice.one_in(2))) % receivers.len();
+                        in_flight.push_back((now + 7 * STEP_NS, other, frame.clone()));
+                    }
+                    in_flight.push_back((now + 3 * STEP_NS, queue, frame));
+                }
+            }
+        }
+        let mut arriving = Vec::new();
+        in_flight.retain(|packet| {
+            packet.0 > now || {
+                arriving.push(packet.clone());
+                false
+            }
+        });
+        much_later.retain(|packet| {
+            packet.0 > now || {
+                arriving.push(packet.clone());
+                false
+            }
+        });
+        for (queue, receiver) in receivers.iter_mut().enumerate() {
+            receiver.poll(now);
+            for (_, _, frame) in arriving.iter().filter(|packet| packet.1 == queue) {
+                delivered += 1;
+                receiver.receive(now, frame, frame.len(), false);
+            }
+            receiver.flush();
+        }
+        if now % (5 * MS) == 0 {
+            collector.tick(|row| rows.push(*row));
+        }
+        now += STEP_NS;
+    }
+    // What was still on its way when the run ended never arrived.
+    for (_, _, _) in &much_later {
+        known.late -= 1;
+    }
+    collector.finish(|row| rows.push(*row));
+    let totals = *collector.totals();
+    let run = Run {
+        mode: "sendrecv".into(),
+        meaning: Meaning::Sendrecv,
+        duration_ns: stop_ns,
+        requested_pps: None,
+        totals,
+        mismatch: collector.mismatch(),
+        driver: Driver { delivered, accepted: known.sent },
+        port: BTreeMap::new(),
+    };
+    Outcome { known, rows, totals, intervals, run }
+}
+
+fn check(outcome: &Outcome) {
+    let counts = &outcome.totals.counts;
+    let reported = Known {
+        sent: counts[Counter::Sent],
+        refused: counts[Counter::TxQueueFull],
+        lost: outcome.totals.lost,
+        duplicate: counts[Counter::Duplicate],
+        corrupt: counts.sum(Counter::CORRUPT),
+        late: counts[Counter::Late],
+    };
+    assert_eq!(reported, outcome.known);
+    assert_eq!(ledger(&outcome.run), Vec::<String>::new());
+    assert_eq!(counts.sum(Counter::FOREIGN), 0);
+    let by_row: BTreeMap<u64, (u64, u64)> = outcome
+        .rows
+        .iter()
+        .map(|row| (row.start_ns / MS, (row.totals.counts[Counter::Sent], row.totals.lost)))
+        .filter(|(_, (sent, _))| *sent > 0)
+        .collect();
+    assert_eq!(by_row, outcome.intervals);
+    let starts: BTreeSet<u64> = outcome.rows.iter().map(|row| row.start_ns).collect();
+    assert_eq!(starts.len(), outcome.rows.len());
+    for row in &outcome.rows {
+        let counts = &row.totals.counts;
+        assert_eq!(counts[Counter::Due], counts.sum(Counter::NOT_SENT) + counts[Counter::Sent]);
+        assert_eq!(counts[Counter::Sent], counts[Counter::Valid] + row.totals.lost);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn what_the_path_did_is_reported(
+        tx in 1..4u16, rx in 1..4u16, refuse in 0..9u64, drop in 0..9u64, duplicate in 0..9u64,
+        corrupt in 0..9u64, late in 0..30u64, seed: u64
+    ) {
+        let config = config(&format!("-t {tx} -r {rx}"), "--rate 400k");
+        let path = Path { refuse, drop, duplicate, corrupt, late, blackout_ms: None };
+        check(&simulate(&config, path, seed, 40));
+    }
+}
+
+#[test]
+fn nothing_lost_is_nothing_lost_and_closes_at_once() {
+    let config = config("", "--rate 200k");
+    let outcome = simulate(&config, Path::default(), 1, 50);
+    check(&outcome);
+    assert_eq!(outcome.totals.lost, 0);
+    assert_eq!(outcome.totals.counts[Counter::Due], 200 * 50);
+    assert_eq!(outcome.totals.latency.min_ns, 3 * STEP_NS);
+    assert_eq!(outcome.totals.latency.max_ns, 3 * STEP_NS);
+}
+
+#[test]
+fn a_blackout_is_100_percent_of_its_intervals() {
+    let config = config("", "--rate 200k");
+    let path = Path { blackout_ms: Some((10, 42)), ..Path::default() };
+    let outcome = simulate(&config, path, 1, 60);
+    check(&outcome);
+    let dark: Vec<u64> = outcome
+        .rows
+        .iter()
+        .filter(|row| Meaning::Sendrecv.loss_ratio(&row.totals) == Some(1.0))
+        .map(|row| row.start_ns / MS)
+        .collect();
+    assert_eq!(dark, (10..42).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_count_is_sent_exactly_whatever_the_driver_refuses() {
+    let config = config("-t 3", "--rate 500k --count 1000");
+    let outcome = simulate(&config, Path { refuse: 2, ..Path::default() }, 3, 40);
+    check(&outcome);
+    assert_eq!(outcome.totals.counts[Counter::Sent], 1000);
+}
+
+/// The sender outruns what the statistics can hold: it is held back, and nothing is miscounted.
+#[test]
+fn a_sender_that_outruns_the_collector_waits() {
+    let mut config = config("", "");
+    config.patience_ns = 20 * MS;
+    let path = Path { drop: 3, ..Path::default() };
+    let outcome = simulate(&config, path, 4, 30);
+    check(&outcome);
+    assert!(outcome.totals.counts[Counter::Sent] > 10_000);
+}
