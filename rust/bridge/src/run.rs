@@ -89,7 +89,7 @@ impl Run {
         let flow = sendrecv.flow(mac, streams);
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
         let pacer = Pacer::new(sendrecv.rate, queue, streams, self.config.count);
-        Sender::new(self.recorder(queue), pacer, template, queue)
+        Sender::new(self.recorder(queue), pacer, template, queue, self.config.duration_ns)
     }
 
     pub(crate) fn receiver(&self, queue: u16) -> Receiver {

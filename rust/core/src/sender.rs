@@ -13,6 +13,8 @@ pub struct Sender {
     pacer: Pacer,
     template: Template,
     stream: u16,
+    /// When to stop by itself: to the interval, not to the tick of a control thread.
+    end_ns: u64,
     /// Of the next packet. Only packets that the driver took use a number up: a gap is a loss.
     seq: u64,
     /// What the pacer said for the burst at hand, not counted yet.
@@ -24,14 +26,21 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// For tx queue `stream`.
+    /// For tx queue `stream`, until `end_ns` at the latest (`None`: until stopped).
     #[must_use]
-    pub fn new(recorder: Recorder, pacer: Pacer, template: Template, stream: u16) -> Self {
+    pub fn new(
+        recorder: Recorder,
+        pacer: Pacer,
+        template: Template,
+        stream: u16,
+        end_ns: Option<u64>,
+    ) -> Self {
         Self {
             recorder,
             pacer,
             template,
             stream,
+            end_ns: end_ns.unwrap_or(u64::MAX),
             seq: 0,
             granted: 0,
             shortfall: 0,
@@ -49,6 +58,12 @@ impl Sender {
     /// How many packets to send at `now_ns`: at most `burst`.
     pub fn poll(&mut self, now_ns: u64, burst: u16) -> u16 {
         self.recorder.poll(now_ns);
+        if now_ns >= self.end_ns {
+            // Up to the end, not beyond: that may be another interval.
+            self.stop(self.end_ns - 1);
+            self.end_ns = u64::MAX;
+            return 0;
+        }
         let room = self.recorder.may_send(now_ns, self.stream, self.seq, burst);
         if room == 0 {
             return 0;

@@ -85,7 +85,8 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
         .map(|queue| {
             let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::Software);
             let pacer = Pacer::new(sendrecv.rate, queue, config.tx_queues, config.count);
-            Sender::new(board.recorder(usize::from(queue)), pacer, template, queue)
+            let recorder = board.recorder(usize::from(queue));
+            Sender::new(recorder, pacer, template, queue, config.duration_ns)
         })
         .collect();
     let mut receivers: Vec<Receiver> = (0..config.rx_queues)
@@ -284,6 +285,15 @@ fn a_count_is_sent_exactly_whatever_the_driver_refuses() {
     let outcome = simulate(&config, Path { refuse: 2, ..Path::default() }, 3, 40);
     check(&outcome);
     assert_eq!(outcome.totals.counts[Counter::Sent], 1000);
+}
+
+#[test]
+fn a_duration_ends_with_its_last_interval() {
+    let config = config("", "--rate 200k --duration 0.02");
+    let outcome = simulate(&config, Path::default(), 1, 50);
+    check(&outcome);
+    assert_eq!(outcome.intervals.keys().copied().collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+    assert_eq!(outcome.totals.counts[Counter::Due], 200 * 20 - 1);
 }
 
 /// The sender outruns what the statistics can hold: it is held back, and nothing is miscounted.

@@ -54,20 +54,23 @@ impl Verifier {
         let of_our_flow =
             be64(frame, ADDRESSES) == self.addresses && be16(frame, udp.udp()) == self.src_port;
         if !ipv4_intact || !of_our_flow {
-            return Err(self.not_our_flow(frame, udp, ipv4_intact, of_our_flow));
+            let intact = is_udp_intact(frame, udp, partial_checksums);
+            return Err(self.not_our_flow(frame, of_our_flow, ipv4_intact, intact));
         }
         if udp.udp_len != self.content.udp_len() || frame.len() < udp.end() {
-            return Err(self.wrong_length(frame, udp));
+            let intact = is_udp_intact(frame, udp, partial_checksums);
+            return Err(self.wrong_length(frame, intact));
         }
         let payload = &frame[udp.payload()..udp.end()];
         let words = [be64(payload, 0), be64(payload, 8)];
         let has_offset = self.content.has_offset();
         let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
         let Some(header) = self.content.key.decode(words, offset) else {
-            return Err(wrong_tag(frame, udp));
+            let intact = is_udp_intact(frame, udp, partial_checksums);
+            return Err(if intact { Counter::ForeignRun } else { Counter::CorruptTag });
         };
         if Flow::src_port(&self.sweeps, header.id) != Some(port) {
-            let intact = is_udp_intact(frame, udp);
+            let intact = is_udp_intact(frame, udp, partial_checksums);
             return Err(if intact { Counter::ForeignFlow } else { Counter::CorruptUdpChecksum });
         }
         let filler = &payload[if has_offset { HEADER_AND_OFFSET_LEN } else { HEADER_LEN }..];
@@ -108,21 +111,20 @@ impl Verifier {
     fn not_our_flow(
         &self,
         frame: &[u8],
-        udp: UdpOverIpv4,
-        ipv4_intact: bool,
         of_our_flow: bool,
+        ipv4_intact: bool,
+        udp_intact: bool,
     ) -> Counter {
-        let ours = of_our_flow || self.has_our_tag(frame);
-        match (ours, ipv4_intact) {
-            (true, false) => Counter::CorruptIpv4Checksum,
-            (true, true) if !is_udp_intact(frame, udp) => Counter::CorruptUdpChecksum,
+        match of_our_flow || self.has_our_tag(frame) {
+            true if !ipv4_intact => Counter::CorruptIpv4Checksum,
+            true if !udp_intact => Counter::CorruptUdpChecksum,
             _ => Counter::ForeignFlow,
         }
     }
 
     #[cold]
-    fn wrong_length(&self, frame: &[u8], udp: UdpOverIpv4) -> Counter {
-        if !self.has_our_tag(frame) && is_udp_intact(frame, udp) {
+    fn wrong_length(&self, frame: &[u8], udp_intact: bool) -> Counter {
+        if udp_intact && !self.has_our_tag(frame) {
             Counter::ForeignRun
         } else {
             Counter::CorruptLength
@@ -130,19 +132,15 @@ impl Verifier {
     }
 }
 
+/// Whether some sender meant these bytes: the whole datagram is in `frame`, and its checksum is
+/// right, or absent (0), or, where the port delivers those, still only the pseudo-header's sum.
 #[cold]
-fn wrong_tag(frame: &[u8], udp: UdpOverIpv4) -> Counter {
-    if is_udp_intact(frame, udp) { Counter::ForeignRun } else { Counter::CorruptTag }
-}
-
-/// Whether the whole datagram is in `frame` and its checksum is right, absent (0), or still only
-/// the pseudo-header's sum: then somebody else's sender meant these bytes.
-fn is_udp_intact(frame: &[u8], udp: UdpOverIpv4) -> bool {
+fn is_udp_intact(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> bool {
     let Some(datagram) = frame.get(udp.udp()..udp.end()) else { return false };
     let carried = be16(datagram, 6);
     let pseudo_header = pseudo_header(frame, udp);
     carried == 0
-        || carried == checksum::fold(pseudo_header)
+        || (partial_checksums && carried == checksum::fold(pseudo_header))
         || checksum::is_intact(pseudo_header + checksum::sum(datagram))
 }
 
