@@ -296,6 +296,18 @@ fn a_duration_ends_with_its_last_interval() {
     assert_eq!(outcome.totals.counts[Counter::Due], 200 * 20 - 1);
 }
 
+/// A run of many times what the rings hold, with a collector that closes something in every tick.
+#[test]
+fn slots_are_used_again_only_when_they_have_been_read() {
+    let mut config = config("-r 2", "--rate 20k");
+    config.patience_ns = 20 * MS;
+    let path = Path { drop: 7, duplicate: 5, ..Path::default() };
+    let outcome = simulate(&config, path, 6, 4_000);
+    check(&outcome);
+    // Nor was the sender held back by a collector that keeps up.
+    assert_eq!(outcome.totals.counts[Counter::Sent], 20 * 4_000 - 1);
+}
+
 /// The sender outruns what the statistics can hold: it is held back, and nothing is miscounted.
 #[test]
 fn a_sender_that_outruns_the_collector_waits() {

@@ -56,6 +56,14 @@ struct Progress {
     done: AtomicBool,
 }
 
+#[derive(Default)]
+struct Frontier {
+    /// Intervals below are closed. collector: wo, workers: ro
+    closed: AtomicU64,
+    /// Intervals below have been read: their slots may be used again. collector: wo, workers: ro
+    read: AtomicU64,
+}
+
 pub(super) struct Place {
     pub(super) role: Role,
     ring: Box<[Slot]>,
@@ -68,8 +76,7 @@ pub(super) struct Place {
 pub struct Board {
     shape: Shape,
     pub(super) places: Box<[Place]>,
-    /// Intervals below are closed. collector: wo, workers: ro
-    closed: Line<AtomicU64>,
+    frontier: Line<Frontier>,
     /// By stream: all sequence numbers below lie in closed intervals. collector: wo, senders: ro
     released: Box<[Line<AtomicU64>]>,
 }
@@ -93,7 +100,7 @@ impl Board {
         Arc::new(Self {
             shape,
             places: roles.iter().map(place).collect(),
-            closed: Line::default(),
+            frontier: Line::default(),
             released: (0..streams).map(|_| Line::default()).collect(),
         })
     }
@@ -104,14 +111,30 @@ impl Board {
         self.shape.interval_ns
     }
 
+    /// Slots in each ring.
+    pub(super) fn intervals(&self) -> u64 {
+        self.shape.intervals
+    }
+
     /// The writing end of worker `index`. There must be one at a time.
     #[must_use]
     pub fn recorder(self: &Arc<Self>, index: usize) -> Recorder {
-        Recorder { board: Arc::clone(self), index, closed: 0, current: 0, current_start_ns: 0 }
+        Recorder {
+            board: Arc::clone(self),
+            index,
+            closed: 0,
+            read: 0,
+            current: 0,
+            current_start_ns: 0,
+        }
     }
 
     pub(super) fn close_below(&self, interval: u64) {
-        self.closed.0.store(interval, Ordering::Release);
+        self.frontier.0.closed.store(interval, Ordering::Release);
+    }
+
+    pub(super) fn read_below(&self, interval: u64) {
+        self.frontier.0.read.store(interval, Ordering::Release);
     }
 
     pub(super) fn release_below(&self, stream: u16, seq: u64) {
@@ -147,6 +170,7 @@ pub struct Recorder {
     board: Arc<Board>,
     index: usize,
     closed: u64,
+    read: u64,
     /// The interval last asked for: dividing once per packet would cost more than counting it.
     current: u64,
     current_start_ns: u64,
@@ -159,7 +183,9 @@ impl Recorder {
 
     /// To be called first in every poll: publishes that all earlier ones are through.
     pub fn poll(&mut self, now_ns: u64) {
-        let closed = self.board.closed.0.load(Ordering::Acquire);
+        let frontier = &self.board.frontier.0;
+        let closed = frontier.closed.load(Ordering::Acquire);
+        self.read = frontier.read.load(Ordering::Acquire);
         let progress = &self.place().progress.0;
         if closed != self.closed {
             progress.adopted.store(closed, Ordering::Release);
@@ -192,7 +218,7 @@ impl Recorder {
     /// How many of `packets`, numbered from `seq`, may be sent at `now_ns` on `stream`.
     pub fn may_send(&mut self, now_ns: u64, stream: u16, seq: u64, packets: u16) -> u16 {
         // The packets are stamped a little later: maybe in the next interval.
-        if self.interval(now_ns) + 1 >= self.closed + self.board.shape.intervals {
+        if self.interval(now_ns) + 1 >= self.read + self.board.shape.intervals {
             return 0;
         }
         let released = self.board.released[usize::from(stream)].0.load(Ordering::Acquire);
@@ -214,7 +240,7 @@ impl Recorder {
     }
 
     fn slot(&self, interval: u64) -> &Slot {
-        let interval = interval.clamp(self.closed, self.closed + self.board.shape.intervals - 1);
+        let interval = interval.clamp(self.closed, self.read + self.board.shape.intervals - 1);
         let slot = self.place().slot(interval);
         slot.enter(interval);
         slot

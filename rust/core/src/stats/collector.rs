@@ -79,15 +79,12 @@ impl Collector {
 
     /// Closes what can be closed, and hands on the rows of what is final.
     pub fn tick(&mut self, mut row: impl FnMut(&Row)) {
-        self.close_more();
-        if self
-            .board
-            .places
-            .iter()
-            .all(|place| !place.is_receiver() || place.adopted() >= self.closed)
-        {
+        // In this order: what is closed now is adopted until the next tick.
+        let mut receivers = self.board.places.iter().filter(|place| place.is_receiver());
+        if receivers.all(|place| place.adopted() >= self.closed) {
             self.emit(&mut row);
         }
+        self.close_more();
     }
 
     /// All workers have stopped for good: closes everything that any of them counted in.
@@ -157,7 +154,9 @@ impl Collector {
 
     fn close_more(&mut self) {
         let before = self.closed;
-        while self.can_close(self.closed) {
+        // Never more at once than the rings hold: workers must find a slot that is not closed.
+        let most = self.next + self.board.intervals() - 1;
+        while self.closed < most && self.can_close(self.closed) {
             self.close_one();
         }
         if self.closed != before {
@@ -230,6 +229,7 @@ impl Collector {
             row(&Row { start_ns: self.next * self.board.interval_ns(), totals });
             self.next += 1;
         }
+        self.board.read_below(self.next);
         for (stream, seq) in (0..).zip(&self.next_seq) {
             self.board.release_below(stream, *seq);
         }
