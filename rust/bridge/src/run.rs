@@ -181,6 +181,7 @@ impl Run {
             requested_pps: rate.map(dpdkproj_core::Rate::pps),
             totals: *self.collector.totals(),
             mismatch: self.collector.mismatch(),
+            latencies: self.collector.latencies(),
             driver: Driver { delivered, accepted },
             port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
         };

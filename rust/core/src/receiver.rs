@@ -57,7 +57,9 @@ impl Receiver {
             self.flush();
             self.pending_interval = interval;
         }
-        self.pending.record(now_ns.saturating_sub(sent_ns));
+        let latency_ns = now_ns.saturating_sub(sent_ns);
+        self.pending.record(latency_ns);
+        self.recorder.record_latency(latency_ns);
         Ok(())
     }
 

@@ -205,6 +205,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
         requested_pps: None,
         totals,
         mismatch: collector.mismatch(),
+        latencies: collector.latencies(),
         driver: Driver { delivered, accepted: known.sent },
         port: BTreeMap::new(),
     };
@@ -262,6 +263,8 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
     assert_eq!(outcome.totals.counts[Counter::Due], 200 * 50);
     assert_eq!(outcome.totals.latency.min_ns, 3 * STEP_NS);
     assert_eq!(outcome.totals.latency.max_ns, 3 * STEP_NS);
+    let p99 = outcome.run.latencies.quantile_ns(0.99).unwrap();
+    assert!((p99 / (3 * STEP_NS) as f64 - 1.0).abs() < 0.004, "{p99}");
 }
 
 #[test]

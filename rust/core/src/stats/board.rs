@@ -12,6 +12,7 @@
 //!   reach. It then sends nothing (which shows as pacer shortfall) rather than miscount.
 
 use super::counter::Counter;
+use super::histogram::Recording;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slot};
 use std::sync::Arc;
@@ -70,6 +71,8 @@ pub(super) struct Place {
     progress: Line<Progress>,
     /// A receiver's, by stream.
     pub(super) arrived: Box<[SeqMap]>,
+    /// A receiver's, over the whole run.
+    pub(super) latencies: Option<Recording>,
 }
 
 /// All workers' places.
@@ -96,6 +99,7 @@ impl Board {
                 Role::Receive => (0..streams).map(|_| SeqMap::new(shape.window)).collect(),
                 Role::Send { .. } | Role::Count => Box::default(),
             },
+            latencies: (*role == Role::Receive).then(Recording::new),
         };
         Arc::new(Self {
             shape,
@@ -231,6 +235,13 @@ impl Recorder {
     pub fn add(&self, interval: u64, counter: Counter, packets: u64) {
         if packets > 0 {
             self.slot(interval).add(counter, packets);
+        }
+    }
+
+    /// Takes one round-trip time into the histogram of the run.
+    pub fn record_latency(&self, ns: u64) {
+        if let Some(latencies) = &self.place().latencies {
+            latencies.record(ns);
         }
     }
 

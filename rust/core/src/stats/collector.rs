@@ -2,6 +2,7 @@
 
 use super::board::{Board, Place, Role};
 use super::counter::{Counter, Counts};
+use super::histogram::Histogram;
 use super::seqmap::count_arrived;
 use super::slot::Latency;
 use std::sync::Arc;
@@ -93,6 +94,16 @@ impl Collector {
             self.close_one();
         }
         self.emit(&mut row);
+    }
+
+    /// The round-trip times of all valid packets. To be asked after [`Collector::finish`].
+    #[must_use]
+    pub fn latencies(&self) -> Histogram {
+        let mut sum = Histogram::default();
+        for recording in self.board.places.iter().filter_map(|place| place.latencies.as_ref()) {
+            sum.add(recording);
+        }
+        sum
     }
 
     /// The sum of all rows so far.

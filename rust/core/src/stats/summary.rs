@@ -2,6 +2,7 @@
 
 use super::collector::{Driver, Totals};
 use super::counter::{Counter, Counts};
+use super::histogram::Histogram;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -58,6 +59,8 @@ pub struct Run {
     pub totals: Totals,
     /// See [`super::Collector::mismatch`].
     pub mismatch: u64,
+    /// The round-trip times of valid packets.
+    pub latencies: Histogram,
     /// What the C++ side counted.
     pub driver: Driver,
     /// What the port says about packets that never reached a queue's user, by name.
@@ -172,10 +175,14 @@ pub fn summary(run: &Run) -> String {
         Meaning::Tally => lines.push(format!("received  {received}")),
     }
     if let Some(mean) = totals.latency.mean_ns() {
+        let quantile = |quantile| run.latencies.quantile_ns(quantile).map_or("-".into(), time);
         lines.push(format!(
-            "latency   min {}  mean {}  max {}  (round trip)",
+            "latency   min {}  mean {}  p50 {}  p99 {}  p99.9 {}  max {}  (round trip)",
             time(totals.latency.min_ns as f64),
             time(mean),
+            quantile(0.5),
+            quantile(0.99),
+            quantile(0.999),
             time(totals.latency.max_ns as f64),
         ));
     }
@@ -241,6 +248,13 @@ struct Lost {
 struct LatencyNs {
     min: Option<u64>,
     mean: Option<f64>,
+    p50: Option<f64>,
+    p90: Option<f64>,
+    p99: Option<f64>,
+    #[serde(rename = "p99.9")]
+    p99_9: Option<f64>,
+    #[serde(rename = "p99.99")]
+    p99_99: Option<f64>,
     max: Option<u64>,
 }
 
@@ -285,6 +299,11 @@ pub fn to_json(run: &Run) -> String {
         latency_ns: LatencyNs {
             min: known(latency.min_ns),
             mean: latency.mean_ns(),
+            p50: run.latencies.quantile_ns(0.5),
+            p90: run.latencies.quantile_ns(0.9),
+            p99: run.latencies.quantile_ns(0.99),
+            p99_9: run.latencies.quantile_ns(0.999),
+            p99_99: run.latencies.quantile_ns(0.9999),
             max: known(latency.max_ns),
         },
         port: &run.port,
@@ -375,6 +394,7 @@ mod tests {
             requested_pps: Some(505.0),
             totals,
             mismatch: 0,
+            latencies: Histogram::default(),
             driver: Driver { delivered: 1005, accepted: 1000 },
             port: BTreeMap::from([("imissed".to_string(), 0)]),
         }
@@ -418,7 +438,7 @@ mod tests {
              lost      3 (0.300 %)\n\
              due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)\n\
              received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (not_ipv4 4) + late 1\n\
-             latency   min 500 ns  mean 1.00 us  max 2.00 ms  (round trip)\n\
+             latency   min 500 ns  mean 1.00 us  p50 -  p99 -  p99.9 -  max 2.00 ms  (round trip)\n\
              port      imissed 0\n\
              ledger    balanced: every packet is accounted for"
         );
