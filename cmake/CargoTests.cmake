@@ -1,1 +1,29 @@
+# cargo's tests as ctest's: label `rust` for the crates by themselves, `e2e` for the whole program.
+include_guard(GLOBAL)
 
+# One target folder for both, apart from Corrosion's: another profile, and another lock.
+set(cargo_test ${found_cargo} test --locked --target-dir ${CMAKE_BINARY_DIR}/cargo-test)
+
+add_test(NAME rust COMMAND ${cargo_test} -p dpdkproj-core -p dpdkproj-bridge
+  WORKING_DIRECTORY ${rust_dir})
+set_tests_properties(rust PROPERTIES LABELS rust TIMEOUT 900 RESOURCE_LOCK cargo)
+
+# The tests of a file run one after another and alone: they need both CPUs.
+set(e2e_test ${cargo_test} -p dpdkproj-e2e)
+set(e2e_environment DPDKPROJ_BIN=$<TARGET_FILE:dpdkproj>)
+
+# Compiled by a test of its own, so that the time limits of the others are about them alone.
+add_test(NAME e2e.build COMMAND ${e2e_test} --no-run WORKING_DIRECTORY ${rust_dir})
+set_tests_properties(e2e.build PROPERTIES LABELS e2e TIMEOUT 900 RESOURCE_LOCK cargo
+  ENVIRONMENT ${e2e_environment} FIXTURES_SETUP e2e)
+
+file(GLOB e2e_files CONFIGURE_DEPENDS ${rust_dir}/e2e/tests/*.rs)
+foreach(file IN LISTS e2e_files)
+  cmake_path(GET file STEM name)
+  add_test(NAME e2e.${name}
+    COMMAND ${e2e_test} --test ${name} -- --nocapture --test-threads=1
+    WORKING_DIRECTORY ${rust_dir})
+  # All tests of a file need the same of the machine, so that a skip cannot hide a failure beside it.
+  set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 180 RUN_SERIAL ON
+    ENVIRONMENT ${e2e_environment} FIXTURES_REQUIRED e2e SKIP_REGULAR_EXPRESSION "SKIPPED:")
+endforeach()

@@ -47,7 +47,8 @@ void warn_about_lcores(std::size_t workers) {
     std::fprintf(stderr, "dpdkproj: %zu workers share %zu lcore(s); EAL's -l gives more\n", workers,
                  lcores);
   } else if (lcores > workers) {
-    std::fprintf(stderr, "dpdkproj: %zu of %zu lcores have nothing to do; -r and -t give them work\n",
+    std::fprintf(stderr,
+                 "dpdkproj: %zu of %zu lcores have nothing to do; -r and -t give them work\n",
                  lcores - workers, lcores);
   }
 }
@@ -75,8 +76,9 @@ int run_mode(const Mode& mode, const rs::Config& config, const Strings& eal_args
   if (mode.needs_link) {
     constexpr std::chrono::seconds kLinkPatience{10};
     if (!port.wait_for_link(kLinkPatience)) {
-      std::fprintf(stderr, "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
-                           "peer first, or choose another port with -p\n");
+      std::fprintf(stderr,
+                   "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
+                   "peer first, or choose another port with -p\n");
       return kFailure;
     }
   }
@@ -111,8 +113,10 @@ int run_app(const Strings& args) {
                      "    dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]\n"
                      "For dpdkproj's modes and options: dpdkproj -- --help\n");
     }
-    std::fprintf(stderr, "dpdkproj: no `--` between EAL's options and ours: %s; dpdkproj -- --help "
-                         "explains ours\n", kUsageLine);
+    std::fprintf(stderr,
+                 "dpdkproj: no `--` between EAL's options and ours: %s; dpdkproj -- --help "
+                 "explains ours\n",
+                 kUsageLine);
     return kUsage;
   }
   const std::vector<Mode> modes = all_modes();

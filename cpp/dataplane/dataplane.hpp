@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <functional>
@@ -52,8 +53,11 @@ class Dataplane {
 template <Worker... Ws>
 void Dataplane::run_workers(std::vector<Ws>... workers) {
   using Share = std::tuple<std::vector<Ws>...>;
-  const std::vector<unsigned> lcores = all_lcores();
-  const std::vector<std::size_t> plan = plan_lcores((workers.size() + ...), lcores.size());
+  const std::size_t count = (workers.size() + ...);
+  std::vector<unsigned> lcores = all_lcores();
+  // One without a worker would only burn its core, and slow down a hyperthread beside it.
+  lcores.resize(std::clamp<std::size_t>(count, 1, lcores.size()));
+  const std::vector<std::size_t> plan = plan_lcores(count, lcores.size());
   std::vector<Share> shares(lcores.size());
   std::size_t next = 0;
   const auto deal_out = [&](auto& some) {
@@ -66,6 +70,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
 
   std::atomic<Phase> phase{Phase::kRun};
   std::vector<std::function<void()>> work;
+  work.reserve(shares.size());
   for (Share& share : shares) {
     work.emplace_back([this, &phase, &share] {
       std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <atomic>
-#include <concepts>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "dpdk/clock.hpp"
@@ -12,16 +12,12 @@ namespace dpdkproj {
 /// Something that an lcore does over and over: `poll` handles one burst, or finds that there is
 /// none. On this path there is no lock, allocation, system call, exception or I/O.
 template <typename W>
-concept Worker = requires(W& worker, uint64_t now_ns) {
-  { worker.poll(now_ns) } noexcept;
-};
+concept Worker = noexcept(std::declval<W&>().poll(uint64_t{}));
 
 /// A worker that sends packets of its own: `drain` is called once, when sending is to end; `poll`
 /// still afterwards.
 template <typename W>
-concept Drainable = Worker<W> && requires(W& worker, uint64_t now_ns) {
-  { worker.drain(now_ns) } noexcept;
-};
+concept Drainable = Worker<W> && noexcept(std::declval<W&>().drain(uint64_t{}));
 
 /// How far a run is.
 enum class Phase : int {

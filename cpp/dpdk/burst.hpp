@@ -11,8 +11,8 @@ namespace dpdkproj {
 inline constexpr uint16_t kMaxBurst = 512;
 
 /// Up to kMaxBurst mbufs on their way through a worker. Whoever holds a burst frees or sends what
-/// is in it.
-struct Burst {
+/// is in it. Aligned, and so are workers that hold one: no two of them share a cache line.
+struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
   std::array<rte_mbuf*, kMaxBurst> mbufs;
   uint16_t size = 0;
 

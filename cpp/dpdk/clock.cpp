@@ -30,15 +30,18 @@ ClockReading ClockReading::take() noexcept {
   return best;
 }
 
+uint64_t ns_per_cycle(const ClockReading& from, const ClockReading& to) noexcept {
+  const unsigned __int128 ns = to.monotonic_ns - from.monotonic_ns;
+  return static_cast<uint64_t>((ns << 32) / (to.tsc - from.tsc));
+}
+
 Clock::Clock(const ClockReading& earlier) {
   constexpr uint64_t kBaselineNs = 200'000'000;
   const uint64_t elapsed = read_monotonic_ns() - earlier.monotonic_ns;
   if (elapsed < kBaselineNs) {
     std::this_thread::sleep_for(std::chrono::nanoseconds(kBaselineNs - elapsed));
   }
-  const ClockReading now = ClockReading::take();
-  const unsigned __int128 ns = now.monotonic_ns - earlier.monotonic_ns;
-  ns_per_cycle_ = static_cast<uint64_t>((ns << 32) / (now.tsc - earlier.tsc));
+  ns_per_cycle_ = ns_per_cycle(earlier, ClockReading::take());
   start_tsc_ = rte_rdtsc();
 }
 

@@ -14,6 +14,9 @@ struct ClockReading {
   static ClockReading take() noexcept;
 };
 
+/// Nanoseconds per cycle of the TSC, times 2^32, as two readings tell.
+uint64_t ns_per_cycle(const ClockReading& from, const ClockReading& to) noexcept;
+
 /// Nanoseconds since its construction, from the TSC: one instruction and a multiplication.
 class Clock {
  public:

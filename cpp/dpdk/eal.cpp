@@ -49,8 +49,9 @@ Eal::Eal(const std::vector<std::string>& args) {
     return;
   }
   if (rte_errno == EINVAL) {
-    throw UsageError("EAL does not start: one of its options is wrong (its own messages above say "
-                     "which); `dpdkproj --help` lists them");
+    throw UsageError(
+        "EAL does not start: one of its options is wrong (its own messages above say "
+        "which); `dpdkproj --help` lists them");
   }
   throw DpdkError("EAL does not start", rte_errno, "its own messages above say why");
 }

@@ -19,19 +19,19 @@ unsigned mempool_size(const MempoolDemand& demand) noexcept {
   return demand.descriptors + 2 * demand.burst + cached;
 }
 
-unsigned mempool_data_room(unsigned packet_len) noexcept {
+uint16_t mempool_data_room(unsigned packet_len) noexcept {
   constexpr unsigned kUsual = RTE_MBUF_DEFAULT_DATAROOM;
-  return std::max(packet_len, kUsual) + RTE_PKTMBUF_HEADROOM;
+  constexpr unsigned kLargest = UINT16_MAX - RTE_PKTMBUF_HEADROOM;
+  return static_cast<uint16_t>(std::clamp(packet_len, kUsual, kLargest) + RTE_PKTMBUF_HEADROOM);
 }
 
 Mempool make_mempool(const std::string& name, const MempoolDemand& demand, int socket) {
   const unsigned count = mempool_size(demand);
-  const unsigned room = mempool_data_room(demand.packet_len);
-  rte_mempool* pool =
-      rte_pktmbuf_pool_create(name.c_str(), count, mempool_cache_size(demand.burst), 0,
-                              static_cast<uint16_t>(room), socket);
+  const uint16_t room = mempool_data_room(demand.packet_len);
+  rte_mempool* pool = rte_pktmbuf_pool_create(name.c_str(), count, mempool_cache_size(demand.burst),
+                                              0, room, socket);
   if (pool == nullptr) {
-    const unsigned mib = count * (room + static_cast<unsigned>(sizeof(rte_mbuf))) >> 20;
+    const uint64_t mib = count * (room + sizeof(rte_mbuf)) >> 20;
     throw DpdkError("mempool " + name + " of " + std::to_string(count) + " mbufs, about " +
                         std::to_string(mib + 1) + " MiB",
                     rte_errno,

@@ -26,8 +26,8 @@ unsigned mempool_cache_size(unsigned burst) noexcept;
 /// (which fills up to one and a half times its size).
 unsigned mempool_size(const MempoolDemand& demand) noexcept;
 
-/// Bytes of data room of each mbuf, headroom included.
-unsigned mempool_data_room(unsigned packet_len) noexcept;
+/// Bytes of data room of each mbuf, headroom included; what an mbuf can have is less than 64 KiB.
+uint16_t mempool_data_room(unsigned packet_len) noexcept;
 
 struct MempoolDeleter {
   void operator()(rte_mempool* pool) const noexcept { rte_mempool_free(pool); }

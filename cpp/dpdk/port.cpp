@@ -16,14 +16,14 @@ namespace {
 std::string mac_of(uint16_t port_id) {
   rte_ether_addr address;
   check(rte_eth_macaddr_get(port_id, &address), "rte_eth_macaddr_get");
-  char text[RTE_ETHER_ADDR_FMT_SIZE];
-  rte_ether_format_addr(text, sizeof text, &address);
+  std::array<char, RTE_ETHER_ADDR_FMT_SIZE> text;
+  rte_ether_format_addr(text.data(), text.size(), &address);
   for (char& c : text) {
     if (c >= 'A' && c <= 'F') {
       c = static_cast<char>(c - 'A' + 'a');
     }
   }
-  return text;
+  return text.data();
 }
 
 /// Ports that nobody else owns (a VF below netvsc belongs to that, and has the same MAC address).
@@ -44,8 +44,9 @@ std::string list_ports() {
     check(rte_eth_dev_info_get(port_id, &info), "rte_eth_dev_info_get");
     list += (list.empty() ? "" : ", ") + mac_of(port_id) + " (" + info.driver_name + ")";
   }
-  return list.empty() ? "EAL found no port at all: bind a NIC to a DPDK driver, or give EAL a --vdev"
-                      : "the ports are " + list;
+  return list.empty()
+             ? "EAL found no port at all: bind a NIC to a DPDK driver, or give EAL a --vdev"
+             : "the ports are " + list;
 }
 
 /// Drivers that see packets of this host as its sockets left them: with CHECKSUM_PARTIAL, for a NIC
@@ -108,8 +109,7 @@ void Port::configure(const PortConfig& config) {
     }
   }
   constexpr uint64_t kChecksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
-  checksum_offload_ =
-      config.checksum_offload && (info_.tx_offload_capa & kChecksums) == kChecksums;
+  checksum_offload_ = config.checksum_offload && (info_.tx_offload_capa & kChecksums) == kChecksums;
   if (checksum_offload_) {
     conf.txmode.offloads |= kChecksums;
   }

@@ -39,8 +39,7 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
 
   /// Sends `burst`, frees what the driver does not take, and returns how many it took.
   uint16_t send(Burst& burst) noexcept {
-    const uint16_t accepted =
-        rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data(), burst.size);
+    const uint16_t accepted = rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data(), burst.size);
     accepted_ += accepted;
     burst.free_from(accepted);
     return accepted;

@@ -66,10 +66,7 @@ class Receive final {
  public:
   Receive(RxQueue& queue, rust::Box<rs::Receiver> receiver, const Clock& clock,
           bool partial_checksums)
-      : queue_(queue),
-        receiver_(std::move(receiver)),
-        clock_(clock),
-        frames_(partial_checksums) {}
+      : queue_(queue), receiver_(std::move(receiver)), clock_(clock), frames_(partial_checksums) {}
 
   void poll(uint64_t now_ns) noexcept {
     queue_.receive(burst_);

@@ -1,4 +1,4 @@
-//! Says where the program under test is: where `DPDKPROJ_BIN` says, else built here through CMake.
+//! Says where the program under test is: where `DPDKPROJ_BIN` says, else built here through `CMake`.
 
 fn main() {
     println!("cargo::rerun-if-env-changed=DPDKPROJ_BIN");

@@ -1,0 +1,24 @@
+# Checks of the sources as ctest entries, and the tests of scripts/. Each runs by hand too: scripts/tests/NAME. Where a tool
+# is missing it says "SKIPPED: no TOOL", and ctest counts it as skipped.
+include_guard(GLOBAL)
+
+set(scripts_tests ${PROJECT_SOURCE_DIR}/scripts/tests)
+
+foreach(lint IN ITEMS "cpp format" "cpp tidy" "rust format" "rust clippy" "rust doc" scripts rules)
+  separate_arguments(words UNIX_COMMAND "${lint}")
+  list(JOIN words - name)
+  list(POP_FRONT words what)
+  add_test(NAME lint-${name} COMMAND ${scripts_tests}/lint-${what} ${words} ${CMAKE_BINARY_DIR})
+  set_tests_properties(lint-${name} PROPERTIES LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 900)
+endforeach()
+# Takes all cores by itself.
+set_tests_properties(lint-cpp-tidy PROPERTIES RUN_SERIAL TRUE)
+
+add_test(NAME scripts-setup-host COMMAND ${scripts_tests}/setup-host-test)
+add_test(NAME scripts-plot COMMAND ${scripts_tests}/plot-test)
+set_tests_properties(scripts-plot PROPERTIES SKIP_REGULAR_EXPRESSION "No module named")
+set_tests_properties(scripts-setup-host scripts-plot PROPERTIES LABELS unit TIMEOUT 300)
+
+# Builds in this folder, where nobody else may do so meanwhile.
+add_test(NAME scripts-rebuild COMMAND ${scripts_tests}/rebuild-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-rebuild PROPERTIES LABELS unit RUN_SERIAL TRUE TIMEOUT 300)

@@ -1,0 +1,124 @@
+#include "dataplane/dataplane.hpp"
+
+#include <gtest/gtest.h>
+#include <rte_lcore.h>
+
+#include <algorithm>
+
+#include "tests/virtual_port.hpp"
+
+namespace dpdkproj {
+namespace {
+
+/// What happened to one worker.
+struct Record {
+  unsigned lcore = LCORE_ID_ANY;
+  int polls = 0;
+  int drains = 0;
+  int polls_after_drain = 0;
+};
+
+struct Plain {
+  Record* record;
+  void poll(uint64_t /*now_ns*/) noexcept {
+    record->lcore = rte_lcore_id();
+    ++record->polls;
+  }
+};
+
+struct Sending {
+  Record* record;
+  void poll(uint64_t /*now_ns*/) noexcept {
+    record->lcore = rte_lcore_id();
+    ++(record->drains == 0 ? record->polls : record->polls_after_drain);
+  }
+  void drain(uint64_t /*now_ns*/) noexcept { ++record->drains; }
+};
+
+rust::Box<rs::Config> parse(std::initializer_list<const char*> words) {
+  rust::Vec<rust::String> args;
+  for (const char* word : words) {
+    args.push_back(word);
+  }
+  rust::Vec<rs::Mode> modes;
+  modes.push_back({"test", "For this test"});
+  return rs::parse_args(std::move(args), std::move(modes));
+}
+
+class DataplaneTest : public testing::Test {
+ protected:
+  void run(std::vector<Record>& sending, std::vector<Record>& plain) {
+    const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
+    rust::Box<rs::Run> rs_run = rs::new_run(*config);
+    const rs::Options options = config->options();
+    Port port(find_port(""), {.rx_queues = 1,
+                              .tx_queues = 1,
+                              .rx_descriptors = 256,
+                              .tx_descriptors = 256,
+                              .burst = 32,
+                              .checksum_offload = false});
+    const Clock clock(ClockReading::take());
+    Dataplane dataplane(port, *rs_run, options, clock, signals, affinity);
+    std::vector<Sending> senders;
+    for (Record& record : sending) {
+      senders.push_back({&record});
+    }
+    std::vector<Plain> others;
+    for (Record& record : plain) {
+      others.push_back({&record});
+    }
+    dataplane.run_workers(std::move(senders), std::move(others));
+    elapsed_ns = clock.now_ns();
+  }
+
+  VirtualPort device{"net_null"};
+  StopSignals signals;
+  Affinity affinity;
+  uint64_t elapsed_ns = 0;
+};
+
+TEST_F(DataplaneTest, RunsAllWorkersForTheDurationAndDrainsThem) {
+  std::vector<Record> sending(3);
+  std::vector<Record> plain(2);
+  run(sending, plain);
+  EXPECT_GE(elapsed_ns, 50'000'000U);
+  for (const Record& record : sending) {
+    EXPECT_GT(record.polls, 0);
+    EXPECT_EQ(record.drains, 1);
+  }
+  for (const Record& record : plain) {
+    EXPECT_GT(record.polls, 0);
+  }
+}
+
+TEST_F(DataplaneTest, DealsWorkersOutInTheOrderGiven) {
+  std::vector<Record> sending(3);
+  std::vector<Record> plain(2);
+  run(sending, plain);
+  std::vector<unsigned> lcores;
+  const auto lcore = [](const Record& record) { return record.lcore; };
+  std::ranges::transform(sending, std::back_inserter(lcores), lcore);
+  std::ranges::transform(plain, std::back_inserter(lcores), lcore);
+  EXPECT_EQ(lcores, (std::vector<unsigned>{0, 1, 0, 1, 0}));
+}
+
+TEST_F(DataplaneTest, StartsNoLcoreThatHasNothingToDo) {
+  std::vector<Record> sending(1);
+  std::vector<Record> plain;
+  std::atomic<bool> busy{false};
+  std::atomic<bool> over{false};
+  std::thread watcher([&] {
+    while (!over) {
+      busy = busy || rte_eal_get_lcore_state(1) == RUNNING;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  run(sending, plain);
+  over = true;
+  watcher.join();
+  EXPECT_FALSE(busy);
+  EXPECT_EQ(sending[0].lcore, 0U);
+}
+
+}  // namespace
+}  // namespace dpdkproj

@@ -1,0 +1,142 @@
+#include "dataplane/frames.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "tests/test_pool.hpp"
+
+namespace dpdkproj {
+namespace {
+
+class FramesTest : public testing::Test {
+ protected:
+  /// A packet whose segments are filled with 1, 2, 3 ...
+  rte_mbuf* packet(const std::vector<uint16_t>& segment_lens) {
+    rte_mbuf* head = nullptr;
+    uint8_t content = 0;
+    for (const uint16_t len : segment_lens) {
+      rte_mbuf* segment = rte_pktmbuf_alloc(pool.get());
+      char* data = segment == nullptr ? nullptr : rte_pktmbuf_append(segment, len);
+      if (data == nullptr) {
+        ADD_FAILURE() << "no mbuf with " << len << " bytes";
+        return head;
+      }
+      std::memset(data, ++content, len);
+      if (head == nullptr) {
+        head = segment;
+      } else {
+        EXPECT_EQ(rte_pktmbuf_chain(head, segment), 0);
+      }
+    }
+    return head;
+  }
+
+  void put(rte_mbuf* mbuf) { burst.mbufs[burst.size++] = mbuf; }
+
+  unsigned in_use() { return rte_mempool_in_use_count(pool.get()); }
+
+  Mempool pool = make_test_pool(64);
+  Burst burst;
+  Frames frames;
+};
+
+TEST_F(FramesTest, ShowEachPacketInPlace) {
+  put(packet({60}));
+  put(packet({1514}));
+  const rust::Slice<rs::Frame> shown = frames.of(burst);
+  ASSERT_EQ(shown.size(), 2U);
+  for (uint16_t i = 0; i < burst.size; ++i) {
+    EXPECT_EQ(shown[i].data, rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*));
+    EXPECT_EQ(shown[i].len, burst.mbufs[i]->pkt_len);
+    EXPECT_EQ(shown[i].wire_len, burst.mbufs[i]->pkt_len);
+    EXPECT_FALSE(shown[i].partial_checksum);
+  }
+  burst.free_from(0);
+}
+
+TEST_F(FramesTest, AreNoneForAnEmptyBurst) { EXPECT_EQ(frames.of(burst).size(), 0U); }
+
+TEST_F(FramesTest, JoinSegmentsWhereTheFirstHasRoom) {
+  put(packet({100, 50, 7}));
+  const rs::Frame frame = frames.of(burst)[0];
+  EXPECT_EQ(frame.len, 157);
+  EXPECT_EQ(frame.wire_len, 157U);
+  EXPECT_EQ(frame.data[99], 1);
+  EXPECT_EQ(frame.data[100], 2);
+  EXPECT_EQ(frame.data[149], 2);
+  EXPECT_EQ(frame.data[150], 3);
+  EXPECT_EQ(frame.data[156], 3);
+  EXPECT_EQ(burst.mbufs[0]->nb_segs, 1);
+  EXPECT_EQ(in_use(), 1U) << "segments that are joined go back to their pool";
+  burst.free_from(0);
+}
+
+TEST_F(FramesTest, ShowTheFirstSegmentWhereThereIsNoRoom) {
+  constexpr uint16_t kFull = RTE_MBUF_DEFAULT_DATAROOM;
+  put(packet({kFull, 50}));
+  const rs::Frame frame = frames.of(burst)[0];
+  EXPECT_EQ(frame.len, kFull);
+  EXPECT_EQ(frame.wire_len, kFull + 50U);
+  burst.free_from(0);
+  EXPECT_EQ(in_use(), 0U);
+}
+
+TEST_F(FramesTest, CarryWhatIsKnownOfChecksums) {
+  Frames partial(true);
+  put(packet({60}));
+  EXPECT_TRUE(partial.of(burst)[0].partial_checksum);
+  burst.free_from(0);
+}
+
+TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
+  constexpr uint16_t kPackets = 16;
+  for (uint16_t i = 0; i < kPackets; ++i) {
+    put(packet({60}));
+  }
+  const auto before = burst.mbufs;
+  rust::Slice<rs::Frame> shown = frames.of(burst);
+  std::vector<rte_mbuf*> wanted;
+  for (uint16_t i = 0; i < kPackets; ++i) {
+    shown[i].keep = i % 3 == 1;
+    if (shown[i].keep) {
+      wanted.push_back(before[i]);
+    }
+  }
+  frames.drop_unwanted(burst);
+  EXPECT_EQ(std::vector(burst.mbufs.begin(), burst.mbufs.begin() + burst.size), wanted);
+  EXPECT_EQ(in_use(), wanted.size());
+  burst.free_from(0);
+  EXPECT_EQ(in_use(), 0U);
+}
+
+TEST_F(FramesTest, DropAllSegments) {
+  put(packet({RTE_MBUF_DEFAULT_DATAROOM, 50}));
+  put(packet({60}));
+  rust::Slice<rs::Frame> shown = frames.of(burst);
+  shown[0].keep = false;
+  shown[1].keep = true;
+  frames.drop_unwanted(burst);
+  EXPECT_EQ(burst.size, 1);
+  EXPECT_EQ(in_use(), 1U);
+  burst.free_from(0);
+}
+
+TEST_F(FramesTest, DropNoneAndAll) {
+  for (const bool keep : {true, false}) {
+    burst.size = 0;
+    put(packet({60}));
+    put(packet({60}));
+    rust::Slice<rs::Frame> shown = frames.of(burst);
+    shown[0].keep = keep;
+    shown[1].keep = keep;
+    frames.drop_unwanted(burst);
+    EXPECT_EQ(burst.size, keep ? 2 : 0);
+    EXPECT_EQ(in_use(), burst.size);
+    burst.free_from(0);
+  }
+}
+
+}  // namespace
+}  // namespace dpdkproj

@@ -1,0 +1,260 @@
+#include "dpdk/port.hpp"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "dpdk/error.hpp"
+#include "tests/test_pool.hpp"
+#include "tests/virtual_port.hpp"
+
+namespace dpdkproj {
+namespace {
+
+constexpr PortConfig kSmall{.rx_queues = 1,
+                            .tx_queues = 1,
+                            .rx_descriptors = 256,
+                            .tx_descriptors = 256,
+                            .burst = 32,
+                            .checksum_offload = true};
+
+/// What find_port() complains about, or nothing.
+std::string complaint(const std::string& mac) {
+  try {
+    find_port(mac);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string to_text(const std::array<uint8_t, 6>& mac) {
+  std::array<char, 18> text;
+  std::snprintf(text.data(), text.size(), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+                mac[3], mac[4], mac[5]);
+  return text.data();
+}
+
+std::string mac_of_port(const PortInfo& info) {
+  rte_ether_addr address;
+  EXPECT_EQ(rte_eth_macaddr_get(info.port_id, &address), 0);
+  return to_text(std::to_array(address.addr_bytes));
+}
+
+void expect_contains(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << text;
+}
+
+TEST(FindPort, SaysThatThereIsNone) {
+  expect_contains(complaint(""), "EAL found no port at all");
+  expect_contains(complaint("02:00:00:00:00:01"), "-p 02:00:00:00:00:01: no such port");
+}
+
+TEST(FindPort, TakesTheOnlyOne) {
+  const VirtualPort device("net_null");
+  const PortInfo info = find_port("");
+  EXPECT_EQ(info.mtu, 1500);
+  EXPECT_GE(info.max_rx_queues, 1);
+  EXPECT_GE(info.max_tx_queues, 1);
+}
+
+TEST(FindPort, GoesByMacAddress) {
+  const VirtualPort first("net_null");
+  const PortInfo first_info = find_port("");
+  const VirtualPort second("net_null");
+  EXPECT_EQ(find_port(mac_of_port(first_info)).port_id, first_info.port_id);
+}
+
+TEST(FindPort, ListsThePortsWhenItCannotTellWhich) {
+  const VirtualPort first("net_null");
+  const std::string mac = mac_of_port(find_port(""));
+  const VirtualPort second("net_ring");
+  for (const char* asked : {"", "02:00:00:00:00:01"}) {
+    const std::string text = complaint(asked);
+    expect_contains(text, "-p ");
+    expect_contains(text, mac + " (net_null)");
+    expect_contains(text, "00:00:00:00:00:00 (net_ring)");
+  }
+}
+
+/// A port of net_null, which delivers as much as is asked for, and takes all.
+class NullPort : public testing::Test {
+ protected:
+  VirtualPort device{"net_null"};
+  PortInfo info = find_port("");
+  Burst burst;
+};
+
+TEST_F(NullPort, CountsWhatTheDriverDelivers) {
+  Port port(info, kSmall);
+  for (int i = 0; i < 10; ++i) {
+    port.rx_queue(0).receive(burst);
+    ASSERT_EQ(burst.size, kSmall.burst);
+    burst.free_from(0);
+  }
+  EXPECT_EQ(port.rx_queue(0).delivered(), 10U * kSmall.burst);
+  EXPECT_EQ(port.delivered(), 10U * kSmall.burst);
+  EXPECT_EQ(port.accepted(), 0U);
+}
+
+TEST_F(NullPort, CountsWhatTheDriverAccepts) {
+  Port port(info, kSmall);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(burst.allocate(port.tx_pool(0), 7, 60));
+    EXPECT_EQ(port.tx_queue(0).send(burst), 7);
+  }
+  EXPECT_EQ(port.accepted(), 70U);
+  EXPECT_EQ(port.delivered(), 0U);
+  EXPECT_EQ(rte_mempool_in_use_count(port.tx_pool(0)), 0U);
+}
+
+TEST_F(NullPort, SumsUpItsQueues) {
+  PortConfig config = kSmall;
+  config.rx_queues = 2;
+  config.tx_queues = 2;
+  Port port(info, config);
+  EXPECT_NE(port.tx_pool(0), port.tx_pool(1)) << "no two lcores share a pool";
+  for (const uint16_t queue : std::array<uint16_t, 3>{0, 1, 1}) {
+    port.rx_queue(queue).receive(burst);
+    burst.free_from(0);
+    ASSERT_TRUE(burst.allocate(port.tx_pool(queue), 5, 60));
+    port.tx_queue(queue).send(burst);
+  }
+  EXPECT_EQ(port.rx_queue(1).delivered(), 2U * kSmall.burst);
+  EXPECT_EQ(port.tx_queue(1).accepted(), 10U);
+  EXPECT_EQ(port.delivered(), 3U * kSmall.burst);
+  EXPECT_EQ(port.accepted(), 15U);
+}
+
+TEST_F(NullPort, ReceivesUpToABurst) {
+  PortConfig config = kSmall;
+  config.burst = 8;
+  Port port(info, config);
+  port.rx_queue(0).receive(burst);
+  EXPECT_EQ(burst.size, 8);
+  burst.free_from(0);
+}
+
+TEST_F(NullPort, TakesItsPoolsWithIt) {
+  const std::string prefix = "port" + std::to_string(info.port_id);
+  {
+    const Port port(info, kSmall);
+    EXPECT_NE(rte_mempool_lookup((prefix + "_rx0").c_str()), nullptr);
+    EXPECT_NE(rte_mempool_lookup((prefix + "_tx0").c_str()), nullptr);
+  }
+  EXPECT_EQ(rte_mempool_lookup((prefix + "_rx0").c_str()), nullptr);
+  EXPECT_EQ(rte_mempool_lookup((prefix + "_tx0").c_str()), nullptr);
+  expect_contains(complaint(""), "EAL found no port at all");
+}
+
+TEST_F(NullPort, KnowsItsAddress) {
+  const Port port(info, kSmall);
+  EXPECT_EQ(to_text(port.mac()), mac_of_port(info));
+}
+
+TEST_F(NullPort, HasALink) {
+  const Port port(info, kSmall);
+  EXPECT_TRUE(port.wait_for_link(std::chrono::milliseconds(0)));
+}
+
+TEST_F(NullPort, HasNoOffloadsThatItWouldHaveToKeepAPromiseOf) {
+  const Port port(info, kSmall);
+  EXPECT_FALSE(port.has_checksum_offload());
+  EXPECT_FALSE(port.may_deliver_partial_checksums());
+}
+
+TEST_F(NullPort, NamesWhatNeverReachedUs) {
+  const Port port(info, kSmall);
+  std::string names;
+  for (const auto& [name, value] : port.counters()) {
+    names += name + ' ';
+    EXPECT_EQ(value, 0U) << name;
+  }
+  EXPECT_EQ(names, "imissed ierrors oerrors rx_nombuf ");
+}
+
+TEST_F(NullPort, NamesTheCallThatFailed) {
+  PortConfig config = kSmall;
+  config.rx_queues = static_cast<uint16_t>(info.max_rx_queues + 1);
+  try {
+    const Port port(info, config);
+    FAIL() << "there are only " << info.max_rx_queues << " queues";
+  } catch (const DpdkError& error) {
+    expect_contains(error.what(), "rte_eth_dev_configure: ");
+  }
+}
+
+/// A port of net_ring: what is sent on a queue comes back on the rx queue of the same number.
+class RingPort : public testing::Test {
+ protected:
+  /// Receives and frees all there is.
+  void empty(Port& port) {
+    do {
+      port.rx_queue(0).receive(burst);
+      burst.free_from(0);
+    } while (port.delivered() < port.accepted());
+  }
+
+  VirtualPort device{"net_ring"};
+  PortInfo info = find_port("");
+  Burst burst;
+};
+
+TEST_F(RingPort, GivesBackWhatWasSent) {
+  Port port(info, kSmall);
+  port.rx_queue(0).receive(burst);
+  EXPECT_EQ(burst.size, 0);
+  ASSERT_TRUE(burst.allocate(port.tx_pool(0), 9, 60));
+  const auto sent = burst.mbufs;
+  EXPECT_EQ(port.tx_queue(0).send(burst), 9);
+  EXPECT_EQ(rte_mempool_in_use_count(port.tx_pool(0)), 9U);
+  port.rx_queue(0).receive(burst);
+  ASSERT_EQ(burst.size, 9);
+  EXPECT_TRUE(std::equal(sent.begin(), sent.begin() + 9, burst.mbufs.begin()));
+  burst.free_from(0);
+  EXPECT_EQ(rte_mempool_in_use_count(port.tx_pool(0)), 0U);
+  EXPECT_EQ(port.delivered(), 9U);
+  EXPECT_EQ(port.accepted(), 9U);
+}
+
+TEST_F(RingPort, FreesWhatTheDriverRefuses) {
+  Port port(info, kSmall);
+  constexpr uint16_t kBurst = 500;
+  const Mempool pool = make_test_pool(4095);
+  uint16_t accepted = kBurst;
+  uint64_t sum = 0;
+  while (accepted == kBurst) {
+    ASSERT_TRUE(burst.allocate(pool.get(), kBurst, 60)) << "its queue has no end";
+    accepted = port.tx_queue(0).send(burst);
+    sum += accepted;
+    EXPECT_EQ(burst.size, accepted);
+  }
+  EXPECT_EQ(port.accepted(), sum);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), sum) << "in the ring, and nowhere else";
+  empty(port);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), 0U);
+}
+
+TEST_F(RingPort, WaitsForItsLinkOnlySoLong) {
+  const Port port(info, kSmall);
+  EXPECT_TRUE(port.wait_for_link(std::chrono::milliseconds(0)));
+  ASSERT_EQ(rte_eth_dev_set_link_down(info.port_id), 0);
+  EXPECT_FALSE(port.wait_for_link(std::chrono::milliseconds(20)));
+}
+
+TEST_F(RingPort, SaysThatItCannotSpreadPackets) {
+  PortConfig config = kSmall;
+  testing::internal::CaptureStderr();
+  { const Port port(info, config); }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+
+  const VirtualPort other("net_ring");
+  config.rx_queues = 2;
+  testing::internal::CaptureStderr();
+  { const Port port(find_port(""), config); }
+  expect_contains(testing::internal::GetCapturedStderr(),
+                  "(net_ring) cannot spread packets over rx queues by UDP port: some of the 2");
+}
+
+}  // namespace
+}  // namespace dpdkproj

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <gtest/gtest.h>
+#include <rte_dev.h>
+
+#include <string>
+
+namespace dpdkproj {
+
+/// A port of `driver`, such as net_null or net_ring, for as long as this object lives.
+class VirtualPort {
+ public:
+  explicit VirtualPort(const std::string& driver) : name_(driver + std::to_string(next_++)) {
+    EXPECT_EQ(rte_eal_hotplug_add("vdev", name_.c_str(), ""), 0) << name_;
+  }
+  ~VirtualPort() { rte_eal_hotplug_remove("vdev", name_.c_str()); }
+  VirtualPort(const VirtualPort&) = delete;
+  VirtualPort& operator=(const VirtualPort&) = delete;
+
+ private:
+  // Not twice the same: net_ring keeps its rings, by name, when it goes.
+  static inline int next_ = 0;
+  std::string name_;
+};
+
+}  // namespace dpdkproj

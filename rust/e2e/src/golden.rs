@@ -1,0 +1,260 @@
+//! Frames, and what the reflector has to make of them: the content of `data/golden/`.
+//!
+//! What it has to send is not derived from what it gets: the reply is built as a packet of its own
+//! from the other end's addresses, checksums included.
+
+use etherparse::{
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, IpNumber, Ipv4Header, Ipv4Options,
+    PacketBuilder, VlanId,
+};
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+/// Where the golden files are.
+#[must_use]
+pub fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/golden"))
+}
+
+/// One end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Its IPv4 address.
+    pub ip: [u8; 4],
+    /// Its UDP port.
+    pub port: u16,
+}
+
+/// A UDP datagram on its way.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    /// Who sent it.
+    pub from: End,
+    /// Whom to.
+    pub to: End,
+    /// Time to live, identification, DSCP.
+    pub ipv4: (u8, u16, u8),
+    /// IPv4 options: a multiple of 4 bytes, 40 at most.
+    pub options: Vec<u8>,
+    /// What it carries.
+    pub payload: Vec<u8>,
+}
+
+impl Datagram {
+    /// From one end to another, with a payload of `len` bytes.
+    #[must_use]
+    pub fn new(from: End, to: End, len: usize) -> Self {
+        // A different one for each length.
+        let byte = |i: usize| u8::try_from((i * 7 + len) % 251).expect("below 251");
+        let payload = (0..len).map(byte).collect();
+        Self { from, to, ipv4: (64, 0x1234, 0), options: Vec::new(), payload }
+    }
+
+    /// The same the other way round.
+    #[must_use]
+    pub fn reply(&self) -> Self {
+        Self { from: self.to, to: self.from, ..self.clone() }
+    }
+
+    /// As an Ethernet frame, without padding and FCS.
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
+        let (ttl, identification, dscp) = self.ipv4;
+        let header = Ipv4Header::new(0, ttl, IpNumber::UDP, self.from.ip, self.to.ip);
+        let mut header = header.expect("it is short");
+        header.identification = identification;
+        header.dscp = dscp.try_into().expect("6 bits");
+        header.options = Ipv4Options::try_from(&self.options[..]).expect("a multiple of 4");
+        let headers = etherparse::IpHeaders::Ipv4(header, etherparse::Ipv4Extensions::default());
+        let builder = PacketBuilder::ethernet2(self.from.mac, self.to.mac).ip(headers);
+        written(|frame| builder.udp(self.from.port, self.to.port).write(frame, &self.payload))
+    }
+}
+
+fn written<E: Debug>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write(&mut frame).expect("a vector has room");
+    frame
+}
+
+/// What becomes of a frame that the reflector receives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// This is sent.
+    Reflected(Vec<u8>),
+    /// Nothing is sent, and it is counted under this name.
+    Ignored(&'static str),
+}
+
+/// A frame and its fate.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What is special about it.
+    pub name: &'static str,
+    /// As it arrives.
+    pub frame: Vec<u8>,
+    /// What has to happen.
+    pub fate: Fate,
+}
+
+const SENDER: End = End { mac: [2, 0, 0, 0, 0, 1], ip: [10, 0, 0, 1], port: 10_000 };
+const REFLECTOR: End = End { mac: [2, 0, 0, 0, 0, 2], ip: [10, 0, 0, 2], port: 7 };
+
+const ETHERNET_LEN: usize = 14;
+const IPV4_LEN: usize = 20;
+const UDP: usize = ETHERNET_LEN + IPV4_LEN;
+
+fn datagram(len: usize) -> Datagram {
+    Datagram::new(SENDER, REFLECTOR, len)
+}
+
+/// A frame that comes back, after `patch` has done the same to both.
+fn reflected(name: &'static str, datagram: &Datagram, patch: impl Fn(&mut Vec<u8>)) -> Case {
+    let patched = |datagram: &Datagram| {
+        let mut frame = datagram.frame();
+        patch(&mut frame);
+        frame
+    };
+    let fate = Fate::Reflected(patched(&datagram.reply()));
+    Case { name, frame: patched(datagram), fate }
+}
+
+fn ignored(reason: &'static str, name: &'static str, frame: Vec<u8>) -> Case {
+    Case { name, frame, fate: Fate::Ignored(reason) }
+}
+
+/// A frame that does not come back: 64 bytes of payload, then `patch`.
+fn spoilt(reason: &'static str, name: &'static str, patch: impl Fn(&mut Vec<u8>)) -> Case {
+    let mut frame = datagram(64).frame();
+    patch(&mut frame);
+    ignored(reason, name, frame)
+}
+
+fn whole(_: &mut Vec<u8>) {}
+
+/// All cases, in the order of the golden files.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let mut cases = comes_back();
+    // Between those that come back, so that these keep their order around a gap.
+    for (i, case) in stays_away().into_iter().enumerate() {
+        cases.insert(2 * i + 1, case);
+    }
+    cases
+}
+
+fn comes_back() -> Vec<Case> {
+    let sizes = [0, 1, 2, 3, 15, 16, 17, 18, 19, 63, 64, 65, 511, 1024, 1471, 1472];
+    let mut cases: Vec<_> =
+        sizes.map(|len| reflected("a size", &datagram(len), whole)).into_iter().collect();
+
+    let with_options = |options: &[u8]| Datagram { options: options.into(), ..datagram(33) };
+    let router_alert = [0x94, 4, 0, 0];
+    let record_route = [&[7, 39, 4][..], &[0; 37]].concat();
+    let fields = Datagram { ipv4: (1, 0xffff, 46), ..datagram(20) };
+    let same_ports = Datagram { from: End { port: 7, ..SENDER }, ..datagram(20) };
+    let extremes = Datagram {
+        from: End { ip: [255; 4], port: 65535, ..SENDER },
+        to: End { ip: [0; 4], port: 0, ..REFLECTOR },
+        ..datagram(20)
+    };
+    cases.extend([
+        reflected("an IPv4 option", &with_options(&router_alert), whole),
+        reflected("40 bytes of IPv4 options", &with_options(&record_route), whole),
+        reflected("TTL 1, DSCP 46", &fields, whole),
+        reflected("the same port at both ends", &same_ports, whole),
+        reflected("the largest and the smallest addresses", &extremes, whole),
+        reflected("don't fragment", &datagram(40), |frame| frame[20] |= 0x40),
+        reflected("padding to 60 bytes", &datagram(5), |frame| frame.resize(60, 0xee)),
+        reflected("padding inside of IPv4", &datagram(64), |frame| frame[UDP + 5] -= 8),
+        reflected("no UDP checksum", &datagram(64), |frame| frame[UDP + 6..UDP + 8].fill(0)),
+        reflected("a wrong UDP checksum", &datagram(64), |frame| frame[UDP + 7] ^= 0x55),
+        reflected("a wrong IPv4 checksum", &datagram(64), |frame| frame[24] ^= 0x55),
+        reflected("a flipped payload", &datagram(64), |frame| frame[UDP + 20] ^= 1),
+        // Whoever sees the wire takes it for what it says.
+        reflected("the pseudo-header's sum for a UDP checksum", &datagram(64), |frame| {
+            let sum = pseudo_header_sum(frame);
+            frame[UDP + 6..UDP + 8].copy_from_slice(&sum.to_be_bytes());
+        }),
+        reflected("a jumbo frame, in several segments", &datagram(4000), whole),
+    ]);
+    cases
+}
+
+/// What Linux leaves in the UDP checksum's place when a NIC is to do the rest.
+fn pseudo_header_sum(frame: &[u8]) -> u16 {
+    let word = |at: usize| u32::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
+    let addresses: u32 = (26..UDP).step_by(2).map(word).sum();
+    let sum = addresses + u32::from(IpNumber::UDP.0) + word(UDP + 4);
+    u16::try_from((sum & 0xffff) + (sum >> 16)).expect("so few words carry once")
+}
+
+fn stays_away() -> Vec<Case> {
+    let ethernet = || PacketBuilder::ethernet2(SENDER.mac, REFLECTOR.mac);
+    let ipv4 = || ethernet().ipv4(SENDER.ip, REFLECTOR.ip, 64);
+    let arp = ArpPacket::new(
+        ArpHardwareId::ETHERNET,
+        EtherType::IPV4,
+        ArpOperation::REQUEST,
+        &SENDER.mac,
+        &SENDER.ip,
+        &[0; 6],
+        &REFLECTOR.ip,
+    );
+    let arp = arp.expect("the lengths fit");
+    let udp = (SENDER.port, REFLECTOR.port);
+    let vlan = VlanId::try_new(5).expect("12 bits");
+    let ipv6 = ethernet().ipv6([1; 16], [2; 16], 64).udp(udp.0, udp.1);
+    let tagged = ethernet().single_vlan(vlan).ipv4(SENDER.ip, REFLECTOR.ip, 64).udp(udp.0, udp.1);
+    let tcp = ipv4().tcp(udp.0, udp.1, 1, 1024);
+    let icmp = ipv4().icmpv4_echo_request(1, 2);
+    vec![
+        ignored("not_ipv4", "ARP", written(|frame| ethernet().arp(arp).write(frame))),
+        ignored("not_ipv4", "IPv6", written(|frame| ipv6.write(frame, &[3; 64]))),
+        ignored("not_ipv4", "a VLAN tag", written(|frame| tagged.write(frame, &[3; 64]))),
+        ignored("not_udp", "TCP", written(|frame| tcp.write(frame, &[3; 64]))),
+        ignored("not_udp", "ICMP", written(|frame| icmp.write(frame, &[3; 64]))),
+        spoilt("not_ipv4", "1 byte", |frame| frame.truncate(1)),
+        spoilt("not_ipv4", "cut in the Ethernet header", |frame| frame.truncate(13)),
+        spoilt("malformed", "nothing but an Ethernet header", |frame| frame.truncate(14)),
+        spoilt("malformed", "cut in the IPv4 header", |frame| frame.truncate(33)),
+        spoilt("malformed", "cut in front of the UDP header", |frame| frame.truncate(34)),
+        spoilt("malformed", "cut in the UDP header", |frame| frame.truncate(41)),
+        spoilt("malformed", "cut in the payload", |frame| frame.truncate(105)),
+        spoilt("not_ipv4", "version 6", |frame| frame[14] = 0x65),
+        spoilt("malformed", "an IPv4 header of 16 bytes", |frame| frame[14] = 0x44),
+        spoilt("malformed", "an IPv4 header longer than the packet", |frame| {
+            frame[14] = 0x4f;
+            frame[16..18].copy_from_slice(&59_u16.to_be_bytes());
+        }),
+        spoilt("malformed", "no room for a UDP header", |frame| {
+            frame[16..18].copy_from_slice(&27_u16.to_be_bytes());
+        }),
+        spoilt("malformed", "UDP length 7", |frame| {
+            frame[UDP + 4..UDP + 6].copy_from_slice(&7_u16.to_be_bytes());
+        }),
+        spoilt("malformed", "UDP length 0", |frame| frame[UDP + 4..UDP + 6].fill(0)),
+        spoilt("malformed", "a UDP datagram longer than its packet", |frame| frame[UDP + 5] += 1),
+        spoilt("fragment", "the first fragment", |frame| frame[20] |= 0x20),
+        spoilt("fragment", "a later fragment", |frame| frame[21] = 1),
+        spoilt("group_mac", "a broadcast", |frame| frame[..6].fill(0xff)),
+        spoilt("group_mac", "a multicast", |frame| {
+            frame[..6].copy_from_slice(&[1, 0, 0x5e, 0, 0, 1]);
+        }),
+    ]
+}
+
+/// The golden files: names, and the frames in them.
+#[must_use]
+pub fn files() -> [(&'static str, Vec<Vec<u8>>); 2] {
+    let cases = cases();
+    let sent = cases.iter().filter_map(|case| match &case.fate {
+        Fate::Reflected(frame) => Some(frame.clone()),
+        Fate::Ignored(_) => None,
+    });
+    let sent = sent.collect();
+    let received = cases.into_iter().map(|case| case.frame).collect();
+    [("reflect-in.pcap", received), ("reflect-out.pcap", sent)]
+}

@@ -1,0 +1,167 @@
+//! Network namespaces, and links in them, where the Linux kernel is the peer.
+//!
+//! Needs root; nothing outside of the namespaces is touched.
+
+use crate::process::Process;
+use crate::scratch::unique;
+use std::path::Path;
+use std::process::Command;
+
+const PREFIX: &str = "dpdkproj-e2e";
+
+/// A network namespace, deleted with everything in it when dropped.
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// A new one, without IPv6 (it would talk by itself) and with `lo` up.
+    ///
+    /// # Errors
+    /// Why there can be none here; a reason to skip a test.
+    pub fn new() -> Result<Self, String> {
+        remove_orphans();
+        let name = unique(PREFIX);
+        command("ip", &["netns", "add", &name])?;
+        let namespace = Self { name };
+        let off = "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f; done";
+        namespace.run("sh", &["-c", off]);
+        namespace.ip("link set lo up");
+        Ok(namespace)
+    }
+
+    /// What to put in front of a command for it to run in here. (It replaces itself by that
+    /// command: signals arrive.)
+    #[must_use]
+    pub fn wrapper(&self) -> [String; 4] {
+        ["ip", "netns", "exec", &self.name].map(Into::into)
+    }
+
+    /// Runs a command in here.
+    pub fn run(&self, program: &str, args: &[&str]) {
+        let _ = self.output(program, args);
+    }
+
+    /// Runs a command in here; returns what it prints.
+    #[must_use]
+    pub fn output(&self, program: &str, args: &[&str]) -> String {
+        let inside = ["netns", "exec", &self.name, program];
+        command("ip", &[&inside[..], args].concat()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Runs `ip` in here, with arguments separated by white space.
+    pub fn ip(&self, args: &str) {
+        let args: Vec<_> = args.split_whitespace().collect();
+        self.run("ip", &args);
+    }
+
+    /// Starts a program in here.
+    #[must_use]
+    pub fn start(&self, program: &str, args: &[&str]) -> Process {
+        let mut command = Command::new("nice");
+        // The kernel drops what a program that waits for the CPU does not fetch.
+        command.args(["-n", "-20"]).args(self.wrapper()).arg(program).args(args);
+        Process::start(command)
+    }
+
+    /// A counter of the kernel's UDP in here, such as `InCsumErrors`.
+    #[must_use]
+    pub fn udp_counter(&self, name: &str) -> u64 {
+        let text = self.output("cat", &["/proc/net/snmp"]);
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+        let column = names.split(' ').position(|found| found == name);
+        let value = column.and_then(|column| values.split(' ').nth(column)?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        command("ip", &["netns", "delete", &self.name]).map(|_| ()).unwrap_or_default();
+    }
+}
+
+/// Deletes namespaces of test processes that were killed before they could.
+fn remove_orphans() {
+    let names = command("ip", &["netns", "list"]).unwrap_or_default();
+    for name in names.lines().filter_map(|line| line.split(' ').next()) {
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest[1..].split('-').next());
+        if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
+            command("ip", &["netns", "delete", name]).map(|_| ()).unwrap_or_default();
+        }
+    }
+}
+
+fn command(program: &str, args: &[&str]) -> Result<String, String> {
+    let shown = format!("{program} {}", args.join(" "));
+    let output = Command::new(program).args(args).output();
+    let output = output.map_err(|error| format!("{shown}: {error}"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{shown}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
+
+/// A pair of joined interfaces, `ours` for the program and `peer` for the kernel.
+///
+/// The kernel's end has an address and knows the MAC address of ours, because the program does not
+/// answer ARP.
+pub struct Veth {
+    /// The namespace of [`Veth::OURS`], on which the kernel has no address.
+    pub ours: Namespace,
+    /// The namespace of [`Veth::PEER`].
+    pub peer: Namespace,
+}
+
+impl Veth {
+    /// The program's interface.
+    pub const OURS: &str = "ours";
+    /// The kernel's interface.
+    pub const PEER: &str = "peer";
+    /// The program's IPv4 address, known to nobody but the kernel's neighbour table.
+    pub const OUR_IP: &str = "10.9.0.1";
+    /// The kernel's IPv4 address.
+    pub const PEER_IP: &str = "10.9.0.2";
+    /// The MAC address of the program's interface.
+    pub const OUR_MAC: &str = "02:00:00:00:09:01";
+    /// The MAC address of the kernel's interface.
+    pub const PEER_MAC: &str = "02:00:00:00:09:02";
+
+    /// A new pair; `checksums` says whether the kernel fills in the UDP checksums of what it
+    /// sends, or leaves them to the NIC that there is none of (as veth is set up by itself).
+    ///
+    /// # Errors
+    /// Why there can be none here; a reason to skip a test.
+    pub fn new(checksums: Checksums) -> Result<Self, String> {
+        command("ethtool", &["--version"])?;
+        let veth = Self { ours: Namespace::new()?, peer: Namespace::new()? };
+        veth.ours.ip(&format!(
+            "link add {} address {} type veth peer name {} address {} netns {}",
+            Self::OURS,
+            Self::OUR_MAC,
+            Self::PEER,
+            Self::PEER_MAC,
+            veth.peer.name
+        ));
+        if checksums == Checksums::Whole {
+            veth.peer.run("ethtool", &["-K", Self::PEER, "tx", "off"]);
+        }
+        veth.ours.ip(&format!("link set {} up", Self::OURS));
+        let (ip, mac, dev) = (Self::OUR_IP, Self::OUR_MAC, Self::PEER);
+        veth.peer.ip(&format!("link set {dev} up"));
+        veth.peer.ip(&format!("address add {}/24 dev {dev}", Self::PEER_IP));
+        veth.peer.ip(&format!("neigh add {ip} lladdr {mac} dev {dev} nud permanent"));
+        Ok(veth)
+    }
+}
+
+/// What the kernel writes in the UDP checksum of what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksums {
+    /// The sum over the pseudo-header only.
+    Partial,
+    /// The checksum.
+    Whole,
+}

@@ -1,0 +1,210 @@
+//! A child process: what it prints, how it ends, and that it ends.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long anything here is waited for. Never reached unless something is broken.
+const PATIENCE: Duration = Duration::from_secs(40);
+const TICK: Duration = Duration::from_millis(2);
+
+/// Everything that comes out of a pipe, gathered by a thread.
+struct Capture {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Capture {
+    fn new(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let theirs = Arc::clone(&bytes);
+        let reader = std::thread::spawn(move || {
+            let mut chunk = [0; 1 << 12];
+            while let Ok(len @ 1..) = pipe.read(&mut chunk) {
+                let mut bytes = theirs.lock().unwrap_or_else(PoisonError::into_inner);
+                bytes.extend_from_slice(&chunk[..len]);
+            }
+        });
+        Self { bytes, reader }
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// A running process; killed if it still runs when this is dropped.
+pub struct Process {
+    command: String,
+    child: Child,
+    stdout: Option<Capture>,
+    stderr: Capture,
+}
+
+/// A signal that the program knows.
+#[derive(Clone, Copy, Debug)]
+pub enum Signal {
+    /// Ctrl-C.
+    Int,
+    /// What `kill` and systemd send.
+    Term,
+    /// Nobody can catch it.
+    Kill,
+}
+
+impl Process {
+    /// Starts `command`, without stdin.
+    #[must_use]
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let shown = shown(&command);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let stderr = Capture::new(child.stderr.take().expect("it is piped"));
+        let stdout = child.stdout.take().map(Capture::new);
+        Self { command: shown, child, stdout, stderr }
+    }
+
+    /// Like [`Process::start`], but its stdout belongs to the caller.
+    #[must_use]
+    pub fn start_with_stdout(mut command: Command) -> (Self, ChildStdout) {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let shown = shown(&command);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let stderr = Capture::new(child.stderr.take().expect("it is piped"));
+        let stdout = child.stdout.take().expect("it is piped");
+        (Self { command: shown, child, stdout: None, stderr }, stdout)
+    }
+
+    /// What it has printed on stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// Waits until it has printed `text` on stderr.
+    pub fn wait_for_stderr(&mut self, text: &str) {
+        self.wait_for(text, |process| process.stderr().contains(text));
+    }
+
+    /// Waits until it has printed `text` on stdout.
+    pub fn wait_for_stdout(&mut self, text: &str) {
+        self.wait_for(text, |process| process.stdout().contains(text));
+    }
+
+    fn stdout(&self) -> String {
+        self.stdout.as_ref().map(Capture::text).unwrap_or_default()
+    }
+
+    fn wait_for(&mut self, text: &str, arrived: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            // In this order: what it printed before it ended counts.
+            let ended = self.has_ended();
+            if arrived(self) {
+                return;
+            }
+            if ended.is_some() || Instant::now() > until {
+                self.fail(&format!("it did not print '{text}' ({ended:?})"));
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        if self.has_ended().is_some() {
+            return;
+        }
+        // Not waited for yet, so its number is still its own.
+        let (name, id) = (format!("{signal:?}").to_uppercase(), self.child.id());
+        let kill = format!("kill -s {name} {id}");
+        let status = Command::new("sh").args(["-c", &kill]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{kill}");
+    }
+
+    /// Waits until it has ended by itself.
+    #[must_use]
+    pub fn finish(mut self) -> Ended {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.has_ended() {
+                return Ended {
+                    command: self.command.clone(),
+                    status,
+                    stdout: self.stdout(),
+                    stderr: self.stderr(),
+                };
+            }
+            if Instant::now() > until {
+                self.fail("it does not end");
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// How it ended, if it has, and all it printed is here.
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        let read = |capture: &Capture| capture.reader.is_finished();
+        if !read(&self.stderr) || !self.stdout.as_ref().is_none_or(read) {
+            return None;
+        }
+        self.child.try_wait().unwrap_or_else(|error| panic!("{}: {error}", self.command))
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("{}: {what}\n{}", self.command, printed(&self.stdout(), &self.stderr()));
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(|_| ()).unwrap_or_default();
+    }
+}
+
+/// A process that is over.
+#[derive(Debug)]
+pub struct Ended {
+    /// What was started.
+    pub command: String,
+    /// How it ended.
+    pub status: ExitStatus,
+    /// All it printed on stdout, unless that was the caller's.
+    pub stdout: String,
+    /// All it printed on stderr.
+    pub stderr: String,
+}
+
+impl Ended {
+    /// Fails the test unless it ended with exit code `code`.
+    #[must_use]
+    pub fn expect_code(self, code: i32) -> Self {
+        let (expected, status) = (Some(code), self.status);
+        assert!(status.code() == expected, "{status}, not exit code {code}\n{self}");
+        self
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}\n{}", self.command, self.status, printed(&self.stdout, &self.stderr))
+    }
+}
+
+fn printed(stdout: &str, stderr: &str) -> String {
+    format!("--- stdout\n{stdout}\n--- stderr\n{stderr}\n---")
+}
+
+fn shown(command: &Command) -> String {
+    let mut shown = command.get_program().to_string_lossy().into_owned();
+    for arg in command.get_args() {
+        let _ = write!(shown, " {}", arg.to_string_lossy());
+    }
+    shown
+}

@@ -1,0 +1,344 @@
+//! The program under test.
+
+use crate::netns::Namespace;
+use crate::process::{Ended, Process, Signal};
+use crate::results::{Summary, Table};
+use crate::scratch::{Scratch, unique};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command};
+
+/// Where the program is.
+#[must_use]
+pub fn path() -> PathBuf {
+    let path = PathBuf::from(env!("DPDKPROJ_BIN"));
+    assert!(path.exists(), "{} is not built", path.display());
+    path
+}
+
+/// One of the first two CPUs that this process may use (the only one, where there is one).
+#[must_use]
+pub fn cpu(which: usize) -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let cpus: Vec<usize> = allowed
+        .unwrap_or("0")
+        .trim()
+        .split(',')
+        .flat_map(|range| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            first.parse().unwrap_or(0)..=last.parse().unwrap_or(0)
+        })
+        .collect();
+    *cpus.get(which).unwrap_or(&cpus[0])
+}
+
+/// A command line of the program, with EAL's part in front of the `--` such that it needs no NIC,
+/// no hugepages and no other user's permission.
+pub struct Program {
+    wrapper: Vec<String>,
+    lcores: String,
+    megabytes: u32,
+    vdevs: Vec<String>,
+    args: Vec<OsString>,
+    scratch: Scratch,
+}
+
+impl Program {
+    /// `args` stand behind the `--`, separated by white space.
+    #[must_use]
+    pub fn new(args: &str) -> Self {
+        Self {
+            wrapper: Vec::new(),
+            lcores: format!("0@{}", cpu(0)),
+            megabytes: 512,
+            vdevs: Vec::new(),
+            args: args.split_whitespace().map(Into::into).collect(),
+            scratch: Scratch::new(),
+        }
+    }
+
+    /// Gives it this device.
+    #[must_use]
+    pub fn vdev(mut self, vdev: impl Into<String>) -> Self {
+        self.vdevs.push(vdev.into());
+        self
+    }
+
+    /// Gives it these lcores, instead of one on the first CPU.
+    #[must_use]
+    pub fn lcores(mut self, lcores: impl Into<String>) -> Self {
+        self.lcores = lcores.into();
+        self
+    }
+
+    /// Gives it so much memory, instead of 512 MiB.
+    #[must_use]
+    pub fn megabytes(mut self, megabytes: u32) -> Self {
+        self.megabytes = megabytes;
+        self
+    }
+
+    /// Adds an argument behind the `--`.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Has it write a row of CSV every `interval_ms` and its summary, for [`Outcome::table`] and
+    /// [`Outcome::summary`].
+    #[must_use]
+    pub fn measured(self, interval_ms: u32) -> Self {
+        let stats = self.scratch.path("stats.csv");
+        self.arg("--stats-interval-ms")
+            .arg(interval_ms.to_string())
+            .arg("-s")
+            .arg(stats)
+            .summed_up()
+    }
+
+    /// Has it write its summary, for [`Outcome::summary`].
+    #[must_use]
+    pub fn summed_up(self) -> Self {
+        let summary = self.scratch.path("summary.json");
+        self.arg("--json").arg(summary)
+    }
+
+    /// Lets nothing ordinary take its CPU away, where that is permitted.
+    #[must_use]
+    pub fn undisturbed(mut self) -> Self {
+        self.wrapper.extend(["nice", "-n", "-10"].map(Into::into));
+        self
+    }
+
+    /// Runs it in `namespace`.
+    #[must_use]
+    pub fn inside(mut self, namespace: &Namespace) -> Self {
+        self.wrapper.extend(namespace.wrapper());
+        self
+    }
+
+    fn command(&self, file_prefix: &str) -> Command {
+        let program = path().into_os_string();
+        let mut words: Vec<OsString> = self.wrapper.iter().map(Into::into).collect();
+        words.push(program);
+        let eal = [
+            "--lcores",
+            &self.lcores,
+            "--no-pci",
+            "--no-huge",
+            "-m",
+            &self.megabytes.to_string(),
+            &format!("--file-prefix={file_prefix}"),
+        ];
+        words.extend(eal.map(Into::into));
+        words.extend(self.vdevs.iter().map(|vdev| format!("--vdev={vdev}").into()));
+        words.push("--".into());
+        words.extend(self.args.iter().cloned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
+
+    /// Starts it.
+    #[must_use]
+    pub fn start(self) -> Run {
+        let files = RuntimeFiles::new();
+        let process = Process::start(self.command(&files.prefix));
+        Run { process, files, scratch: self.scratch }
+    }
+
+    /// Starts it with its stdout for the caller to read, or not.
+    #[must_use]
+    pub fn start_with_stdout(self) -> (Run, ChildStdout) {
+        let files = RuntimeFiles::new();
+        let (process, stdout) = Process::start_with_stdout(self.command(&files.prefix));
+        (Run { process, files, scratch: self.scratch }, stdout)
+    }
+
+    /// Starts it and waits until its lcores poll.
+    #[must_use]
+    pub fn start_polling(self) -> Run {
+        let mut run = self.start();
+        run.wait_for_polling();
+        run
+    }
+
+    /// Runs it to its end.
+    #[must_use]
+    pub fn run(self) -> Outcome {
+        self.start().finish()
+    }
+}
+
+/// EAL's files of one process, which it leaves behind.
+struct RuntimeFiles {
+    prefix: String,
+}
+
+impl RuntimeFiles {
+    fn new() -> Self {
+        Self { prefix: unique("dpdkproj-e2e") }
+    }
+}
+
+impl Drop for RuntimeFiles {
+    fn drop(&mut self) {
+        let own = std::env::var("XDG_RUNTIME_DIR").unwrap_or("/tmp".into());
+        for base in ["/var/run", "/tmp", &own] {
+            fs::remove_dir_all(Path::new(base).join("dpdk").join(&self.prefix)).unwrap_or_default();
+        }
+    }
+}
+
+/// The program, running. Dropped in this order: first the process, then its files.
+pub struct Run {
+    process: Process,
+    files: RuntimeFiles,
+    scratch: Scratch,
+}
+
+impl Run {
+    /// Waits until it has printed `text` on stderr.
+    pub fn wait_for(&mut self, text: &str) {
+        self.process.wait_for_stderr(text);
+    }
+
+    /// Waits until its lcores poll.
+    pub fn wait_for_polling(&mut self) {
+        self.wait_for(" runs on port ");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits until it has ended by itself.
+    #[must_use]
+    pub fn finish(self) -> Outcome {
+        let ended = self.process.finish();
+        drop(self.files);
+        Outcome { ended, scratch: self.scratch }
+    }
+
+    /// Sends it a signal and waits until it has ended.
+    #[must_use]
+    pub fn finish_by(mut self, signal: Signal) -> Outcome {
+        self.signal(signal);
+        self.finish()
+    }
+}
+
+/// The program when it has ended, and what it wrote.
+#[derive(Debug)]
+pub struct Outcome {
+    ended: Ended,
+    scratch: Scratch,
+}
+
+impl Outcome {
+    /// Fails the test unless it ended with exit code `code`.
+    #[must_use]
+    pub fn expect_code(self, code: i32) -> Self {
+        Self { ended: self.ended.expect_code(code), ..self }
+    }
+
+    /// What it printed on stdout.
+    #[must_use]
+    pub fn stdout(&self) -> &str {
+        &self.ended.stdout
+    }
+
+    /// What it printed on stderr.
+    #[must_use]
+    pub fn stderr(&self) -> &str {
+        &self.ended.stderr
+    }
+
+    /// The lines on stderr that are the program's own and not EAL's or a driver's.
+    #[must_use]
+    pub fn own_lines(&self) -> Vec<&str> {
+        self.stderr().lines().filter(|line| line.starts_with("dpdkproj: ")).collect()
+    }
+
+    /// The summary of a run that ended well: exit code 0 and a ledger that balances.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        assert!(self.ended.status.success(), "{}", self.ended);
+        let summary = Summary::read(&self.scratch.path("summary.json"));
+        assert!(summary.is_balanced(), "{summary}{}", self.ended);
+        let said = self.stderr().contains("ledger    balanced: every packet is accounted for");
+        assert!(said, "{}", self.ended);
+        summary
+    }
+
+    /// The rows of [`Program::measured`]; fails the test unless they add up to the summary.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let path = self.scratch.path("stats.csv");
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let table = Table::parse(&text);
+        table.assert_adds_up_to(&self.summary());
+        table
+    }
+}
+
+/// Two ports joined by shared memory.
+///
+/// When one end goes, `net_memif` unmaps that memory in a thread of its own (22.11 to 24.11), and a
+/// worker at the other end that was interrupted in the middle of a burst goes on without: SIGSEGV.
+/// So neither end is killed under load, and nothing else gets its CPU.
+#[derive(Default)]
+pub struct Memif {
+    scratch: Scratch,
+}
+
+const SENDER_MAC: &str = "02:00:00:00:00:01";
+const REFLECTOR_MAC: &str = "02:00:00:00:00:02";
+
+impl Memif {
+    /// A new link, with both ends still open.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn vdev(&self, role: &str, mac: &str) -> String {
+        let socket = self.scratch.path("memif");
+        let socket = socket.display();
+        // The rings hold 4096 packets: 40 ms at 100 kpps.
+        format!("net_memif0,role={role},socket={socket},socket-abstract=no,mac={mac},rsize=12")
+    }
+
+    /// A reflector on the first CPU; it polls.
+    #[must_use]
+    pub fn reflect(&self, options: &str) -> Run {
+        self.reflect_as("server", options)
+    }
+
+    /// The same with a role that is not the usual one. A client must come after its server.
+    #[must_use]
+    pub fn reflect_as(&self, role: &str, options: &str) -> Run {
+        let program = Program::new(&format!("reflect {options}")).summed_up();
+        program.vdev(self.vdev(role, REFLECTOR_MAC)).undisturbed().start_polling()
+    }
+
+    /// A sender for the second CPU.
+    #[must_use]
+    pub fn sendrecv(&self, options: &str) -> Program {
+        self.sendrecv_as("client", options)
+    }
+
+    /// The same with a role that is not the usual one.
+    #[must_use]
+    pub fn sendrecv_as(&self, role: &str, options: &str) -> Program {
+        let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac";
+        Program::new(&format!("sendrecv {flow} {REFLECTOR_MAC} {options}"))
+            .vdev(self.vdev(role, SENDER_MAC))
+            .undisturbed()
+            .lcores(format!("0@{}", cpu(1)))
+    }
+}

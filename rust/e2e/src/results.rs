@@ -1,0 +1,192 @@
+//! The program's CSV and JSON.
+
+use serde_json::Value;
+use std::path::Path;
+
+/// The final summary.
+pub struct Summary(Value);
+
+impl Summary {
+    /// The summary in the file at `path`.
+    #[must_use]
+    pub fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path);
+        Self::parse(&text.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    }
+
+    /// The summary in `text`: one JSON object and nothing else.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        Self(serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in\n{text}")))
+    }
+
+    /// The value of a key such as `rx.valid`.
+    #[must_use]
+    pub fn value(&self, key: &str) -> &Value {
+        let value = self.0.pointer(&format!("/{}", key.replace('.', "/")));
+        value.unwrap_or_else(|| panic!("no key '{key}' in {self}"))
+    }
+
+    /// The count at a key such as `rx.valid`.
+    #[must_use]
+    pub fn count(&self, key: &str) -> u64 {
+        self.value(key).as_u64().unwrap_or_else(|| panic!("'{key}' is not a count in {self}"))
+    }
+
+    /// The number at a key such as `loss_ratio`.
+    #[must_use]
+    pub fn number(&self, key: &str) -> f64 {
+        self.value(key).as_f64().unwrap_or_else(|| panic!("'{key}' is not a number in {self}"))
+    }
+
+    /// Whether it says that every packet is accounted for, and its own numbers agree.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.value("ledger_balanced") == true && self.adds_up()
+    }
+
+    fn adds_up(&self) -> bool {
+        if self.value("mode") != "sendrecv" {
+            return true;
+        }
+        let sum = |keys: &[&str]| keys.iter().map(|key| self.count(key)).sum::<u64>();
+        let received = ["rx.valid", "rx.duplicate", "rx.corrupt", "rx.foreign", "rx.late"];
+        self.count("tx.due") == sum(&["tx.sent", "tx.not_sent"])
+            && self.count("tx.sent") == sum(&["rx.valid", "lost.total"])
+            && self.count("rx.received") == sum(&received)
+    }
+
+    /// Fails the test unless these counts are these.
+    pub fn assert_counts(&self, expected: &[(&str, u64)]) {
+        for (key, count) in expected {
+            assert_eq!(self.count(key), *count, "{key} in {self}");
+        }
+    }
+
+    /// Fails the test unless `count` packets were sent and all of them came back intact, once,
+    /// and nothing else did.
+    pub fn assert_lossless(&self, count: u64) {
+        self.assert_counts(&[
+            ("tx.sent", count),
+            ("rx.received", count),
+            ("rx.valid", count),
+            ("lost.total", 0),
+        ]);
+        assert_eq!(self.value("loss_ratio"), 0.0, "{self}");
+    }
+}
+
+impl std::fmt::Display for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{:#}", self.0)
+    }
+}
+
+/// The columns as they are documented; later ones may follow.
+const COLUMNS: [&str; 8] = [
+    "time_ms",
+    "tx_packets",
+    "rx_packets",
+    "lost_packets",
+    "loss_ratio",
+    "latency_avg_ns",
+    "latency_min_ns",
+    "latency_max_ns",
+];
+
+/// One interval; `None` is an empty cell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Row {
+    /// Its start, in ms since the start of the run.
+    pub time_ms: u64,
+    /// Packets sent in it.
+    pub tx: u64,
+    /// Those of them that came back (sendrecv), or packets received in it.
+    pub rx: u64,
+    /// Those of them that did not.
+    pub lost: Option<u64>,
+    /// `lost` as a share.
+    pub loss_ratio: Option<f64>,
+    /// Mean, least and greatest round-trip time.
+    pub latency_ns: Option<[u64; 3]>,
+}
+
+impl Row {
+    fn check(&self, ours: bool) {
+        if let Some([mean, least, greatest]) = self.latency_ns {
+            assert!(least <= mean && mean <= greatest, "{self:?}");
+        }
+        if ours {
+            let lost = self.tx - self.rx;
+            assert_eq!(self.lost, Some(lost), "{self:?}");
+            #[expect(clippy::cast_precision_loss, reason = "the packets of one interval")]
+            let ratio = (self.tx > 0).then(|| lost as f64 / self.tx as f64);
+            let digits = |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.9}"));
+            assert_eq!(digits(self.loss_ratio), digits(ratio), "{self:?}");
+            assert_eq!(self.latency_ns.is_some(), self.rx > 0, "{self:?}");
+        }
+    }
+}
+
+/// All rows of a run.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// In the order of time.
+    pub rows: Vec<Row>,
+}
+
+impl Table {
+    /// The rows in `text`, which is CSV with the documented header and nothing else, and ends with
+    /// a whole line.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        assert!(text.ends_with('\n'), "the last line is not whole: {text}");
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().unwrap_or_else(|error| panic!("{error} in {text}"));
+        assert_eq!(header.iter().take(COLUMNS.len()).collect::<Vec<_>>(), COLUMNS);
+        let rows: Vec<_> = reader
+            .records()
+            .map(|record| row(&record.unwrap_or_else(|error| panic!("{error} in {text}"))))
+            .collect();
+        assert!(rows.is_sorted_by(|a, b| a.time_ms < b.time_ms), "{rows:?}");
+        Self { rows }
+    }
+
+    /// The sum of one column.
+    #[must_use]
+    pub fn sum(&self, column: impl Fn(&Row) -> u64) -> u64 {
+        self.rows.iter().map(column).sum()
+    }
+
+    /// Fails the test unless all packets of `summary` are in a row, and each row is sound.
+    pub fn assert_adds_up_to(&self, summary: &Summary) {
+        let ours = summary.value("mode") == "sendrecv";
+        self.rows.iter().for_each(|row| row.check(ours));
+        let rx = if ours { "rx.valid" } else { "rx.received" };
+        let sums = [self.sum(|row| row.tx), self.sum(|row| row.rx)];
+        assert_eq!(sums, [summary.count("tx.sent"), summary.count(rx)], "{summary}");
+        let lost = self.rows.iter().filter_map(|row| row.lost).sum::<u64>();
+        assert_eq!(lost, summary.value("lost.total").as_u64().unwrap_or(0), "{summary}");
+        let latencies = || self.rows.iter().filter_map(|row| row.latency_ns);
+        let least = latencies().map(|[_, least, _]| least).min();
+        let greatest = latencies().map(|[.., greatest]| greatest).max();
+        let latency = ["latency_ns.min", "latency_ns.max"].map(|key| summary.value(key).as_u64());
+        assert_eq!([least, greatest], latency, "{summary}");
+    }
+}
+
+fn row(record: &csv::StringRecord) -> Row {
+    let cell = |column: usize| Some(&record[column]).filter(|cell| !cell.is_empty());
+    let count = |column: usize| {
+        cell(column).map(|cell| cell.parse().unwrap_or_else(|e| panic!("{e}: {record:?}")))
+    };
+    let always = |column| count(column).unwrap_or_else(|| panic!("an empty cell: {record:?}"));
+    Row {
+        time_ms: always(0),
+        tx: always(1),
+        rx: always(2),
+        lost: count(3),
+        loss_ratio: cell(4).map(|cell| cell.parse().unwrap_or_else(|e| panic!("{e}: {record:?}"))),
+        latency_ns: count(5).map(|mean| [mean, always(6), always(7)]),
+    }
+}

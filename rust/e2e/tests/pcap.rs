@@ -1,0 +1,275 @@
+//! Files in, files out (`net_pcap`): every byte that is received is known, and every byte that is
+//! sent is looked at by a parser that is not ours.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
+
+use dpdkproj_e2e::golden::{self, Case, Datagram, End, Fate};
+use dpdkproj_e2e::pcap;
+use dpdkproj_e2e::program::{Outcome, Program};
+use dpdkproj_e2e::scratch::Scratch;
+use etherparse::{Ipv4Header, NetHeaders, PacketHeaders, TransportHeader, UdpHeader};
+use std::path::Path;
+
+/// A program whose port receives the frames in `input`, and what it sent.
+fn run(program: Program, input: &Path) -> (Outcome, Vec<Vec<u8>>) {
+    let scratch = Scratch::new();
+    let output = scratch.path("out.pcap");
+    let (rx, tx) = (input.display(), output.display());
+    let outcome = program.vdev(format!("net_pcap0,rx_pcap={rx},tx_pcap={tx}")).run();
+    // The summary is looked at first: a failure is told better there.
+    let _ = outcome.summary();
+    (outcome, pcap::read(&output))
+}
+
+fn run_on(program: Program, input: &[Vec<u8>]) -> (Outcome, Vec<Vec<u8>>) {
+    let scratch = Scratch::new();
+    let path = scratch.path("in.pcap");
+    pcap::write(&path, input);
+    run(program, &path)
+}
+
+/// How many cases the reflector ignores for this reason.
+fn ignored(cases: &[Case], reason: &str) -> u64 {
+    let matches = |case: &&Case| matches!(case.fate, Fate::Ignored(found) if found == reason);
+    cases.iter().filter(matches).count() as u64
+}
+
+#[test]
+fn the_golden_files_are_what_make_golden_writes() {
+    for (name, frames) in golden::files() {
+        let committed = std::fs::read(golden::folder().join(name)).unwrap();
+        assert!(committed == pcap::to_bytes(&frames), "{name}: run make-golden again");
+    }
+}
+
+#[test]
+fn reflect_turns_the_golden_input_into_the_golden_output() {
+    let cases = golden::cases();
+    let program =
+        Program::new("reflect").arg("--count").arg(cases.len().to_string()).measured(1000);
+    let (outcome, sent) = run(program, &golden::folder().join("reflect-in.pcap"));
+    let expected = pcap::read(&golden::folder().join("reflect-out.pcap"));
+    let returning = cases.iter().filter(|case| matches!(case.fate, Fate::Reflected(_)));
+    for ((case, sent), expected) in returning.zip(&sent).zip(&expected) {
+        assert!(sent == expected, "{}: sent\n{sent:02x?}, not\n{expected:02x?}", case.name);
+    }
+    assert_eq!(sent.len(), expected.len());
+
+    let summary = outcome.summary();
+    for reason in ["not_ipv4", "not_udp", "malformed", "fragment", "group_mac"] {
+        let count = ignored(&cases, reason);
+        summary.assert_counts(&[(&format!("rx.foreign_reasons.{reason}"), count)]);
+    }
+    summary.assert_counts(&[
+        ("rx.received", cases.len() as u64),
+        ("rx.foreign", (cases.len() - sent.len()) as u64),
+        ("tx.sent", sent.len() as u64),
+        ("lost.total", 0),
+    ]);
+    assert_eq!(outcome.table().sum(|row| row.rx), cases.len() as u64);
+}
+
+const OURS: End = End { mac: [2, 0x70, 0x63, 0x61, 0x70, 0], ip: [10, 0, 0, 1], port: 100 };
+const PEER: End = End { mac: [2, 0, 0, 0, 0, 2], ip: [10, 0, 0, 2], port: 7 };
+const PORTS: usize = 10;
+const COUNT: usize = 64;
+const SIZE: usize = 64;
+
+/// Offsets in a frame.
+const IPV4_CHECKSUM: usize = 24;
+const UDP_LENGTH: usize = 38;
+const UDP_CHECKSUM: usize = 40;
+const PAYLOAD: usize = 42;
+const TIME: usize = PAYLOAD + 8;
+const TAG: usize = PAYLOAD + 14;
+const FILLER: usize = PAYLOAD + 18;
+
+/// Sends packets from [`OURS`] to [`PEER`].
+fn sendrecv(options: &str) -> Program {
+    let flow = "--src 10.0.0.1 --src-port-range 100-109 --dest 10.0.0.2:7";
+    Program::new(&format!("sendrecv {flow} --dest-mac 02:00:00:00:00:02 {options}"))
+}
+
+/// [`COUNT`] packets, all of them in one row: when a packet of another capture claims to have been
+/// sent depends on when that capture was made.
+fn with_seed(seed: u64) -> Program {
+    let options = format!("--packet-size {SIZE} --count {COUNT} --seed {seed}");
+    sendrecv(&format!("{options} --software-checksums")).measured(3_600_000)
+}
+
+/// The packets that a run sends when it hears nothing.
+fn captured(program: Program) -> Vec<Vec<u8>> {
+    let (outcome, sent) = run_on(program, &[]);
+    let count = sent.len() as u64;
+    outcome.summary().assert_counts(&[("tx.sent", count), ("lost.total", count)]);
+    sent
+}
+
+fn parse(frame: &[u8]) -> (Ipv4Header, UdpHeader, Vec<u8>) {
+    let headers = PacketHeaders::from_ethernet_slice(frame).unwrap();
+    let link = headers.link.unwrap().ethernet2().unwrap();
+    assert_eq!((link.source, link.destination), (OURS.mac, PEER.mac));
+    let Some(NetHeaders::Ipv4(ipv4, _)) = headers.net else { panic!("{:?}", headers.net) };
+    let Some(TransportHeader::Udp(udp)) = headers.transport else { panic!("no UDP") };
+    let payload = headers.payload.slice().to_vec();
+    (ipv4, udp, payload)
+}
+
+/// The big-endian number in `bytes`.
+fn be(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+#[test]
+fn another_parser_accepts_every_packet() {
+    for size in [16, 17, 18, 65, 1472] {
+        let options = format!("--packet-size {size} --count {COUNT} --software-checksums");
+        let sent = captured(sendrecv(&options).measured(1000));
+        assert_eq!(sent.len(), COUNT);
+        let mut before = 0;
+        for (index, frame) in sent.iter().enumerate() {
+            let (ipv4, udp, payload) = parse(frame);
+            assert_eq!((frame.len(), payload.len()), (PAYLOAD + size, size));
+            assert_eq!((ipv4.source, ipv4.destination), (OURS.ip, PEER.ip));
+            assert_eq!(usize::from(ipv4.total_len), PAYLOAD - 14 + size);
+            assert_eq!(usize::from(udp.length), 8 + size);
+            assert_eq!(ipv4.header_checksum, ipv4.calc_header_checksum());
+            assert_eq!(udp.checksum, udp.calc_checksum_ipv4(&ipv4, &payload).unwrap());
+            assert_eq!(usize::from(udp.source_port), usize::from(OURS.port) + index % PORTS);
+            assert_eq!(udp.destination_port, PEER.port);
+            assert_eq!(be(&frame[PAYLOAD..TIME]), index as u64);
+            let time_ns = be(&frame[TIME..TAG]);
+            assert!(time_ns >= before, "{time_ns} after {before}");
+            before = time_ns;
+        }
+    }
+}
+
+#[test]
+fn the_seed_decides_all_but_the_time() {
+    let [first, again, other] = [7, 7, 8].map(|seed| captured(with_seed(seed)));
+    let timeless = |frames: &[Vec<u8>]| {
+        let mut frames = frames.to_vec();
+        for frame in &mut frames {
+            frame[UDP_CHECKSUM..PAYLOAD].fill(0);
+            // With the tag, which covers the time.
+            frame[TIME..TAG + 2].fill(0);
+        }
+        frames
+    };
+    assert_eq!(timeless(&first), timeless(&again));
+    for (frame, other) in first.iter().zip(&other) {
+        assert_eq!(frame[..UDP_CHECKSUM], other[..UDP_CHECKSUM]);
+        assert_ne!(frame[FILLER..], other[FILLER..]);
+    }
+    // All fillers are slices of one table.
+    for neighbours in first.windows(2) {
+        assert_eq!(neighbours[0][FILLER + 2..], neighbours[1][FILLER..PAYLOAD + SIZE - 2]);
+    }
+}
+
+/// However slow or busy the machine: the packets themselves say when they were sent.
+#[test]
+fn no_packet_is_ahead_of_its_rate() {
+    const PERIOD_NS: i64 = 50_000;
+    // A millisecond (20 packets) or a burst (32) may be caught up on, on top of the burst that was
+    // stamped late, and of the packet that is due by now.
+    const SLACK: i64 = 32 + 32 + 1;
+    let sent = captured(sendrecv("--packet-size 16 --rate 20k --count 4000").measured(1000));
+    assert_eq!(sent.len(), 4000);
+    let mut least = i64::MAX;
+    for (index, frame) in (0..).zip(&sent) {
+        let time_ns = i64::try_from(be(&frame[TIME..TAG])).unwrap();
+        let ahead_ns = index * PERIOD_NS - time_ns;
+        least = least.min(ahead_ns);
+        let packets = (ahead_ns - least) / PERIOD_NS;
+        assert!(packets <= SLACK, "packet {index} is {packets} packets ahead");
+    }
+}
+
+/// As the reflector sends it back.
+fn turned(frame: &[u8]) -> Vec<u8> {
+    let mut frame = frame.to_vec();
+    for (at, len) in [(0, 6), (26, 4), (34, 2)] {
+        let (first, second) = frame[at..at + 2 * len].split_at_mut(len);
+        first.swap_with_slice(second);
+    }
+    frame
+}
+
+#[test]
+fn what_comes_back_is_judged_byte_by_byte() {
+    let sent = captured(with_seed(7));
+    let reflected: Vec<_> = sent.iter().map(|frame| turned(frame)).collect();
+    let (outcome, _) = run_on(with_seed(7), &reflected);
+    outcome.summary().assert_lossless(COUNT as u64);
+
+    // The same with something wrong: what, and where.
+    let flip = |frame: &mut Vec<u8>, at: usize| frame[at] ^= 0x10;
+    let mut spoilt = reflected.clone();
+    flip(&mut spoilt[3], FILLER);
+    flip(&mut spoilt[4], PAYLOAD + SIZE - 1);
+    flip(&mut spoilt[5], UDP_CHECKSUM);
+    flip(&mut spoilt[7], TAG);
+    flip(&mut spoilt[8], PAYLOAD + 7);
+    flip(&mut spoilt[9], IPV4_CHECKSUM);
+    // TTL: a router that forgets the checksum.
+    flip(&mut spoilt[10], 22);
+    // UDP says less than was sent.
+    flip(&mut spoilt[11], UDP_LENGTH + 1);
+    // Cut short on the way, which IPv4 does not know.
+    spoilt[12].truncate(PAYLOAD + SIZE - 1);
+    // Something else than IPv4.
+    flip(&mut spoilt[13], 12);
+    // Twice, once late in the line.
+    spoilt.push(reflected[14].clone());
+    spoilt.insert(15, reflected[14].clone());
+    // Overtaken.
+    spoilt.swap(40, 50);
+    // Not at all.
+    spoilt.remove(60);
+    let (outcome, _) = run_on(with_seed(7), &spoilt);
+    let summary = outcome.summary();
+    summary.assert_counts(&[
+        ("rx.received", spoilt.len() as u64),
+        ("rx.corrupt_reasons.filler", 2),
+        ("rx.corrupt_reasons.udp_checksum", 1),
+        ("rx.corrupt_reasons.tag", 2),
+        ("rx.corrupt_reasons.ipv4_checksum", 2),
+        ("rx.corrupt_reasons.length", 2),
+        ("rx.corrupt_reasons.header", 1),
+        ("rx.corrupt", 10),
+        ("rx.duplicate", 2),
+        ("rx.foreign", 0),
+        ("rx.late", 0),
+        ("rx.valid", 53),
+        ("lost.total", 11),
+    ]);
+    let row = outcome.table().rows[0];
+    assert_eq!((row.tx, row.rx, row.lost), (64, 53, Some(11)));
+}
+
+#[test]
+fn nothing_foreign_is_taken_for_ours() {
+    let cases = golden::cases();
+    let mut frames: Vec<_> = cases.iter().map(|case| case.frame.clone()).collect();
+    // As they would come back, but of a run with another seed, and of another tool.
+    frames.extend(captured(with_seed(8)).iter().map(|frame| turned(frame)));
+    frames.extend([0, 15, 16, SIZE, 1472].map(|len| Datagram::new(PEER, OURS, len).frame()));
+    let (outcome, _) = run_on(with_seed(7), &frames);
+    let summary = outcome.summary();
+    let reasons = ["not_ipv4", "not_udp", "malformed", "fragment"];
+    for reason in reasons {
+        let count = ignored(&cases, reason);
+        summary.assert_counts(&[(&format!("rx.foreign_reasons.{reason}"), count)]);
+    }
+    let not_udp: u64 = reasons.iter().map(|reason| ignored(&cases, reason)).sum();
+    summary.assert_counts(&[
+        ("rx.received", frames.len() as u64),
+        ("rx.foreign_reasons.other_flow", cases.len() as u64 - not_udp),
+        ("rx.foreign_reasons.other_run", COUNT as u64 + 5),
+        ("rx.corrupt", 0),
+        ("rx.valid", 0),
+        ("lost.total", COUNT as u64),
+    ]);
+}

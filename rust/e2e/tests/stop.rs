@@ -1,0 +1,124 @@
+//! Stopping is part of the measurement: whatever ends a run, and whenever, nothing is missing from
+//! its numbers.
+
+use dpdkproj_e2e::process::Signal;
+use dpdkproj_e2e::program::{Memif, Program};
+use dpdkproj_e2e::results::Table;
+use dpdkproj_e2e::scratch::Scratch;
+use dpdkproj_e2e::{golden, pcap};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, Read};
+use std::time::{Duration, Instant};
+
+/// Sleeps up to 600 ms. `STOP_SEED` repeats a failure.
+fn random_moment(salt: u64) {
+    let given = std::env::var("STOP_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| RandomState::new().hash_one(salt));
+    let moment = Duration::from_micros(seed % 600_000);
+    println!("STOP_SEED={seed}: stops after {moment:?}");
+    std::thread::sleep(moment);
+}
+
+#[test]
+fn a_signal_under_load_loses_no_number() {
+    let link = Memif::new();
+    let reflector = link.reflect("");
+    for (salt, signal) in [(0, Signal::Int), (1, Signal::Term), (2, Signal::Int), (3, Signal::Term)]
+    {
+        let sender = link.sendrecv("-q").measured(7).start_polling();
+        random_moment(salt);
+        let outcome = sender.finish_by(signal);
+        assert!(outcome.stderr().contains("--- sendrecv: "), "{}", outcome.stderr());
+        let table = outcome.table();
+        println!("{signal:?}: {} rows, {} packets", table.rows.len(), table.sum(|row| row.tx));
+    }
+    let _ = reflector.finish_by(Signal::Term).summary();
+}
+
+/// It gets the golden frames again and again, as fast as it takes them. (Not over shared memory:
+/// `net_memif` unmaps it when one end goes, and may do so under the other's feet.)
+#[test]
+fn a_signal_stops_a_reflector_under_load() {
+    let scratch = Scratch::new();
+    let frames: Vec<_> = golden::cases().into_iter().map(|case| case.frame).collect();
+    let one_segment: Vec<_> = frames.iter().filter(|frame| frame.len() < 1515).collect();
+    let path = scratch.path("in.pcap");
+    pcap::write(&path, &one_segment);
+    for (salt, signal) in [(10, Signal::Int), (11, Signal::Term)] {
+        let program = Program::new("reflect -q --stats-interval-ms 7 -s -").summed_up();
+        let vdev = format!("net_pcap0,rx_pcap={},infinite_rx=1", path.display());
+        let reflector = program.vdev(vdev).start_polling();
+        random_moment(salt);
+        let outcome = reflector.finish_by(signal);
+        let summary = outcome.summary();
+        assert!(outcome.stderr().contains("--- reflect: "), "{}", outcome.stderr());
+        let table = Table::parse(outcome.stdout());
+        table.assert_adds_up_to(&summary);
+        println!("{signal:?}: {} rows, {} packets", table.rows.len(), table.sum(|row| row.tx));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_stops_nothing() {
+    for signal in [Signal::Int, Signal::Term] {
+        let link = Memif::new();
+        let _reflector = link.reflect("");
+        let sender = link.sendrecv("-q -s /dev/stdout --stats-interval-ms 7").summed_up();
+        let (mut sender, stdout) = sender.start_with_stdout();
+        let mut header = String::new();
+        BufReader::new(stdout).read_line(&mut header).expect("a pipe can be read");
+        assert!(header.starts_with("time_ms,tx_packets,"), "{header}");
+        // Dropped with its reader: nobody reads any more, and the next row finds out.
+        sender.wait_for("dpdkproj: -s: the reader has gone");
+        random_moment(20);
+        let outcome = sender.finish_by(signal);
+        let summary = outcome.summary();
+        assert!(summary.count("rx.valid") > 0, "{summary}");
+    }
+}
+
+#[test]
+fn a_reader_that_stays_gets_every_row() {
+    let link = Memif::new();
+    let _reflector = link.reflect("");
+    let sender = link.sendrecv("-q -s - --stats-interval-ms 1").summed_up();
+    let (mut sender, mut stdout) = sender.start_with_stdout();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    sender.wait_for_polling();
+    random_moment(30);
+    let summary = sender.finish_by(Signal::Term).summary();
+    let text = reader.join().expect("the thread reads").expect("a pipe can be read");
+    Table::parse(&text).assert_adds_up_to(&summary);
+}
+
+/// A port that hears itself and nothing that is valid: it is waited for, for ten minutes.
+fn never_drained() -> Program {
+    let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 02:00:00:00:00:02";
+    let patience = "--stats-evict-threshold-secs 600 --stats-interval-ms 60000";
+    Program::new(&format!("sendrecv {flow} {patience} --rate 1k")).vdev("net_ring0")
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut run = never_drained().start_polling();
+    // Different ones, because equal ones that wait to be taken are one.
+    run.signal(Signal::Int);
+    let outcome = run.finish_by(Signal::Term).expect_code(130);
+    assert!(!outcome.stderr().contains("--- sendrecv"), "{}", outcome.stderr());
+}
+
+#[test]
+fn a_duration_is_kept() {
+    let link = Memif::new();
+    let _reflector = link.reflect("");
+    let started = Instant::now();
+    let outcome = link.sendrecv("-q --rate 10k --duration 0.75").measured(50).run();
+    let elapsed = started.elapsed().as_secs_f64();
+    let seconds = outcome.summary().number("duration_s");
+    assert!(seconds >= 0.75 && seconds < elapsed, "{seconds} s of {elapsed} s");
+    let last = outcome.table().rows.last().map_or(0, |row| row.time_ms);
+    assert!(last >= 500, "packets were sent to the end, not until {last} ms");
+}

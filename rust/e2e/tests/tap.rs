@@ -1,0 +1,58 @@
+//! The Linux kernel at the other end of `net_tap`, whose driver takes over checksums: what we ask
+//! for per packet is right if the kernel accepts what comes of it.
+//!
+//! Needs root, `ip netns` and `/dev/net/tun`, or is skipped.
+
+use dpdkproj_e2e::netns::Namespace;
+use dpdkproj_e2e::program::Program;
+use std::fs::File;
+
+const PEER: &str = env!("CARGO_BIN_EXE_udp-peer");
+const ADDRESS: &str = "10.9.0.2:7";
+/// Of the kernel's interface, too: the driver gives it its own.
+const MAC: &str = "02:00:00:00:00:05";
+
+/// A namespace with an interface that is there before the program is, so that it has its address
+/// in time.
+fn tap() -> Result<Namespace, String> {
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/net/tun")
+        .map_err(|error| error.to_string())?;
+    let namespace = Namespace::new()?;
+    namespace.ip("tuntap add dev tap mode tap multi_queue");
+    // The driver takes it down and up again, which neighbours would not survive. Without ARP the
+    // kernel sends to any MAC address, and we take what comes.
+    namespace.ip("link set tap arp off up");
+    namespace.ip("address add 10.9.0.2/24 dev tap");
+    Ok(namespace)
+}
+
+#[test]
+fn the_kernel_accepts_checksums_of_either_kind() {
+    const COUNT: u64 = 700;
+    let namespace = match tap() {
+        Ok(namespace) => namespace,
+        Err(reason) => return println!("SKIPPED: {reason}"),
+    };
+    let mut echo = namespace.start(PEER, &["echo", ADDRESS]);
+    echo.wait_for_stdout("ready");
+    let sizes = [16, 17, 64];
+    for size in sizes {
+        for checksums in ["", "--software-checksums"] {
+            let flow = format!("--src 10.9.0.1 --dest {ADDRESS} --dest-mac {MAC}");
+            let options = format!("--rate 2k --count {COUNT} --packet-size {size} -q {checksums}");
+            let program = Program::new(&format!("sendrecv {flow} {options}"));
+            let program = program.vdev(format!("net_tap0,iface=tap,mac={MAC}")).summed_up();
+            program.inside(&namespace).run().summary().assert_counts(&[
+                ("tx.sent", COUNT),
+                ("rx.valid", COUNT),
+                ("lost.total", 0),
+                ("rx.corrupt", 0),
+            ]);
+        }
+    }
+    assert_eq!(namespace.udp_counter("InDatagrams"), 2 * COUNT * sizes.len() as u64);
+    assert_eq!(namespace.udp_counter("InCsumErrors"), 0);
+}

@@ -1,0 +1,120 @@
+//! The Linux kernel at the other end of a veth pair (`net_af_packet`): whether we speak UDP is not
+//! for us to say.
+//!
+//! All tests here need the same (root, `ip netns`, `ethtool`), so that they run or are skipped
+//! together.
+
+use dpdkproj_e2e::netns::{Checksums, Veth};
+use dpdkproj_e2e::process::Signal;
+use dpdkproj_e2e::program::{Program, cpu};
+
+const PEER: &str = env!("CARGO_BIN_EXE_udp-peer");
+
+fn veth(checksums: Checksums) -> Option<Veth> {
+    match Veth::new(checksums) {
+        Ok(veth) => Some(veth),
+        Err(reason) => {
+            println!("SKIPPED: {reason}");
+            None
+        }
+    }
+}
+
+fn on(veth: &Veth, args: &str) -> Program {
+    let vdev = format!("net_af_packet0,iface={}", Veth::OURS);
+    Program::new(args).vdev(vdev).inside(&veth.ours)
+}
+
+/// The kernel's socket holds some 200 kB; so that a pause of 100 ms does no harm, large packets are
+/// sent more slowly.
+const SIZES: [(u16, &str); 4] = [(16, "2k"), (17, "2k"), (300, "1500"), (1472, "700")];
+
+fn kernel_answers_sendrecv(checksums: Checksums) {
+    const COUNT: u64 = 700;
+    let Some(veth) = veth(checksums) else { return };
+    let address = format!("{}:7", Veth::PEER_IP);
+    let mut echo = veth.peer.start(PEER, &["echo", &address]);
+    echo.wait_for_stdout("ready");
+    for (size, rate) in SIZES {
+        let flow = format!("--src {} --dest {address} --dest-mac {}", Veth::OUR_IP, Veth::PEER_MAC);
+        let options = format!("--count {COUNT} --rate {rate} --packet-size {size} -q");
+        let outcome = on(&veth, &format!("sendrecv {flow} {options}")).measured(100).run();
+        let summary = outcome.summary();
+        summary.assert_counts(&[
+            ("tx.sent", COUNT),
+            ("rx.valid", COUNT),
+            ("lost.total", 0),
+            ("rx.corrupt", 0),
+            ("rx.duplicate", 0),
+            ("rx.late", 0),
+        ]);
+        assert_eq!(outcome.table().sum(|row| row.rx), COUNT);
+    }
+    let total = COUNT * SIZES.len() as u64;
+    let counters = ["InDatagrams", "OutDatagrams", "InErrors", "InCsumErrors", "NoPorts"];
+    let counted = counters.map(|name| veth.peer.udp_counter(name));
+    assert_eq!(counted, [total, total, 0, 0, 0], "{counters:?}");
+}
+
+#[test]
+fn the_kernel_answers_sendrecv_with_whole_checksums() {
+    kernel_answers_sendrecv(Checksums::Whole);
+}
+
+/// As a veth pair does by itself: the answers carry the pseudo-header's sum only.
+#[test]
+fn the_kernel_answers_sendrecv_with_partial_checksums() {
+    kernel_answers_sendrecv(Checksums::Partial);
+}
+
+fn reflect_answers_the_kernel(checksums: Checksums) {
+    const COUNT: u64 = 300;
+    let Some(veth) = veth(checksums) else { return };
+    let mut reflector = on(&veth, "reflect -q").measured(100).start();
+    reflector.wait_for_polling();
+    let address = format!("{}:9", Veth::OUR_IP);
+    let sizes = ["1", "2", "18", "64", "1471", "1472"];
+    for size in sizes {
+        let client = veth.peer.start(PEER, &["client", &address, &COUNT.to_string(), size]);
+        let _ = client.finish().expect_code(0);
+    }
+    let total = COUNT * sizes.len() as u64;
+    let outcome = reflector.finish_by(Signal::Term);
+    outcome.summary().assert_counts(&[("tx.sent", total), ("tx.not_sent", 0)]);
+    assert_eq!(outcome.table().sum(|row| row.tx), total);
+    // The kernel accepts only what has a whole and right checksum.
+    let counters = ["InDatagrams", "OutDatagrams", "InErrors", "InCsumErrors", "NoPorts"];
+    let counted = counters.map(|name| veth.peer.udp_counter(name));
+    assert_eq!(counted, [total, total, 0, 0, 0], "{counters:?}");
+}
+
+#[test]
+fn the_kernel_gets_its_bytes_back_from_reflect_with_whole_checksums() {
+    reflect_answers_the_kernel(Checksums::Whole);
+}
+
+#[test]
+fn the_kernel_gets_its_bytes_back_from_reflect_with_partial_checksums() {
+    reflect_answers_the_kernel(Checksums::Partial);
+}
+
+/// In both namespaces it is the program, until one of them dies.
+#[test]
+fn a_sender_gets_over_the_death_of_its_reflector() {
+    let Some(veth) = veth(Checksums::Whole) else { return };
+    let vdev = format!("net_af_packet0,iface={}", Veth::PEER);
+    let mut reflector = Program::new("reflect -q").vdev(vdev).inside(&veth.peer).start_polling();
+    let flow = format!("--src {} --dest 10.9.0.99:7 --dest-mac {}", Veth::OUR_IP, Veth::PEER_MAC);
+    let sender = on(&veth, &format!("sendrecv {flow} --rate 5k --duration 2.5"))
+        .lcores(format!("0@{}", cpu(1)));
+    let mut sender = sender.measured(10).start();
+    // A second has passed in which packets were sent and came back.
+    sender.wait_for("    1.0 s  tx ");
+    reflector.signal(Signal::Kill);
+    let outcome = sender.finish();
+    let summary = outcome.summary();
+    assert!(summary.count("rx.valid") > 0 && summary.count("lost.total") > 0, "{summary}");
+    // From a moment on all are lost, and the rows say so.
+    let last = outcome.table().rows.iter().rev().find(|row| row.tx > 0).copied();
+    assert_eq!(last.map(|row| (row.rx, row.loss_ratio)), Some((0, Some(1.0))));
+}
