@@ -41,18 +41,6 @@ void redirect_stdout_to_stderr() {
   dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
-void warn_about_lcores(std::size_t workers) {
-  const std::size_t lcores = all_lcores().size();
-  if (lcores < workers) {
-    std::fprintf(stderr, "dpdkproj: %zu workers share %zu lcore(s); EAL's -l gives more\n", workers,
-                 lcores);
-  } else if (lcores > workers) {
-    std::fprintf(stderr,
-                 "dpdkproj: %zu of %zu lcores have nothing to do; -r and -t give them work\n",
-                 lcores - workers, lcores);
-  }
-}
-
 rust::Vec<rs::PortCounter> port_counters(const Port& port) {
   rust::Vec<rs::PortCounter> counters;
   for (const auto& [name, value] : port.counters()) {
@@ -74,19 +62,19 @@ int run_mode(const Mode& mode, const rs::Config& config, const Strings& eal_args
   Port port(info, {options.rx_queues, options.tx_queues, options.rx_descriptors,
                    options.tx_descriptors, options.burst, options.checksum_offload});
   if (mode.needs_link) {
-    constexpr std::chrono::seconds kLinkPatience{10};
-    if (!port.wait_for_link(kLinkPatience)) {
+    const auto give_up = [&signals] { return signals.requested(); };
+    if (!port.wait_for_link(kLinkPatience, give_up) && !signals.requested()) {
       std::fprintf(stderr,
                    "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
                    "peer first, or choose another port with -p\n");
       return kFailure;
     }
   }
-  warn_about_lcores(options.rx_queues + (options.mode == "sendrecv" ? options.tx_queues : 0U));
   const Clock clock(started);
   Dataplane dataplane(port, *run, options, clock, signals, affinity);
   std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
                info.port_id);
+  port.begin_counting();
   mode.run(dataplane);
 
   int code = kSuccess;
@@ -105,14 +93,14 @@ int run_mode(const Mode& mode, const rs::Config& config, const Strings& eal_args
 int run_app(const Strings& args) {
   const auto separator = std::ranges::find(args, "--");
   const Strings eal_args(args.begin(), separator);
+  const auto is_help = [](const std::string& arg) { return arg == "--help" || arg == "-h"; };
+  if (std::ranges::any_of(eal_args, is_help)) {
+    print_eal_help(args.front(),
+                   "These are EAL's own options, in front of the `--` in\n"
+                   "    dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]\n"
+                   "For dpdkproj's modes and options: dpdkproj -- --help\n");
+  }
   if (separator == args.end()) {
-    const auto is_help = [](const std::string& arg) { return arg == "--help" || arg == "-h"; };
-    if (std::ranges::any_of(args, is_help)) {
-      print_eal_help(args.front(),
-                     "These are EAL's own options, in front of the `--` in\n"
-                     "    dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]\n"
-                     "For dpdkproj's modes and options: dpdkproj -- --help\n");
-    }
     std::fprintf(stderr,
                  "dpdkproj: no `--` between EAL's options and ours: %s; dpdkproj -- --help "
                  "explains ours\n",

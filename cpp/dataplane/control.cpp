@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <thread>
 
 namespace dpdkproj {
@@ -41,8 +40,7 @@ void control(rs::Run& run, const Clock& clock, const StopSignals& signals, uint6
   bool draining = false;
   for (;;) {
     const uint64_t now_ns = clock.now_ns();
-    const rust::String lines = run.tick(now_ns);
-    std::fwrite(lines.data(), 1, lines.size(), stderr);
+    run.tick(now_ns);
     if (!draining && (signals.requested() || now_ns >= deadline_ns || run.is_done())) {
       draining = true;
       run.stop(now_ns);

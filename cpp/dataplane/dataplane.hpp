@@ -55,6 +55,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   using Share = std::tuple<std::vector<Ws>...>;
   const std::size_t count = (workers.size() + ...);
   std::vector<unsigned> lcores = all_lcores();
+  warn_about_lcores(count, lcores.size());
   // One without a worker would only burn its core, and slow down a hyperthread beside it.
   lcores.resize(std::clamp<std::size_t>(count, 1, lcores.size()));
   const std::vector<std::size_t> plan = plan_lcores(count, lcores.size());

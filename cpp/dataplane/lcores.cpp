@@ -3,7 +3,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
-#include <atomic>
+#include <cstdio>
 
 #include "dpdk/error.hpp"
 
@@ -16,38 +16,29 @@ std::vector<unsigned> all_lcores() {
   return lcores;
 }
 
-namespace {
-
-/// What a launched lcore is given.
-struct Task {
-  const std::function<void()>& work;
-  std::atomic<int>& handovers;
-};
-
-}  // namespace
+void warn_about_lcores(std::size_t workers, std::size_t lcores) {
+  if (lcores < workers) {
+    std::fprintf(stderr, "dpdkproj: %zu workers share %zu lcore(s); EAL's -l gives more\n", workers,
+                 lcores);
+  } else if (lcores > workers) {
+    std::fprintf(stderr,
+                 "dpdkproj: %zu of %zu lcores have nothing to do; -r and -t give them work\n",
+                 lcores - workers, lcores);
+  }
+}
 
 void run_on_lcores(const std::vector<unsigned>& lcores,
                    const std::vector<std::function<void()>>& work) {
-  // EAL itself orders what is before a launch and after a return, but out of ThreadSanitizer's
-  // sight: the counter does it once more.
-  std::atomic<int> handovers = 0;
-  std::vector<Task> tasks;
-  tasks.reserve(work.size());
   for (std::size_t i = 1; i < work.size(); ++i) {
     const auto start = [](void* argument) {
-      const Task& task = *static_cast<Task*>(argument);
-      task.handovers.fetch_add(1);
-      task.work();
-      task.handovers.fetch_add(1);
+      (*static_cast<const std::function<void()>*>(argument))();
       return 0;
     };
-    handovers.fetch_add(1);
-    check(rte_eal_remote_launch(start, &tasks.emplace_back(Task{work[i], handovers}), lcores[i]),
-          "rte_eal_remote_launch");
+    void* argument = const_cast<std::function<void()>*>(&work[i]);
+    check(rte_eal_remote_launch(start, argument, lcores[i]), "rte_eal_remote_launch");
   }
   work[0]();
   rte_eal_mp_wait_lcore();
-  handovers.fetch_add(1);
 }
 
 }  // namespace dpdkproj

@@ -20,9 +20,12 @@ unsigned mempool_size(const MempoolDemand& demand) noexcept {
 }
 
 uint16_t mempool_data_room(unsigned packet_len) noexcept {
+  // Drivers round the room down, to 1 KiB at worst; what does not fit then comes in segments.
+  constexpr unsigned kGrain = 1024;
   constexpr unsigned kUsual = RTE_MBUF_DEFAULT_DATAROOM;
   constexpr unsigned kLargest = UINT16_MAX - RTE_PKTMBUF_HEADROOM;
-  return static_cast<uint16_t>(std::clamp(packet_len, kUsual, kLargest) + RTE_PKTMBUF_HEADROOM);
+  return static_cast<uint16_t>(std::clamp(RTE_ALIGN_CEIL(packet_len, kGrain), kUsual, kLargest) +
+                               RTE_PKTMBUF_HEADROOM);
 }
 
 Mempool make_mempool(const std::string& name, const MempoolDemand& demand, int socket) {

@@ -81,20 +81,35 @@ PortInfo find_port(const std::string& mac) {
   throw UsageError("-p " + mac + ": no such port: " + list_ports());
 }
 
-Port::Port(const PortInfo& info, const PortConfig& config) : port_id_(info.port_id), info_{} {
+Port::Port(const PortInfo& info, const PortConfig& config)
+    : port_id_(info.port_id), mtu_(info.mtu), info_{} {
   check(rte_eth_dev_info_get(port_id_, &info_), "rte_eth_dev_info_get");
   partial_checksums_ = is_on_kernel_stack(info_.driver_name);
   try {
     configure(config);
-    check(rte_eth_dev_start(port_id_), "rte_eth_dev_start");
+    start();
   } catch (...) {
     rte_eth_dev_close(port_id_);
     throw;
   }
 }
 
+void Port::start() const {
+  const auto until = std::chrono::steady_clock::now() + kLinkPatience;
+  int result = rte_eth_dev_start(port_id_);
+  // A memif client starts only once its server listens: that is its link.
+  while (result != 0 && std::string_view(info_.driver_name) == "net_memif" &&
+         std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    result = rte_eth_dev_start(port_id_);
+  }
+  check(result, "rte_eth_dev_start");
+}
+
 void Port::configure(const PortConfig& config) {
   rte_eth_conf conf{};
+  // Left 0 it would become 1500, whatever the port has.
+  conf.rxmode.mtu = mtu_;
   if (config.rx_queues > 1) {
     const uint64_t rss = usable_rss(info_.flow_type_rss_offloads);
     if (rss != 0) {
@@ -116,7 +131,8 @@ void Port::configure(const PortConfig& config) {
   // Legal because all packets of a tx queue come from one pool and nobody else refers to them.
   conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   check(rte_eth_dev_configure(port_id_, config.rx_queues, config.tx_queues, &conf),
-        "rte_eth_dev_configure");
+        "rte_eth_dev_configure",
+        "some drivers want as many rx as tx queues, or powers of two; change -r or -t");
   set_up_queues(config, conf);
 }
 
@@ -125,9 +141,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   uint16_t tx_descriptors = config.tx_descriptors;
   check(rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors, &tx_descriptors),
         "rte_eth_dev_adjust_nb_rx_tx_desc", "change --rx-descriptors or --tx-descriptors");
-  uint16_t mtu = 0;
-  check(rte_eth_dev_get_mtu(port_id_, &mtu), "rte_eth_dev_get_mtu");
-  const unsigned packet_len = mtu + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+  const unsigned packet_len = mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
   const int socket = rte_eth_dev_socket_id(port_id_);
   const std::string prefix = "port" + std::to_string(port_id_);
 
@@ -171,11 +185,12 @@ std::array<uint8_t, 6> Port::mac() const {
   return mac;
 }
 
-bool Port::wait_for_link(std::chrono::milliseconds patience) const {
+bool Port::wait_for_link(std::chrono::milliseconds patience,
+                         const std::function<bool()>& give_up) const {
   const auto until = std::chrono::steady_clock::now() + patience;
   rte_eth_link link{};
   while (rte_eth_link_get_nowait(port_id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
-    if (std::chrono::steady_clock::now() >= until) {
+    if (give_up() || std::chrono::steady_clock::now() >= until) {
       return false;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -199,15 +214,21 @@ uint64_t Port::accepted() const noexcept {
   return sum;
 }
 
+void Port::begin_counting() {
+  if (rte_eth_stats_get(port_id_, &before_) != 0) {
+    before_ = {};
+  }
+}
+
 std::vector<std::pair<std::string, uint64_t>> Port::counters() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(port_id_, &stats) != 0) {
     return {};
   }
-  return {{"imissed", stats.imissed},
-          {"ierrors", stats.ierrors},
-          {"oerrors", stats.oerrors},
-          {"rx_nombuf", stats.rx_nombuf}};
+  return {{"imissed", stats.imissed - before_.imissed},
+          {"ierrors", stats.ierrors - before_.ierrors},
+          {"oerrors", stats.oerrors - before_.oerrors},
+          {"rx_nombuf", stats.rx_nombuf - before_.rx_nombuf}};
 }
 
 }  // namespace dpdkproj

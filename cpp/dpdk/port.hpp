@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,9 @@
 #include "dpdk/queue.hpp"
 
 namespace dpdkproj {
+
+/// How long to wait for the other end of a link.
+inline constexpr std::chrono::seconds kLinkPatience{10};
 
 /// What is asked of a port.
 struct PortConfig {
@@ -61,23 +65,32 @@ class Port {
   /// those that this host's own kernel sent, which never crossed a wire.
   bool may_deliver_partial_checksums() const noexcept { return partial_checksums_; }
 
-  /// Waits until the link is up, at most `patience`; whether it is.
-  bool wait_for_link(std::chrono::milliseconds patience) const;
+  /// Waits until the link is up, at most `patience`, or until `give_up` says so; whether it is up.
+  bool wait_for_link(
+      std::chrono::milliseconds patience,
+      const std::function<bool()>& give_up = [] { return false; }) const;
+
+  /// Counters begin here: what a port that nobody polls yet throws away is no loss of the run.
+  void begin_counting();
 
   /// Packets that the drivers of all queues delivered and accepted.
   uint64_t delivered() const noexcept;
   uint64_t accepted() const noexcept;
 
-  /// What the port says of packets that never reached a queue's user, by name: imissed, ierrors,
+  /// What the port says of packets that never reached a queue's user, since begin_counting(), by
+  /// name: imissed, ierrors,
   /// oerrors, rx_nombuf (`rte_eth_stats`). Empty where the port does not say.
   std::vector<std::pair<std::string, uint64_t>> counters() const;
 
  private:
   void configure(const PortConfig& config);
+  void start() const;
   void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);
 
   uint16_t port_id_;
+  uint16_t mtu_;
   rte_eth_dev_info info_;
+  rte_eth_stats before_{};
   bool checksum_offload_ = false;
   bool partial_checksums_ = false;
   std::vector<Mempool> rx_pools_;

@@ -191,8 +191,13 @@ class RingPort : public testing::Test {
   void empty(Port& port) {
     do {
       port.rx_queue(0).receive(burst);
-      burst.free_from(0);
-    } while (port.delivered() < port.accepted());
+    } while (free_all() > 0);
+  }
+
+  uint16_t free_all() {
+    const uint16_t size = burst.size;
+    burst.free_from(0);
+    return size;
   }
 
   VirtualPort device{"net_ring"};
@@ -217,6 +222,19 @@ TEST_F(RingPort, GivesBackWhatWasSent) {
   EXPECT_EQ(port.accepted(), 9U);
 }
 
+TEST_F(RingPort, KeepsItsQueuesApart) {
+  PortConfig config = kSmall;
+  config.rx_queues = 2;
+  config.tx_queues = 2;
+  Port port(info, config);
+  ASSERT_TRUE(burst.allocate(port.tx_pool(1), 3, 60));
+  port.tx_queue(1).send(burst);
+  port.rx_queue(0).receive(burst);
+  EXPECT_EQ(free_all(), 0);
+  port.rx_queue(1).receive(burst);
+  EXPECT_EQ(free_all(), 3);
+}
+
 TEST_F(RingPort, FreesWhatTheDriverRefuses) {
   Port port(info, kSmall);
   constexpr uint16_t kBurst = 500;
@@ -232,6 +250,7 @@ TEST_F(RingPort, FreesWhatTheDriverRefuses) {
   EXPECT_EQ(port.accepted(), sum);
   EXPECT_EQ(rte_mempool_in_use_count(pool.get()), sum) << "in the ring, and nowhere else";
   empty(port);
+  EXPECT_EQ(port.delivered(), sum);
   EXPECT_EQ(rte_mempool_in_use_count(pool.get()), 0U);
 }
 
@@ -240,6 +259,8 @@ TEST_F(RingPort, WaitsForItsLinkOnlySoLong) {
   EXPECT_TRUE(port.wait_for_link(std::chrono::milliseconds(0)));
   ASSERT_EQ(rte_eth_dev_set_link_down(info.port_id), 0);
   EXPECT_FALSE(port.wait_for_link(std::chrono::milliseconds(20)));
+  // As the test's time limit would show if it waited.
+  EXPECT_FALSE(port.wait_for_link(std::chrono::hours(1), [] { return true; }));
 }
 
 TEST_F(RingPort, SaysThatItCannotSpreadPackets) {

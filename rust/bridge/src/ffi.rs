@@ -82,9 +82,8 @@ pub(crate) mod bridge {
 
         /// Opens all files of the run. The error names the option.
         fn new_run(config: &Config) -> Result<Box<Run>>;
-        /// Closes intervals and hands them to the CSV's writer. Returns lines to show, none
-        /// mostly.
-        fn tick(self: &mut Run, now_ns: u64) -> String;
+        /// Closes intervals, hands their rows to the CSV's writer and to stderr; waits for neither.
+        fn tick(self: &mut Run, now_ns: u64);
         /// Whether a count given on the command line is reached.
         fn is_done(self: &Run) -> bool;
         /// Sending stops at `now_ns`.
@@ -102,8 +101,7 @@ pub(crate) mod bridge {
             accepted: u64,
             port: Vec<PortCounter>,
         ) -> Result<()>;
-        /// What is left to show of the run, and all of it in a fixed layout, several lines. To be
-        /// asked after `finish`.
+        /// The run in a fixed layout, several lines. To be asked after `finish`.
         fn summary(self: &Run) -> String;
     }
 
@@ -148,8 +146,8 @@ pub(crate) mod bridge {
 
         type Tally;
 
-        /// For worker `index` of a mode that has nothing else in Rust; there is one for each rx
-        /// queue.
+        /// For worker `index` of a mode that has nothing else in Rust: as many as the mode likes, up
+        /// to the number of its rx and tx queues together.
         fn new_tally(run: &Run, index: u16) -> Box<Tally>;
         /// What happened in the poll at `now_ns`. To be called in every poll, also with zeros.
         fn add(self: &mut Tally, now_ns: u64, received: u16, sent: u16, refused: u16);
@@ -157,6 +155,9 @@ pub(crate) mod bridge {
 }
 
 use bridge::{Frame, Mode, Options};
+
+// Workers of several lcores are made one after the other: without their alignment two could share a
+// cache line.
 
 /// What the command line came to.
 pub struct Config(Parsed);
@@ -208,6 +209,7 @@ fn new_run(config: &Config) -> Result<Box<Run>, String> {
 }
 
 /// See [`sender::Sender`].
+#[repr(align(128))]
 pub struct Sender(sender::Sender);
 
 fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender> {
@@ -246,6 +248,7 @@ impl Sender {
 }
 
 /// See [`receiver::Receiver`].
+#[repr(align(128))]
 pub struct Receiver(receiver::Receiver);
 
 fn new_receiver(run: &Run, queue: u16) -> Box<Receiver> {
@@ -265,6 +268,7 @@ impl Receiver {
 }
 
 /// See [`CoreReflector`].
+#[repr(align(128))]
 pub struct Reflector(CoreReflector);
 
 fn new_reflector(run: &Run, queue: u16) -> Box<Reflector> {
@@ -288,6 +292,7 @@ impl Reflector {
 }
 
 /// See [`CoreTally`].
+#[repr(align(128))]
 pub struct Tally(CoreTally);
 
 fn new_tally(run: &Run, index: u16) -> Box<Tally> {

@@ -9,11 +9,12 @@ use dpdkproj_core::packet::template::{Checksums, Template};
 use dpdkproj_core::packet::verify::Verifier;
 use dpdkproj_core::receiver::Receiver;
 use dpdkproj_core::sender::Sender;
-use dpdkproj_core::stats::{self, Board, Collector, Driver, Live, Output, Recorder, Table};
-use std::fmt::Write as _;
+use dpdkproj_core::stats::{self, Board, Collector, Driver, Live, Output, Recorder, Row, Table};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,13 +29,15 @@ pub struct Run {
     board: Arc<Board>,
     collector: Collector,
     content: Option<Arc<Content>>,
-    table: Table,
-    output: Option<Output>,
-    json: Option<File>,
+    /// With the file that its rows go to.
+    table: Option<(Table, Output)>,
+    json: Option<(PathBuf, File)>,
     live: Live,
-    duration_ns: u64,
-    stalled: Vec<usize>,
-    abandoned: bool,
+    /// A terminal may be stopped, a pipe stuck: what is shown must not hold the run up.
+    screen: Output,
+    stopped_ns: u64,
+    /// What has been said, to be said once.
+    said: BTreeSet<String>,
     summary: String,
 }
 
@@ -48,13 +51,21 @@ impl Run {
                 )
             })
         };
-        let output = match &config.stats_path {
-            Some(path) => Some(Output::start(path, open("-s", path)?).map_err(|error| {
-                format!("-s {}: no thread to write it: {error}", path.display())
-            })?),
+        let started = |path: &Path, file| {
+            Output::start(path, file)
+                .map_err(|error| format!("{}: no thread to write it: {error}", path.display()))
+        };
+        let table = match &config.stats_path {
+            Some(path) => Some((Table::new(config.meaning()), started(path, open("-s", path)?)?)),
             None => None,
         };
-        let json = config.json_path.as_deref().map(|path| open("--json", path)).transpose()?;
+        let json = match &config.json_path {
+            Some(path) => Some((path.clone(), open("--json", path)?)),
+            None => None,
+        };
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned();
+        let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
+        let screen = started(Path::new("-"), File::from(stderr))?;
         let board = Board::new(config.shape(), &config.roles());
         let any = Mac([0; 6]);
         let content = config.sendrecv.as_ref().map(|sendrecv| {
@@ -64,13 +75,12 @@ impl Run {
             collector: Collector::new(Arc::clone(&board), config.patience_ns),
             board,
             content,
-            table: Table::new(config.meaning()),
-            output,
+            table,
             json,
             live: Live::new(config.meaning(), config.interval_ns),
-            duration_ns: 0,
-            stalled: Vec::new(),
-            abandoned: false,
+            screen,
+            stopped_ns: 0,
+            said: BTreeSet::new(),
             summary: String::new(),
             config,
         })
@@ -103,55 +113,79 @@ impl Run {
         self.board.recorder(usize::from(worker))
     }
 
-    pub(crate) fn tick(&mut self, now_ns: u64) -> String {
-        let mut lines = String::new();
-        let (table, live) = (&mut self.table, &mut self.live);
-        self.collector.tick(|row| {
-            table.push(row);
-            lines.extend(live.push(row).into_iter().flat_map(|line| [line, "\n".into()]));
-        });
-        if !self.config.live {
-            lines.clear();
+    pub(crate) fn tick(&mut self, now_ns: u64) {
+        self.handle_rows(Collector::tick);
+        if self.collector.was_held_back() {
+            self.say_once(
+                "sending is held back: more packets are under way than can be accounted for; lower \
+                 --stats-interval-ms, --stats-evict-threshold-secs or the rate"
+                    .into(),
+            );
         }
-        self.write_rows(&mut lines);
-        for worker in self.collector.stalled(now_ns, STALL_NS) {
-            if !self.stalled.contains(&worker) {
-                self.stalled.push(worker);
-                let _ = writeln!(
-                    lines,
-                    "dpdkproj: worker {worker} has not polled for a second: its lcore is stuck or \
-                     has too little CPU"
-                );
-            }
+        let stalled: Vec<usize> = self.collector.stalled(now_ns, STALL_NS).collect();
+        for worker in stalled {
+            self.say_once(format!(
+                "{} has not polled for a second: its lcore is stuck or shares a CPU (EAL's -l)",
+                self.name(worker)
+            ));
         }
-        lines
     }
 
-    fn write_rows(&mut self, lines: &mut String) {
-        let text = self.table.take();
-        let Some(output) = &self.output else { return };
-        output.push(&text);
-        if !self.abandoned && output.is_abandoned() {
-            self.abandoned = true;
-            lines.push_str("dpdkproj: -s: the reader has gone: statistics are no longer written\n");
+    /// Closes intervals with `close`, and hands their rows to the CSV and to the screen.
+    fn handle_rows(&mut self, close: impl FnOnce(&mut Collector, &mut dyn FnMut(&Row))) {
+        let (table, live) = (&mut self.table, &mut self.live);
+        let mut lines = String::new();
+        close(&mut self.collector, &mut |row| {
+            if let Some((table, _)) = table {
+                table.push(row);
+            }
+            lines.extend(live.push(row).into_iter().flat_map(|line| [line, "\n".into()]));
+        });
+        if self.config.live {
+            self.screen.push(lines.as_bytes());
+        }
+        let Some((table, output)) = &mut self.table else { return };
+        output.push(&table.take());
+        if let Some(failure) = output.failure() {
+            self.say_once(failure);
+        }
+    }
+
+    fn say_once(&mut self, what: String) {
+        if !self.said.contains(&what) {
+            self.screen.push(format!("dpdkproj: {what}\n").as_bytes());
+            self.said.insert(what);
+        }
+    }
+
+    /// What a worker is, in terms of queues.
+    fn name(&self, worker: usize) -> String {
+        let senders = usize::from(self.config.tx_queues);
+        match (&self.config.sendrecv, worker.checked_sub(senders)) {
+            (None, _) => format!("worker {worker}"),
+            (Some(_), None) => format!("the worker of tx queue {worker}"),
+            (Some(_), Some(queue)) => format!("the worker of rx queue {queue}"),
         }
     }
 
     pub(crate) fn is_done(&self) -> bool {
         match self.config.count {
             Some(count) if self.config.sendrecv.is_none() => self.collector.received() >= count,
-            Some(_) => self.collector.is_sending_done(),
+            Some(_) => self.collector.sending_done_ns().is_some(),
             None => false,
         }
     }
 
     pub(crate) fn stop(&mut self, now_ns: u64) {
-        self.duration_ns = now_ns;
+        self.stopped_ns = now_ns;
+        if let Some((table, _)) = &mut self.table {
+            table.stop();
+        }
     }
 
     pub(crate) fn is_drained(&self) -> bool {
         self.config.sendrecv.is_none()
-            || (self.collector.is_sending_done() && self.collector.is_drained())
+            || (self.collector.sending_done_ns().is_some() && self.collector.is_drained())
     }
 
     pub(crate) fn drain_ns(&self) -> u64 {
@@ -164,20 +198,12 @@ impl Run {
         accepted: u64,
         port: Vec<PortCounter>,
     ) -> Result<(), String> {
-        let (table, live) = (&mut self.table, &mut self.live);
-        let mut lines = String::new();
-        self.collector.finish(|row| {
-            table.push(row);
-            lines.extend(live.push(row).into_iter().flat_map(|line| [line, "\n".into()]));
-        });
-        if !self.config.live {
-            lines.clear();
-        }
+        self.handle_rows(Collector::finish);
         let rate = self.config.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate);
         let run = stats::Run {
             mode: self.config.mode.clone(),
             meaning: self.config.meaning(),
-            duration_ns: self.duration_ns,
+            duration_ns: self.collector.sending_done_ns().unwrap_or(self.stopped_ns),
             requested_pps: rate.map(dpdkproj_core::Rate::pps),
             totals: *self.collector.totals(),
             mismatch: self.collector.mismatch(),
@@ -185,16 +211,23 @@ impl Run {
             driver: Driver { delivered, accepted },
             port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
         };
-        self.summary = lines + &stats::summary(&run);
+        self.summary = stats::summary(&run);
         let mut problems = Vec::new();
-        self.write_rows(&mut String::new());
-        if let Some(output) = &self.output {
+        if let Some((_, output)) = &self.table {
             problems.extend(output.finish(WRITE_PATIENCE).err());
         }
-        if let Some(file) = &mut self.json {
-            let written = file.write_all(stats::to_json(&run).as_bytes());
-            problems.extend(written.err().map(|error| format!("--json: cannot write: {error}")));
+        if let Some((path, file)) = &mut self.json {
+            let document = stats::to_json(&run);
+            let written =
+                stats::empty(path, file).and_then(|()| file.write_all(document.as_bytes()));
+            problems.extend(
+                written
+                    .err()
+                    .map(|error| format!("--json {}: cannot be written: {error}", path.display())),
+            );
         }
+        // Best effort: the summary follows on the same screen.
+        let _ = self.screen.finish(WRITE_PATIENCE);
         let broken = stats::ledger(&run);
         if !broken.is_empty() {
             problems.push(format!("the ledger does not balance: {}", broken.join("; ")));

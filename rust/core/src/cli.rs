@@ -35,6 +35,12 @@ pub enum Parsed {
 /// More queues than any port has.
 const QUEUES: RangeInclusive<i64> = 1..=1024;
 
+/// As many as there are sequence numbers on one tx queue.
+const COUNT_MAX: u64 = 1 << 48;
+
+/// A rate that no port has, in packets per second.
+const RATE_MAX: u64 = 1_000_000_000;
+
 #[derive(Args)]
 struct Common {
     /// Port to use, by its MAC address; may be left out when there is only one
@@ -83,8 +89,9 @@ struct Common {
           allow_negative_numbers = true)]
     duration: Option<Duration>,
     /// Stop after this many packets: sent ones (sendrecv) or received ones (other modes)
-    #[arg(long, value_name = "PACKETS", global = true)]
-    count: Option<NonZeroU64>,
+    #[arg(long, value_name = "PACKETS", global = true,
+          value_parser = clap::value_parser!(u64).range(1..=COUNT_MAX))]
+    count: Option<u64>,
     /// No line per second on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -167,7 +174,17 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
     let sendrecv = if mode == "sendrecv" {
         let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
-        let per_interval = args.rate_per_interval;
+        let per_interval = args.rate_per_interval.map(|packets| {
+            let most = RATE_MAX * u64::from(common.stats_interval_ms) / 1000;
+            Rate::new(packets.get(), interval_ns).filter(|_| packets.get() <= most).ok_or_else(|| {
+                format!(
+                    "-R {packets}: at {} ms per interval (--stats-interval-ms) it may be {most} at \
+                     most",
+                    common.stats_interval_ms
+                )
+            })
+        });
+        let per_interval = per_interval.transpose()?;
         Some(Sendrecv {
             src_ip: args.src,
             src_ports: args.src_port_range,
@@ -175,7 +192,7 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
             dst_port: args.dest.1,
             dst_mac: args.dest_mac,
             payload_len: args.packet_size,
-            rate: args.rate.or_else(|| Rate::new(per_interval?.get(), interval_ns)),
+            rate: args.rate.or(per_interval),
             seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
         })
     } else {
@@ -193,7 +210,12 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
         None if mode == "reflect" => common.rx_queues,
         None => 1,
     };
-    Ok(Config {
+    if common.stats.is_some() && common.stats == common.json {
+        let path = common.json.unwrap_or_default();
+        let path = path.display();
+        return Err(format!("-s {path} --json {path}: the same file; give them one each"));
+    }
+    let config = Config {
         mode: mode.into(),
         port: common.port,
         rx_queues: common.rx_queues,
@@ -209,10 +231,12 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
         duration_ns: common
             .duration
             .map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
-        count: common.count.map(NonZeroU64::get),
+        count: common.count,
         live: !common.quiet,
         sendrecv,
-    })
+    };
+    config.check_statistics()?;
+    Ok(config)
 }
 
 fn printed_or_one_line(error: &clap::Error, modes: &[ModeInfo]) -> Result<Parsed, String> {
@@ -291,7 +315,7 @@ fn packets_per_second(text: &str) -> Result<Rate, String> {
         let digits = format!("{whole}{fraction:0<zeros$}");
         let all_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
         let pps: u64 = digits.parse().ok().filter(|_| all_digits)?;
-        Rate::new(pps, SECOND_NS).filter(|_| pps <= SECOND_NS)
+        Rate::new(pps, SECOND_NS).filter(|_| pps <= RATE_MAX)
     };
     parsed().ok_or_else(|| {
         "expected whole packets per second from 1 to 1g, such as 3500000, 3.5m or 800k".into()
@@ -385,7 +409,7 @@ mod tests {
             ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=3600000"]),
             ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
             ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
-            ("reflect --count 0", ["'0' for '--count <PACKETS>'", "non-zero"]),
+            ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),
             ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
             ("{} --src 1.2.3", ["--src", "cannot be used multiple times"]),
             ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
@@ -395,6 +419,16 @@ mod tests {
             ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
             ("{} --rate 1.5", ["'1.5' for '--rate <PPS>'", "whole packets"]),
             ("{} --rate 0", ["'0' for '--rate <PPS>'", "from 1"]),
+            ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
+            (
+                "{} --rate 10m --stats-interval-ms 60000",
+                ["--stats-interval-ms 60000", "packets per second"],
+            ),
+            (
+                "reflect --stats-interval-ms 1 --stats-evict-threshold-secs 600 -r 16",
+                ["--stats-evict-threshold-secs 600", "raise --stats-interval-ms"],
+            ),
+            ("reflect -s x --json x", ["-s x --json x", "one each"]),
             ("{} -R 5 --rate 5", ["--rate-per-interval", "cannot be used with"]),
             (
                 "sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0",

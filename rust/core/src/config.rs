@@ -3,7 +3,7 @@
 use crate::Rate;
 use crate::packet::flow::{Flow, Mac, PortRange};
 use crate::packet::{IPV4_LEN, UDP_LEN};
-use crate::stats::{Meaning, Role, Shape};
+use crate::stats::{Meaning, Role, SLOT_BYTES, Shape};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -111,6 +111,49 @@ impl Config {
         Ok(())
     }
 
+    /// Whether the statistics can hold what may be open at once: see `stats::board`.
+    ///
+    /// # Errors
+    /// As [`Config::check_port`].
+    pub fn check_statistics(&self) -> Result<(), String> {
+        const MOST_BYTES: u64 = 1 << 30;
+        let options = format!(
+            "--stats-interval-ms {} --stats-evict-threshold-secs {}",
+            self.interval_ns / 1_000_000,
+            self.patience_ns / 1_000_000_000
+        );
+        let bytes = SLOT_BYTES * self.shape().intervals * self.roles().len() as u64;
+        if bytes > MOST_BYTES {
+            return Err(format!(
+                "{options}: that many intervals open at once take {} MiB for {} workers, and {} at \
+                 most are given; raise --stats-interval-ms or lower --stats-evict-threshold-secs",
+                bytes >> 20,
+                self.roles().len(),
+                MOST_BYTES >> 20
+            ));
+        }
+        let Some(rate) = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate) else {
+            return Ok(());
+        };
+        let most_pps = MAX_WINDOW as f64 * 1e9 / self.open_ns() as f64;
+        if rate.pps() > most_pps {
+            return Err(format!(
+                "{options}: at {:.0} packets per second more would be under way at once than can be \
+                 accounted for; lower one of them, or the rate (-R, --rate) to {most_pps:.0} packets \
+                 per second",
+                rate.pps()
+            ));
+        }
+        Ok(())
+    }
+
+    /// What may be open at once: what is waited for, the interval that is written, and the time
+    /// until the collector, which shares cores with workers, gets round to it.
+    fn open_ns(&self) -> u64 {
+        const SLACK_NS: u64 = 500_000_000;
+        self.patience_ns + 2 * self.interval_ns + SLACK_NS
+    }
+
     /// What the counters of this run mean.
     #[must_use]
     pub fn meaning(&self) -> Meaning {
@@ -121,12 +164,12 @@ impl Config {
         }
     }
 
-    /// The workers of this run: `sendrecv` has one for each tx queue and then one for each rx
-    /// queue, all other modes one for each rx queue.
+    /// The workers that this run may have: one for each tx queue and then one for each rx queue in
+    /// `sendrecv`; other modes use as many of as many as they like.
     #[must_use]
     pub fn roles(&self) -> Vec<Role> {
         if self.sendrecv.is_none() {
-            return vec![Role::Count; usize::from(self.rx_queues)];
+            return vec![Role::Count; usize::from(self.rx_queues + self.tx_queues)];
         }
         let senders = (0..self.tx_queues).map(|stream| Role::Send { stream });
         let receivers = (0..self.rx_queues).map(|_| Role::Receive);
@@ -136,10 +179,7 @@ impl Config {
     /// The sizes of the statistics.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        // What may be open at once: what is waited for, the interval that is written, and the time
-        // until the collector, which shares cores with workers, gets round to it.
-        const SLACK_NS: u64 = 500_000_000;
-        let open_ns = self.patience_ns + 2 * self.interval_ns + SLACK_NS;
+        let open_ns = self.open_ns();
         let rate = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate);
         let pps = rate.map_or(UNPACED_PPS, Rate::pps) / f64::from(self.tx_queues.max(1));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "capped below")]

@@ -67,7 +67,7 @@ impl Pacer {
             packets,
             period_ns: period_ns * workers,
             ahead: u64::from(worker) * period_ns,
-            catch_up: scale(CATCH_UP_NS, packets, 0, period_ns * workers),
+            catch_up: scale(CATCH_UP_NS, packets, 0, period_ns * workers).max(1),
             since: None,
             used: 0,
         });
@@ -100,7 +100,7 @@ impl Pacer {
     /// Ends it: returns what was due by `now_ns` and is not granted yet; nothing is due any more.
     pub fn stop(&mut self, now_ns: u64) -> u64 {
         let rest = match &mut self.rate {
-            Some(share) if self.left > 0 => share.due(now_ns) - share.used,
+            Some(share) if self.left > 0 => (share.due(now_ns) - share.used).min(self.left),
             _ => 0,
         };
         self.left = 0;
@@ -117,7 +117,7 @@ impl Pacer {
 impl Share {
     fn grant(&mut self, now_ns: u64, want: u64) -> (u64, u64) {
         let backlog = self.due(now_ns) - self.used;
-        let shortfall = backlog.saturating_sub(self.catch_up.max(want));
+        let shortfall = backlog.saturating_sub(self.catch_up);
         let packets = (backlog - shortfall).min(want);
         self.used += shortfall + packets;
         (packets, shortfall)
@@ -212,6 +212,13 @@ mod tests {
             }
         }
         assert_eq!(rest, 1000 - 32);
+    }
+
+    #[test]
+    fn a_low_rate_does_not_catch_up_in_a_burst_either() {
+        let mut pacer = Pacer::new(rate(1_000, SECOND), 0, 1, None);
+        assert_eq!(pacer.grant(0, 512), Grant { packets: 0, shortfall: 0 });
+        assert_eq!(pacer.grant(SECOND / 2, 512), Grant { packets: 1, shortfall: 499 });
     }
 
     #[test]

@@ -45,12 +45,14 @@ impl Receiver {
     fn arrive(&mut self, now_ns: u64, Header { id, time48_ns }: Header) -> Result<(), Counter> {
         let sent_ns = expand(now_ns, time48_ns);
         let interval = self.recorder.interval(sent_ns);
-        let arrived = self.recorder.arrived(id.stream);
         if self.recorder.is_closed(interval) {
-            let again = arrived.contains(id.seq);
+            let again = self.recorder.arrived(id.stream).contains(id.seq);
             return Err(if again { Counter::Duplicate } else { Counter::Late });
         }
-        if !arrived.insert(id.seq) {
+        if !self.recorder.is_plausible(now_ns, interval, id.stream, id.seq) {
+            return Err(Counter::ForeignRun);
+        }
+        if !self.recorder.arrived(id.stream).insert(id.seq) {
             return Err(Counter::Duplicate);
         }
         if interval != self.pending_interval {

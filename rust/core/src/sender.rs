@@ -57,21 +57,22 @@ impl Sender {
 
     /// How many packets to send at `now_ns`: at most `burst`.
     pub fn poll(&mut self, now_ns: u64, burst: u16) -> u16 {
-        self.recorder.poll(now_ns);
         if now_ns >= self.end_ns {
-            // Up to the end, not beyond: that may be another interval.
-            self.stop(self.end_ns - 1);
+            // Up to the end, not beyond: that may be another interval, and this one is final once
+            // the poll is published.
+            self.finish(self.end_ns - 1, self.end_ns);
             self.end_ns = u64::MAX;
-            return 0;
         }
+        self.recorder.poll(now_ns);
         let room = self.recorder.may_send(now_ns, self.stream, self.seq, burst);
         if room == 0 {
+            self.recorder.held_back();
             return 0;
         }
         let grant = self.pacer.grant(now_ns, room);
         if grant.packets == 0 {
             if self.pacer.is_done() {
-                self.recorder.done();
+                self.recorder.done(now_ns);
             }
             return 0;
         }
@@ -119,10 +120,15 @@ impl Sender {
 
     /// Nothing is sent from `now_ns` on.
     pub fn stop(&mut self, now_ns: u64) {
-        let rest = self.pacer.stop(now_ns);
-        let interval = self.recorder.interval(now_ns);
+        self.finish(now_ns, now_ns);
+    }
+
+    /// What was due by `last_ns` counts there; nothing is sent from `end_ns` on.
+    fn finish(&mut self, last_ns: u64, end_ns: u64) {
+        let rest = self.pacer.stop(last_ns);
+        let interval = self.recorder.interval(last_ns);
         self.recorder.add(interval, Counter::Due, rest);
         self.recorder.add(interval, Counter::PacerShortfall, rest);
-        self.recorder.done();
+        self.recorder.done(end_ns);
     }
 }

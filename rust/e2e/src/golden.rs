@@ -178,7 +178,7 @@ fn comes_back() -> Vec<Case> {
             let sum = pseudo_header_sum(frame);
             frame[UDP + 6..UDP + 8].copy_from_slice(&sum.to_be_bytes());
         }),
-        reflected("a jumbo frame, in several segments", &datagram(4000), whole),
+        ignored("segmented", "larger than the MTU, in several segments", datagram(4000).frame()),
     ]);
     cases
 }

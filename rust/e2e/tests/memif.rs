@@ -1,6 +1,5 @@
 //! Two processes joined by shared memory (`net_memif`): the experiment with two VMs, in one box.
 
-use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::Memif;
 use dpdkproj_e2e::results::Summary;
 
@@ -16,39 +15,35 @@ fn assert_all_reflected(summary: &Summary, count: u64) {
 
 #[test]
 fn every_packet_comes_back_valid() {
-    let link = Memif::new();
-    // It ends by itself as well: at the last packet.
-    let reflector = link.reflect("--count 20000");
-    let outcome = link.sendrecv("--count 20000 --rate 100k").measured(10).run();
-    outcome.summary().assert_lossless(20_000);
-    assert_eq!(outcome.table().sum(|row| row.rx), 20_000);
-    assert_all_reflected(&reflector.finish().summary(), 20_000);
+    // The reflector ends by itself as well: at the last packet.
+    let [sent, reflected] = Memif::measure("--count 20000", |link| {
+        link.sendrecv("--count 20000 --rate 100k").measured(10).run()
+    });
+    sent.summary().assert_lossless(20_000);
+    assert_eq!(sent.table().sum(|row| row.rx), 20_000);
+    assert_all_reflected(&reflected.summary(), 20_000);
 }
 
 /// Around the header (16 bytes), the filler's offset (18) and what an MTU of 1500 holds.
 #[test]
 fn every_size_is_verified() {
-    let link = Memif::new();
-    let reflector = link.reflect("");
-    let sizes = [16, 17, 18, 19, 64, 1471, 1472];
-    for size in sizes {
+    for size in [16, 17, 18, 19, 64, 1471, 1472] {
         let options = format!("--count 2000 --rate 50k -q --packet-size {size}");
-        let outcome = link.sendrecv(&options).summed_up().run();
-        outcome.summary().assert_lossless(2000);
+        let [sent, reflected] =
+            Memif::measure("", |link| link.sendrecv(&options).summed_up().run());
+        sent.summary().assert_lossless(2000);
+        assert_all_reflected(&reflected.summary(), 2000);
     }
-    let outcome = reflector.finish_by(Signal::Term);
-    assert_all_reflected(&outcome.summary(), 2000 * sizes.len() as u64);
 }
 
 #[test]
 fn every_queue_has_its_own_way_there_and_back() {
-    let link = Memif::new();
-    let reflector = link.reflect("-r 2 -t 2");
     let options = "--count 20001 --rate 50k -r 2 -t 2 --src-port-range 1-3";
-    let outcome = link.sendrecv(options).measured(10).run();
-    outcome.summary().assert_lossless(20_001);
-    assert_eq!(outcome.table().sum(|row| row.rx), 20_001);
-    assert_all_reflected(&reflector.finish_by(Signal::Int).summary(), 20_001);
+    let [sent, reflected] =
+        Memif::measure("-r 2 -t 2", |link| link.sendrecv(options).measured(10).run());
+    sent.summary().assert_lossless(20_001);
+    assert_eq!(sent.table().sum(|row| row.rx), 20_001);
+    assert_all_reflected(&reflected.summary(), 20_001);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use dpdkproj_e2e::program::{Memif, Program};
 use dpdkproj_e2e::results::Table;
 use dpdkproj_e2e::scratch::Scratch;
 use dpdkproj_e2e::{golden, pcap};
+use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
@@ -21,18 +22,20 @@ fn random_moment(salt: u64) {
 
 #[test]
 fn a_signal_under_load_loses_no_number() {
-    let link = Memif::new();
-    let reflector = link.reflect("");
     for (salt, signal) in [(0, Signal::Int), (1, Signal::Term), (2, Signal::Int), (3, Signal::Term)]
     {
-        let sender = link.sendrecv("-q").measured(7).start_polling();
-        random_moment(salt);
-        let outcome = sender.finish_by(signal);
-        assert!(outcome.stderr().contains("--- sendrecv: "), "{}", outcome.stderr());
-        let table = outcome.table();
+        let [sent, reflected] = Memif::measure("", |link| {
+            let sender = link.sendrecv("-q").measured(7).start_polling();
+            random_moment(salt);
+            sender.finish_by(signal)
+        });
+        assert!(sent.stderr().contains("--- sendrecv: "), "{}", sent.stderr());
+        let table = sent.table();
         println!("{signal:?}: {} rows, {} packets", table.rows.len(), table.sum(|row| row.tx));
+        // What the reflector lost itself is all that can have been lost.
+        let lost = sent.summary().count("lost.total");
+        assert_eq!(lost, reflected.summary().count("lost.total"), "{}", sent.summary());
     }
-    let _ = reflector.finish_by(Signal::Term).summary();
 }
 
 /// It gets the golden frames again and again, as fast as it takes them. (Not over shared memory:
@@ -61,37 +64,38 @@ fn a_signal_stops_a_reflector_under_load() {
 #[test]
 fn a_reader_that_goes_away_stops_nothing() {
     for signal in [Signal::Int, Signal::Term] {
-        let link = Memif::new();
-        let _reflector = link.reflect("");
-        let sender = link.sendrecv("-q -s /dev/stdout --stats-interval-ms 7").summed_up();
-        let (mut sender, stdout) = sender.start_with_stdout();
-        let mut header = String::new();
-        BufReader::new(stdout).read_line(&mut header).expect("a pipe can be read");
-        assert!(header.starts_with("time_ms,tx_packets,"), "{header}");
-        // Dropped with its reader: nobody reads any more, and the next row finds out.
-        sender.wait_for("dpdkproj: -s: the reader has gone");
-        random_moment(20);
-        let outcome = sender.finish_by(signal);
-        let summary = outcome.summary();
-        assert!(summary.count("rx.valid") > 0, "{summary}");
+        let [sent, _] = Memif::measure("", |link| {
+            let sender = link.sendrecv("-q -s /dev/stdout --stats-interval-ms 7").summed_up();
+            let (mut sender, stdout) = sender.start_with_stdout();
+            let mut header = String::new();
+            BufReader::new(stdout).read_line(&mut header).expect("a pipe can be read");
+            assert!(header.starts_with("time_ms,tx_packets,"), "{header}");
+            // Dropped with its reader: nobody reads any more, and the next row finds out.
+            sender.wait_for("dpdkproj: -s /dev/stdout: the reader has gone");
+            random_moment(20);
+            sender.finish_by(signal)
+        });
+        assert!(sent.summary().count("rx.valid") > 0, "{}", sent.summary());
     }
 }
 
 #[test]
 fn a_reader_that_stays_gets_every_row() {
-    let link = Memif::new();
-    let _reflector = link.reflect("");
-    let sender = link.sendrecv("-q -s - --stats-interval-ms 1").summed_up();
-    let (mut sender, mut stdout) = sender.start_with_stdout();
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        stdout.read_to_string(&mut text).map(|_| text)
+    let read = Cell::new(String::new());
+    let [sent, _] = Memif::measure("", |link| {
+        let sender = link.sendrecv("-q -s - --stats-interval-ms 1").summed_up();
+        let (mut sender, mut stdout) = sender.start_with_stdout();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).map(|_| text)
+        });
+        sender.wait_for_polling();
+        random_moment(30);
+        let sent = sender.finish_by(Signal::Term);
+        read.set(reader.join().expect("the thread reads").expect("a pipe can be read"));
+        sent
     });
-    sender.wait_for_polling();
-    random_moment(30);
-    let summary = sender.finish_by(Signal::Term).summary();
-    let text = reader.join().expect("the thread reads").expect("a pipe can be read");
-    Table::parse(&text).assert_adds_up_to(&summary);
+    Table::parse(&read.take()).assert_adds_up_to(&sent.summary());
 }
 
 /// A port that hears itself and nothing that is valid: it is waited for, for ten minutes.
@@ -112,13 +116,13 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn a_duration_is_kept() {
-    let link = Memif::new();
-    let _reflector = link.reflect("");
     let started = Instant::now();
-    let outcome = link.sendrecv("-q --rate 10k --duration 0.75").measured(50).run();
+    let [sent, _] = Memif::measure("", |link| {
+        link.sendrecv("-q --rate 10k --duration 0.75").measured(50).run()
+    });
     let elapsed = started.elapsed().as_secs_f64();
-    let seconds = outcome.summary().number("duration_s");
+    let seconds = sent.summary().number("duration_s");
     assert!(seconds >= 0.75 && seconds < elapsed, "{seconds} s of {elapsed} s");
-    let last = outcome.table().rows.last().map_or(0, |row| row.time_ms);
+    let last = sent.table().rows.last().map_or(0, |row| row.time_ms);
     assert!(last >= 500, "packets were sent to the end, not until {last} ms");
 }

@@ -15,7 +15,7 @@ const GROUP: u8 = 1;
 /// Turns `frame` round: the first bytes, all headers at least, of a frame of `wire_len` bytes.
 ///
 /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still only
-/// the pseudo-header's sum (veth, tap, virtio); those are finished here, because nobody behind us
+/// the pseudo-header's sum (a veth peer's); those are finished here, because nobody behind us
 /// would know.
 ///
 /// # Errors
@@ -23,11 +23,14 @@ const GROUP: u8 = 1;
 #[inline]
 pub fn reflect(frame: &mut [u8], wire_len: usize, partial_checksums: bool) -> Result<(), Counter> {
     let udp = UdpOverIpv4::parse(frame, wire_len)?;
+    if frame.len() < wire_len {
+        return Err(Counter::ForeignSegmented);
+    }
     if frame[0] & GROUP != 0 {
         return Err(Counter::ForeignGroupMac);
     }
     if partial_checksums {
-        finish_partial_checksum(frame, udp)?;
+        finish_partial_checksum(frame, udp);
     }
     swap::<6>(frame, 0);
     swap::<4>(frame, ADDRESSES);
@@ -41,21 +44,18 @@ fn swap<const N: usize>(frame: &mut [u8], at: usize) {
     first.swap_with_slice(second);
 }
 
-fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) -> Result<(), Counter> {
+fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) {
     let at = udp.udp() + 6;
     let pseudo_header = pseudo_header(frame, udp);
-    if be16(frame, at) != checksum::fold(pseudo_header) {
-        return Ok(());
-    }
-    // A datagram that goes on in another segment is beyond what we can sum up.
-    let datagram = frame.get(udp.udp()..udp.end()).ok_or(Counter::ForeignMalformed)?;
-    if checksum::is_intact(pseudo_header + checksum::sum(datagram)) {
-        return Ok(());
+    let datagram = &frame[udp.udp()..udp.end()];
+    if be16(frame, at) != checksum::fold(pseudo_header)
+        || checksum::is_intact(pseudo_header + checksum::sum(datagram))
+    {
+        return;
     }
     // The field holds the pseudo-header's sum, so summing the datagram counts it in.
     let finished = checksum::finish_udp(checksum::sum(datagram));
     frame[at..at + 2].copy_from_slice(&finished.to_be_bytes());
-    Ok(())
 }
 
 #[cfg(test)]
@@ -176,6 +176,19 @@ mod tests {
         let len = bytes.len();
         reflect(&mut bytes, len, true).unwrap();
         assert_eq!((be16(&bytes, 24), be16(&bytes, 40)), checksums);
+    }
+
+    #[test]
+    fn what_goes_on_in_another_segment_is_left_alone() {
+        let parts = Parts {
+            macs: [[2; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1, 2],
+            payload: vec![0; 100],
+        };
+        let mut bytes = frame(&parts);
+        let len = bytes.len();
+        assert_eq!(reflect(&mut bytes[..len - 1], len, true), Err(Counter::ForeignSegmented));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Verifier {
     /// segments that could not be joined has fewer bytes in `frame` than on the wire.
     ///
     /// `partial_checksums`: the port delivers packets of this host that still carry the
-    /// pseudo-header's sum instead of a UDP checksum (veth, tap, virtio).
+    /// pseudo-header's sum instead of a UDP checksum (a veth peer's, say).
     ///
     /// # Errors
     /// The counter for a frame that is not valid.

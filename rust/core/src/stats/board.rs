@@ -9,7 +9,7 @@
 //!   collector says which intervals are closed; a receiver adopts that at the start of a poll and
 //!   says so. Once all have adopted it, nothing is written there any more.
 //! - A sender may not run further ahead of the collector than the rings and the sequence maps
-//!   reach. It then sends nothing (which shows as pacer shortfall) rather than miscount.
+//!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
 use super::counter::Counter;
 use super::histogram::Recording;
@@ -54,7 +54,11 @@ struct Progress {
     // worker: wo, collector: ro
     polled_ns: AtomicU64,
     adopted: AtomicU64,
-    done: AtomicBool,
+    /// When it had sent all that it will ever send; 0: not yet.
+    done_ns: AtomicU64,
+    held_back: AtomicBool,
+    /// Whether there is such a worker at all. Set before any is started.
+    claimed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -120,9 +124,11 @@ impl Board {
         self.shape.intervals
     }
 
-    /// The writing end of worker `index`. There must be one at a time.
+    /// The writing end of worker `index`. There must be one at a time, and all must be made before
+    /// the first is used.
     #[must_use]
     pub fn recorder(self: &Arc<Self>, index: usize) -> Recorder {
+        self.places[index].progress.0.claimed.store(true, Ordering::Release);
         Recorder {
             board: Arc::clone(self),
             index,
@@ -131,6 +137,11 @@ impl Board {
             current: 0,
             current_start_ns: 0,
         }
+    }
+
+    /// The places of all workers that there are.
+    pub(super) fn workers(&self) -> impl Iterator<Item = &Place> + Clone {
+        self.places.iter().filter(|place| place.is_claimed())
     }
 
     pub(super) fn close_below(&self, interval: u64) {
@@ -153,6 +164,10 @@ impl Place {
         &self.ring[at]
     }
 
+    pub(super) fn is_claimed(&self) -> bool {
+        self.progress.0.claimed.load(Ordering::Acquire)
+    }
+
     /// When it last polled.
     pub(super) fn polled_ns(&self) -> u64 {
         self.progress.0.polled_ns.load(Ordering::Acquire)
@@ -163,9 +178,14 @@ impl Place {
         self.progress.0.adopted.load(Ordering::Acquire)
     }
 
-    /// Whether this worker has sent all it will ever send.
-    pub(super) fn is_done(&self) -> bool {
-        self.progress.0.done.load(Ordering::Acquire)
+    /// When this worker had sent all it will ever send; `None`: not yet.
+    pub(super) fn done_ns(&self) -> Option<u64> {
+        Some(self.progress.0.done_ns.load(Ordering::Acquire)).filter(|ns| *ns > 0)
+    }
+
+    /// Whether this sender has ever had to wait for the statistics.
+    pub(super) fn was_held_back(&self) -> bool {
+        self.progress.0.held_back.load(Ordering::Relaxed)
     }
 }
 
@@ -198,9 +218,29 @@ impl Recorder {
         self.closed = closed;
     }
 
-    /// Says that this worker will not send any more.
-    pub fn done(&self) {
-        self.place().progress.0.done.store(true, Ordering::Release);
+    /// Says that this worker will not send any more from `now_ns` on. Later calls do not count.
+    pub fn done(&self, now_ns: u64) {
+        let progress = &self.place().progress.0;
+        if progress.done_ns.load(Ordering::Relaxed) == 0 {
+            progress.done_ns.store(now_ns.max(1), Ordering::Release);
+        }
+    }
+
+    /// Says that this sender could not send because of [`Recorder::may_send`].
+    #[cold]
+    pub fn held_back(&self) {
+        self.place().progress.0.held_back.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a packet of ours can have this number and have been sent in this interval, which is
+    /// not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
+    /// packet whose tag fits by chance would otherwise displace numbers that are in use.
+    #[must_use]
+    pub fn is_plausible(&self, now_ns: u64, interval: u64, stream: u16, seq: u64) -> bool {
+        let released = self.board.released[usize::from(stream)].0.load(Ordering::Acquire);
+        // Two lcores may be an interval apart.
+        interval <= now_ns / self.board.shape.interval_ns + 1
+            && seq.wrapping_sub(released) < self.board.shape.window
     }
 
     /// The interval that `time_ns` lies in.

@@ -79,28 +79,28 @@ impl Collector {
     }
 
     /// Closes what can be closed, and hands on the rows of what is final.
-    pub fn tick(&mut self, mut row: impl FnMut(&Row)) {
+    pub fn tick(&mut self, row: &mut dyn FnMut(&Row)) {
         // In this order: what is closed now is adopted until the next tick.
-        let mut receivers = self.board.places.iter().filter(|place| place.is_receiver());
-        if receivers.all(|place| place.adopted() >= self.closed) {
-            self.emit(&mut row);
+        if self.board.workers().all(|place| !place.is_receiver() || place.adopted() >= self.closed)
+        {
+            self.emit(row);
         }
         self.close_more();
     }
 
     /// All workers have stopped for good: closes everything that any of them counted in.
-    pub fn finish(&mut self, mut row: impl FnMut(&Row)) {
+    pub fn finish(&mut self, row: &mut dyn FnMut(&Row)) {
         while self.closed <= self.last_interval() {
             self.close_one();
         }
-        self.emit(&mut row);
+        self.emit(row);
     }
 
     /// The round-trip times of all valid packets. To be asked after [`Collector::finish`].
     #[must_use]
     pub fn latencies(&self) -> Histogram {
         let mut sum = Histogram::default();
-        for recording in self.board.places.iter().filter_map(|place| place.latencies.as_ref()) {
+        for recording in self.board.workers().filter_map(|place| place.latencies.as_ref()) {
             sum.add(recording);
         }
         sum
@@ -118,11 +118,14 @@ impl Collector {
         self.mismatch
     }
 
-    /// Whether there are senders and all have sent all they will.
+    /// When all senders had sent all they will; `None`: not yet, or there are none.
     #[must_use]
-    pub fn is_sending_done(&self) -> bool {
-        let mut senders = self.board.places.iter().filter(|place| place.is_sender()).peekable();
-        senders.peek().is_some() && senders.all(Place::is_done)
+    pub fn sending_done_ns(&self) -> Option<u64> {
+        let mut last = None;
+        for place in self.board.workers().filter(|place| place.is_sender()) {
+            last = last.max(Some(place.done_ns()?));
+        }
+        last
     }
 
     /// Whether every packet that was sent has arrived. Only meaningful once sending is done.
@@ -143,7 +146,7 @@ impl Collector {
     /// The last interval in which any worker may have counted: it stamps a little after its poll
     /// began.
     fn last_interval(&self) -> u64 {
-        let polled_ns = self.board.places.iter().map(Place::polled_ns).max().unwrap_or(0);
+        let polled_ns = self.board.workers().map(Place::polled_ns).max().unwrap_or(0);
         polled_ns / self.board.interval_ns() + 1
     }
 
@@ -151,7 +154,7 @@ impl Collector {
     #[must_use]
     pub fn received(&self) -> u64 {
         let open = (self.next..=self.last_interval()).flat_map(|interval| {
-            self.board.places.iter().filter_map(move |place| place.slot(interval).read(interval))
+            self.board.workers().filter_map(move |place| place.slot(interval).read(interval))
         });
         let open: u64 = open.map(|(counts, _)| counts[Counter::Received]).sum();
         self.totals.counts[Counter::Received] + open
@@ -160,7 +163,14 @@ impl Collector {
     /// Workers that have not polled in the `patience_ns` before `now_ns`, by their index.
     pub fn stalled(&self, now_ns: u64, patience_ns: u64) -> impl Iterator<Item = usize> {
         let late = move |place: &Place| place.polled_ns() + patience_ns < now_ns;
-        self.board.places.iter().enumerate().filter(move |(_, place)| late(place)).map(|(i, _)| i)
+        let all = self.board.places.iter().enumerate();
+        all.filter(move |(_, place)| place.is_claimed() && late(place)).map(|(index, _)| index)
+    }
+
+    /// Whether a sender had to wait because too many packets were neither back nor given up.
+    #[must_use]
+    pub fn was_held_back(&self) -> bool {
+        self.board.workers().any(Place::was_held_back)
     }
 
     fn close_more(&mut self) {
@@ -178,12 +188,12 @@ impl Collector {
     /// Whether all that belongs to `interval` has happened, or it has been waited for long enough.
     fn can_close(&self, interval: u64) -> bool {
         let end_ns = (interval + 1) * self.board.interval_ns();
-        let places = &self.board.places;
-        if places.iter().any(|place| !place.is_receiver() && place.polled_ns() < end_ns) {
+        if self.board.workers().any(|place| !place.is_receiver() && place.polled_ns() < end_ns) {
             return false;
         }
         let expired = |place: &Place| place.polled_ns() >= end_ns + self.patience_ns;
-        places.iter().filter(|place| place.is_receiver()).all(expired) || self.is_complete(interval)
+        self.board.workers().filter(|place| place.is_receiver()).all(expired)
+            || self.is_complete(interval)
     }
 
     /// Whether every packet sent in `interval` has arrived.
@@ -205,7 +215,7 @@ impl Collector {
 
     /// How many different packets of `interval` have arrived; `first_seq` are those it begins with.
     fn arrived(&self, interval: u64, first_seq: &[u64]) -> u64 {
-        let receivers = self.board.places.iter().filter(|place| place.is_receiver());
+        let receivers = self.board.workers().filter(|place| place.is_receiver());
         self.sent(interval)
             .map(|(stream, sent)| {
                 let maps = receivers.clone().map(|place| &place.arrived[stream]);
@@ -216,7 +226,7 @@ impl Collector {
 
     /// Packets sent in `interval`, with their stream.
     fn sent(&self, interval: u64) -> impl Iterator<Item = (usize, u64)> {
-        self.board.places.iter().filter_map(move |place| {
+        self.board.workers().filter_map(move |place| {
             let Role::Send { stream } = place.role else { return None };
             let (counts, _) = place.slot(interval).read(interval)?;
             Some((usize::from(stream), counts[Counter::Sent]))
@@ -233,7 +243,7 @@ impl Collector {
     }
 
     /// Makes rows of all closed intervals: the workers have let go of them.
-    fn emit(&mut self, row: &mut impl FnMut(&Row)) {
+    fn emit(&mut self, row: &mut dyn FnMut(&Row)) {
         while self.next < self.closed {
             let totals = self.merge(self.next);
             self.totals += &totals;
@@ -249,7 +259,7 @@ impl Collector {
     fn merge(&mut self, interval: u64) -> Totals {
         let mut totals = Totals::default();
         for (counts, latency) in
-            self.board.places.iter().filter_map(|place| place.slot(interval).read(interval))
+            self.board.workers().filter_map(|place| place.slot(interval).read(interval))
         {
             totals.counts += &counts;
             totals.latency += &latency;

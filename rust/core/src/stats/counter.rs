@@ -63,6 +63,8 @@ counters! {
     ForeignFragment = "fragment",
     /// IPv4 with lengths that contradict each other.
     ForeignMalformed = "malformed",
+    /// In several mbuf segments: larger than the port's MTU.
+    ForeignSegmented = "segmented",
     /// Sent to a multicast or broadcast MAC address.
     ForeignGroupMac = "group_mac",
     /// UDP with other addresses or ports.
@@ -91,6 +93,7 @@ impl Counter {
         Self::ForeignNotUdp,
         Self::ForeignFragment,
         Self::ForeignMalformed,
+        Self::ForeignSegmented,
         Self::ForeignGroupMac,
         Self::ForeignFlow,
         Self::ForeignRun,

@@ -18,11 +18,13 @@ pub const COLUMNS: [&str; 8] = [
 
 /// Turns rows into CSV text.
 ///
-/// Intervals in which nothing happened have a row too, but for those after the last in which
-/// anything did: there the sender had been stopped.
+/// Intervals in which nothing happened have a row too, but for those at the end of a run, after the
+/// last in which anything did: there the sender had been stopped.
 pub struct Table {
     meaning: Meaning,
     writer: Writer<Vec<u8>>,
+    stopping: bool,
+    /// Rows without anything in them, since `stopping`.
     quiet: Vec<Row>,
 }
 
@@ -32,18 +34,24 @@ impl Table {
     pub fn new(meaning: Meaning) -> Self {
         let mut writer = Writer::from_writer(Vec::new());
         writer.write_record(COLUMNS).unwrap_or_default();
-        Self { meaning, writer, quiet: Vec::new() }
+        Self { meaning, writer, stopping: false, quiet: Vec::new() }
     }
 
     /// Adds a closed interval.
     pub fn push(&mut self, row: &Row) {
         self.quiet.push(*row);
-        if row.totals != super::Totals::default() {
+        if !self.stopping || row.totals != super::Totals::default() {
             for row in std::mem::take(&mut self.quiet) {
                 // Into memory: cannot fail.
                 self.writer.write_byte_record(&record(self.meaning, &row)).unwrap_or_default();
             }
         }
+    }
+
+    /// The run comes to its end: from now on, rows in which nothing happened wait for one in which
+    /// something did.
+    pub fn stop(&mut self) {
+        self.stopping = true;
     }
 
     /// The text since the last call.
@@ -98,6 +106,7 @@ mod tests {
         table.push(&row(1_000_000, 4, 0));
         table.push(&row(2_000_000, 0, 0));
         table.push(&row(3_000_000, 4, 4));
+        table.stop();
         table.push(&row(4_000_000, 0, 0));
         assert_eq!(
             text(&mut table),
@@ -108,6 +117,8 @@ mod tests {
              3,4,4,0,0.000000000,10,7,15\n"
         );
         assert_eq!(text(&mut table), "");
+        table.push(&row(5_000_000, 1, 1));
+        assert_eq!(text(&mut table), "4,0,0,0,,,,\n5,1,1,0,0.000000000,10,7,15\n");
     }
 
     #[test]

@@ -31,8 +31,13 @@ pub struct Output {
     shared: Arc<Shared>,
 }
 
-/// Opens `path` for writing, empty. `-` and `/dev/stdout` are the standard output, as it is now:
-/// redirecting it later has no effect on this file.
+/// The most that waits for a file: days of statistics at a row per second, minutes at one per
+/// millisecond.
+const MOST_WAITING: usize = 64 << 20;
+
+/// Opens `path` for writing. What is in it stays until the first write ([`empty`]), so that a run
+/// that does not come about costs nobody the results of another. `-` and `/dev/stdout` are the
+/// standard output, as it is now: redirecting it later has no effect on this file.
 ///
 /// # Errors
 /// What the system says.
@@ -40,7 +45,19 @@ pub fn create(path: &Path) -> io::Result<File> {
     if path == Path::new("-") || path == Path::new("/dev/stdout") {
         return Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     }
-    File::create(path)
+    File::options().write(true).create(true).truncate(false).open(path)
+}
+
+/// Empties a file that [`create`] opened, unless it is a pipe or a device.
+///
+/// # Errors
+/// What the system says.
+pub fn empty(path: &Path, file: &File) -> io::Result<()> {
+    let is_stdout = path == Path::new("-") || path == Path::new("/dev/stdout");
+    if is_stdout || !file.metadata()?.is_file() {
+        return Ok(());
+    }
+    file.set_len(0)
 }
 
 impl Output {
@@ -51,7 +68,12 @@ impl Output {
     pub fn start(path: &Path, file: File) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
-        thread::Builder::new().name("stats-writer".into()).spawn(move || write(&theirs, file))?;
+        let their_path = path.to_path_buf();
+        thread::Builder::new().name("stats-writer".into()).spawn(move || {
+            let result = write(&theirs, &their_path, file);
+            theirs.state.lock().error = result.err();
+            theirs.changed.notify_all();
+        })?;
         Ok(Self { path: path.into(), shared })
     }
 
@@ -61,6 +83,9 @@ impl Output {
             return;
         }
         let mut state = self.shared.state.lock();
+        if state.waiting.len() > MOST_WAITING {
+            state.error.get_or_insert_with(|| io::Error::other("nobody reads it"));
+        }
         if state.error.is_none() {
             state.waiting.extend_from_slice(text);
             self.shared.changed.notify_all();
@@ -93,34 +118,39 @@ impl Output {
         }
     }
 
-    /// Whether the reader of a pipe has gone.
+    /// Why nothing more is written, on one line; `None` as long as all is well.
     #[must_use]
-    pub fn is_abandoned(&self) -> bool {
+    pub fn failure(&self) -> Option<String> {
         let state = self.shared.state.lock();
-        state.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        let path = self.path.display();
+        state.error.as_ref().map(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => {
+                format!("-s {path}: the reader has gone: statistics are no longer written")
+            }
+            _ => format!("-s {path}: cannot write statistics: {error}"),
+        })
     }
 }
 
-fn write(shared: &Shared, mut file: File) {
+fn write(shared: &Shared, path: &Path, mut file: File) -> io::Result<()> {
+    let mut fresh = true;
     loop {
         let mut state = shared.state.lock();
         state.writing = false;
         shared.changed.notify_all();
         while state.waiting.is_empty() {
             if state.closed {
-                return;
+                return Ok(());
             }
             shared.changed.wait(&mut state);
         }
         let text = std::mem::take(&mut state.waiting);
         state.writing = true;
         drop(state);
-        if let Err(error) = file.write_all(&text) {
-            let mut state = shared.state.lock();
-            state.error = Some(error);
-            shared.changed.notify_all();
-            return;
+        if std::mem::take(&mut fresh) {
+            empty(path, &file)?;
         }
+        file.write_all(&text)?;
     }
 }
 
@@ -170,9 +200,21 @@ mod tests {
         drop(reader);
         output.push(b"unread");
         output.finish(PATIENCE).unwrap();
-        assert!(output.is_abandoned());
+        assert!(output.failure().unwrap().contains("the reader has gone"));
         output.push(b"more");
         output.finish(PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn an_old_file_is_emptied_by_the_first_write_and_not_before() {
+        let path = std::env::temp_dir().join(format!("dpdkproj-output-{}", std::process::id()));
+        std::fs::write(&path, "the results of another run").unwrap();
+        let output = Output::start(&path, create(&path).unwrap()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the results of another run");
+        output.push(b"new");
+        output.finish(PATIENCE).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

@@ -48,7 +48,9 @@ impl std::ops::AddAssign<&Self> for Latency {
 }
 
 /// What one worker counted in one interval. Plain loads and stores: there is one writer, and the
-/// collector reads what no longer changes (see `board`).
+/// collector reads what no longer changes (see `board`). On cache lines of its own, as rings of a few slots of
+/// several workers may be neighbours in memory.
+#[repr(align(128))]
 pub(super) struct Slot {
     // worker: rw, collector: ro
     interval: AtomicU64,
@@ -58,6 +60,9 @@ pub(super) struct Slot {
     latency_min_ns: AtomicU64,
     latency_max_ns: AtomicU64,
 }
+
+/// Bytes of one interval of one worker.
+pub const SLOT_BYTES: u64 = size_of::<Slot>() as u64;
 
 impl Slot {
     pub(super) fn new() -> Self {
