@@ -1,5 +1,6 @@
 #include "app.hpp"
 
+#include <rte_version.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 #include <cstdio>
 
 #include "dataplane/dataplane.hpp"
+#include "dataplane/impair.hpp"
 #include "dataplane/mode.hpp"
 #include "dpdk/eal.hpp"
 #include "dpdk/error.hpp"
@@ -21,17 +23,21 @@ using Strings = std::vector<std::string>;
 
 constexpr const char* kUsageLine = "dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]";
 
-rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes) {
-  rust::Vec<rust::String> rust_args;
-  for (const std::string& arg : args) {
-    rust_args.push_back(rust::String::lossy(arg));
+rust::Vec<rust::String> to_rust(const Strings& strings) {
+  rust::Vec<rust::String> copies;
+  for (const std::string& string : strings) {
+    copies.push_back(rust::String::lossy(string));
   }
+  return copies;
+}
+
+rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes) {
   rust::Vec<rs::Mode> infos;
   for (const Mode& mode : modes) {
     infos.push_back({rust::String(mode.name.data(), mode.name.size()),
                      rust::String(mode.about.data(), mode.about.size())});
   }
-  return rs::parse_args(std::move(rust_args), std::move(infos));
+  return rs::parse_args(to_rust(args), std::move(infos));
 }
 
 /// From here on what anybody prints on stdout (EAL and drivers do) goes to stderr; files that are
@@ -49,18 +55,55 @@ rust::Vec<rs::PortCounter> port_counters(const Port& port) {
   return counters;
 }
 
-int run_mode(const Mode& mode, const rs::Config& config, const Strings& eal_args,
-             const StopSignals& signals, const Affinity& affinity) {
+/// The run itself, after its preliminary one, if there is one.
+int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port,
+            const ClockReading& started, const StopSignals& signals, const Affinity& affinity) {
+  const rs::Options options = config.options();
+  const Clock clock(started);
+  if (rs::has_preliminary(config)) {
+    rust::Box<rs::Run> preliminary = rs::new_preliminary(config);
+    if (preliminary->duration_ns() > 0) {
+      std::fprintf(stderr, "dpdkproj: %s warms up for %.1f s\n", std::string(options.mode).c_str(),
+                   static_cast<double>(preliminary->duration_ns()) / 1e9);
+    }
+    const Clock preliminary_clock = clock.restarted();
+    Dataplane dataplane(port, *preliminary, options, preliminary_clock, signals, affinity);
+    mode.run(dataplane);
+    run.begin_after(*preliminary);
+  }
+  const Clock run_clock = clock.restarted();
+  Dataplane dataplane(port, run, options, run_clock, signals, affinity);
+  std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
+               port.id());
+  port.begin_counting();
+  mode.run(dataplane);
+
+  int code = kSuccess;
+  try {
+    run.finish(port.delivered(), port.accepted(), port_counters(port),
+               {rte_version(), port.driver()});
+    code = run.has_broken_limits() ? kLimitBroken : kSuccess;
+  } catch (const rust::Error& error) {
+    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+    code = kFailure;
+  }
+  std::fprintf(stderr, "%s\n", std::string(run.summary()).c_str());
+  return code;
+}
+
+int run_mode(const Mode& mode, const rs::Config& config, const Strings& args,
+             const Strings& eal_args, const StopSignals& signals, const Affinity& affinity) {
   const ClockReading started = ClockReading::take();
   const rs::Options options = config.options();
-  rust::Box<rs::Run> run = rs::new_run(config);
+  rust::Box<rs::Run> run = rs::new_run(config, to_rust(args));
   redirect_stdout_to_stderr();
 
   const Eal eal(eal_args);
   const PortInfo info = find_port(std::string(options.port));
   config.check_port({info.max_rx_queues, info.max_tx_queues, info.mtu});
   Port port(info, {options.rx_queues, options.tx_queues, options.rx_descriptors,
-                   options.tx_descriptors, options.burst, options.checksum_offload});
+                   options.tx_descriptors, options.burst, options.checksum_offload,
+                   options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0});
   if (mode.needs_link) {
     const auto give_up = [&signals] { return signals.requested(); };
     if (!port.wait_for_link(kLinkPatience, give_up) && !signals.requested()) {
@@ -70,22 +113,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const Strings& eal_args
       return kFailure;
     }
   }
-  const Clock clock(started);
-  Dataplane dataplane(port, *run, options, clock, signals, affinity);
-  std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
-               info.port_id);
-  port.begin_counting();
-  mode.run(dataplane);
-
-  int code = kSuccess;
-  try {
-    run->finish(port.delivered(), port.accepted(), port_counters(port));
-  } catch (const rust::Error& error) {
-    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
-    code = kFailure;
-  }
-  std::fprintf(stderr, "%s\n", std::string(run->summary()).c_str());
-  return code;
+  return measure(mode, config, *run, port, started, signals, affinity);
 }
 
 }  // namespace
@@ -118,7 +146,7 @@ int run_app(const Strings& args) {
     const Affinity affinity;
     const std::string name(config->options().mode);
     const auto mode = std::ranges::find(modes, name, &Mode::name);
-    return run_mode(*mode, *config, eal_args, signals, affinity);
+    return run_mode(*mode, *config, args, eal_args, signals, affinity);
   } catch (const DpdkError& error) {
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kFailure;

@@ -12,6 +12,8 @@ enum ExitCode : int {
   kFailure = 1,
   /// What was asked cannot be.
   kUsage = 2,
+  /// A limit that was given (--max-loss, --max-latency) was broken.
+  kLimitBroken = 3,
 };
 
 /// Runs `dpdkproj [EAL args] -- <mode> [options]` and returns its exit code. Everything but results

@@ -33,24 +33,31 @@ void Affinity::apply() const noexcept {
   pthread_setaffinity_np(pthread_self(), sizeof cpus_, &cpus_);
 }
 
-void control(rs::Run& run, const Clock& clock, const StopSignals& signals, uint64_t duration_ns,
+void control(rs::Run& run, const Port& port, const Clock& clock, const StopSignals& signals,
              std::atomic<Phase>& phase) {
   constexpr uint64_t kTickNs = 5'000'000;
-  uint64_t deadline_ns = duration_ns == 0 ? UINT64_MAX : duration_ns;
-  bool draining = false;
+  // Drivers may have to ask the NIC, or the kernel.
+  constexpr uint64_t kPortNs = 250'000'000;
+  const uint64_t duration_ns = run.duration_ns();
+  const uint64_t end_ns = duration_ns == 0 ? UINT64_MAX : duration_ns;
+  uint64_t next_port_ns = 0;
+  bool stopping = false;
   for (;;) {
     const uint64_t now_ns = clock.now_ns();
+    if (now_ns >= next_port_ns) {
+      next_port_ns = now_ns + kPortNs;
+      run.port_missed(port.missed());
+    }
     run.tick(now_ns);
-    if (!draining && (signals.requested() || now_ns >= deadline_ns || run.is_done())) {
-      draining = true;
+    if (!stopping && (signals.requested() || now_ns >= end_ns || run.is_done())) {
+      stopping = true;
       run.stop(now_ns);
-      deadline_ns = now_ns + run.drain_ns();
       phase.store(Phase::kDrain, std::memory_order_relaxed);
-    } else if (draining && (run.is_drained() || now_ns >= deadline_ns)) {
+    } else if (stopping && run.is_over(now_ns)) {
       phase.store(Phase::kStop, std::memory_order_relaxed);
       return;
     }
-    const uint64_t left_ns = deadline_ns - std::min(deadline_ns, clock.now_ns());
+    const uint64_t left_ns = stopping ? kTickNs : end_ns - std::min(end_ns, clock.now_ns());
     std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(kTickNs, left_ns)));
   }
 }

@@ -7,6 +7,7 @@
 
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
+#include "dpdk/port.hpp"
 #include "dpdkproj_rs/ffi.h"
 
 namespace dpdkproj {
@@ -38,8 +39,8 @@ class Affinity {
 
 /// Drives a run from beside the lcores, until they may return: closes intervals, shows what there
 /// is to show, and moves `phase` on when the duration is over, the count is reached, or a signal
-/// came. `duration_ns` is 0 for "until stopped".
-void control(rs::Run& run, const Clock& clock, const StopSignals& signals, uint64_t duration_ns,
+/// came.
+void control(rs::Run& run, const Port& port, const Clock& clock, const StopSignals& signals,
              std::atomic<Phase>& phase);
 
 }  // namespace dpdkproj

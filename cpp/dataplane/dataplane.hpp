@@ -81,7 +81,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   std::thread controller([&] {
     affinity_.apply();
     try {
-      control(run_, clock_, signals_, options_.duration_ns, phase);
+      control(run_, port_, clock_, signals_, phase);
     } catch (...) {
       failure = std::current_exception();
       phase.store(Phase::kStop);

@@ -15,13 +15,6 @@ namespace dpdkproj {
 /// The frames through which Rust sees a burst; one object per worker, used again for each burst.
 class Frames {
  public:
-  /// `partial_checksums`: see Port::may_deliver_partial_checksums().
-  explicit Frames(bool partial_checksums = false) {
-    for (rs::Frame& frame : frames_) {
-      frame.partial_checksum = partial_checksums;
-    }
-  }
-
   /// The packets of `burst`. Packets in several segments are joined where the first has room;
   /// otherwise Rust sees the first segment and the length of the whole.
   rust::Slice<rs::Frame> of(Burst& burst) noexcept {
@@ -38,14 +31,17 @@ class Frames {
     return {frames_.data(), burst.size};
   }
 
-  /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants kept, and frees
+  /// What Rust wants done with packet `i` of the last of().
+  const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
+
+  /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants sent, and frees
   /// the others.
   void drop_unwanted(Burst& burst) noexcept {
     uint16_t kept = 0;
     uint16_t dropped = 0;
     std::array<rte_mbuf*, kMaxBurst> unwanted;
     for (uint16_t i = 0; i < burst.size; ++i) {
-      if (frames_[i].keep) [[likely]] {
+      if (frames_[i].verdict != rs::Verdict::Drop) [[likely]] {
         burst.mbufs[kept++] = burst.mbufs[i];
       } else {
         unwanted[dropped++] = burst.mbufs[i];

@@ -4,6 +4,7 @@
 #include <rte_lcore.h>
 
 #include <cstdio>
+#include <utility>
 
 #include "dpdk/error.hpp"
 
@@ -17,6 +18,10 @@ std::vector<unsigned> all_lcores() {
 }
 
 void warn_about_lcores(std::size_t workers, std::size_t lcores) {
+  static bool said = false;
+  if (std::exchange(said, true)) {
+    return;
+  }
   if (lcores < workers) {
     std::fprintf(stderr, "dpdkproj: %zu workers share %zu lcore(s); EAL's -l gives more\n", workers,
                  lcores);

@@ -25,6 +25,13 @@ class Clock {
   /// that would be up to 0.2 % off, in rates and latencies alike.)
   explicit Clock(const ClockReading& earlier);
 
+  /// The same clock, with now as its zero.
+  Clock restarted() const noexcept {
+    Clock clock(*this);
+    clock.start_tsc_ = rte_rdtsc();
+    return clock;
+  }
+
   uint64_t now_ns() const noexcept {
     const uint64_t cycles = rte_rdtsc() - start_tsc_;
     return static_cast<uint64_t>((static_cast<unsigned __int128>(cycles) * ns_per_cycle_) >> 32);

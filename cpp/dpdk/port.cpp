@@ -55,6 +55,38 @@ bool is_on_kernel_stack(std::string_view driver) {
   return driver == "net_af_packet" || driver == "net_af_xdp";
 }
 
+/// All of the driver's own counters.
+std::vector<Port::Counter> xstats(uint16_t port_id) {
+  const int count = rte_eth_xstats_get(port_id, nullptr, 0);
+  if (count <= 0) {
+    return {};
+  }
+  const auto size = static_cast<unsigned>(count);
+  std::vector<rte_eth_xstat> values(size);
+  std::vector<rte_eth_xstat_name> names(size);
+  if (rte_eth_xstats_get(port_id, values.data(), size) != count ||
+      rte_eth_xstats_get_names(port_id, names.data(), size) != count) {
+    return {};
+  }
+  std::vector<Port::Counter> counters;
+  for (unsigned i = 0; i < size; ++i) {
+    counters.emplace_back(names[i].name, values[i].value);
+  }
+  return counters;
+}
+
+/// Whether a driver's counter has a name of packets that were lost: what drivers call them, such as
+/// ena's `pps_allowance_exceeded` and mlx5's `rx_out_of_buffer`. The basic counters under their
+/// xstats names would be told twice.
+bool tells_of_loss(std::string_view name) {
+  constexpr std::array kBasic = {"rx_missed_errors", "rx_errors", "tx_errors",
+                                 "rx_mbuf_allocation_errors"};
+  constexpr std::array kWords = {"err",    "drop",          "discard", "miss", "exceed", "no_buf",
+                                 "nombuf", "out_of_buffer", "full",    "busy", "fail",   "bad"};
+  const auto is_in = [name](const char* word) { return name.find(word) != std::string_view::npos; };
+  return std::ranges::find(kBasic, name) == kBasic.end() && std::ranges::any_of(kWords, is_in);
+}
+
 uint64_t usable_rss(uint64_t offered) {
   // Ports make flows: without them all packets between two addresses come to one queue.
   const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
@@ -146,8 +178,8 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   const std::string prefix = "port" + std::to_string(port_id_);
 
   // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue.
-  const MempoolDemand rx_demand{unsigned{rx_descriptors} + tx_descriptors, config.burst,
-                                packet_len};
+  const MempoolDemand rx_demand{unsigned{rx_descriptors} + tx_descriptors + config.held_mbufs,
+                                config.burst, packet_len};
   rx_queues_.reserve(config.rx_queues);
   for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
     rx_pools_.push_back(make_mempool(prefix + "_rx" + std::to_string(queue), rx_demand, socket));
@@ -203,7 +235,7 @@ uint64_t Port::delivered() const noexcept {
   for (const RxQueue& queue : rx_queues_) {
     sum += queue.delivered();
   }
-  return sum;
+  return sum - delivered_before_;
 }
 
 uint64_t Port::accepted() const noexcept {
@@ -211,13 +243,24 @@ uint64_t Port::accepted() const noexcept {
   for (const TxQueue& queue : tx_queues_) {
     sum += queue.accepted();
   }
-  return sum;
+  return sum - accepted_before_;
 }
 
 void Port::begin_counting() {
   if (rte_eth_stats_get(port_id_, &before_) != 0) {
     before_ = {};
   }
+  xstats_before_ = xstats(port_id_);
+  delivered_before_ += delivered();
+  accepted_before_ += accepted();
+}
+
+uint64_t Port::missed() const {
+  rte_eth_stats stats{};
+  if (rte_eth_stats_get(port_id_, &stats) != 0) {
+    return 0;
+  }
+  return stats.imissed + stats.ierrors + stats.rx_nombuf;
 }
 
 std::vector<std::pair<std::string, uint64_t>> Port::counters() const {
@@ -225,10 +268,18 @@ std::vector<std::pair<std::string, uint64_t>> Port::counters() const {
   if (rte_eth_stats_get(port_id_, &stats) != 0) {
     return {};
   }
-  return {{"imissed", stats.imissed - before_.imissed},
-          {"ierrors", stats.ierrors - before_.ierrors},
-          {"oerrors", stats.oerrors - before_.oerrors},
-          {"rx_nombuf", stats.rx_nombuf - before_.rx_nombuf}};
+  std::vector<Counter> counters{{"imissed", stats.imissed - before_.imissed},
+                                {"ierrors", stats.ierrors - before_.ierrors},
+                                {"oerrors", stats.oerrors - before_.oerrors},
+                                {"rx_nombuf", stats.rx_nombuf - before_.rx_nombuf}};
+  for (const auto& [name, value] : xstats(port_id_)) {
+    const auto before = std::ranges::find(xstats_before_, name, &Counter::first);
+    const uint64_t since = value - (before == xstats_before_.end() ? 0 : before->second);
+    if (since != 0 && tells_of_loss(name)) {
+      counters.emplace_back(name, since);
+    }
+  }
+  return counters;
 }
 
 }  // namespace dpdkproj

@@ -27,6 +27,8 @@ struct PortConfig {
   uint16_t burst;
   /// Use checksum offload if the port has it.
   bool checksum_offload;
+  /// Mbufs of each rx queue that a worker may hold back.
+  unsigned held_mbufs = 0;
 };
 
 /// What a port can do, before it is configured.
@@ -51,10 +53,13 @@ class Port {
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
 
+  uint16_t id() const noexcept { return port_id_; }
   std::array<uint8_t, 6> mac() const;
 
   RxQueue& rx_queue(uint16_t queue) { return rx_queues_[queue]; }
   TxQueue& tx_queue(uint16_t queue) { return tx_queues_[queue]; }
+  /// The pool that packets of rx queue `queue` come from.
+  rte_mempool* rx_pool(uint16_t queue) { return rx_pools_[queue].get(); }
   /// The pool for packets that a worker sends of its own on tx queue `queue`.
   rte_mempool* tx_pool(uint16_t queue) { return tx_pools_[queue].get(); }
 
@@ -73,14 +78,25 @@ class Port {
   /// Counters begin here: what a port that nobody polls yet throws away is no loss of the run.
   void begin_counting();
 
-  /// Packets that the drivers of all queues delivered and accepted.
+  /// Packets that the drivers of all queues delivered and accepted since begin_counting(). To be
+  /// asked when no lcore polls.
   uint64_t delivered() const noexcept;
   uint64_t accepted() const noexcept;
 
+  /// A name and a number.
+  using Counter = std::pair<std::string, uint64_t>;
+
   /// What the port says of packets that never reached a queue's user, since begin_counting(), by
-  /// name: imissed, ierrors,
-  /// oerrors, rx_nombuf (`rte_eth_stats`). Empty where the port does not say.
-  std::vector<std::pair<std::string, uint64_t>> counters() const;
+  /// name: imissed, ierrors, oerrors, rx_nombuf (`rte_eth_stats`), and those of the driver's own
+  /// counters (`rte_eth_xstats`) that are not 0 and tell of losses. Empty where the port does not
+  /// say.
+  std::vector<Counter> counters() const;
+
+  /// Packets that came in and reached no queue's user, by what the port says, since its start.
+  uint64_t missed() const;
+
+  /// The name of the driver.
+  const char* driver() const noexcept { return info_.driver_name; }
 
  private:
   void configure(const PortConfig& config);
@@ -91,6 +107,9 @@ class Port {
   uint16_t mtu_;
   rte_eth_dev_info info_;
   rte_eth_stats before_{};
+  std::vector<Counter> xstats_before_;
+  uint64_t delivered_before_ = 0;
+  uint64_t accepted_before_ = 0;
   bool checksum_offload_ = false;
   bool partial_checksums_ = false;
   std::vector<Mempool> rx_pools_;

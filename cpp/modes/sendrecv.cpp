@@ -17,15 +17,14 @@ class Send final {
         sender_(std::move(sender)),
         clock_(clock),
         max_burst_(burst),
-        frame_len_(sender_->frame_len()),
         offload_(offload) {}
 
   void poll(uint64_t now_ns) noexcept {
-    const uint16_t count = sender_->poll(now_ns, max_burst_);
-    if (count == 0) {
+    const rs::Burst wanted = sender_->poll(now_ns, max_burst_);
+    if (wanted.packets == 0) {
       return;
     }
-    if (!burst_.allocate(pool_, count, frame_len_)) {
+    if (!burst_.allocate(pool_, wanted.packets, wanted.frame_len)) {
       sender_->no_mbuf();
       return;
     }
@@ -55,7 +54,6 @@ class Send final {
   rust::Box<rs::Sender> sender_;
   const Clock& clock_;
   uint16_t max_burst_;
-  uint16_t frame_len_;
   bool offload_;
   Frames frames_;
   Burst burst_;
@@ -64,9 +62,8 @@ class Send final {
 /// Receives on one rx queue.
 class Receive final {
  public:
-  Receive(RxQueue& queue, rust::Box<rs::Receiver> receiver, const Clock& clock,
-          bool partial_checksums)
-      : queue_(queue), receiver_(std::move(receiver)), clock_(clock), frames_(partial_checksums) {}
+  Receive(RxQueue& queue, rust::Box<rs::Receiver> receiver, const Clock& clock)
+      : queue_(queue), receiver_(std::move(receiver)), clock_(clock) {}
 
   void poll(uint64_t now_ns) noexcept {
     queue_.receive(burst_);
@@ -98,8 +95,9 @@ void run(Dataplane& dataplane) {
   }
   std::vector<Receive> receivers;
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
-    receivers.emplace_back(port.rx_queue(queue), rs::new_receiver(run, queue), dataplane.clock(),
-                           port.may_deliver_partial_checksums());
+    receivers.emplace_back(port.rx_queue(queue),
+                           rs::new_receiver(run, queue, port.may_deliver_partial_checksums()),
+                           dataplane.clock());
   }
   dataplane.run_workers(std::move(senders), std::move(receivers));
 }

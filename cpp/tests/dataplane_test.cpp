@@ -49,14 +49,15 @@ class DataplaneTest : public testing::Test {
  protected:
   void run(std::vector<Record>& sending, std::vector<Record>& plain) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
-    rust::Box<rs::Run> rs_run = rs::new_run(*config);
+    rust::Box<rs::Run> rs_run = rs::new_run(*config, {});
     const rs::Options options = config->options();
     Port port(find_port(""), {.rx_queues = 1,
                               .tx_queues = 1,
                               .rx_descriptors = 256,
                               .tx_descriptors = 256,
                               .burst = 32,
-                              .checksum_offload = false});
+                              .checksum_offload = false,
+                              .held_mbufs = 0});
     const Clock clock(ClockReading::take());
     Dataplane dataplane(port, *rs_run, options, clock, signals, affinity);
     std::vector<Sending> senders;

@@ -51,7 +51,6 @@ TEST_F(FramesTest, ShowEachPacketInPlace) {
     EXPECT_EQ(shown[i].data, rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*));
     EXPECT_EQ(shown[i].len, burst.mbufs[i]->pkt_len);
     EXPECT_EQ(shown[i].wire_len, burst.mbufs[i]->pkt_len);
-    EXPECT_FALSE(shown[i].partial_checksum);
   }
   burst.free_from(0);
 }
@@ -83,13 +82,6 @@ TEST_F(FramesTest, ShowTheFirstSegmentWhereThereIsNoRoom) {
   EXPECT_EQ(in_use(), 0U);
 }
 
-TEST_F(FramesTest, CarryWhatIsKnownOfChecksums) {
-  Frames partial(true);
-  put(packet({60}));
-  EXPECT_TRUE(partial.of(burst)[0].partial_checksum);
-  burst.free_from(0);
-}
-
 TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
   constexpr uint16_t kPackets = 16;
   for (uint16_t i = 0; i < kPackets; ++i) {
@@ -99,8 +91,8 @@ TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
   rust::Slice<rs::Frame> shown = frames.of(burst);
   std::vector<rte_mbuf*> wanted;
   for (uint16_t i = 0; i < kPackets; ++i) {
-    shown[i].keep = i % 3 == 1;
-    if (shown[i].keep) {
+    shown[i].verdict = i % 3 == 1 ? rs::Verdict::Send : rs::Verdict::Drop;
+    if (i % 3 == 1) {
       wanted.push_back(before[i]);
     }
   }
@@ -115,8 +107,8 @@ TEST_F(FramesTest, DropAllSegments) {
   put(packet({RTE_MBUF_DEFAULT_DATAROOM, 50}));
   put(packet({60}));
   rust::Slice<rs::Frame> shown = frames.of(burst);
-  shown[0].keep = false;
-  shown[1].keep = true;
+  shown[0].verdict = rs::Verdict::Drop;
+  shown[1].verdict = rs::Verdict::Send;
   frames.drop_unwanted(burst);
   EXPECT_EQ(burst.size, 1);
   EXPECT_EQ(in_use(), 1U);
@@ -129,8 +121,8 @@ TEST_F(FramesTest, DropNoneAndAll) {
     put(packet({60}));
     put(packet({60}));
     rust::Slice<rs::Frame> shown = frames.of(burst);
-    shown[0].keep = keep;
-    shown[1].keep = keep;
+    shown[0].verdict = keep ? rs::Verdict::Send : rs::Verdict::Drop;
+    shown[1].verdict = shown[0].verdict;
     frames.drop_unwanted(burst);
     EXPECT_EQ(burst.size, keep ? 2 : 0);
     EXPECT_EQ(in_use(), burst.size);

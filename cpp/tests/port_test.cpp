@@ -16,7 +16,8 @@ constexpr PortConfig kSmall{.rx_queues = 1,
                             .rx_descriptors = 256,
                             .tx_descriptors = 256,
                             .burst = 32,
-                            .checksum_offload = true};
+                            .checksum_offload = true,
+                            .held_mbufs = 0};
 
 /// What find_port() complains about, or nothing.
 std::string complaint(const std::string& mac) {

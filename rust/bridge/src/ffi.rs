@@ -6,11 +6,30 @@ use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
 use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::template::Checksums;
 use dpdkproj_core::reflector::{Reflector as CoreReflector, Tally as CoreTally};
-use dpdkproj_core::{receiver, sender};
+use dpdkproj_core::stats::Counter;
+use dpdkproj_core::{receiver, reflector, sender};
 
 #[allow(clippy::missing_safety_doc, reason = "a comment says what holds for all of them")]
 #[cxx::bridge(namespace = "dpdkproj::rs")]
 pub(crate) mod bridge {
+    /// What is to be done with a packet that came in.
+    #[derive(Debug)]
+    #[repr(u8)]
+    enum Verdict {
+        /// Free it.
+        Drop,
+        /// Send it back.
+        Send,
+        /// Send it back; it has been made corrupt.
+        SendCorrupt,
+        /// Send it back, and a copy of it.
+        Duplicate,
+        /// Send it back behind later ones.
+        Reorder,
+        /// Send it back at once: it is an answer to a question.
+        Answer,
+    }
+
     /// One packet that C++ lends for the length of one call.
     ///
     /// `data` points to the `len` bytes of its first segment, which no other frame of the burst
@@ -21,11 +40,17 @@ pub(crate) mod bridge {
         wire_len: u32,
         /// Bytes at `data`.
         len: u16,
-        /// Set by `reflect`: whether to send it.
-        keep: bool,
-        /// Set by C++: the port delivers packets of this host whose UDP checksum is still only the
-        /// pseudo-header's sum.
-        partial_checksum: bool,
+        /// Set by `reflect`.
+        verdict: Verdict,
+        /// Set by `reflect`: the slot of the packet's flow.
+        flow: u8,
+    }
+
+    /// What to send.
+    struct Burst {
+        packets: u16,
+        /// Bytes of each frame.
+        frame_len: u16,
     }
 
     /// A mode that the program has.
@@ -46,8 +71,12 @@ pub(crate) mod bridge {
         tx_descriptors: u16,
         burst: u16,
         checksum_offload: bool,
-        /// 0: until stopped.
-        duration_ns: u64,
+        /// Packets are harmed on purpose.
+        impaired: bool,
+        /// How long every packet is held, on purpose.
+        delay_ns: u64,
+        /// Behind how many others reordered packets are sent.
+        reorder_depth: u16,
     }
 
     /// What a port can do.
@@ -61,6 +90,14 @@ pub(crate) mod bridge {
     struct PortCounter {
         name: String,
         value: u64,
+    }
+
+    /// What only C++ knows of the host.
+    struct Versions {
+        /// DPDK's version.
+        dpdk: String,
+        /// The driver of the port.
+        driver: String,
     }
 
     // --- command line (before EAL)
@@ -80,18 +117,27 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Run;
 
-        /// Opens all files of the run. The error names the option.
-        fn new_run(config: &Config) -> Result<Box<Run>>;
+        /// Opens all files of the run; `command` is the whole command line. The error names the
+        /// option.
+        fn new_run(config: &Config, command: Vec<String>) -> Result<Box<Run>>;
+        /// Whether a run is to go before it, whose packets count nowhere.
+        fn has_preliminary(config: &Config) -> bool;
+        /// That run.
+        fn new_preliminary(config: &Config) -> Result<Box<Run>>;
+        /// All workers of a preliminary run have stopped; takes over what it found out.
+        fn begin_after(self: &mut Run, preliminary: &Run);
+        /// When to stop by itself, in ns since the start; 0: never.
+        fn duration_ns(self: &Run) -> u64;
+        /// What the port says it had to throw away so far.
+        fn port_missed(self: &mut Run, packets: u64);
         /// Closes intervals, hands their rows to the CSV's writer and to stderr; waits for neither.
         fn tick(self: &mut Run, now_ns: u64);
         /// Whether a count given on the command line is reached.
         fn is_done(self: &Run) -> bool;
         /// Sending stops at `now_ns`.
         fn stop(self: &mut Run, now_ns: u64);
-        /// Whether all that was sent has come back. To be asked after `stop`.
-        fn is_drained(self: &Run) -> bool;
-        /// How long to wait for that, in ns.
-        fn drain_ns(self: &Run) -> u64;
+        /// Whether nothing more is to be waited for. To be asked again and again after `stop`.
+        fn is_over(self: &mut Run, now_ns: u64) -> bool;
         /// All workers have stopped for good; `delivered` and `accepted` are the packets that
         /// drivers gave and took. Returns the summary. The error is one line about what is wrong
         /// with the run or its files; the summary is then still to be had from `summary`.
@@ -100,7 +146,10 @@ pub(crate) mod bridge {
             delivered: u64,
             accepted: u64,
             port: Vec<PortCounter>,
+            versions: &Versions,
         ) -> Result<()>;
+        /// Whether the run broke a limit that was given. To be asked after `finish`.
+        fn has_broken_limits(self: &Run) -> bool;
         /// The run in a fixed layout, several lines. To be asked after `finish`.
         fn summary(self: &Run) -> String;
     }
@@ -115,10 +164,8 @@ pub(crate) mod bridge {
         /// The sender of tx queue `queue` of a port with the MAC address `mac`. `offload`: the
         /// port writes the checksums.
         fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender>;
-        /// Bytes of each frame.
-        fn frame_len(self: &Sender) -> u16;
-        /// How many packets to send at `now_ns`, at most `burst`. To be called in every poll.
-        fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> u16;
+        /// What to send at `now_ns`: at most `burst` packets. To be called in every poll.
+        fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> Burst;
         /// There were no mbufs for them.
         fn no_mbuf(self: &mut Sender);
         /// Writes them, with `now_ns` as their send time.
@@ -130,19 +177,36 @@ pub(crate) mod bridge {
 
         type Receiver;
 
-        fn new_receiver(run: &Run, queue: u16) -> Box<Receiver>;
+        /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still
+        /// only the pseudo-header's sum.
+        fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Box<Receiver>;
         /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
         /// frames.
         unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &[Frame]);
 
         type Reflector;
 
-        fn new_reflector(run: &Run, queue: u16) -> Box<Reflector>;
-        /// Turns frames round and says in each which to keep. To be called in every poll, also
-        /// without frames.
-        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]);
-        /// Of those kept the driver took `accepted` and refused `refused`.
-        fn sent(self: &mut Reflector, accepted: u16, refused: u16);
+        fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector>;
+        /// Turns frames round and says in each what to do with it. To be called in every poll, also
+        /// without frames. Returns whether some may want a stamp.
+        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> bool;
+        /// Stamps those of the frames that want it; they are sent at `now_ns` in this order.
+        /// `arrived_ns` has one time for each, or one for all.
+        unsafe fn stamp(self: &Reflector, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]);
+        /// Of the frames of the last `reflect` that were not to be dropped the driver took the first
+        /// `accepted`.
+        fn sent(self: &mut Reflector, accepted: u16);
+        /// The same where packets are sent in a later poll than they came in: those of the flows in
+        /// `flows`, in their order.
+        fn sent_later(self: &mut Reflector, flows: &[u8], accepted: u16);
+        /// One of this flow: a copy is sent too.
+        fn duplicated(self: &mut Reflector, flow: u8);
+        /// It was sent behind later ones.
+        fn reordered(self: &mut Reflector, flow: u8);
+        /// It is held.
+        fn delayed(self: &mut Reflector, flow: u8);
+        /// It was freed, because no more can be held.
+        fn overflowed(self: &mut Reflector, flow: u8);
 
         type Tally;
 
@@ -154,7 +218,7 @@ pub(crate) mod bridge {
     }
 }
 
-use bridge::{Frame, Mode, Options};
+use bridge::{Burst, Frame, Mode, Options, Verdict};
 
 // Workers of several lcores are made one after the other: without their alignment two could share a
 // cache line.
@@ -194,7 +258,11 @@ impl Config {
             tx_descriptors: config.tx_descriptors,
             burst: config.burst,
             checksum_offload: config.checksum_offload,
-            duration_ns: config.duration_ns.unwrap_or(0),
+            impaired: config.impairments.is_some(),
+            delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
+                u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
+            }),
+            reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
         }
     }
 
@@ -204,8 +272,18 @@ impl Config {
     }
 }
 
-fn new_run(config: &Config) -> Result<Box<Run>, String> {
-    Run::new(config.run()?.clone()).map(Box::new)
+fn new_run(config: &Config, command: Vec<String>) -> Result<Box<Run>, String> {
+    Run::new(config.run()?.clone(), command).map(Box::new)
+}
+
+fn has_preliminary(config: &Config) -> bool {
+    config.run().is_ok_and(|config| config.preliminary().is_some())
+}
+
+fn new_preliminary(config: &Config) -> Result<Box<Run>, String> {
+    let preliminary = config.run()?.preliminary();
+    let preliminary = preliminary.ok_or("there is nothing to do before this run")?;
+    Run::new(preliminary, Vec::new()).map(Box::new)
 }
 
 /// See [`sender::Sender`].
@@ -218,12 +296,9 @@ fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender>
 }
 
 impl Sender {
-    fn frame_len(&self) -> u16 {
-        u16::try_from(self.0.frame_len()).unwrap_or(u16::MAX)
-    }
-
-    fn poll(&mut self, now_ns: u64, burst: u16) -> u16 {
-        self.0.poll(now_ns, burst)
+    fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
+        let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
+        Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
     }
 
     fn no_mbuf(&mut self) {
@@ -249,45 +324,105 @@ impl Sender {
 
 /// See [`receiver::Receiver`].
 #[repr(align(128))]
-pub struct Receiver(receiver::Receiver);
+pub struct Receiver {
+    receiver: receiver::Receiver,
+    partial_checksums: bool,
+}
 
-fn new_receiver(run: &Run, queue: u16) -> Box<Receiver> {
-    Box::new(Receiver(run.receiver(queue)))
+fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Box<Receiver> {
+    Box::new(Receiver { receiver: run.receiver(queue), partial_checksums })
 }
 
 impl Receiver {
     unsafe fn receive(&mut self, now_ns: u64, frames: &[Frame]) {
-        self.0.poll(now_ns);
+        self.receiver.poll(now_ns);
         for frame in frames {
             // SAFETY: C++ lends readable frames for this call.
             let bytes = unsafe { frame.bytes() };
-            self.0.receive(now_ns, bytes, frame.wire_len(), frame.partial_checksum);
+            self.receiver.receive(now_ns, bytes, frame.wire_len(), self.partial_checksums);
         }
-        self.0.flush();
+        self.receiver.flush();
     }
 }
 
 /// See [`CoreReflector`].
 #[repr(align(128))]
-pub struct Reflector(CoreReflector);
+pub struct Reflector {
+    reflector: CoreReflector,
+    partial_checksums: bool,
+}
 
-fn new_reflector(run: &Run, queue: u16) -> Box<Reflector> {
-    Box::new(Reflector(CoreReflector::new(run.recorder(queue))))
+fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector> {
+    Box::new(Reflector { reflector: run.reflector(queue), partial_checksums })
+}
+
+impl From<reflector::Verdict> for Verdict {
+    #[inline]
+    fn from(verdict: reflector::Verdict) -> Self {
+        match verdict {
+            reflector::Verdict::Drop => Self::Drop,
+            reflector::Verdict::Send => Self::Send,
+            reflector::Verdict::SendCorrupt => Self::SendCorrupt,
+            reflector::Verdict::Duplicate => Self::Duplicate,
+            reflector::Verdict::Reorder => Self::Reorder,
+            reflector::Verdict::Answer => Self::Answer,
+        }
+    }
 }
 
 impl Reflector {
-    unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) {
-        self.0.poll(now_ns);
+    unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> bool {
+        self.reflector.poll(now_ns);
         for frame in frames {
-            let (wire_len, partial) = (frame.wire_len(), frame.partial_checksum);
+            let wire_len = frame.wire_len();
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
-            frame.keep = self.0.reflect(bytes, wire_len, partial);
+            let (verdict, flow) =
+                self.reflector.reflect(now_ns, bytes, wire_len, self.partial_checksums);
+            frame.verdict = verdict.into();
+            frame.flow = flow;
+        }
+        self.reflector.wants_stamps()
+    }
+
+    unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
+        let mut ahead = [0; 1 + u8::MAX as usize];
+        for (index, frame) in frames.iter_mut().enumerate() {
+            if frame.verdict == Verdict::Drop {
+                continue;
+            }
+            let arrived_ns = arrived_ns.get(index).or(arrived_ns.first()).copied();
+            let residence_ns = now_ns.saturating_sub(arrived_ns.unwrap_or(now_ns));
+            let flow = frame.flow;
+            // SAFETY: C++ lends distinct, writable frames for this call.
+            let bytes = unsafe { frame.bytes_mut() };
+            self.reflector.stamp(bytes, flow, ahead[usize::from(flow)], residence_ns);
+            ahead[usize::from(flow)] += 1;
         }
     }
 
-    fn sent(&mut self, accepted: u16, refused: u16) {
-        self.0.sent(accepted, refused);
+    fn sent(&mut self, accepted: u16) {
+        self.reflector.sent(accepted);
+    }
+
+    fn sent_later(&mut self, flows: &[u8], accepted: u16) {
+        self.reflector.sent_later(flows, accepted);
+    }
+
+    fn duplicated(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairDuplicated, 1);
+    }
+
+    fn reordered(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairReordered, 1);
+    }
+
+    fn delayed(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairDelayed, 1);
+    }
+
+    fn overflowed(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairOverflow, 1);
     }
 }
 

@@ -10,4 +10,5 @@
 )]
 mod ffi;
 mod frame;
+mod host;
 mod run;

@@ -1,17 +1,27 @@
 //! One run: its files, its statistics, its workers.
 
-use crate::ffi::bridge::PortCounter;
+use crate::ffi::bridge::{PortCounter, Versions};
+use crate::host;
 use dpdkproj_core::Pacer;
 use dpdkproj_core::config::{Config, Sendrecv};
+use dpdkproj_core::flows::{FlowCounter, Flows, Registrar};
+use dpdkproj_core::impair::Dice;
 use dpdkproj_core::packet::content::Content;
+use dpdkproj_core::packet::control::Report;
 use dpdkproj_core::packet::flow::Mac;
+use dpdkproj_core::packet::payload::mix;
 use dpdkproj_core::packet::template::{Checksums, Template};
 use dpdkproj_core::packet::verify::Verifier;
-use dpdkproj_core::receiver::Receiver;
+use dpdkproj_core::peer::{Inquiry, Known};
+use dpdkproj_core::receiver::{Looks, Receiver};
+use dpdkproj_core::reflector::Reflector;
 use dpdkproj_core::sender::Sender;
-use dpdkproj_core::stats::{self, Board, Collector, Driver, Live, Output, Recorder, Row, Table};
+use dpdkproj_core::stats::{
+    self, Board, Collector, Counter, Driver, Live, Output, Peer, Recorder, Row, Table,
+};
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -23,9 +33,26 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// A worker that does not poll for so long is reported.
 const STALL_NS: u64 = 1_000_000_000;
 
+/// How long the reflector may take to answer.
+const ANSWER_NS: u64 = 1_000_000_000;
+/// How often it is asked for the live line.
+const LIVE_NS: u64 = 1_000_000_000;
+/// More queues than that a reflector's stamps are not told apart by.
+const STAMPING_QUEUES: u16 = 64;
+
+/// How far the end of a run is.
+enum Ending {
+    NotYet,
+    /// Packets that are under way are waited for.
+    Draining,
+    /// The reflector has been asked.
+    Asking,
+}
+
 /// Everything of a run but ports and threads.
 pub struct Run {
     config: Config,
+    command: Vec<String>,
     board: Arc<Board>,
     collector: Collector,
     content: Option<Arc<Content>>,
@@ -36,13 +63,24 @@ pub struct Run {
     /// A terminal may be stopped, a pipe stuck: what is shown must not hold the run up.
     screen: Output,
     stopped_ns: u64,
+    ending: Ending,
+    inquiry: Inquiry,
+    /// What the reflector said before the run began.
+    peer_at_start: Known,
+    /// When it was last asked for the live line, what it said then, and what came of it.
+    live_asked_ns: u64,
+    live_report: Option<Report>,
+    live_text: String,
+    registrar: Registrar,
+    flows: Arc<Flows>,
+    limits_broken: bool,
     /// What has been said, to be said once.
     said: BTreeSet<String>,
     summary: String,
 }
 
 impl Run {
-    pub(crate) fn new(config: Config) -> Result<Self, String> {
+    pub(crate) fn new(config: Config, command: Vec<String>) -> Result<Self, String> {
         let open = |option: &str, path: &Path| {
             stats::create(path).map_err(|error| {
                 format!(
@@ -71,7 +109,22 @@ impl Run {
         let content = config.sendrecv.as_ref().map(|sendrecv| {
             Arc::new(Content::new(&sendrecv.flow(any, config.tx_queues), sendrecv.seed))
         });
+        let random = RandomState::new().hash_one(0);
+        let receivers = if config.sendrecv.is_some() { config.rx_queues } else { 0 };
+        let inquiry = Inquiry::new(config.sendrecv.as_ref().map_or(0, |s| mix(!s.seed)), receivers);
+        let reflectors = if config.mode == "reflect" { config.rx_queues } else { 0 };
+        let flows = Flows::new(reflectors, random);
         Ok(Self {
+            command,
+            ending: Ending::NotYet,
+            inquiry,
+            peer_at_start: Known::Nothing,
+            live_asked_ns: 0,
+            live_report: None,
+            live_text: String::new(),
+            registrar: Registrar::new(Arc::clone(&flows)),
+            flows,
+            limits_broken: false,
             collector: Collector::new(Arc::clone(&board), config.patience_ns),
             board,
             content,
@@ -99,14 +152,29 @@ impl Run {
         let flow = sendrecv.flow(mac, streams);
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
         let pacer = Pacer::new(sendrecv.rate, queue, streams, self.config.count);
-        Sender::new(self.recorder(queue), pacer, template, queue, self.config.duration_ns)
+        let asks = queue == 0 && sendrecv.ask_peer;
+        let questions = asks.then(|| self.inquiry.questions(flow, checksums));
+        let duration_ns = self.config.duration_ns;
+        Sender::new(self.recorder(queue), pacer, template, queue, duration_ns, questions)
     }
 
     pub(crate) fn receiver(&self, queue: u16) -> Receiver {
         let (sendrecv, content) = self.sendrecv();
         let flow = sendrecv.flow(Mac([0; 6]), self.config.tx_queues);
         let verifier = Verifier::new(&flow, Arc::clone(content));
-        Receiver::new(self.recorder(self.config.tx_queues + queue), verifier)
+        let looks = Looks {
+            due_times: sendrecv.rate.is_some(),
+            stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
+        };
+        let hearing = Some(self.inquiry.hearing(queue));
+        Receiver::new(self.recorder(self.config.tx_queues + queue), verifier, hearing, looks)
+    }
+
+    pub(crate) fn reflector(&self, queue: u16) -> Reflector {
+        let flows = FlowCounter::new(Arc::clone(&self.flows), queue);
+        let dice =
+            self.config.impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
+        Reflector::new(self.recorder(queue), flows, queue, dice)
     }
 
     pub(crate) fn recorder(&self, worker: u16) -> Recorder {
@@ -115,6 +183,9 @@ impl Run {
 
     pub(crate) fn tick(&mut self, now_ns: u64) {
         self.handle_rows(Collector::tick);
+        self.registrar.tick();
+        self.inquiry.tick(now_ns);
+        self.ask_for_live_line(now_ns);
         if self.collector.was_held_back() {
             self.say_once(
                 "sending is held back: more packets are under way than can be accounted for; lower \
@@ -139,7 +210,8 @@ impl Run {
             if let Some((table, _)) = table {
                 table.push(row);
             }
-            lines.extend(live.push(row).into_iter().flat_map(|line| [line, "\n".into()]));
+            let more = &self.live_text;
+            lines.extend(live.push(row).into_iter().map(|line| format!("{line}{more}\n")));
         });
         if self.config.live {
             self.screen.push(lines.as_bytes());
@@ -149,6 +221,32 @@ impl Run {
         if let Some(failure) = output.failure() {
             self.say_once(failure);
         }
+    }
+
+    /// Asks the reflector every second, and makes a text of the difference.
+    fn ask_for_live_line(&mut self, now_ns: u64) {
+        let (Known::Report(start), Ending::NotYet) = (self.peer_at_start, &self.ending) else {
+            return;
+        };
+        if !self.config.live || self.inquiry.is_waiting() || now_ns < self.live_asked_ns + LIVE_NS {
+            return;
+        }
+        if let Known::Report(report) = self.inquiry.known() {
+            let before = self.live_report.replace(report).unwrap_or(start);
+            if let Peer::Counted(counted) =
+                Peer::between(Known::Report(before), Known::Report(report))
+            {
+                let kept_back = Counter::KEPT_BACK.iter().map(|counter| counted.count(*counter));
+                self.live_text = format!(
+                    "  reflector got {} sent {} kept back {}",
+                    counted.count(Counter::Received),
+                    counted.count(Counter::Sent),
+                    kept_back.sum::<u64>()
+                );
+            }
+        }
+        self.live_asked_ns = now_ns;
+        self.inquiry.begin(now_ns, now_ns + ANSWER_NS);
     }
 
     fn say_once(&mut self, what: String) {
@@ -178,18 +276,54 @@ impl Run {
 
     pub(crate) fn stop(&mut self, now_ns: u64) {
         self.stopped_ns = now_ns;
+        self.ending = Ending::Draining;
         if let Some((table, _)) = &mut self.table {
             table.stop();
         }
     }
 
-    pub(crate) fn is_drained(&self) -> bool {
-        self.config.sendrecv.is_none()
-            || (self.collector.sending_done_ns().is_some() && self.collector.is_drained())
+    pub(crate) fn is_over(&mut self, now_ns: u64) -> bool {
+        let Some(sendrecv) = &self.config.sendrecv else { return true };
+        match self.ending {
+            Ending::NotYet => unreachable!("it is asked after `stop`"),
+            Ending::Draining => {
+                let sending_done = self.collector.sending_done_ns().is_some();
+                let drained = sending_done && self.collector.is_drained();
+                let expired = now_ns >= self.stopped_ns + self.config.drain_ns;
+                if !drained && !expired {
+                    return false;
+                }
+                // The preliminary run finds out whether anybody answers.
+                let answers = matches!(self.peer_at_start, Known::Report(_));
+                if !sendrecv.ask_peer || !(answers || self.is_preliminary()) {
+                    return true;
+                }
+                self.ending = Ending::Asking;
+                self.inquiry.begin(now_ns, now_ns + ANSWER_NS);
+                false
+            }
+            Ending::Asking => !self.inquiry.is_waiting(),
+        }
     }
 
-    pub(crate) fn drain_ns(&self) -> u64 {
-        self.config.patience_ns
+    fn is_preliminary(&self) -> bool {
+        self.command.is_empty()
+    }
+
+    pub(crate) fn begin_after(&mut self, preliminary: &Self) {
+        self.peer_at_start = preliminary.inquiry.known();
+    }
+
+    pub(crate) fn duration_ns(&self) -> u64 {
+        self.config.duration_ns.unwrap_or(0)
+    }
+
+    pub(crate) fn port_missed(&mut self, packets: u64) {
+        self.registrar.port_missed(packets);
+    }
+
+    pub(crate) fn has_broken_limits(&self) -> bool {
+        self.limits_broken
     }
 
     pub(crate) fn finish(
@@ -197,20 +331,22 @@ impl Run {
         delivered: u64,
         accepted: u64,
         port: Vec<PortCounter>,
+        versions: &Versions,
     ) -> Result<(), String> {
         self.handle_rows(Collector::finish);
-        let rate = self.config.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate);
+        let end = match self.ending {
+            Ending::Asking => self.inquiry.known(),
+            Ending::NotYet | Ending::Draining => self.peer_at_start,
+        };
         let run = stats::Run {
-            mode: self.config.mode.clone(),
-            meaning: self.config.meaning(),
-            duration_ns: self.collector.sending_done_ns().unwrap_or(self.stopped_ns),
-            requested_pps: rate.map(dpdkproj_core::Rate::pps),
-            totals: *self.collector.totals(),
-            mismatch: self.collector.mismatch(),
-            latencies: self.collector.latencies(),
+            command: self.command.clone(),
+            host: host::describe(versions),
             driver: Driver { delivered, accepted },
             port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
+            peer: Peer::between(self.peer_at_start, end),
+            ..stats::Run::new(&self.config, &self.collector, self.stopped_ns)
         };
+        self.limits_broken = !stats::broken(&run).is_empty();
         self.summary = stats::summary(&run);
         let mut problems = Vec::new();
         if let Some((_, output)) = &self.table {

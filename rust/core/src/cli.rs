@@ -2,8 +2,11 @@
 
 use crate::Rate;
 use crate::config::{Config, Sendrecv};
+use crate::impair::Impairments;
 use crate::packet::flow::{Mac, PortRange};
+use crate::packet::stamp::STAMPED_LEN;
 use crate::packet::{IPV4_LEN, UDP_LEN, payload};
+use crate::stats::{LatencyLimit, Limits, LossLimit};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
@@ -32,10 +35,10 @@ pub enum Parsed {
     Print(String),
 }
 
-/// More queues than any port has.
-const QUEUES: RangeInclusive<i64> = 1..=1024;
+/// More queues than any port has, and not more than packets have room for.
+const QUEUES: RangeInclusive<i64> = 1..=1023;
 
-/// As many as there are sequence numbers on one tx queue.
+/// More than can be sent in a year.
 const COUNT_MAX: u64 = 1 << 48;
 
 /// A rate that no port has, in packets per second.
@@ -72,7 +75,7 @@ struct Common {
     stats: Option<PathBuf>,
     /// Length of an interval
     #[arg(long, value_name = "MS", global = true, default_value = "1000",
-          value_parser = clap::value_parser!(u32).range(1..=3_600_000))]
+          value_parser = clap::value_parser!(u32).range(1..=60_000))]
     stats_interval_ms: u32,
     /// How long after an interval's end its packets may still come back; then they are lost
     #[arg(long, value_name = "SECS", global = true, default_value = "1",
@@ -92,6 +95,17 @@ struct Common {
     #[arg(long, value_name = "PACKETS", global = true,
           value_parser = clap::value_parser!(u64).range(1..=COUNT_MAX))]
     count: Option<u64>,
+    /// How long to wait at the end for packets that are under way; fractions are allowed [default:
+    /// --stats-evict-threshold-secs]
+    #[arg(long, value_name = "SECS", global = true, value_parser = duration,
+          allow_negative_numbers = true)]
+    drain: Option<Duration>,
+    /// Exit with 3 when more is lost: a share such as 0.1% or 0.001
+    #[arg(long, value_name = "SHARE", global = true)]
+    max_loss: Option<LossLimit>,
+    /// Exit with 3 when a latency is greater: p99=200us, likewise p50, p90, p99.9, p99.99, mean, max
+    #[arg(long, value_name = "NAME=TIME", global = true)]
+    max_latency: Vec<LatencyLimit>,
     /// No line per second on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -124,6 +138,27 @@ struct SendrecvArgs {
     /// Of filler and tags; packets of another seed are foreign [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// Have the reflector write into each packet that it was there, and for how long: then each loss
+    /// has a direction, and latency is told without the reflector's part (--packet-size 34 at least)
+    #[arg(long)]
+    stamp: bool,
+    /// Send for so long before the run begins: the first packets of a flow take a slow path in clouds
+    #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
+    warmup: Option<Duration>,
+    /// Do not ask the reflector for its counters: where packets were lost is then unknown
+    #[arg(long)]
+    no_peer_report: bool,
+}
+
+#[derive(Args)]
+struct ReflectArgs {
+    /// Do harm on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH, delay=TIME and
+    /// blackout=START:TIME, separated by commas; P from 0 to 1, TIME such as 2ms
+    #[arg(long, value_name = "LIST")]
+    impair: Option<Impairments>,
+    /// Of the dice for --impair [default: 0]
+    #[arg(long, value_name = "NUMBER", requires = "impair")]
+    impair_seed: Option<u64>,
 }
 
 fn command(modes: &[ModeInfo]) -> Command {
@@ -148,6 +183,7 @@ fn command(modes: &[ModeInfo]) -> Command {
             Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
         root.subcommand(match mode.name.as_str() {
             "sendrecv" => SendrecvArgs::augment_args(command),
+            "reflect" => ReflectArgs::augment_args(command),
             _ => command,
         })
     })
@@ -185,6 +221,13 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
             })
         });
         let per_interval = per_interval.transpose()?;
+        if args.stamp && usize::from(args.packet_size) < STAMPED_LEN {
+            return Err(format!(
+                "--stamp --packet-size {}: a stamp needs {STAMPED_LEN} bytes of payload; raise \
+                 --packet-size or leave --stamp out",
+                args.packet_size
+            ));
+        }
         Some(Sendrecv {
             src_ip: args.src,
             src_ports: args.src_port_range,
@@ -194,10 +237,25 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
             payload_len: args.packet_size,
             rate: args.rate.or(per_interval),
             seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
+            stamp: args.stamp,
+            warmup_ns: args.warmup.map_or(0, nanoseconds),
+            ask_peer: !args.no_peer_report,
         })
     } else {
         None
     };
+    let impairments = if mode == "reflect" {
+        let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
+        let seed = args.impair_seed.unwrap_or(0);
+        args.impair.map(|impairments| Impairments { seed, ..impairments })
+    } else {
+        None
+    };
+    if mode != "sendrecv" && (common.max_loss.is_some() || !common.max_latency.is_empty()) {
+        return Err(format!(
+            "--max-loss, --max-latency: {mode} cannot know; give them to sendrecv"
+        ));
+    }
     let tx_queues = match common.tx_queues {
         Some(tx_queues) if mode == "reflect" && tx_queues != common.rx_queues => {
             return Err(format!(
@@ -228,15 +286,22 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
         json_path: common.json,
         interval_ns,
         patience_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
-        duration_ns: common
-            .duration
-            .map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        drain_ns: common
+            .drain
+            .map_or(u64::from(common.stats_evict_threshold_secs) * 1_000_000_000, nanoseconds),
+        duration_ns: common.duration.map(nanoseconds),
         count: common.count,
         live: !common.quiet,
+        limits: Limits { loss: common.max_loss, latencies: common.max_latency },
         sendrecv,
+        impairments,
     };
     config.check_statistics()?;
     Ok(config)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn printed_or_one_line(error: &clap::Error, modes: &[ModeInfo]) -> Result<Parsed, String> {
@@ -404,9 +469,9 @@ mod tests {
             ("sendrecive", ["unknown mode 'sendrecive'", "sendrecv, reflect, rxonly"]),
             ("reflect --frob", ["--frob", "unexpected"]),
             ("reflect -p zz", ["'zz' for '--port <MAC>'", "six hexadecimal bytes"]),
-            ("reflect -r 0", ["'0' for '--rx-queues <N>'", "1..=1024"]),
+            ("reflect -r 0", ["'0' for '--rx-queues <N>'", "1..=1023"]),
             ("reflect --burst-size 513", ["'513' for '--burst-size", "1..=512"]),
-            ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=3600000"]),
+            ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=60000"]),
             ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
             ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
             ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),

@@ -1,9 +1,12 @@
 //! What a run is asked to do, checked as far as it can be without a port.
 
 use crate::Rate;
+use crate::impair::Impairments;
+use crate::packet::control::CONTROL_LEN;
 use crate::packet::flow::{Flow, Mac, PortRange};
+use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
-use crate::stats::{Meaning, Role, SLOT_BYTES, Shape};
+use crate::stats::{HISTOGRAM_BYTES, Limits, Meaning, Role, SLOT_BYTES, Shape};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -34,6 +37,8 @@ pub struct Config {
     pub interval_ns: u64,
     /// How long after an interval's end a packet of it may still come, in ns.
     pub patience_ns: u64,
+    /// How long to wait for what is under way when sending ends, in ns.
+    pub drain_ns: u64,
     /// When to stop by itself, in ns since the start.
     pub duration_ns: Option<u64>,
     /// After how many packets to stop by itself: sent ones where the mode sends its own, else
@@ -41,8 +46,12 @@ pub struct Config {
     pub count: Option<u64>,
     /// Whether a line per second is shown.
     pub live: bool,
+    /// What must not be exceeded.
+    pub limits: Limits,
     /// What `sendrecv` needs besides.
     pub sendrecv: Option<Sendrecv>,
+    /// What `reflect` does to packets on purpose.
+    pub impairments: Option<Impairments>,
 }
 
 /// What `sendrecv` sends.
@@ -64,6 +73,12 @@ pub struct Sendrecv {
     pub rate: Option<Rate>,
     /// Of this run's filler and tags.
     pub seed: u64,
+    /// Leave room for a stamp of the reflector in each packet.
+    pub stamp: bool,
+    /// Send for so long before the run begins, in ns.
+    pub warmup_ns: u64,
+    /// Ask the reflector what it counted.
+    pub ask_peer: bool,
 }
 
 /// What a port can do.
@@ -108,6 +123,13 @@ impl Config {
                 sendrecv.payload_len, limits.mtu
             ));
         }
+        if sendrecv.ask_peer && usize::from(possible) < CONTROL_LEN {
+            return Err(format!(
+                "the port's MTU of {} leaves {possible} bytes for the UDP payload, and asking the \
+                 reflector for its counters takes {CONTROL_LEN}; give --no-peer-report",
+                limits.mtu
+            ));
+        }
         Ok(())
     }
 
@@ -122,7 +144,9 @@ impl Config {
             self.interval_ns / 1_000_000,
             self.patience_ns / 1_000_000_000
         );
-        let bytes = SLOT_BYTES * self.shape().intervals * self.roles().len() as u64;
+        let of_one =
+            |role: &Role| SLOT_BYTES + if *role == Role::Receive { HISTOGRAM_BYTES } else { 0 };
+        let bytes = self.shape().intervals * self.roles().iter().map(of_one).sum::<u64>();
         if bytes > MOST_BYTES {
             return Err(format!(
                 "{options}: that many intervals open at once take {} MiB for {} workers, and {} at \
@@ -187,8 +211,32 @@ impl Config {
         Shape {
             interval_ns: self.interval_ns,
             intervals: open_ns.div_ceil(self.interval_ns) + 2,
-            window: window.clamp(1 << 12, MAX_WINDOW / u64::from(self.tx_queues.max(1))),
+            window: window
+                .min(self.count.unwrap_or(u64::MAX))
+                .clamp(1 << 12, MAX_WINDOW / u64::from(self.tx_queues.max(1))),
         }
+    }
+
+    /// The run in front of this one, whose packets count nowhere: it warms the path up, and at its
+    /// end asks the reflector where its counters stand. `None` where there is nothing to do.
+    #[must_use]
+    pub fn preliminary(&self) -> Option<Self> {
+        let sendrecv = self.sendrecv.as_ref()?;
+        if sendrecv.warmup_ns == 0 && !sendrecv.ask_peer {
+            return None;
+        }
+        let warms_up = sendrecv.warmup_ns > 0;
+        Some(Self {
+            stats_path: None,
+            json_path: None,
+            interval_ns: 100_000_000,
+            duration_ns: warms_up.then_some(sendrecv.warmup_ns),
+            count: if warms_up { None } else { Some(0) },
+            live: false,
+            limits: Limits::default(),
+            sendrecv: Some(Sendrecv { seed: mix(sendrecv.seed), ..sendrecv.clone() }),
+            ..self.clone()
+        })
     }
 }
 
@@ -205,6 +253,7 @@ impl Sendrecv {
             dst_port: self.dst_port,
             payload_len: self.payload_len,
             streams,
+            stamp: self.stamp,
         }
     }
 }

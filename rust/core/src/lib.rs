@@ -8,8 +8,13 @@
 
 pub mod cli;
 pub mod config;
+pub mod flows;
+pub mod impair;
+pub mod log_linear;
+pub mod order;
 mod pacer;
 pub mod packet;
+pub mod peer;
 pub mod receiver;
 pub mod reflector;
 pub mod sender;

@@ -40,21 +40,26 @@ pub struct Pacer {
     rate: Option<Share>,
     /// Packets that may still be granted.
     left: u64,
+    /// When the packets of the last grant were due; empty without a rate.
+    due_ns: Vec<u64>,
 }
 
-/// Due packets of worker `w` of `n` are `floor((total + w) / n)` with `total` those of the whole
-/// rate: the workers' shares add up to the total at any moment (Hermite's identity).
+/// Packet `j` (from 1) of worker `w` of `n` is due at `(j * n - w) * period / packets`: the workers'
+/// packets together are those of the whole rate, evenly spaced. The fraction is carried along, so
+/// that nothing is divided per packet and nothing drifts.
 struct Share {
+    /// When the next packet is due, in whole ns and in `1 / packets` of a ns. From the first grant
+    /// on, which is time 0 of the rate.
+    next_ns: u64,
+    next_fraction: u64,
+    started: bool,
+    step_ns: u64,
+    step_fraction: u64,
     packets: u64,
-    /// The time in which this worker alone gets `packets`.
-    period_ns: u64,
-    /// `w / n` of a packet, in units of `1 / period_ns`.
-    ahead: u64,
+    /// Packets that may be late.
     catch_up: u64,
-    /// Start of the current period, and what was due by then; `None` until first asked.
-    since: Option<(u64, u64)>,
-    /// Due packets that were granted or given up.
-    used: u64,
+    /// At least as long as `catch_up` packets are in becoming due.
+    catch_up_ns: u64,
 }
 
 impl Pacer {
@@ -63,16 +68,9 @@ impl Pacer {
     #[must_use]
     pub fn new(rate: Option<Rate>, worker: u16, workers: u16, count: Option<u64>) -> Self {
         let workers = u64::from(workers);
-        let rate = rate.map(|Rate { packets, period_ns }| Share {
-            packets,
-            period_ns: period_ns * workers,
-            ahead: u64::from(worker) * period_ns,
-            catch_up: scale(CATCH_UP_NS, packets, 0, period_ns * workers).max(1),
-            since: None,
-            used: 0,
-        });
+        let rate = rate.map(|rate| Share::new(rate, u64::from(worker), workers));
         let share_of = |count| (count + u64::from(worker)) / workers;
-        Self { rate, left: count.map_or(u64::MAX, share_of) }
+        Self { rate, left: count.map_or(u64::MAX, share_of), due_ns: Vec::new() }
     }
 
     /// What is to be sent at `now_ns`: at most `want` packets at once.
@@ -82,13 +80,24 @@ impl Pacer {
         }
         let want = u64::from(want).min(self.left);
         let (packets, shortfall) = match &mut self.rate {
-            Some(share) => share.grant(now_ns, want),
+            Some(share) => {
+                // Grows to the largest burst, once.
+                self.due_ns.clear();
+                share.grant(now_ns, want, &mut self.due_ns)
+            }
             None => (want, 0),
         };
         self.left -= packets;
         #[expect(clippy::cast_possible_truncation, reason = "not above `want`, which was a u16")]
         let packets = packets as u16;
         Grant { packets, shortfall }
+    }
+
+    /// When packet `index` of the last grant was due; `None` without a rate.
+    #[must_use]
+    #[inline]
+    pub fn due_ns(&self, index: usize) -> Option<u64> {
+        self.due_ns.get(index).copied()
     }
 
     /// Under a count, packets that were granted and could not be sent are made up for by later
@@ -100,7 +109,7 @@ impl Pacer {
     /// Ends it: returns what was due by `now_ns` and is not granted yet; nothing is due any more.
     pub fn stop(&mut self, now_ns: u64) -> u64 {
         let rest = match &mut self.rate {
-            Some(share) if self.left > 0 => (share.due(now_ns) - share.used).min(self.left),
+            Some(share) if self.left > 0 => share.backlog(now_ns).min(self.left),
             _ => 0,
         };
         self.left = 0;
@@ -115,30 +124,92 @@ impl Pacer {
 }
 
 impl Share {
-    fn grant(&mut self, now_ns: u64, want: u64) -> (u64, u64) {
-        let backlog = self.due(now_ns) - self.used;
-        let shortfall = backlog.saturating_sub(self.catch_up);
-        let packets = (backlog - shortfall).min(want);
-        self.used += shortfall + packets;
+    fn new(rate: Rate, worker: u64, workers: u64) -> Self {
+        let Rate { packets, period_ns } = rate;
+        // Both parts of `times * period_ns / packets` ns.
+        let parts = |times: u64| {
+            let product = u128::from(times) * u128::from(period_ns);
+            let part = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
+            (part(product / u128::from(packets)), part(product % u128::from(packets)))
+        };
+        let (next_ns, next_fraction) = parts(workers - worker);
+        let (step_ns, step_fraction) = parts(workers);
+        let catch_up = u128::from(CATCH_UP_NS) * u128::from(packets)
+            / (u128::from(period_ns) * u128::from(workers));
+        let catch_up = u64::try_from(catch_up).unwrap_or(u64::MAX).max(1);
+        Self {
+            next_ns,
+            next_fraction,
+            started: false,
+            step_ns,
+            step_fraction,
+            packets,
+            catch_up,
+            catch_up_ns: catch_up.saturating_mul(step_ns),
+        }
+    }
+
+    fn start(&mut self, now_ns: u64) {
+        if !self.started {
+            self.started = true;
+            self.next_ns += now_ns;
+        }
+    }
+
+    fn grant(&mut self, now_ns: u64, want: u64, due_ns: &mut Vec<u64>) -> (u64, u64) {
+        self.start(now_ns);
+        if self.due_at() > now_ns {
+            return (0, 0);
+        }
+        let shortfall =
+            if now_ns - self.due_at() >= self.catch_up_ns { self.give_up(now_ns) } else { 0 };
+        let mut packets = 0;
+        while packets < want && self.due_at() <= now_ns {
+            due_ns.push(self.due_at());
+            self.advance();
+            packets += 1;
+        }
         (packets, shortfall)
     }
 
-    /// Packets due since the first call.
-    fn due(&mut self, now_ns: u64) -> u64 {
-        let (start, base) = self.since.get_or_insert((now_ns, 0));
-        // One period a turn: a loop of one, unless the worker was held up for periods.
-        while now_ns - *start >= self.period_ns {
-            *start += self.period_ns;
-            *base += self.packets;
-        }
-        *base + scale(now_ns - *start, self.packets, self.ahead, self.period_ns)
+    /// The first whole ns at which the next packet is due.
+    fn due_at(&self) -> u64 {
+        self.next_ns + u64::from(self.next_fraction > 0)
     }
-}
 
-/// `(time * packets + ahead) / period`, without overflow in between.
-fn scale(time: u64, packets: u64, ahead: u64, period: u64) -> u64 {
-    let due = (u128::from(time) * u128::from(packets) + u128::from(ahead)) / u128::from(period);
-    u64::try_from(due).unwrap_or(u64::MAX)
+    fn advance(&mut self) {
+        self.next_ns += self.step_ns;
+        self.next_fraction += self.step_fraction;
+        if self.next_fraction >= self.packets {
+            self.next_fraction -= self.packets;
+            self.next_ns += 1;
+        }
+    }
+
+    /// Packets that are due and not granted.
+    fn backlog(&mut self, now_ns: u64) -> u64 {
+        self.start(now_ns);
+        if self.due_at() > now_ns {
+            return 0;
+        }
+        let packets = u128::from(self.packets);
+        let late = u128::from(now_ns - self.next_ns) * packets - u128::from(self.next_fraction);
+        let step = u128::from(self.step_ns) * packets + u128::from(self.step_fraction);
+        u64::try_from(late / step + 1).unwrap_or(u64::MAX)
+    }
+
+    /// Gives up what is too late to be caught up with; returns how many packets that is.
+    #[cold]
+    fn give_up(&mut self, now_ns: u64) -> u64 {
+        let too_late = self.backlog(now_ns).saturating_sub(self.catch_up);
+        let packets = u128::from(self.packets);
+        let fraction =
+            u128::from(self.step_fraction) * u128::from(too_late) + u128::from(self.next_fraction);
+        let whole = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
+        self.next_ns += self.step_ns * too_late + whole(fraction / packets);
+        self.next_fraction = whole(fraction % packets);
+        too_late
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +268,17 @@ mod tests {
             (0..10_000).step_by(250).map(|now| pacer.grant(now, 32).packets).collect();
         assert_eq!(granted[..9], [0, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert_eq!(granted.iter().sum::<u16>(), 9);
+    }
+
+    #[test]
+    fn every_packet_has_the_time_when_it_was_due() {
+        let mut pacer = Pacer::new(rate(3, 1000), 0, 1, None);
+        pacer.grant(500, 32);
+        assert_eq!(pacer.grant(1500, 32).packets, 3);
+        let due: Vec<_> = (0..4).map(|index| pacer.due_ns(index)).collect();
+        assert_eq!(due, [Some(834), Some(1167), Some(1500), None]);
+        let mut pacer = Pacer::new(None, 0, 1, None);
+        assert_eq!((pacer.grant(5, 2).packets, pacer.due_ns(0)), (2, None));
     }
 
     #[test]

@@ -1,8 +1,17 @@
 //! The receiving end of one rx queue: verifies, counts, measures.
 
-use crate::packet::payload::{Header, expand};
-use crate::packet::verify::Verifier;
-use crate::stats::{Counter, Latency, Recorder};
+use crate::log_linear::middle_ns;
+use crate::order::Order;
+use crate::packet::payload::expand;
+use crate::packet::stamp::Stamp;
+use crate::packet::verify::{Arrival, Verifier};
+use crate::packet::wire::UdpOverIpv4;
+use crate::peer::Hearing;
+use crate::stats::{Counter, Latency, Recorder, SeqMap};
+
+/// Of the packets that one queue of a reflector stamped, how many it remembers: as long as a
+/// duplicate of one may take to come.
+const STAMPS: u64 = 1 << 17;
 
 /// Judges what arrives on one rx queue.
 ///
@@ -11,16 +20,50 @@ use crate::stats::{Counter, Latency, Recorder};
 pub struct Receiver {
     recorder: Recorder,
     verifier: Verifier,
+    order: Order,
+    hearing: Option<Hearing>,
+    /// Packets have a time at which they were due.
+    paced: bool,
+    /// By queue of the reflector: which stamps were here. Empty without `--stamp`.
+    stamps: Box<[SeqMap]>,
     /// Valid packets of one interval that are not in its slot yet: a burst mostly has one.
     pending: Latency,
     pending_interval: u64,
+    last_latency_ns: Option<u64>,
+    /// RFC 3550's interarrival jitter in sixteenths of a ns.
+    jitter: u64,
+}
+
+/// What a [`Receiver`] is to look at besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Looks {
+    /// Packets have a time at which they were due.
+    pub due_times: bool,
+    /// Stamps of a reflector with up to so many queues; 0: none.
+    pub stamping_queues: u16,
 }
 
 impl Receiver {
-    /// Counts with `recorder` what `verifier` says.
+    /// Counts with `recorder` what `verifier` says; `hearing` gets the peer's answers.
     #[must_use]
-    pub fn new(recorder: Recorder, verifier: Verifier) -> Self {
-        Self { recorder, verifier, pending: Latency::default(), pending_interval: 0 }
+    pub fn new(
+        recorder: Recorder,
+        verifier: Verifier,
+        hearing: Option<Hearing>,
+        looks: Looks,
+    ) -> Self {
+        Self {
+            recorder,
+            order: Order::new(verifier.sweeps()),
+            verifier,
+            hearing,
+            paced: looks.due_times,
+            stamps: (0..looks.stamping_queues).map(|_| SeqMap::new(STAMPS)).collect(),
+            pending: Latency::default(),
+            pending_interval: 0,
+            last_latency_ns: None,
+            jitter: 0,
+        }
     }
 
     /// To be called first in every poll, also when nothing arrived.
@@ -33,27 +76,35 @@ impl Receiver {
     #[inline]
     pub fn receive(&mut self, now_ns: u64, frame: &[u8], wire_len: usize, partial_checksums: bool) {
         let counter = match self.verifier.check(frame, wire_len, partial_checksums) {
-            Ok(header) => match self.arrive(now_ns, header) {
+            Ok(arrival) => match self.arrive(now_ns, arrival) {
                 Ok(()) => return,
                 Err(counter) => counter,
             },
             Err(counter) => counter,
         };
-        self.reject(now_ns, counter);
+        self.reject(now_ns, counter, frame);
     }
 
-    fn arrive(&mut self, now_ns: u64, Header { id, time48_ns }: Header) -> Result<(), Counter> {
-        let sent_ns = expand(now_ns, time48_ns);
+    #[inline]
+    fn arrive(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
+        let Arrival { header, flow, stamp } = arrival;
+        let stream = header.id.stream;
+        let sent_ns = expand(now_ns, header.time48_ns);
         let interval = self.recorder.interval(sent_ns);
+        let seq = self.recorder.whole_seq(stream, header.id.seq);
         if self.recorder.is_closed(interval) {
-            let again = self.recorder.arrived(id.stream).contains(id.seq);
-            return Err(if again { Counter::Duplicate } else { Counter::Late });
+            let again = self.recorder.arrived(stream).contains(seq);
+            return Err(self.not_first(
+                now_ns,
+                stamp,
+                if again { Counter::Duplicate } else { Counter::Late },
+            ));
         }
-        if !self.recorder.is_plausible(now_ns, interval, id.stream, id.seq) {
+        if !self.recorder.is_plausible(now_ns, interval, stream, seq) {
             return Err(Counter::ForeignRun);
         }
-        if !self.recorder.arrived(id.stream).insert(id.seq) {
-            return Err(Counter::Duplicate);
+        if !self.recorder.arrived(stream).insert(seq) {
+            return Err(self.not_first(now_ns, stamp, Counter::Duplicate));
         }
         if interval != self.pending_interval {
             self.flush();
@@ -61,15 +112,65 @@ impl Receiver {
         }
         let latency_ns = now_ns.saturating_sub(sent_ns);
         self.pending.record(latency_ns);
-        self.recorder.record_latency(latency_ns);
+        self.recorder.record_latency(interval, latency_ns);
+        if self.paced {
+            self.recorder.record_since_due(latency_ns + middle_ns(header.lag));
+        }
+        // RFC 3550, section 6.4.1: the difference of transit times is that of round-trip times.
+        let last_ns = self.last_latency_ns.replace(latency_ns).unwrap_or(latency_ns);
+        let difference = latency_ns.abs_diff(last_ns);
+        self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
+        if let Some(stamp) = stamp {
+            self.recorder.record_network(latency_ns.saturating_sub(stamp.residence_ns));
+            self.note_stamp(now_ns, stamp);
+        }
+        if let Some(reordered) = self.order.arrive(flow, seq) {
+            self.reordered(interval, reordered.extent);
+        }
         Ok(())
     }
 
     #[cold]
-    fn reject(&mut self, now_ns: u64, counter: Counter) {
+    fn reordered(&self, interval: u64, extent: Option<u32>) {
+        self.recorder.add(interval, Counter::Reordered, 1);
+        if let Some(extent) = extent {
+            self.recorder.note_extent(u64::from(extent));
+        }
+    }
+
+    /// An intact packet of ours that is not valid.
+    #[cold]
+    fn not_first(&mut self, now_ns: u64, stamp: Option<Stamp>, counter: Counter) -> Counter {
+        let Some(stamp) = stamp else { return counter };
+        if !self.note_stamp(now_ns, stamp) && counter == Counter::Duplicate {
+            let interval = self.recorder.interval(now_ns);
+            self.recorder.add(interval, Counter::DuplicateOnWayBack, 1);
+        }
+        counter
+    }
+
+    /// Whether the reflector sent this packet once more than any that was here.
+    fn note_stamp(&mut self, now_ns: u64, stamp: Stamp) -> bool {
+        let map = self.stamps.get(usize::from(stamp.queue));
+        let first = map.is_none_or(|map| map.insert(stamp.seq));
+        if first {
+            let interval = self.recorder.interval(now_ns);
+            self.recorder.add(interval, Counter::Stamped, 1);
+        }
+        first
+    }
+
+    #[cold]
+    fn reject(&mut self, now_ns: u64, counter: Counter, frame: &[u8]) {
         let interval = self.recorder.interval(now_ns);
-        self.recorder.add(interval, Counter::Received, 1);
         self.recorder.add(interval, counter, 1);
+        if counter != Counter::ControlReceived {
+            self.recorder.add(interval, Counter::Received, 1);
+        } else if let (Some(hearing), Ok(udp)) =
+            (&self.hearing, UdpOverIpv4::parse(frame, frame.len()))
+        {
+            hearing.hear(&frame[udp.payload()..udp.end()]);
+        }
     }
 
     /// Publishes what [`Receiver::receive`] has gathered.
@@ -79,6 +180,7 @@ impl Receiver {
             self.recorder.add(self.pending_interval, Counter::Received, valid.count);
             self.recorder.add(self.pending_interval, Counter::Valid, valid.count);
             self.recorder.add_latency(self.pending_interval, &valid);
+            self.recorder.note_jitter(self.jitter);
         }
     }
 }

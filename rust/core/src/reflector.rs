@@ -1,19 +1,68 @@
 //! Modes that count by their own clock: the reflector, and a tally for modes written in C++ alone.
 
-use crate::packet::reflect::reflect;
+use crate::flows::{FlowCounter, FlowKey, NO_FLOW};
+use crate::impair::{Dice, Fate};
+use crate::packet::ETHERNET_LEN;
+use crate::packet::control::{self, CONTROL_LEN};
+use crate::packet::payload::STAMPED;
+use crate::packet::reflect::{reflect, replace_payload};
+use crate::packet::stamp::{self, Stamp};
+use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be16, be64};
 use crate::stats::{Counter, Recorder};
+
+/// What is to be done with a packet that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Free it.
+    Drop,
+    /// Send it back.
+    Send,
+    /// Send it back; it has been made corrupt.
+    SendCorrupt,
+    /// Send it back, and a copy of it.
+    Duplicate,
+    /// Send it back behind later ones.
+    Reorder,
+    /// Send it back at once: it is an answer to a question.
+    Answer,
+}
+
+/// In place of a flow: an answer to a question.
+const ANSWER: u8 = NO_FLOW - 1;
+/// The most packets of a burst.
+const MOST: usize = 512;
 
 /// Reflects and counts what arrives on one rx queue.
 pub struct Reflector {
     recorder: Recorder,
     interval: u64,
+    flows: FlowCounter,
+    /// The number of the queue in stamps.
+    queue: u16,
+    dice: Option<Dice>,
+    /// The flows of those packets of the burst at hand that are sent back.
+    kept: Box<[u8; MOST]>,
+    kept_len: usize,
+    /// Whether they are all of one flow.
+    uniform: bool,
+    wants_stamps: bool,
 }
 
 impl Reflector {
-    /// Counts with `recorder`.
+    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose.
     #[must_use]
-    pub fn new(recorder: Recorder) -> Self {
-        Self { recorder, interval: 0 }
+    pub fn new(recorder: Recorder, flows: FlowCounter, queue: u16, dice: Option<Dice>) -> Self {
+        Self {
+            recorder,
+            interval: 0,
+            flows,
+            queue,
+            dice,
+            kept: Box::new([NO_FLOW; MOST]),
+            kept_len: 0,
+            uniform: true,
+            wants_stamps: false,
+        }
     }
 
     /// To be called first in every poll, also when nothing arrived: what follows happened at
@@ -21,27 +70,167 @@ impl Reflector {
     pub fn poll(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
+        self.flows.poll();
+        self.kept_len = 0;
+        self.uniform = true;
+        self.wants_stamps = false;
     }
 
-    /// Turns a frame round; whether it is to be sent. See [`reflect`] for the arguments.
+    /// Turns a frame round; what is to be done with it, and the slot of its flow. See [`reflect`]
+    /// for the arguments.
     #[inline]
-    pub fn reflect(&mut self, frame: &mut [u8], wire_len: usize, partial_checksums: bool) -> bool {
-        match reflect(frame, wire_len, partial_checksums) {
-            Ok(()) => true,
+    pub fn reflect(
+        &mut self,
+        now_ns: u64,
+        frame: &mut [u8],
+        wire_len: usize,
+        partial_checksums: bool,
+    ) -> (Verdict, u8) {
+        let udp = match reflect(frame, wire_len, partial_checksums) {
+            Ok(udp) => udp,
             Err(reason) => {
                 self.recorder.add(self.interval, Counter::Received, 1);
                 self.recorder.add(self.interval, reason, 1);
-                false
+                return (Verdict::Drop, NO_FLOW);
+            }
+        };
+        // Addresses and ports as they were: other than the control thread and the sender, we see
+        // them swapped.
+        let addresses = be64(frame, ADDRESSES).rotate_left(32);
+        let key = FlowKey { addresses, port: be16(frame, udp.udp()) };
+        // Both of our kinds of packets that want more than to be sent back begin with a set bit.
+        if frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0) {
+            if let Some(verdict) = self.look_closer(frame, udp, key) {
+                return (verdict, ANSWER);
+            }
+        }
+        let slot = self.flows.slot(key);
+        match &mut self.dice {
+            None => self.keep(slot),
+            Some(dice) => {
+                let fate = dice.roll(now_ns);
+                return (self.suffer(fate, frame, udp, slot), slot);
+            }
+        }
+        (Verdict::Send, slot)
+    }
+
+    #[inline]
+    fn keep(&mut self, slot: u8) {
+        if let Some(kept) = self.kept.get_mut(self.kept_len) {
+            *kept = slot;
+            self.kept_len += 1;
+            self.uniform &= slot == self.kept[0];
+        }
+    }
+
+    #[cold]
+    fn suffer(&mut self, fate: Fate, frame: &mut [u8], udp: UdpOverIpv4, slot: u8) -> Verdict {
+        self.count(slot, Counter::Received, 1);
+        match fate {
+            Fate::Pass => Verdict::Send,
+            Fate::Duplicate => Verdict::Duplicate,
+            Fate::Reorder => Verdict::Reorder,
+            Fate::Drop => {
+                self.count(slot, Counter::ImpairDropped, 1);
+                Verdict::Drop
+            }
+            Fate::Corrupt(random) => {
+                // Links may drop frames of an EtherType that they do not know.
+                #[expect(clippy::cast_possible_truncation, reason = "a bit of the frame")]
+                let bit = (random % ((udp.end() - ETHERNET_LEN) as u64 * 8)) as usize;
+                frame[ETHERNET_LEN + bit / 8] ^= 1 << (bit % 8);
+                self.count(slot, Counter::ImpairCorrupted, 1);
+                Verdict::SendCorrupt
             }
         }
     }
 
-    /// Of the packets that were to be sent the driver took `accepted` and refused `refused`.
-    pub fn sent(&mut self, accepted: u16, refused: u16) {
-        let (accepted, refused) = (u64::from(accepted), u64::from(refused));
-        self.recorder.add(self.interval, Counter::Received, accepted + refused);
-        self.recorder.add(self.interval, Counter::Sent, accepted);
-        self.recorder.add(self.interval, Counter::TxQueueFull, refused);
+    /// A question, which is answered in place (or dropped: the sender will ask again), or a packet
+    /// that may want a stamp.
+    #[cold]
+    fn look_closer(&mut self, frame: &mut [u8], udp: UdpOverIpv4, key: FlowKey) -> Option<Verdict> {
+        let payload = &frame[udp.payload()..udp.end()];
+        if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
+            return None;
+        }
+        let Some(question) = control::question(payload).filter(|_| payload.len() == CONTROL_LEN)
+        else {
+            self.wants_stamps = true;
+            return None;
+        };
+        self.recorder.add(self.interval, Counter::ControlReceived, 1);
+        let Some(report) = self.flows.report(key) else { return Some(Verdict::Drop) };
+        replace_payload(frame, udp, &control::answer(question, report));
+        if self.dice.is_none() {
+            self.keep(ANSWER);
+        }
+        Some(Verdict::Answer)
+    }
+
+    /// Whether packets of the burst at hand may want a stamp: then [`Reflector::stamp`] is to be
+    /// called for each that is sent back, in the order of sending.
+    #[must_use]
+    pub fn wants_stamps(&self) -> bool {
+        self.wants_stamps
+    }
+
+    /// Stamps a reflected frame of the flow in `slot`, if it wants that. `ahead` is the number of
+    /// packets of the flow that go in front of it in the same burst.
+    pub fn stamp(&self, frame: &mut [u8], slot: u8, ahead: u64, residence_ns: u64) {
+        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
+        if slot < ANSWER && stamp::is_wanted(frame, udp) {
+            // The driver may refuse the end of a burst: those behind get its numbers.
+            let seq = self.flows.count(slot, Counter::Sent) + ahead;
+            stamp::write(frame, udp, Stamp { queue: self.queue, seq, residence_ns });
+        }
+    }
+
+    /// Of the packets of the burst at hand that were to be sent the driver took the first
+    /// `accepted`.
+    pub fn sent(&mut self, accepted: u16) {
+        let accepted = usize::from(accepted);
+        let kept = &self.kept[..self.kept_len];
+        if self.uniform && self.kept_len > 0 && kept[0] != ANSWER {
+            let (slot, all) = (kept[0], self.kept_len as u64);
+            self.count(slot, Counter::Received, all);
+            self.count(slot, Counter::Sent, accepted as u64);
+            self.count(slot, Counter::TxQueueFull, all - accepted as u64);
+            return;
+        }
+        for index in 0..self.kept_len {
+            let slot = self.kept[index];
+            if slot != ANSWER {
+                self.count(slot, Counter::Received, 1);
+            }
+            self.settle(slot, index < accepted);
+        }
+    }
+
+    /// The same for packets of earlier bursts, which were counted as received then: those of the
+    /// flows in `slots`, in their order.
+    pub fn sent_later(&mut self, slots: &[u8], accepted: u16) {
+        for (index, slot) in slots.iter().enumerate() {
+            self.settle(*slot, index < usize::from(accepted));
+        }
+    }
+
+    /// One packet was taken by the driver, or refused.
+    fn settle(&mut self, slot: u8, accepted: bool) {
+        match (slot, accepted) {
+            (ANSWER, true) => self.recorder.add(self.interval, Counter::ControlSent, 1),
+            (ANSWER, false) => {}
+            (slot, true) => self.count(slot, Counter::Sent, 1),
+            (slot, false) => self.count(slot, Counter::TxQueueFull, 1),
+        }
+    }
+
+    /// Counts packets of the flow in `slot`, in total and by flow.
+    pub fn count(&mut self, slot: u8, counter: Counter, packets: u64) {
+        self.recorder.add(self.interval, counter, packets);
+        if slot != NO_FLOW && packets > 0 {
+            self.flows.add(slot, counter, packets);
+        }
     }
 }
 

@@ -1,13 +1,18 @@
 //! The sending end of one tx queue.
 
 use crate::Pacer;
+use crate::log_linear::bucket;
+use crate::packet::HEADERS_LEN;
+use crate::packet::control::CONTROL_LEN;
 use crate::packet::template::Template;
+use crate::peer::Questions;
 use crate::stats::{Counter, Recorder};
 
 /// Paces, builds and counts the packets of one tx queue.
 ///
 /// A burst is [`Sender::poll`], then either [`Sender::no_mbuf`], or [`Sender::stamp`],
-/// [`Sender::write`] for each packet and [`Sender::sent`].
+/// [`Sender::write`] for each packet and [`Sender::sent`]. A question to the peer is a burst of
+/// one packet with another length.
 pub struct Sender {
     recorder: Recorder,
     pacer: Pacer,
@@ -22,7 +27,20 @@ pub struct Sender {
     shortfall: u64,
     /// When the burst at hand is sent, and how many of its packets are written.
     stamp_ns: u64,
-    written: u64,
+    written: usize,
+    /// Only one sender asks.
+    questions: Option<Questions>,
+    /// The burst at hand is a question.
+    asking: bool,
+}
+
+/// What to send now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// How many packets.
+    pub packets: u16,
+    /// Bytes of each frame, without FCS.
+    pub frame_len: usize,
 }
 
 impl Sender {
@@ -34,6 +52,7 @@ impl Sender {
         template: Template,
         stream: u16,
         end_ns: Option<u64>,
+        questions: Option<Questions>,
     ) -> Self {
         Self {
             recorder,
@@ -46,17 +65,13 @@ impl Sender {
             shortfall: 0,
             stamp_ns: 0,
             written: 0,
+            questions,
+            asking: false,
         }
     }
 
-    /// Bytes of each frame, without FCS.
-    #[must_use]
-    pub fn frame_len(&self) -> usize {
-        self.template.frame_len()
-    }
-
-    /// How many packets to send at `now_ns`: at most `burst`.
-    pub fn poll(&mut self, now_ns: u64, burst: u16) -> u16 {
+    /// What to send at `now_ns`: at most `burst` packets.
+    pub fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
         if now_ns >= self.end_ns {
             // Up to the end, not beyond: that may be another interval, and this one is final once
             // the poll is published.
@@ -64,6 +79,15 @@ impl Sender {
             self.end_ns = u64::MAX;
         }
         self.recorder.poll(now_ns);
+        self.stamp_ns = now_ns;
+        self.asking = self.questions.as_ref().is_some_and(Questions::is_due);
+        if self.asking {
+            return Burst { packets: 1, frame_len: HEADERS_LEN + CONTROL_LEN };
+        }
+        Burst { packets: self.grant(now_ns, burst), frame_len: self.template.frame_len() }
+    }
+
+    fn grant(&mut self, now_ns: u64, burst: u16) -> u16 {
         let room = self.recorder.may_send(now_ns, self.stream, self.seq, burst);
         if room == 0 {
             self.recorder.held_back();
@@ -79,13 +103,14 @@ impl Sender {
         self.granted = u64::from(grant.packets);
         self.shortfall = grant.shortfall;
         self.written = 0;
-        self.stamp_ns = now_ns;
         grant.packets
     }
 
     /// There were no mbufs for the burst.
     pub fn no_mbuf(&mut self) {
-        self.settle(0, Counter::NoMbuf);
+        if !self.asking {
+            self.settle(0, Counter::NoMbuf);
+        }
     }
 
     /// The burst is about to be written and sent: `now_ns` is the send time of its packets.
@@ -93,16 +118,34 @@ impl Sender {
         self.stamp_ns = now_ns;
     }
 
-    /// Writes the next packet of the burst into `frame` of [`Sender::frame_len`] bytes.
+    /// Writes the next packet of the burst into `frame`, as long as [`Sender::poll`] said.
     #[inline]
     pub fn write(&mut self, frame: &mut [u8]) {
-        self.template.write(self.seq + self.written, self.stamp_ns, frame);
+        if self.asking {
+            return self.ask(frame);
+        }
+        let due_ns = self.pacer.due_ns(self.written);
+        let lag = due_ns.map_or(0, |due_ns| bucket(self.stamp_ns.saturating_sub(due_ns)));
+        let seq = self.seq + self.written as u64;
+        self.template.write(seq, self.stamp_ns, lag, frame);
         self.written += 1;
+    }
+
+    #[cold]
+    fn ask(&mut self, frame: &mut [u8]) {
+        if let Some(questions) = &mut self.questions {
+            questions.write(frame);
+        }
     }
 
     /// The driver took the first `accepted` packets of the burst.
     pub fn sent(&mut self, accepted: u16) {
-        self.settle(u64::from(accepted), Counter::TxQueueFull);
+        if self.asking {
+            let interval = self.recorder.interval(self.stamp_ns);
+            self.recorder.add(interval, Counter::ControlSent, u64::from(accepted));
+        } else {
+            self.settle(u64::from(accepted), Counter::TxQueueFull);
+        }
     }
 
     fn settle(&mut self, accepted: u64, reason: Counter) {

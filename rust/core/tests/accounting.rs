@@ -9,8 +9,8 @@ use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::reflect::reflect;
 use dpdkproj_core::packet::template::{Checksums, Template};
 use dpdkproj_core::packet::verify::Verifier;
-use dpdkproj_core::receiver::Receiver;
-use dpdkproj_core::sender::Sender;
+use dpdkproj_core::receiver::{Looks, Receiver};
+use dpdkproj_core::sender::{Burst, Sender};
 use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Meaning, Row, Run, Totals, ledger};
 use dpdkproj_core::{Pacer, cli};
 use proptest::prelude::*;
@@ -86,13 +86,14 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
             let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::Software);
             let pacer = Pacer::new(sendrecv.rate, queue, config.tx_queues, config.count);
             let recorder = board.recorder(usize::from(queue));
-            Sender::new(recorder, pacer, template, queue, config.duration_ns)
+            Sender::new(recorder, pacer, template, queue, config.duration_ns, None)
         })
         .collect();
     let mut receivers: Vec<Receiver> = (0..config.rx_queues)
         .map(|queue| {
             let recorder = board.recorder(usize::from(config.tx_queues + queue));
-            Receiver::new(recorder, Verifier::new(&flow, Arc::clone(&content)))
+            let looks = Looks { due_times: true, ..Looks::default() };
+            Receiver::new(recorder, Verifier::new(&flow, Arc::clone(&content)), None, looks)
         })
         .collect();
 
@@ -115,14 +116,14 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
             }
         }
         for sender in &mut senders {
-            let granted = sender.poll(now, config.burst);
+            let Burst { packets: granted, frame_len } = sender.poll(now, config.burst);
             if granted == 0 {
                 continue;
             }
             sender.stamp(now);
             let frames: Vec<Vec<u8>> = (0..granted)
                 .map(|_| {
-                    let mut frame = vec![0; sender.frame_len()];
+                    let mut frame = vec![0; frame_len];
                     sender.write(&mut frame);
                     frame
                 })
@@ -199,15 +200,8 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
     collector.finish(&mut |row| rows.push(*row));
     let totals = *collector.totals();
     let run = Run {
-        mode: "sendrecv".into(),
-        meaning: Meaning::Sendrecv,
-        duration_ns: collector.sending_done_ns().unwrap(),
-        requested_pps: None,
-        totals,
-        mismatch: collector.mismatch(),
-        latencies: collector.latencies(),
         driver: Driver { delivered, accepted: known.sent },
-        port: BTreeMap::new(),
+        ..Run::new(config, &collector, now)
     };
     Outcome { known, rows, totals, intervals, run }
 }
@@ -264,7 +258,13 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
     assert_eq!(outcome.totals.latency.min_ns, 3 * STEP_NS);
     assert_eq!(outcome.totals.latency.max_ns, 3 * STEP_NS);
     let p99 = outcome.run.latencies.quantile_ns(0.99).unwrap();
-    assert!((p99 / (3 * STEP_NS) as f64 - 1.0).abs() < 0.004, "{p99}");
+    assert!((p99 as f64 / (3 * STEP_NS) as f64 - 1.0).abs() < 0.008, "{p99}");
+    assert_eq!(outcome.run.loss_runs.count, 0);
+    // Polled every 50 us, packets are late by 0 to 45 us in steps of 5.
+    let since_due = |quantile| outcome.run.notes.since_due.quantile_ns(quantile).unwrap() as f64;
+    assert!((since_due(0.1) / (3 * STEP_NS) as f64 - 1.0).abs() < 0.016, "{}", since_due(0.1));
+    assert!((since_due(1.0) / 195_000.0 - 1.0).abs() < 0.016, "{}", since_due(1.0));
+    assert!(outcome.rows.iter().filter_map(|row| row.percentiles_ns).flatten().all(|ns| ns == p99));
 }
 
 #[test]
@@ -280,6 +280,12 @@ fn a_blackout_is_100_percent_of_its_intervals() {
         .map(|row| row.start_ns / MS)
         .collect();
     assert_eq!(dark, (10..42).collect::<Vec<_>>());
+    // The loss run says the same.
+    let runs = &outcome.run.loss_runs;
+    assert_eq!(runs.count, 1);
+    assert_eq!(runs.longest.packets, outcome.known.lost);
+    let [start, length] = [runs.longest.start_ns, runs.longest.length_ns];
+    assert_eq!((start, length), (10.0 * MS as f64, 32.0 * MS as f64));
 }
 
 #[test]
@@ -322,13 +328,14 @@ fn a_number_or_a_time_that_cannot_be_is_foreign() {
     let content = Arc::new(Content::new(&flow, sendrecv.seed));
     let board = Board::new(config.shape(), &config.roles());
     let mut collector = Collector::new(Arc::clone(&board), config.patience_ns);
-    let mut receiver = Receiver::new(board.recorder(1), Verifier::new(&flow, Arc::clone(&content)));
+    let verifier = Verifier::new(&flow, Arc::clone(&content));
+    let mut receiver = Receiver::new(board.recorder(1), verifier, None, Looks::default());
     let template = Template::new(&flow, content, 0, Checksums::Software);
     let now = 10 * MS;
     receiver.poll(now);
     for (seq, sent_ns) in [(1 << 40, now), (config.shape().window * 2, now), (0, now + 5 * MS)] {
         let mut frame = vec![0; template.frame_len()];
-        template.write(seq, sent_ns, &mut frame);
+        template.write(seq, sent_ns, 0, &mut frame);
         reflect(&mut frame, template.frame_len(), false).unwrap();
         receiver.receive(now, &frame, frame.len(), false);
     }

@@ -4,6 +4,7 @@ use super::checksum::{self, words};
 use super::filler::Filler;
 use super::flow::Flow;
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Key};
+use super::stamp::{BLANK, STAMPED_LEN};
 use super::{UDP_LEN, wire};
 use etherparse::UdpHeader;
 
@@ -16,6 +17,10 @@ pub struct Content {
     udp: UdpHeader,
     /// Over pseudo-header and `udp`.
     udp_sum: u64,
+    /// Bytes of payload in front of the filler.
+    filler_at: usize,
+    /// Over [`BLANK`], where packets carry it.
+    blank_sum: u64,
 }
 
 impl Content {
@@ -37,11 +42,13 @@ impl Content {
             pseudo_header_sum,
             udp,
             udp_sum,
+            filler_at: match usize::from(flow.payload_len) {
+                _ if flow.stamp => STAMPED_LEN,
+                len if len >= HEADER_AND_OFFSET_LEN => HEADER_AND_OFFSET_LEN,
+                _ => HEADER_LEN,
+            },
+            blank_sum: if flow.stamp { words(BLANK[0]) + words(BLANK[1]) } else { 0 },
         }
-    }
-
-    pub(super) fn udp_header(&self) -> UdpHeader {
-        self.udp.clone()
     }
 
     /// The sum over the pseudo-header: what a UDP checksum field holds while the checksum is still
@@ -57,21 +64,42 @@ impl Content {
 
     /// Bytes of filler in every packet.
     pub(super) fn filler_len(&self) -> usize {
-        let payload_len = usize::from(self.udp.length - UDP_LEN);
-        let taken = if self.has_offset() { HEADER_AND_OFFSET_LEN } else { HEADER_LEN };
-        payload_len - taken
+        usize::from(self.udp.length - UDP_LEN) - self.filler_at
+    }
+
+    /// Where the filler begins in the payload.
+    pub(super) fn filler_at(&self) -> usize {
+        self.filler_at
+    }
+
+    /// Whether packets have room for a reflector's stamp.
+    pub(super) fn has_stamp(&self) -> bool {
+        self.filler_at == STAMPED_LEN
+    }
+
+    /// The sum over the stamp area as it is sent; 0 where there is none.
+    pub(super) fn blank_sum(&self) -> u64 {
+        self.blank_sum
     }
 
     /// Whether the filler's offset stands in the packet: payloads of 16 and 17 bytes have no room.
     pub(super) fn has_offset(&self) -> bool {
-        usize::from(self.udp.length - UDP_LEN) >= HEADER_AND_OFFSET_LEN
+        self.filler_at > HEADER_LEN
     }
 
-    /// The UDP checksum of the packet with this source port, payload header and filler offset. The
-    /// reflected packet, with addresses and ports swapped, has the same one.
+    /// The UDP checksum of the packet with this source port, payload header, filler offset and sum
+    /// over the stamp area. The reflected packet, with addresses and ports swapped, has the same
+    /// one.
     #[inline]
-    pub(super) fn udp_checksum(&self, src_port: u16, header: [u64; 2], offset: u16) -> u16 {
+    pub(super) fn udp_checksum(
+        &self,
+        src_port: u16,
+        header: [u64; 2],
+        offset: u16,
+        stamp_sum: u64,
+    ) -> u16 {
         let sum = self.udp_sum
+            + stamp_sum
             + u64::from(src_port)
             + words(header[0])
             + words(header[1])

@@ -44,6 +44,12 @@ impl PortRange {
         (first <= last && first > 0).then_some(Self { first, last })
     }
 
+    /// The first port.
+    #[must_use]
+    pub fn first(self) -> u16 {
+        self.first
+    }
+
     /// How many ports: 1 at least.
     #[must_use]
     pub fn count(self) -> u32 {
@@ -70,6 +76,8 @@ pub struct Flow {
     pub payload_len: u16,
     /// How many tx queues share the source ports.
     pub streams: u16,
+    /// Whether packets have room for a reflector's stamp ([`super::stamp`]).
+    pub stamp: bool,
 }
 
 /// The source ports of one stream, in turn.
@@ -84,6 +92,15 @@ pub struct PortSweep {
     count: u32,
 }
 
+/// One flow of a run: a tx queue and a source port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowId {
+    /// The tx queue.
+    pub stream: u16,
+    /// The flow's place among those of its stream.
+    pub turn: u32,
+}
+
 impl PortSweep {
     /// The share of `stream`, one of `streams`, in `ports`.
     #[must_use]
@@ -95,16 +112,37 @@ impl PortSweep {
         Self { first, step: streams, count: (total - skip).div_ceil(streams) }
     }
 
-    /// The source port of the packet with sequence number `seq`.
+    /// How many flows: 1 at least.
     #[must_use]
-    pub fn port(&self, seq: u64) -> u16 {
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Which of the stream's flows the packet with sequence number `seq` is of.
+    #[must_use]
+    #[inline]
+    pub fn turn(&self, seq: u64) -> u32 {
         // 32-bit division costs half of 64-bit; the jump in the sweep every 2^32 packets is the
         // same on both ends.
         #[expect(clippy::cast_possible_truncation, reason = "a wrapping counter, see above")]
-        let turn = seq as u32 % self.count;
+        let seq = seq as u32;
+        seq % self.count
+    }
+
+    /// The source port of a turn.
+    #[must_use]
+    #[inline]
+    pub fn port_of(&self, turn: u32) -> u16 {
         #[expect(clippy::cast_possible_truncation, reason = "first + step * count is in range")]
         let port = (u32::from(self.first) + turn * self.step) as u16;
         port
+    }
+
+    /// The source port of the packet with sequence number `seq`.
+    #[must_use]
+    #[inline]
+    pub fn port(&self, seq: u64) -> u16 {
+        self.port_of(self.turn(seq))
     }
 }
 
@@ -117,10 +155,13 @@ impl Flow {
             .collect()
     }
 
-    /// The source port of packet `id`, or `None` when there is no such stream.
+    /// The flow and the source port of packet `id`, or `None` when there is no such stream.
     #[must_use]
-    pub fn src_port(sweeps: &[PortSweep], id: PacketId) -> Option<u16> {
-        sweeps.get(usize::from(id.stream)).map(|sweep| sweep.port(id.seq))
+    #[inline]
+    pub fn flow_of(sweeps: &[PortSweep], id: PacketId) -> Option<(FlowId, u16)> {
+        let sweep = sweeps.get(usize::from(id.stream))?;
+        let turn = sweep.turn(id.seq);
+        Some((FlowId { stream: id.stream, turn }, sweep.port_of(turn)))
     }
 }
 

@@ -6,17 +6,20 @@
 //!                                   | u64 BE | 48 bits  | u16 | offset  |
 //! ```
 //!
-//! `index` is the tx queue (16 bits) and the packet's sequence number in it (48 bits); `time_ns`
-//! is the send time modulo 2^48; `tag` is keyed by the seed and covers all that stands around it.
-//! Payloads of 18 bytes and more carry the filler's offset in the table that both ends make from
-//! the seed; shorter ones have no room for it and use offset 0.
+//! `index` is the tx queue and the packet's sequence number in it, with a few bits for how late it
+//! was sent ([`payload`]); `time_ns` is the send time modulo 2^48; `tag` is keyed by the seed and
+//! covers all that stands around it. Payloads of 18 bytes and more carry the filler's offset in
+//! the table that both ends make from the seed; shorter ones have no room for it and use offset 0.
+//! With `--stamp`, 16 bytes for the reflector follow before the filler ([`stamp`]).
 
 pub mod checksum;
 pub mod content;
+pub mod control;
 pub mod filler;
 pub mod flow;
 pub mod payload;
 pub mod reflect;
+pub mod stamp;
 pub mod template;
 pub mod verify;
 pub mod wire;

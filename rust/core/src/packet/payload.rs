@@ -2,22 +2,37 @@
 //!
 //! It proves by itself that a packet is of this run and intact, even when there is no room for
 //! anything else: 16 of its bits are a tag keyed by the seed over all the others.
+//!
+//! ```text
+//! first word:   stamped 1 | stream 10 | lag 11 | sequence number 42
+//! second word:  send time in ns 48 | tag 16
+//! ```
 
 /// Bytes of the header: the smallest payload.
 pub const HEADER_LEN: usize = 16;
 /// Bytes of the header and of the filler offset that follows it where there is room.
 pub const HEADER_AND_OFFSET_LEN: usize = 18;
 
-const SEQ_BITS: u32 = 48;
+/// The most tx queues of a run: one number less than 10 bits have, because the first word of a
+/// control packet ([`super::control`]) must be none of ours.
+pub const MAX_STREAMS: u16 = (1 << STREAM_BITS) - 1;
+
+const STREAM_BITS: u32 = 10;
+const LAG_BITS: u32 = 11;
+const SEQ_BITS: u32 = 42;
 const TIME_BITS: u32 = 48;
-const LOW_48: u64 = (1 << 48) - 1;
+const LOW_42: u64 = (1 << SEQ_BITS) - 1;
+const LOW_48: u64 = (1 << TIME_BITS) - 1;
+/// Of the first word: the packet has room for a stamp of the reflector ([`super::stamp`]).
+pub const STAMPED: u64 = 1 << 63;
 
 /// Which packet this is: a tx queue and the sequence number in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketId {
     /// The tx queue that sent it.
     pub stream: u16,
-    /// Its place among the packets that the driver accepted on that queue, from 0; 48 bits.
+    /// Its place among the packets that the driver accepted on that queue, from 0. A packet carries
+    /// its low 42 bits ([`expand_seq`]).
     pub seq: u64,
 }
 
@@ -28,6 +43,10 @@ pub struct Header {
     pub id: PacketId,
     /// The low 48 bits of the send time in ns since the start of the run (wraps every 78 hours).
     pub time48_ns: u64,
+    /// How long after it was due it was sent: a bucket of [`crate::log_linear`].
+    pub lag: u16,
+    /// Whether a stamp area follows.
+    pub stamped: bool,
 }
 
 /// The secret of a run: who does not know the seed cannot make a header that passes.
@@ -49,13 +68,25 @@ pub fn time48(time_ns: u64) -> u64 {
     time_ns & LOW_48
 }
 
+/// The number nearest to `near` of which `low` are the low `bits` bits.
+fn nearest(near: u64, low: u64, bits: u32) -> u64 {
+    let mask = (1 << bits) - 1;
+    let ahead = low.wrapping_sub(near) & mask;
+    let behind = ahead >> (bits - 1) == 1;
+    near.wrapping_add(if behind { ahead | !mask } else { ahead })
+}
+
 /// The whole time of which `sent48` are the low 48 bits: the one nearest to `now_ns`. It may lie a
 /// little ahead, because clocks of two lcores need not agree to the last ns.
 #[must_use]
 pub fn expand(now_ns: u64, sent48: u64) -> u64 {
-    let elapsed = now_ns.wrapping_sub(sent48) & LOW_48;
-    let behind = elapsed >> (TIME_BITS - 1) == 0;
-    now_ns.wrapping_sub(if behind { elapsed } else { elapsed | !LOW_48 })
+    nearest(now_ns, sent48, TIME_BITS)
+}
+
+/// The whole sequence number of which `seq42` are the low 42 bits: the one nearest to `near`.
+#[must_use]
+pub fn expand_seq(near: u64, seq42: u64) -> u64 {
+    nearest(near, seq42, SEQ_BITS)
 }
 
 impl Key {
@@ -65,10 +96,10 @@ impl Key {
         Self([mix(seed), mix(!seed)])
     }
 
-    /// The tag over an index, a time and a filler offset.
-    fn tag(self, index: u64, time48: u64, offset: u16) -> u16 {
+    /// The tag over a first word, a time and a filler offset.
+    fn tag(self, first_word: u64, time48: u64, offset: u16) -> u16 {
         let Self([first, second]) = self;
-        let mixed = (index ^ first).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (first_word ^ first).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 32) ^ (time48 | u64::from(offset) << TIME_BITS) ^ second)
             .wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
@@ -77,21 +108,30 @@ impl Key {
     /// The two big-endian words of a header whose filler starts at `offset`.
     #[must_use]
     pub fn encode(self, header: Header, offset: u16) -> [u64; 2] {
-        let index = u64::from(header.id.stream) << SEQ_BITS | header.id.seq & LOW_48;
-        let tag = self.tag(index, header.time48_ns, offset);
-        [index, header.time48_ns << 16 | u64::from(tag)]
+        let first = if header.stamped { STAMPED } else { 0 }
+            | u64::from(header.id.stream) << (LAG_BITS + SEQ_BITS)
+            | u64::from(header.lag) << SEQ_BITS
+            | header.id.seq & LOW_42;
+        let tag = self.tag(first, header.time48_ns, offset);
+        [first, header.time48_ns << 16 | u64::from(tag)]
     }
 
     /// The header in two big-endian words, or `None` where the tag does not fit: corrupt, or not
     /// of this run.
     #[must_use]
-    pub fn decode(self, [index, time_and_tag]: [u64; 2], offset: u16) -> Option<Header> {
+    pub fn decode(self, [first, time_and_tag]: [u64; 2], offset: u16) -> Option<Header> {
         let time48_ns = time_and_tag >> 16;
-        if time_and_tag & 0xffff != u64::from(self.tag(index, time48_ns, offset)) {
+        if time_and_tag & 0xffff != u64::from(self.tag(first, time48_ns, offset)) {
             return None;
         }
-        let stream = (index >> SEQ_BITS) as u16;
-        Some(Header { id: PacketId { stream, seq: index & LOW_48 }, time48_ns })
+        #[expect(clippy::cast_possible_truncation, reason = "masked to fewer bits")]
+        let field = |shift: u32, bits: u32| (first >> shift) as u16 & ((1 << bits) - 1);
+        Some(Header {
+            id: PacketId { stream: field(LAG_BITS + SEQ_BITS, STREAM_BITS), seq: first & LOW_42 },
+            time48_ns,
+            lag: field(SEQ_BITS, LAG_BITS),
+            stamped: first & STAMPED != 0,
+        })
     }
 }
 
@@ -101,16 +141,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn header(stream: u16, seq: u64, time_ns: u64) -> Header {
-        Header { id: PacketId { stream, seq }, time48_ns: time48(time_ns) }
+        let id = PacketId { stream, seq };
+        Header { id, time48_ns: time48(time_ns), lag: 0, stamped: false }
     }
 
     proptest! {
         #[test]
         fn decode_is_the_inverse_of_encode(
-            seed: u64, stream: u16, seq in 0..=LOW_48, time: u64, offset: u16
+            seed: u64, stream in 0..1024u16, seq in 0..=LOW_42, time: u64, offset: u16,
+            lag in 0..2048u16, stamped: bool
         ) {
             let key = Key::new(seed);
-            let header = header(stream, seq, time);
+            let header = Header { lag, stamped, ..header(stream, seq, time) };
             prop_assert_eq!(key.decode(key.encode(header, offset), offset), Some(header));
         }
     }
@@ -143,5 +185,14 @@ mod tests {
         assert_eq!(expand((1 << 48) + 5, time48(before)), before);
         assert_eq!(expand(before, time48((1 << 48) + 5)), (1 << 48) + 5);
         assert_eq!(expand(1_000, 1_001), 1_001);
+    }
+
+    #[test]
+    fn sequence_numbers_survive_the_wrap() {
+        for near in [0, 5, LOW_42, (7 << SEQ_BITS) + 3] {
+            for seq in [near, near + 1, near + (1 << 26), near.saturating_sub(1)] {
+                assert_eq!(expand_seq(near, seq & LOW_42), seq);
+            }
+        }
     }
 }

@@ -16,12 +16,16 @@ const GROUP: u8 = 1;
 ///
 /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still only
 /// the pseudo-header's sum (a veth peer's); those are finished here, because nobody behind us
-/// would know.
+/// would know. Returns where things are in it, as before.
 ///
 /// # Errors
 /// The counter for a frame that is left as it was.
 #[inline]
-pub fn reflect(frame: &mut [u8], wire_len: usize, partial_checksums: bool) -> Result<(), Counter> {
+pub fn reflect(
+    frame: &mut [u8],
+    wire_len: usize,
+    partial_checksums: bool,
+) -> Result<UdpOverIpv4, Counter> {
     let udp = UdpOverIpv4::parse(frame, wire_len)?;
     if frame.len() < wire_len {
         return Err(Counter::ForeignSegmented);
@@ -35,7 +39,16 @@ pub fn reflect(frame: &mut [u8], wire_len: usize, partial_checksums: bool) -> Re
     swap::<6>(frame, 0);
     swap::<4>(frame, ADDRESSES);
     swap::<2>(frame, udp.udp());
-    Ok(())
+    Ok(udp)
+}
+
+/// Puts `payload` in place of the payload of a frame that has as many bytes of it.
+pub fn replace_payload(frame: &mut [u8], udp: UdpOverIpv4, payload: &[u8]) {
+    let at = udp.udp() + 6;
+    frame[udp.payload()..udp.end()].copy_from_slice(payload);
+    frame[at..at + 2].fill(0);
+    let sum = pseudo_header(frame, udp) + checksum::sum(&frame[udp.udp()..udp.end()]);
+    frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
 }
 
 /// Swaps the `N` bytes at `at` with the `N` behind them.

@@ -5,8 +5,9 @@ use super::content::Content;
 use super::filler::Filler;
 use super::flow::{Flow, PortSweep};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, time48};
-use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN};
-use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header};
+use super::stamp::{BLANK, STAMP, STAMPED_LEN};
+use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN, checksum, wire};
+use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, UdpHeader};
 use std::sync::Arc;
 
 const UDP: usize = ETHERNET_LEN + IPV4_LEN as usize;
@@ -32,39 +33,69 @@ pub struct Template {
     checksums: Checksums,
 }
 
+/// The headers of a packet of `flow` from port `src_port` with `payload_len` bytes of payload. The
+/// UDP checksum is that of `payload_sum`, the sum over the payload, or what a port needs to find.
+fn headers(
+    flow: &Flow,
+    src_port: u16,
+    payload_len: u16,
+    payload_sum: u64,
+    checksums: Checksums,
+) -> [u8; HEADERS_LEN] {
+    let mut udp = UdpHeader {
+        source_port: src_port,
+        destination_port: flow.dst_port,
+        length: payload_len + UDP_LEN,
+        checksum: 0,
+    };
+    let mut ipv4 = Ipv4Header {
+        source: flow.src_ip.octets(),
+        destination: flow.dst_ip.octets(),
+        total_len: udp.length + IPV4_LEN,
+        time_to_live: 64,
+        dont_fragment: true,
+        protocol: IpNumber::UDP,
+        ..Ipv4Header::default()
+    };
+    let addresses = wire::addresses(flow.src_ip, flow.dst_ip);
+    let pseudo_header = checksum::udp_pseudo_header(addresses, udp.length);
+    match checksums {
+        Checksums::Software => {
+            ipv4.header_checksum = ipv4.calc_header_checksum();
+            let sum = pseudo_header + checksum::sum(&udp.to_bytes()) + payload_sum;
+            udp.checksum = checksum::finish_udp(sum);
+        }
+        Checksums::Offload => udp.checksum = fold(pseudo_header),
+    }
+    let ethernet = Ethernet2Header {
+        source: flow.src_mac.0,
+        destination: flow.dst_mac.0,
+        ether_type: EtherType::IPV4,
+    };
+    let mut headers = [0; HEADERS_LEN];
+    headers[..ETHERNET_LEN].copy_from_slice(&ethernet.to_bytes());
+    headers[ETHERNET_LEN..UDP].copy_from_slice(&ipv4.to_bytes());
+    headers[UDP..].copy_from_slice(&udp.to_bytes());
+    headers
+}
+
+/// Writes a packet of `flow`, from the first of its ports, with `payload` into `frame`, which has
+/// room for exactly that. For packets that are rare.
+pub fn write_single(flow: &Flow, payload: &[u8], checksums: Checksums, frame: &mut [u8]) {
+    let sum = checksum::sum(payload);
+    let port = flow.src_ports.first();
+    let len = u16::try_from(payload.len()).unwrap_or(0);
+    let (head, body) = frame.split_at_mut(HEADERS_LEN);
+    head.copy_from_slice(&headers(flow, port, len, sum, checksums));
+    body.copy_from_slice(payload);
+}
+
 impl Template {
     /// The packets of `stream` in `flow`, filled with `content`.
     #[must_use]
     pub fn new(flow: &Flow, content: Arc<Content>, stream: u16, checksums: Checksums) -> Self {
-        let udp = content.udp_header();
-        let mut ipv4 = Ipv4Header {
-            source: flow.src_ip.octets(),
-            destination: flow.dst_ip.octets(),
-            total_len: udp.length + IPV4_LEN,
-            time_to_live: 64,
-            dont_fragment: true,
-            protocol: IpNumber::UDP,
-            ..Ipv4Header::default()
-        };
-        if checksums == Checksums::Software {
-            ipv4.header_checksum = ipv4.calc_header_checksum();
-        }
-        let ethernet = Ethernet2Header {
-            source: flow.src_mac.0,
-            destination: flow.dst_mac.0,
-            ether_type: EtherType::IPV4,
-        };
-        let mut headers = [0; HEADERS_LEN];
-        headers[..ETHERNET_LEN].copy_from_slice(&ethernet.to_bytes());
-        headers[ETHERNET_LEN..UDP].copy_from_slice(&ipv4.to_bytes());
-        headers[UDP..].copy_from_slice(&udp.to_bytes());
-
-        if checksums == Checksums::Offload {
-            let pseudo_header = fold(content.pseudo_header_sum());
-            headers[UDP_CHECKSUM..].copy_from_slice(&pseudo_header.to_be_bytes());
-        }
         Self {
-            headers,
+            headers: headers(flow, 0, flow.payload_len, 0, checksums),
             payload_len: usize::from(flow.payload_len),
             stream,
             sweep: PortSweep::new(flow.src_ports, stream, flow.streams),
@@ -79,10 +110,10 @@ impl Template {
         HEADERS_LEN + self.payload_len
     }
 
-    /// Writes packet `seq`, sent at `time_ns`, into `frame`, which has [`Template::frame_len`]
-    /// bytes with anything in them.
+    /// Writes packet `seq`, sent at `time_ns`, `lag` (a bucket of [`crate::log_linear`]) after it
+    /// was due, into `frame`, which has [`Template::frame_len`] bytes with anything in them.
     #[inline]
-    pub fn write(&self, seq: u64, time_ns: u64, frame: &mut [u8]) {
+    pub fn write(&self, seq: u64, time_ns: u64, lag: u16, frame: &mut [u8]) {
         let (headers, payload) = frame.split_at_mut(HEADERS_LEN);
         let (header, rest) = payload.split_at_mut(HEADER_LEN);
         headers.copy_from_slice(&self.headers);
@@ -90,24 +121,29 @@ impl Template {
         headers[UDP..UDP + 2].copy_from_slice(&port.to_be_bytes());
 
         let has_offset = self.content.has_offset();
+        let stamped = self.content.has_stamp();
         let offset = if has_offset { Filler::offset(seq) } else { 0 };
         let id = PacketId { stream: self.stream, seq };
-        let words = self.content.key.encode(Header { id, time48_ns: time48(time_ns) }, offset);
+        let fields = Header { id, time48_ns: time48(time_ns), lag, stamped };
+        let words = self.content.key.encode(fields, offset);
         header[..8].copy_from_slice(&words[0].to_be_bytes());
         header[8..].copy_from_slice(&words[1].to_be_bytes());
 
-        let filler = if has_offset {
-            let (carried, filler) = rest.split_at_mut(HEADER_AND_OFFSET_LEN - HEADER_LEN);
-            carried.copy_from_slice(&offset.to_be_bytes());
-            filler
-        } else {
-            rest
-        };
+        let (fields, filler) = rest.split_at_mut(self.content.filler_at() - HEADER_LEN);
+        if has_offset {
+            fields[..HEADER_AND_OFFSET_LEN - HEADER_LEN].copy_from_slice(&offset.to_be_bytes());
+        }
+        if stamped {
+            let stamp = &mut fields[STAMP - HEADER_LEN..STAMPED_LEN - HEADER_LEN];
+            stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
+            stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
+        }
         if let Some(bytes) = self.content.filler.slice(offset, filler.len()) {
             filler.copy_from_slice(bytes);
         }
         if self.checksums == Checksums::Software {
-            let checksum = self.content.udp_checksum(port, words, offset);
+            let stamp_sum = self.content.blank_sum();
+            let checksum = self.content.udp_checksum(port, words, offset, stamp_sum);
             headers[UDP_CHECKSUM..].copy_from_slice(&checksum.to_be_bytes());
         }
     }
@@ -131,6 +167,7 @@ pub(crate) mod tests {
             dst_port: 10000,
             payload_len,
             streams,
+            stamp: false,
         }
     }
 
@@ -140,16 +177,37 @@ pub(crate) mod tests {
 
     fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0xaa; template.frame_len()];
-        template.write(seq, time_ns, &mut frame);
+        template.write(seq, time_ns, 0, &mut frame);
         frame
+    }
+
+    #[test]
+    fn a_single_packet_is_as_etherparse_builds_it() {
+        let flow = flow(16, 1);
+        let payload = [7; 33];
+        let mut frame = [0xaa; HEADERS_LEN + 33];
+        write_single(&flow, &payload, Checksums::Software, &mut frame);
+        let mut expected = Vec::new();
+        let mut ipv4 = Ipv4Header::new(0, 64, IpNumber::UDP, [10, 1, 2, 3], [172, 16, 200, 254]);
+        ipv4.as_mut().unwrap().dont_fragment = true;
+        let ipv4 =
+            etherparse::IpHeaders::Ipv4(ipv4.unwrap(), etherparse::Ipv4Extensions::default());
+        etherparse::PacketBuilder::ethernet2(flow.src_mac.0, flow.dst_mac.0)
+            .ip(ipv4)
+            .udp(10000, 10000)
+            .write(&mut expected, &payload)
+            .unwrap();
+        assert_eq!(&frame[..], &expected[..]);
     }
 
     proptest! {
         #[test]
         fn etherparse_agrees_with_every_field(
-            payload_len in 16..1500u16, seq in 0..(1u64 << 48), time: u64, seed: u64, stream in 0..3u16
+            payload_len in 16..1500u16, seq in 0..(1u64 << 48), time: u64, seed: u64, stream in 0..3u16,
+            stamp: bool
         ) {
-            let flow = flow(payload_len, 3);
+            let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
+            let flow = Flow { stamp, ..flow(payload_len, 3) };
             let frame = written(&template(&flow, stream, seed, Checksums::Software), seq, time);
             let packet = SlicedPacket::from_ethernet(&frame).unwrap();
             let ethernet = Ethernet2Header::from_slice(&frame).unwrap().0;

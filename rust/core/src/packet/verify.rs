@@ -2,12 +2,25 @@
 
 use super::checksum;
 use super::content::Content;
-use super::flow::{Flow, PortSweep};
+use super::control;
+use super::flow::{Flow, FlowId, PortSweep};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header};
+use super::stamp::{STAMP, Stamp};
 use super::wire::{self, ADDRESSES, NotUdp, UdpOverIpv4, be16, be64};
 use super::{ETHERNET_LEN, HEADERS_LEN};
 use crate::stats::Counter;
 use std::sync::Arc;
+
+/// A packet of ours that came back intact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// What its header says.
+    pub header: Header,
+    /// Which flow it is of.
+    pub flow: FlowId,
+    /// What the reflector wrote; `None` when it wrote nothing, or was not asked to.
+    pub stamp: Option<Stamp>,
+}
 
 /// Checks the reflected packets of a run, byte for byte.
 pub struct Verifier {
@@ -30,6 +43,12 @@ impl Verifier {
         }
     }
 
+    /// The source ports of all streams.
+    #[must_use]
+    pub fn sweeps(&self) -> &[PortSweep] {
+        &self.sweeps
+    }
+
     /// What the frame of `wire_len` bytes with the bytes `frame` is; an `mbuf` with several
     /// segments that could not be joined has fewer bytes in `frame` than on the wire.
     ///
@@ -44,7 +63,7 @@ impl Verifier {
         frame: &[u8],
         wire_len: usize,
         partial_checksums: bool,
-    ) -> Result<Header, Counter> {
+    ) -> Result<Arrival, Counter> {
         let udp = match UdpOverIpv4::parse(frame, wire_len) {
             Ok(udp) => udp,
             Err(reason) => return Err(self.not_udp(frame, reason)),
@@ -58,33 +77,37 @@ impl Verifier {
             return Err(self.not_our_flow(frame, of_our_flow, ipv4_intact, intact));
         }
         if udp.udp_len != self.content.udp_len() || frame.len() < udp.end() {
-            let intact = is_udp_intact(frame, udp, partial_checksums);
-            return Err(self.wrong_length(frame, intact));
+            return Err(self.wrong_length(frame, udp, partial_checksums));
         }
         let payload = &frame[udp.payload()..udp.end()];
         let words = [be64(payload, 0), be64(payload, 8)];
         let has_offset = self.content.has_offset();
         let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
         let Some(header) = self.content.key.decode(words, offset) else {
-            let intact = is_udp_intact(frame, udp, partial_checksums);
-            return Err(if intact { Counter::ForeignRun } else { Counter::CorruptTag });
+            return Err(wrong_tag(frame, udp, partial_checksums));
         };
-        if Flow::src_port(&self.sweeps, header.id) != Some(port) {
-            let intact = is_udp_intact(frame, udp, partial_checksums);
-            return Err(if intact { Counter::ForeignFlow } else { Counter::CorruptUdpChecksum });
-        }
-        let filler = &payload[if has_offset { HEADER_AND_OFFSET_LEN } else { HEADER_LEN }..];
+        let flow = match Flow::flow_of(&self.sweeps, header.id) {
+            Some((flow, src_port)) if src_port == port => flow,
+            _ => return Err(Self::wrong_flow(frame, udp, partial_checksums)),
+        };
+        let (stamp, stamp_sum) = if self.content.has_stamp() {
+            let encoded = [be64(payload, STAMP), be64(payload, STAMP + 8)];
+            (Stamp::decode(encoded), checksum::words(encoded[0]) + checksum::words(encoded[1]))
+        } else {
+            (None, 0)
+        };
+        let filler = &payload[self.content.filler_at()..];
         if self.content.filler.slice(offset, filler.len()) != Some(filler) {
             return Err(Counter::CorruptFiller);
         }
         let udp_checksum = be16(frame, udp.udp() + 6);
-        if udp_checksum != self.content.udp_checksum(port, words, offset) {
+        if udp_checksum != self.content.udp_checksum(port, words, offset, stamp_sum) {
             let partial = checksum::fold(self.content.pseudo_header_sum());
             if !partial_checksums || udp_checksum != partial {
                 return Err(Counter::CorruptUdpChecksum);
             }
         }
-        Ok(header)
+        Ok(Arrival { header, flow, stamp })
     }
 
     /// Whether our payload header stands where we put it, whatever the headers say.
@@ -122,13 +145,38 @@ impl Verifier {
         }
     }
 
+    /// With our tag, but a queue or a port that does not belong to it.
     #[cold]
-    fn wrong_length(&self, frame: &[u8], udp_intact: bool) -> Counter {
-        if udp_intact && !self.has_our_tag(frame) {
+    fn wrong_flow(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
+        match wrong_tag(frame, udp, partial_checksums) {
+            Counter::CorruptTag => Counter::CorruptUdpChecksum,
+            Counter::ForeignRun => Counter::ForeignFlow,
+            control => control,
+        }
+    }
+
+    #[cold]
+    fn wrong_length(&self, frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
+        let udp_intact = is_udp_intact(frame, udp, partial_checksums);
+        if udp_intact && frame.get(udp.payload()..udp.end()).is_some_and(control::is_control) {
+            Counter::ControlReceived
+        } else if udp_intact && !self.has_our_tag(frame) {
             Counter::ForeignRun
         } else {
             Counter::CorruptLength
         }
+    }
+}
+
+/// Of our flow, but without our tag.
+#[cold]
+fn wrong_tag(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
+    if !is_udp_intact(frame, udp, partial_checksums) {
+        Counter::CorruptTag
+    } else if control::is_control(&frame[udp.payload()..udp.end()]) {
+        Counter::ControlReceived
+    } else {
+        Counter::ForeignRun
     }
 }
 
@@ -163,9 +211,11 @@ impl From<NotUdp> for Counter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::control::{Question, ask};
     use super::super::reflect::reflect;
+    use super::super::stamp::STAMPED_LEN;
     use super::super::template::tests::{flow, template};
-    use super::super::template::{Checksums, Template};
+    use super::super::template::{Checksums, Template, write_single};
     use super::*;
     use proptest::prelude::*;
 
@@ -173,7 +223,7 @@ mod tests {
 
     fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0; template.frame_len()];
-        template.write(seq, time_ns, &mut frame);
+        template.write(seq, time_ns, 9, &mut frame);
         let len = frame.len();
         reflect(&mut frame, len, false).unwrap();
         frame
@@ -183,18 +233,20 @@ mod tests {
         Verifier::new(flow, Arc::new(Content::new(flow, SEED)))
     }
 
-    fn check(verifier: &Verifier, frame: &[u8]) -> Result<Header, Counter> {
+    fn check(verifier: &Verifier, frame: &[u8]) -> Result<Arrival, Counter> {
         verifier.check(frame, frame.len(), false)
     }
 
     proptest! {
         #[test]
         fn what_was_sent_and_reflected_is_valid(
-            payload_len in 16..1500u16, seq in 0..(1u64 << 48), time: u64, stream in 0..4u16
+            payload_len in 16..1500u16, seq in 0..(1u64 << 42), time: u64, stream in 0..4u16, stamp: bool
         ) {
-            let flow = flow(payload_len, 4);
+            let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
+            let flow = Flow { stamp, ..flow(payload_len, 4) };
             let frame = reflected(&template(&flow, stream, SEED, Checksums::Software), seq, time);
-            let header = check(&verifier(&flow), &frame).unwrap();
+            let Arrival { header, flow, stamp } = check(&verifier(&flow), &frame).unwrap();
+            prop_assert_eq!((header.lag, flow.stream, stamp), (9, stream, None));
             prop_assert_eq!(header.id.seq, seq);
             prop_assert_eq!(header.id.stream, stream);
             prop_assert_eq!(header.time48_ns, time & ((1 << 48) - 1));
@@ -218,12 +270,28 @@ mod tests {
     /// MAC addresses are covered by the FCS alone: some networks rewrite them on the way.
     #[test]
     fn every_flipped_bit_is_corrupt() {
-        for payload_len in [16, 17, 18, 19, 64, 301] {
-            let flow = flow(payload_len, 1);
+        for (payload_len, stamp) in [
+            (16, false),
+            (17, false),
+            (18, false),
+            (19, false),
+            (64, false),
+            (34, true),
+            (301, true),
+        ] {
+            let flow = Flow { stamp, ..flow(payload_len, 1) };
             let verifier = verifier(&flow);
             let template = template(&flow, 0, SEED, Checksums::Software);
             for seq in 0..50 {
-                let frame = reflected(&template, seq, seq * 77);
+                let mut frame = reflected(&template, seq, seq * 77);
+                if stamp && seq % 2 == 0 {
+                    let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
+                    super::super::stamp::write(
+                        &mut frame,
+                        udp,
+                        Stamp { queue: 3, seq, residence_ns: 9 },
+                    );
+                }
                 assert!(check(&verifier, &frame).is_ok());
                 for bit in 12 * 8..frame.len() * 8 {
                     let mut flipped = frame.clone();
@@ -269,9 +337,35 @@ mod tests {
         assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
         // Not reflected at all: our own packet, heard again.
         let mut frame = vec![0; 106];
-        template(&ours, 0, SEED, Checksums::Software).write(1, 2, &mut frame);
+        template(&ours, 0, SEED, Checksums::Software).write(1, 2, 0, &mut frame);
         assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
         assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
+    }
+
+    #[test]
+    fn a_stamp_is_read() {
+        let flow = Flow { stamp: true, ..flow(64, 1) };
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+        let stamp = Stamp { queue: 3, seq: 1 << 40, residence_ns: 12_345 };
+        let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
+        super::super::stamp::write(&mut frame, udp, stamp);
+        assert_eq!(check(&verifier(&flow), &frame).unwrap().stamp, Some(stamp));
+    }
+
+    /// Whatever the size of packets, that of control packets included.
+    #[test]
+    fn a_control_packet_is_known() {
+        let payload = ask(Question { run: 1, number: 2 });
+        for payload_len in [16, u16::try_from(payload.len()).unwrap()] {
+            let flow = flow(payload_len, 1);
+            let mut frame = vec![0; HEADERS_LEN + payload.len()];
+            write_single(&flow, &payload, Checksums::Software, &mut frame);
+            let len = frame.len();
+            reflect(&mut frame, len, false).unwrap();
+            assert_eq!(check(&verifier(&flow), &frame), Err(Counter::ControlReceived));
+            frame[60] ^= 1;
+            assert!(check(&verifier(&flow), &frame).unwrap_err().is_corrupt());
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@
 //!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
 use super::counter::Counter;
-use super::histogram::Recording;
+use super::notes::Notes;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slot};
+use crate::packet::payload::expand_seq;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -76,7 +77,7 @@ pub(super) struct Place {
     /// A receiver's, by stream.
     pub(super) arrived: Box<[SeqMap]>,
     /// A receiver's, over the whole run.
-    pub(super) latencies: Option<Recording>,
+    pub(super) notes: Option<Notes>,
 }
 
 /// All workers' places.
@@ -97,13 +98,13 @@ impl Board {
         let streams = roles.iter().filter(|role| matches!(role, Role::Send { .. })).count();
         let place = |role: &Role| Place {
             role: *role,
-            ring: (0..intervals).map(|_| Slot::new()).collect(),
+            ring: (0..intervals).map(|_| Slot::new(*role == Role::Receive)).collect(),
             progress: Line::default(),
             arrived: match role {
                 Role::Receive => (0..streams).map(|_| SeqMap::new(shape.window)).collect(),
                 Role::Send { .. } | Role::Count => Box::default(),
             },
-            latencies: (*role == Role::Receive).then(Recording::new),
+            notes: (*role == Role::Receive).then(Notes::new),
         };
         Arc::new(Self {
             shape,
@@ -232,6 +233,12 @@ impl Recorder {
         self.place().progress.0.held_back.store(true, Ordering::Relaxed);
     }
 
+    /// The whole sequence number of which `seq42` are the low 42 bits.
+    #[must_use]
+    pub fn whole_seq(&self, stream: u16, seq42: u64) -> u64 {
+        expand_seq(self.board.released[usize::from(stream)].0.load(Ordering::Acquire), seq42)
+    }
+
     /// Whether a packet of ours can have this number and have been sent in this interval, which is
     /// not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
     /// packet whose tag fits by chance would otherwise displace numbers that are in use.
@@ -278,10 +285,41 @@ impl Recorder {
         }
     }
 
-    /// Takes one round-trip time into the histogram of the run.
-    pub fn record_latency(&self, ns: u64) {
-        if let Some(latencies) = &self.place().latencies {
-            latencies.record(ns);
+    /// Takes one round-trip time of a packet sent in `interval` into the interval's histogram;
+    /// [`Recorder::add_latency`] must follow in the same poll.
+    #[inline]
+    pub fn record_latency(&self, interval: u64, ns: u64) {
+        self.slot(interval).record(ns);
+    }
+
+    /// Takes the time since a packet was due until it came back in.
+    #[inline]
+    pub fn record_since_due(&self, ns: u64) {
+        if let Some(notes) = &self.place().notes {
+            notes.since_due.record(ns);
+        }
+    }
+
+    /// Takes a round-trip time without the reflector's residence time in.
+    #[inline]
+    pub fn record_network(&self, ns: u64) {
+        if let Some(notes) = &self.place().notes {
+            notes.network.record(ns);
+        }
+    }
+
+    /// The receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
+    pub fn note_jitter(&self, sixteenths_ns: u64) {
+        if let Some(notes) = &self.place().notes {
+            notes.note_jitter(sixteenths_ns);
+        }
+    }
+
+    /// The extent of a reordered packet (RFC 4737, section 4.2).
+    #[cold]
+    pub fn note_extent(&self, packets: u64) {
+        if let Some(notes) = &self.place().notes {
+            notes.note_extent(packets);
         }
     }
 

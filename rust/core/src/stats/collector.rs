@@ -3,7 +3,9 @@
 use super::board::{Board, Place, Role};
 use super::counter::{Counter, Counts};
 use super::histogram::Histogram;
-use super::seqmap::count_arrived;
+use super::loss_runs::LossRuns;
+use super::notes::RunNotes;
+use super::seqmap::{SeqMap, count_arrived, for_each_stretch};
 use super::slot::Latency;
 use std::sync::Arc;
 
@@ -16,6 +18,17 @@ pub struct Totals {
     pub lost: u64,
     /// Round-trip times of valid packets.
     pub latency: Latency,
+}
+
+impl Totals {
+    /// Whether nothing happened but questions and answers.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        let mut counts = self.counts;
+        counts[Counter::ControlSent] = 0;
+        counts[Counter::ControlReceived] = 0;
+        counts == Counts::default()
+    }
 }
 
 impl std::ops::AddAssign<&Self> for Totals {
@@ -33,6 +46,17 @@ pub struct Row {
     pub start_ns: u64,
     /// What happened in it.
     pub totals: Totals,
+    /// Round-trip times of its valid packets in ns: the 50th, 99th and 99.9th percentile.
+    pub percentiles_ns: Option<[u64; 3]>,
+}
+
+/// What one worker counted in the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerCounts {
+    /// What it does.
+    pub role: Role,
+    /// All that it counted. `Valid` counts a packet on the first of the rx queues it arrived on.
+    pub counts: Counts,
 }
 
 /// What the C++ side counted by itself, from the return values of rx and tx bursts.
@@ -56,6 +80,12 @@ pub struct Collector {
     next_seq: Box<[u64]>,
     closed_seq: Box<[u64]>,
     totals: Totals,
+    /// By place.
+    by_worker: Box<[Counts]>,
+    latencies: Histogram,
+    /// That of the interval at hand.
+    interval_latencies: Histogram,
+    loss_runs: LossRuns,
     /// Packets that the receivers together took for valid more often than there were.
     mismatch: u64,
 }
@@ -67,6 +97,10 @@ impl Collector {
     pub fn new(board: Arc<Board>, patience_ns: u64) -> Self {
         let streams = board.places.iter().filter(|place| place.is_sender()).count();
         Self {
+            by_worker: vec![Counts::default(); board.places.len()].into(),
+            latencies: Histogram::default(),
+            interval_latencies: Histogram::default(),
+            loss_runs: LossRuns::new(streams),
             board,
             patience_ns,
             next: 0,
@@ -94,16 +128,37 @@ impl Collector {
             self.close_one();
         }
         self.emit(row);
+        self.loss_runs.finish();
     }
 
-    /// The round-trip times of all valid packets. To be asked after [`Collector::finish`].
+    /// The round-trip times of all valid packets so far.
     #[must_use]
-    pub fn latencies(&self) -> Histogram {
-        let mut sum = Histogram::default();
-        for recording in self.board.workers().filter_map(|place| place.latencies.as_ref()) {
-            sum.add(recording);
+    pub fn latencies(&self) -> &Histogram {
+        &self.latencies
+    }
+
+    /// What the receivers noted over the run. To be asked after [`Collector::finish`].
+    #[must_use]
+    pub fn notes(&self) -> RunNotes {
+        let mut sum = RunNotes::default();
+        for notes in self.board.workers().filter_map(|place| place.notes.as_ref()) {
+            sum.add(notes);
         }
         sum
+    }
+
+    /// The losses in a row so far.
+    #[must_use]
+    pub fn loss_runs(&self) -> &LossRuns {
+        &self.loss_runs
+    }
+
+    /// What each worker counted, in the order of the board.
+    #[must_use]
+    pub fn by_worker(&self) -> Vec<WorkerCounts> {
+        let places = self.board.places.iter().zip(&self.by_worker);
+        let claimed = places.filter(|(place, _)| place.is_claimed());
+        claimed.map(|(place, counts)| WorkerCounts { role: place.role, counts: *counts }).collect()
     }
 
     /// The sum of all rows so far.
@@ -247,7 +302,11 @@ impl Collector {
         while self.next < self.closed {
             let totals = self.merge(self.next);
             self.totals += &totals;
-            row(&Row { start_ns: self.next * self.board.interval_ns(), totals });
+            let quantile = |quantile| self.interval_latencies.quantile_ns(quantile).unwrap_or(0);
+            let percentiles_ns =
+                (!self.interval_latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
+            let start_ns = self.next * self.board.interval_ns();
+            row(&Row { start_ns, totals, percentiles_ns });
             self.next += 1;
         }
         self.board.read_below(self.next);
@@ -258,29 +317,78 @@ impl Collector {
 
     fn merge(&mut self, interval: u64) -> Totals {
         let mut totals = Totals::default();
-        for (counts, latency) in
-            self.board.workers().filter_map(|place| place.slot(interval).read(interval))
-        {
+        if !self.interval_latencies.is_empty() {
+            self.interval_latencies.clear();
+        }
+        for (place, sum) in self.board.places.iter().zip(&mut self.by_worker) {
+            let slot = place.slot(interval);
+            let Some((counts, latency)) = slot.read(interval) else { continue };
+            *sum += &counts;
             totals.counts += &counts;
             totals.latency += &latency;
+            self.interval_latencies.add_slot(slot);
+        }
+        if !self.interval_latencies.is_empty() {
+            self.latencies.merge(&self.interval_latencies);
         }
         if self.next_seq.is_empty() {
             return totals;
         }
-        let arrived = self.arrived(interval, &self.next_seq);
+        let mut arrived = 0;
+        let sent: Vec<_> = self.sent(interval).collect();
+        let done_ns = self.sending_done_ns().unwrap_or(u64::MAX);
+        for (stream, sent) in &sent {
+            let (stream, sent) = (*stream, *sent);
+            let first = self.next_seq[stream];
+            let interval_ns = self.board.interval_ns();
+            let start_ns = interval * interval_ns;
+            // Where sending ended, the interval did.
+            let sending_ns = done_ns.saturating_sub(start_ns).clamp(1, interval_ns);
+            let mut runs = self.loss_runs.pass(stream, start_ns, sending_ns, sent);
+            let receivers = self.board.workers().filter(|place| place.is_receiver());
+            let maps = receivers.map(|place| &place.arrived[stream]);
+            for_each_stretch(&maps, first..first + sent, |here, packets| {
+                arrived += if here { packets } else { 0 };
+                runs.next(here, packets);
+            });
+            totals.lost += sent;
+        }
         // The same packet on two rx queues is valid on both: only here are they seen together.
         let again = totals.counts[Counter::Valid].saturating_sub(arrived);
+        if again > 0 {
+            self.take_back_duplicates(&sent);
+        }
+        for (stream, sent) in sent {
+            self.next_seq[stream] += sent;
+        }
         self.mismatch += arrived.saturating_sub(totals.counts[Counter::Valid]);
         totals.counts[Counter::Valid] -= again;
         totals.counts[Counter::Duplicate] += again;
-        let sent: Vec<_> = self.sent(interval).collect();
-        for (stream, sent) in sent {
-            self.next_seq[stream] += sent;
-            totals.lost += sent;
-        }
         self.mismatch += arrived.saturating_sub(totals.lost);
         totals.lost = totals.lost.saturating_sub(arrived);
         totals
+    }
+
+    /// A packet that is valid on several rx queues stays so on the first of them.
+    fn take_back_duplicates(&mut self, sent: &[(usize, u64)]) {
+        for (stream, sent) in sent {
+            let seqs = self.next_seq[*stream]..self.next_seq[*stream] + sent;
+            let mut maps: Vec<&SeqMap> = Vec::new();
+            let mut before = 0;
+            for (place, counts) in self.board.places.iter().zip(&mut self.by_worker) {
+                if !place.is_receiver() {
+                    continue;
+                }
+                let map = &place.arrived[*stream];
+                maps.push(map);
+                let here = count_arrived(&[map].into_iter(), seqs.clone());
+                let all = count_arrived(&maps.iter().copied(), seqs.clone());
+                let again = here - (all - before);
+                before = all;
+                counts[Counter::Valid] = counts[Counter::Valid].saturating_sub(again);
+                counts[Counter::Duplicate] += again;
+            }
+        }
     }
 }
 

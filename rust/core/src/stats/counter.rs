@@ -35,10 +35,21 @@ counters! {
     TxQueueFull = "tx_queue_full",
     /// The driver took it.
     Sent = "sent",
+    /// A control packet that the driver took: a question, or a reflector's answer.
+    ControlSent = "control_sent",
     /// The driver delivered it.
     Received = "received",
+    /// A control packet that the driver delivered. Not counted as received.
+    ControlReceived = "control_received",
     /// Ours, intact, in time, and here for the first time.
     Valid = "valid",
+    /// Of the valid ones: a packet of its flow with a greater sequence number was here before
+    /// (RFC 4737, section 3.3).
+    Reordered = "reordered",
+    /// Arrived with a reflector's stamp that was not here before.
+    Stamped = "stamped",
+    /// Of the duplicates: with a reflector's stamp that was here before.
+    DuplicateOnWayBack = "on_way_back",
     /// Ours and intact, but it was here before.
     Duplicate = "duplicate",
     /// Ours and intact, but its interval was closed: it counts as lost.
@@ -71,6 +82,18 @@ counters! {
     ForeignFlow = "other_flow",
     /// Our addresses and ports, but of another run, seed or tool.
     ForeignRun = "other_run",
+    /// Taken out on purpose by `reflect --impair`: `drop` or `blackout`.
+    ImpairDropped = "dropped",
+    /// Sent twice on purpose.
+    ImpairDuplicated = "duplicated",
+    /// Changed in one bit on purpose.
+    ImpairCorrupted = "corrupted",
+    /// Sent behind later ones on purpose.
+    ImpairReordered = "reordered",
+    /// Held for a while on purpose.
+    ImpairDelayed = "delayed",
+    /// Not held and not sent twice, because there was no mbuf left for it.
+    ImpairOverflow = "impair_overflow",
 }
 
 const COUNT: usize = Counter::ALL.len();
@@ -98,6 +121,29 @@ impl Counter {
         Self::ForeignFlow,
         Self::ForeignRun,
     ];
+
+    /// What a reflector does on purpose.
+    pub const IMPAIRED: &[Self] = &[
+        Self::ImpairDropped,
+        Self::ImpairDuplicated,
+        Self::ImpairCorrupted,
+        Self::ImpairReordered,
+        Self::ImpairDelayed,
+    ];
+    /// What a reflector counts by flow, and tells when it is asked ([`crate::packet::control`]).
+    pub const FLOW: &[Self] = &[
+        Self::Received,
+        Self::Sent,
+        Self::TxQueueFull,
+        Self::ImpairDropped,
+        Self::ImpairDuplicated,
+        Self::ImpairCorrupted,
+        Self::ImpairReordered,
+        Self::ImpairDelayed,
+        Self::ImpairOverflow,
+    ];
+    /// Why a reflector did not send a packet of a flow back.
+    pub const KEPT_BACK: &[Self] = &[Self::TxQueueFull, Self::ImpairDropped, Self::ImpairOverflow];
 
     /// Whether it stands for a broken packet of ours.
     #[must_use]

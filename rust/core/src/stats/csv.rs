@@ -1,11 +1,12 @@
 //! Closed intervals as CSV.
 
 use super::collector::Row;
-use super::summary::Meaning;
+use super::counter::Counter;
+use super::run::Meaning;
 use csv::{ByteRecord, Writer};
 
 /// The header. Columns are only ever added at the right. An empty cell is "not known".
-pub const COLUMNS: [&str; 8] = [
+pub const COLUMNS: [&str; 18] = [
     "time_ms",
     "tx_packets",
     "rx_packets",
@@ -14,6 +15,16 @@ pub const COLUMNS: [&str; 8] = [
     "latency_avg_ns",
     "latency_min_ns",
     "latency_max_ns",
+    "latency_p50_ns",
+    "latency_p99_ns",
+    "latency_p999_ns",
+    "due_packets",
+    "not_sent_packets",
+    "duplicate_packets",
+    "corrupt_packets",
+    "foreign_packets",
+    "late_packets",
+    "reordered_packets",
 ];
 
 /// Turns rows into CSV text.
@@ -40,7 +51,7 @@ impl Table {
     /// Adds a closed interval.
     pub fn push(&mut self, row: &Row) {
         self.quiet.push(*row);
-        if !self.stopping || row.totals != super::Totals::default() {
+        if !self.stopping || !row.totals.is_quiet() {
             for row in std::mem::take(&mut self.quiet) {
                 // Into memory: cannot fail.
                 self.writer.write_byte_record(&record(self.meaning, &row)).unwrap_or_default();
@@ -67,6 +78,10 @@ fn record(meaning: Meaning, row: &Row) -> ByteRecord {
     let ratio = meaning.loss_ratio(totals);
     let latency = &totals.latency;
     let known = |value: u64| (latency.count > 0).then(|| value.to_string());
+    let counts = &totals.counts;
+    let percentile =
+        |which: usize| row.percentiles_ns.map(|percentiles| percentiles[which].to_string());
+    let of_ours = |packets: u64| (meaning == Meaning::Sendrecv).then(|| packets.to_string());
     let cells = [
         Some((row.start_ns / 1_000_000).to_string()),
         Some(tx.to_string()),
@@ -76,6 +91,16 @@ fn record(meaning: Meaning, row: &Row) -> ByteRecord {
         latency.mean_ns().map(|mean| format!("{mean:.0}")),
         known(latency.min_ns),
         known(latency.max_ns),
+        percentile(0),
+        percentile(1),
+        percentile(2),
+        of_ours(counts[Counter::Due]),
+        of_ours(counts.sum(Counter::NOT_SENT)),
+        of_ours(counts[Counter::Duplicate]),
+        of_ours(counts.sum(Counter::CORRUPT)),
+        Some(counts.sum(Counter::FOREIGN).to_string()),
+        of_ours(counts[Counter::Late]),
+        of_ours(counts[Counter::Reordered]),
     ];
     cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().into()
 }
@@ -92,7 +117,7 @@ mod tests {
         if valid > 0 {
             totals.latency = Latency { count: valid, sum_ns: valid * 10, min_ns: 7, max_ns: 15 };
         }
-        Row { start_ns, totals }
+        Row { start_ns, totals, percentiles_ns: (valid > 0).then_some([9, 14, 15]) }
     }
 
     fn text(table: &mut Table) -> String {
@@ -110,15 +135,20 @@ mod tests {
         table.push(&row(4_000_000, 0, 0));
         assert_eq!(
             text(&mut table),
-            "time_ms,tx_packets,rx_packets,lost_packets,loss_ratio,latency_avg_ns,latency_min_ns,latency_max_ns\n\
-             0,4,3,1,0.250000000,10,7,15\n\
-             1,4,0,4,1.000000000,,,\n\
-             2,0,0,0,,,,\n\
-             3,4,4,0,0.000000000,10,7,15\n"
+            "time_ms,tx_packets,rx_packets,lost_packets,loss_ratio,latency_avg_ns,latency_min_ns,latency_max_ns,\
+             latency_p50_ns,latency_p99_ns,latency_p999_ns,due_packets,not_sent_packets,duplicate_packets,\
+             corrupt_packets,foreign_packets,late_packets,reordered_packets\n\
+             0,4,3,1,0.250000000,10,7,15,9,14,15,0,0,0,0,0,0,0\n\
+             1,4,0,4,1.000000000,,,,,,,0,0,0,0,0,0,0\n\
+             2,0,0,0,,,,,,,,0,0,0,0,0,0,0\n\
+             3,4,4,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0\n"
         );
         assert_eq!(text(&mut table), "");
         table.push(&row(5_000_000, 1, 1));
-        assert_eq!(text(&mut table), "4,0,0,0,,,,\n5,1,1,0,0.000000000,10,7,15\n");
+        assert_eq!(
+            text(&mut table),
+            "4,0,0,0,,,,,,,,0,0,0,0,0,0,0\n5,1,1,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0\n"
+        );
     }
 
     #[test]
@@ -126,7 +156,7 @@ mod tests {
         let mut table = Table::new(Meaning::Tally);
         let mut totals = Totals::default();
         totals.counts[Counter::Received] = 5;
-        table.push(&Row { start_ns: 0, totals });
-        assert!(text(&mut table).ends_with("\n0,0,5,,,,,\n"));
+        table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
+        assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,\n"));
     }
 }

@@ -1,7 +1,8 @@
 //! The line per second.
 
 use super::collector::{Row, Totals};
-use super::summary::{Meaning, live_line};
+use super::run::Meaning;
+use super::text::live_line;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -30,8 +31,7 @@ impl Live {
         }
         let totals = std::mem::take(&mut self.totals);
         let start_ns = std::mem::replace(&mut self.start_ns, end_ns);
-        let happened = totals != Totals::default();
-        happened.then(|| live_line(self.meaning, end_ns, end_ns - start_ns, &totals))
+        (!totals.is_quiet()).then(|| live_line(self.meaning, end_ns, end_ns - start_ns, &totals))
     }
 }
 
@@ -51,7 +51,11 @@ mod tests {
                 totals.counts[Counter::Valid] = 249;
                 totals.lost = 1;
             }
-            lines.extend(live.push(&Row { start_ns: i * 250_000_000, totals }));
+            lines.extend(live.push(&Row {
+                start_ns: i * 250_000_000,
+                totals,
+                percentiles_ns: None,
+            }));
         }
         assert_eq!(lines, ["    1.0 s  tx 1.000 kpps  rx 996.0 pps  lost 4 (0.400 %)"]);
     }

@@ -54,26 +54,37 @@ impl SeqMap {
     }
 }
 
+/// Goes through `seqs` in their order: calls `each` with whether at least one of `maps` has them,
+/// and how many numbers in a row that is. Numbers in a row may come in several calls.
+pub fn for_each_stretch<'a>(
+    maps: &(impl Iterator<Item = &'a SeqMap> + Clone),
+    seqs: Range<u64>,
+    mut each: impl FnMut(bool, u64),
+) {
+    let mut next = seqs.start;
+    while next < seqs.end {
+        let block = next / BITS;
+        let end = seqs.end.min((block + 1) * BITS);
+        let mut bits = maps.clone().fold(0, |bits, map| bits | map.bits(block)) >> (next % BITS);
+        while next < end {
+            let arrived = bits & 1 == 1;
+            let same =
+                u64::from(if arrived { bits.trailing_ones() } else { bits.trailing_zeros() });
+            let len = same.min(end - next);
+            each(arrived, len);
+            next += len;
+            bits >>= len % 64;
+        }
+    }
+}
+
 /// How many different numbers of `seqs` at least one of `maps` has.
 pub fn count_arrived<'a>(
     maps: &(impl Iterator<Item = &'a SeqMap> + Clone),
     seqs: Range<u64>,
 ) -> u64 {
-    if seqs.is_empty() {
-        return 0;
-    }
     let mut count = 0;
-    for block in seqs.start / BITS..=(seqs.end - 1) / BITS {
-        let mut bits = maps.clone().fold(0, |bits, map| bits | map.bits(block));
-        let first = block * BITS;
-        if first < seqs.start {
-            bits &= !0 << (seqs.start - first);
-        }
-        if first + BITS > seqs.end {
-            bits &= (1 << (seqs.end - first)) - 1;
-        }
-        count += u64::from(bits.count_ones());
-    }
+    for_each_stretch(maps, seqs, |arrived, len| count += if arrived { len } else { 0 });
     count
 }
 
@@ -105,6 +116,13 @@ mod tests {
                 count_arrived(&[&map].into_iter(), base + 100..base + 1777),
                 part as u64
             );
+            let mut next = base;
+            for_each_stretch(&[&map].into_iter(), base..base + 3000, |arrived, len| {
+                assert!(len > 0);
+                assert!((next..next + len).all(|seq| map.contains(seq) == arrived));
+                next += len;
+            });
+            prop_assert_eq!(next, base + 3000);
         }
     }
 

@@ -1,8 +1,9 @@
 //! One interval of one worker: written by the worker alone, read by the collector.
 
 use super::counter::{Counter, Counts};
+use crate::log_linear::{BUCKETS, bucket};
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -59,13 +60,18 @@ pub(super) struct Slot {
     latency_sum_ns: AtomicU64,
     latency_min_ns: AtomicU64,
     latency_max_ns: AtomicU64,
+    /// A receiver's round-trip times, by bucket; empty for others. 32 bits hold a minute at 70 Mpps.
+    buckets: Box<[AtomicU32]>,
 }
 
 /// Bytes of one interval of one worker.
 pub const SLOT_BYTES: u64 = size_of::<Slot>() as u64;
+/// Bytes more of one that receives.
+pub const HISTOGRAM_BYTES: u64 = (BUCKETS * size_of::<AtomicU32>()) as u64;
 
 impl Slot {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(receives: bool) -> Self {
+        let buckets = if receives { BUCKETS } else { 0 };
         Self {
             interval: AtomicU64::new(u64::MAX),
             counts: [const { AtomicU64::new(0) }; Counter::ALL.len()],
@@ -73,6 +79,7 @@ impl Slot {
             latency_sum_ns: AtomicU64::new(0),
             latency_min_ns: AtomicU64::new(0),
             latency_max_ns: AtomicU64::new(0),
+            buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
         }
     }
 
@@ -83,6 +90,9 @@ impl Slot {
         }
         for count in &self.counts {
             count.store(0, Relaxed);
+        }
+        for bucket in self.used_buckets() {
+            self.buckets[bucket].store(0, Relaxed);
         }
         let empty = Latency::default();
         self.latency_count.store(empty.count, Relaxed);
@@ -95,6 +105,31 @@ impl Slot {
     pub(super) fn add(&self, counter: Counter, packets: u64) {
         let count = &self.counts[counter as usize];
         count.store(count.load(Relaxed) + packets, Relaxed);
+    }
+
+    /// Counts a round-trip time in the histogram; [`Slot::add_latency`] must follow for the same
+    /// packets.
+    #[inline]
+    pub(super) fn record(&self, ns: u64) {
+        if let Some(count) = self.buckets.get(usize::from(bucket(ns))) {
+            count.store(count.load(Relaxed) + 1, Relaxed);
+        }
+    }
+
+    /// Calls `each` with every bucket in use and what it counted.
+    pub(super) fn for_each_bucket(&self, mut each: impl FnMut(usize, u32)) {
+        for bucket in self.used_buckets() {
+            each(bucket, self.buckets[bucket].load(Relaxed));
+        }
+    }
+
+    /// Those between the smallest and the greatest time: all others are 0.
+    fn used_buckets(&self) -> std::ops::Range<usize> {
+        let latency = self.latency();
+        if latency.count == 0 || self.buckets.is_empty() {
+            return 0..0;
+        }
+        usize::from(bucket(latency.min_ns))..usize::from(bucket(latency.max_ns)) + 1
     }
 
     pub(super) fn add_latency(&self, more: &Latency) {
@@ -115,9 +150,14 @@ impl Slot {
         }
     }
 
+    /// Whether it holds `interval`.
+    pub(super) fn is_of(&self, interval: u64) -> bool {
+        self.interval.load(Acquire) == interval
+    }
+
     /// What it holds of `interval`; `None` when the worker counted nothing in it.
     pub(super) fn read(&self, interval: u64) -> Option<(Counts, Latency)> {
-        if self.interval.load(Acquire) != interval {
+        if !self.is_of(interval) {
             return None;
         }
         let mut counts = Counts::default();

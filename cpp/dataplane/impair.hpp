@@ -1,0 +1,222 @@
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "dataplane/frames.hpp"
+#include "dpdk/burst.hpp"
+#include "dpdk/clock.hpp"
+#include "dpdk/queue.hpp"
+#include "dpdkproj_rs/ffi.h"
+
+namespace dpdkproj {
+
+/// A ring of a fixed number of items.
+template <typename T>
+class Ring {
+ public:
+  explicit Ring(std::size_t capacity) : items_(capacity) {}
+  bool empty() const noexcept { return size_ == 0; }
+  bool full() const noexcept { return size_ == items_.size(); }
+  T& front() noexcept { return items_[first_]; }
+  void push(const T& item) noexcept {
+    items_[(first_ + size_) % items_.size()] = item;
+    ++size_;
+  }
+  void pop() noexcept {
+    first_ = (first_ + 1) % items_.size();
+    --size_;
+  }
+
+ private:
+  std::vector<T> items_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+};
+
+/// One rx queue and the tx queue with the same number, with what `reflect --impair` asks for on the
+/// way: Rust decides which packet suffers what, this class holds packets back.
+class ReflectImpaired final {
+ public:
+  /// Mbufs that it may hold, for a delay of `delay_ns` of every packet: those of 1 Mpps, and some
+  /// for bursts. What comes beyond that is counted as lost by the reflector.
+  static unsigned mbufs(uint64_t delay_ns) noexcept {
+    constexpr uint64_t kNsPerPacket = 1000;
+    constexpr uint64_t kMost = 1 << 17;
+    return static_cast<unsigned>(std::min(delay_ns / kNsPerPacket + kLeast, kMost));
+  }
+
+  ReflectImpaired(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock,
+                  rte_mempool* pool, const rs::Options& options)
+      : rx_(rx),
+        tx_(tx),
+        reflector_(std::move(reflector)),
+        clock_(clock),
+        pool_(pool),
+        delay_ns_(options.delay_ns),
+        depth_(options.reorder_depth),
+        max_burst_(options.burst),
+        delayed_(mbufs(options.delay_ns) - kOvertaken),
+        overtaken_(kOvertaken) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    rx_.receive(burst_);
+    reflector_->reflect(now_ns, frames_.of(burst_));
+    for (uint16_t i = 0; i < burst_.size; ++i) {
+      take_in({burst_.mbufs[i], now_ns, frames_[i].verdict, frames_[i].flow, 0, 0});
+    }
+    burst_.size = 0;
+    release_overtaken(now_ns, false);
+    release_delayed(now_ns, false);
+    flush();
+  }
+
+  /// Sends all that is held.
+  void drain(uint64_t now_ns) noexcept {
+    release_overtaken(now_ns, true);
+    release_delayed(now_ns, true);
+    flush();
+  }
+
+ private:
+  struct Held {
+    rte_mbuf* mbuf;
+    uint64_t arrived_ns;
+    rs::Verdict verdict;
+    uint8_t flow;
+    /// Of one that others are to overtake: how many had passed when it was its turn, and when that
+    /// was.
+    uint64_t passed_before;
+    uint64_t since_ns;
+  };
+
+  static constexpr unsigned kLeast = 8192;
+  /// Of them, those that others are to overtake.
+  static constexpr unsigned kOvertaken = 4096;
+  /// One that nothing overtakes for so long is sent all the same.
+  static constexpr uint64_t kPatienceNs = 5'000'000;
+
+  void take_in(const Held& held) noexcept {
+    if (held.verdict == rs::Verdict::Drop) {
+      rte_pktmbuf_free(held.mbuf);
+    } else if (held.verdict == rs::Verdict::Answer) {
+      send(held);
+    } else if (delayed_.full() || overtaken_.full()) {
+      reflector_->overflowed(held.flow);
+      rte_pktmbuf_free(held.mbuf);
+    } else {
+      if (delay_ns_ > 0) {
+        reflector_->delayed(held.flow);
+      }
+      delayed_.push(held);
+    }
+  }
+
+  /// Sends those that have been overtaken by enough others, or wait in vain.
+  void release_overtaken(uint64_t now_ns, bool all) noexcept {
+    while (!overtaken_.empty()) {
+      const Held& first = overtaken_.front();
+      // Less than none: some that were under way when its turn came have been refused.
+      const uint64_t overtakers = passed_ - std::min(passed_, first.passed_before);
+      if (overtakers < depth_ && now_ns < first.since_ns + kPatienceNs && !all) {
+        return;
+      }
+      if (overtakers > 0) {
+        reflector_->reordered(first.flow);
+      }
+      send(first);
+      overtaken_.pop();
+    }
+  }
+
+  /// Sends those whose time has come, or lets others overtake them first.
+  void release_delayed(uint64_t now_ns, bool all) noexcept {
+    while (!delayed_.empty() && (all || delayed_.front().arrived_ns + delay_ns_ <= now_ns)) {
+      Held held = delayed_.front();
+      delayed_.pop();
+      if (held.verdict == rs::Verdict::Reorder && !all) {
+        // There is room: take_in() keeps as many out.
+        held.passed_before = passed_ + passing_;
+        held.since_ns = now_ns;
+        overtaken_.push(held);
+        continue;
+      }
+      rte_mbuf* copy = held.verdict == rs::Verdict::Duplicate
+                           ? rte_pktmbuf_copy(held.mbuf, pool_, 0, UINT32_MAX)
+                           : nullptr;
+      send(held);
+      if (copy != nullptr) {
+        reflector_->duplicated(held.flow);
+        Held again = held;
+        again.mbuf = copy;
+        again.verdict = rs::Verdict::Reorder;  // It overtakes nothing that the first one did not.
+        send(again);
+      }
+      if (!overtaken_.empty() && passed_ + passing_ >= overtaken_.front().passed_before + depth_) {
+        flush();
+        release_overtaken(now_ns, all);
+      }
+    }
+  }
+
+  void send(const Held& held) noexcept {
+    const uint16_t i = out_.size++;
+    out_.mbufs[i] = held.mbuf;
+    flows_[i] = held.flow;
+    arrived_ns_[i] = held.arrived_ns;
+    // Only those that the sender will take for valid are seen to overtake others, and only those
+    // that were not held themselves are sure to be later than all that is held.
+    passes_[i] = held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate;
+    passing_ += passes_[i] ? 1 : 0;
+    if (out_.size == max_burst_) {
+      flush();
+    }
+  }
+
+  void flush() noexcept {
+    if (out_.size == 0) {
+      return;
+    }
+    const rust::Slice<rs::Frame> frames = out_frames_.of(out_);
+    for (uint16_t i = 0; i < out_.size; ++i) {
+      frames[i].verdict = rs::Verdict::Send;
+      frames[i].flow = flows_[i];
+    }
+    reflector_->stamp(clock_.now_ns(), {arrived_ns_.data(), out_.size}, frames);
+    const uint16_t wanted = out_.size;
+    const uint16_t accepted = tx_.send(out_);
+    reflector_->sent_later({flows_.data(), wanted}, accepted);
+    passed_ += static_cast<uint64_t>(std::count(passes_.begin(), passes_.begin() + accepted, true));
+    passing_ = 0;
+    out_.size = 0;
+  }
+
+  RxQueue& rx_;
+  TxQueue& tx_;
+  rust::Box<rs::Reflector> reflector_;
+  const Clock& clock_;
+  rte_mempool* pool_;
+  uint64_t delay_ns_;
+  uint16_t depth_;
+  uint16_t max_burst_;
+  Ring<Held> delayed_;
+  Ring<Held> overtaken_;
+  Frames frames_;
+  Burst burst_;
+  /// What is to be sent next, with its flows, when it arrived, and whether it counts as passing.
+  Burst out_;
+  Frames out_frames_;
+  std::array<uint8_t, kMaxBurst> flows_{};
+  std::array<uint64_t, kMaxBurst> arrived_ns_{};
+  std::array<bool, kMaxBurst> passes_{};
+  /// Packets that have passed all that is held, and those that will with the next flush.
+  uint64_t passed_ = 0;
+  uint64_t passing_ = 0;
+};
+
+}  // namespace dpdkproj

@@ -1,0 +1,421 @@
+//! A run for programs: `data/summary.schema.json` describes what is written here.
+
+use super::board::Role;
+use super::collector::WorkerCounts;
+use super::counter::{Counter, Counts};
+use super::histogram::Histogram;
+use super::ledger::ledger;
+use super::limits;
+use super::loss::{Loss, Peer, attribute};
+use super::loss_runs::LossRun;
+use super::run::{Host, Meaning, Run};
+use super::slot::Latency;
+use super::text::grouped;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the document's `schema` says: the number is raised when a key goes or changes its meaning,
+/// not when one is added.
+pub const SCHEMA: &str = "dpdkproj-summary/1";
+
+type Counted = BTreeMap<&'static str, u64>;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    mode: &'a str,
+    command: &'a [String],
+    host: &'a Host,
+    duration_s: f64,
+    warmup_s: f64,
+    drain_s: f64,
+    tx: Tx,
+    rx: Rx,
+    lost: Lost,
+    loss_ratio: Option<f64>,
+    latency_ns: LatencyNs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reorder: Option<Reorder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss_runs: Option<Runs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reflector: Option<Reflector>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impaired: Option<Counted>,
+    queues: Vec<Queue>,
+    port: &'a BTreeMap<String, u64>,
+    limits_broken: Vec<String>,
+    ledger_balanced: bool,
+    ledger_broken: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Tx {
+    requested_pps: Option<f64>,
+    sent_pps: f64,
+    due: Option<u64>,
+    sent: u64,
+    not_sent: u64,
+    not_sent_reasons: Counted,
+    control: u64,
+}
+
+#[derive(Serialize)]
+struct Rx {
+    received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrupt: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrupt_reasons: Option<Counted>,
+    foreign: u64,
+    foreign_reasons: Counted,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<u64>,
+    control: u64,
+}
+
+#[derive(Serialize)]
+struct Lost {
+    total: Option<u64>,
+    #[serde(flatten)]
+    places: Option<Places>,
+}
+
+#[derive(Serialize)]
+struct Places {
+    forward: Option<u64>,
+    reflector_nic: Option<u64>,
+    reflector: Option<u64>,
+    #[serde(rename = "return")]
+    back: Option<u64>,
+    nic: u64,
+    corrupt: u64,
+    late: u64,
+    unknown: u64,
+}
+
+impl From<Loss> for Places {
+    fn from(loss: Loss) -> Self {
+        let Loss { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown } = loss;
+        Self { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown }
+    }
+}
+
+/// What the reflector says.
+#[derive(Serialize)]
+struct Reflector {
+    why_unknown: Option<&'static str>,
+    #[serde(flatten)]
+    counted: Option<Counted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port_missed: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct LatencyNs {
+    min: Option<u64>,
+    mean: Option<f64>,
+    #[serde(flatten)]
+    percentiles: Percentiles,
+    max: Option<u64>,
+    jitter: Option<f64>,
+    delay_variation: Option<Percentiles>,
+    since_due: Option<Distribution>,
+    network: Option<Distribution>,
+    histogram: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Distribution {
+    #[serde(flatten)]
+    percentiles: Percentiles,
+    histogram: String,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: Option<u64>,
+    p90: Option<u64>,
+    p99: Option<u64>,
+    #[serde(rename = "p99.9")]
+    p99_9: Option<u64>,
+    #[serde(rename = "p99.99")]
+    p99_99: Option<u64>,
+}
+
+impl Percentiles {
+    fn above(least: u64, histogram: &Histogram) -> Self {
+        let quantile =
+            |quantile| histogram.quantile_ns(quantile).map(|ns| ns.saturating_sub(least));
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            p99_99: quantile(0.9999),
+        }
+    }
+}
+
+impl Distribution {
+    fn of(histogram: &Histogram) -> Option<Self> {
+        (!histogram.is_empty()).then(|| Self {
+            percentiles: Percentiles::above(0, histogram),
+            histogram: histogram.to_hdr(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Reorder {
+    reordered: u64,
+    ratio: Option<f64>,
+    extent_max: Option<u64>,
+    extent_mean: Option<f64>,
+    extent_unknown: u64,
+}
+
+#[derive(Serialize)]
+struct Runs {
+    count: u64,
+    longest: Option<OneRun>,
+    most_packets: Option<OneRun>,
+}
+
+#[derive(Serialize)]
+struct OneRun {
+    start_s: f64,
+    duration_s: f64,
+    packets: u64,
+}
+
+impl OneRun {
+    fn of(run: &LossRun) -> Option<Self> {
+        (run.packets > 0).then(|| Self {
+            start_s: run.start_ns / 1e9,
+            duration_s: run.length_ns / 1e9,
+            packets: run.packets,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Queue {
+    name: String,
+    #[serde(flatten)]
+    counts: Counted,
+}
+
+fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
+    counters.iter().map(|counter| (counter.name(), counts[*counter])).collect()
+}
+
+/// The run as one JSON object. What the mode cannot know is `null` or left out, never 0.
+#[must_use]
+pub fn to_json(run: &Run) -> String {
+    let totals = &run.totals;
+    let counts = &totals.counts;
+    let ours = run.meaning == Meaning::Sendrecv;
+    let of_ours = |value: u64| ours.then_some(value);
+    let document = Document {
+        schema: SCHEMA,
+        mode: &run.mode,
+        command: &run.command,
+        host: &run.host,
+        duration_s: run.duration_ns as f64 / 1e9,
+        warmup_s: run.warmup_ns as f64 / 1e9,
+        drain_s: run.drain_ns as f64 / 1e9,
+        tx: Tx {
+            requested_pps: run.requested_pps,
+            sent_pps: run.pps(counts[Counter::Sent]),
+            due: of_ours(counts[Counter::Due]),
+            sent: counts[Counter::Sent],
+            not_sent: counts.sum(Counter::NOT_SENT),
+            not_sent_reasons: counted(counts, Counter::NOT_SENT),
+            control: counts[Counter::ControlSent],
+        },
+        rx: Rx {
+            received: counts[Counter::Received],
+            valid: of_ours(counts[Counter::Valid]),
+            duplicate: of_ours(counts[Counter::Duplicate]),
+            corrupt: of_ours(counts.sum(Counter::CORRUPT)),
+            corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
+            foreign: counts.sum(Counter::FOREIGN),
+            foreign_reasons: counted(counts, Counter::FOREIGN),
+            late: of_ours(counts[Counter::Late]),
+            control: counts[Counter::ControlReceived],
+        },
+        lost: Lost { total: run.meaning.of(totals).2, places: attribute(run).map(Into::into) },
+        loss_ratio: run.meaning.loss_ratio(totals),
+        latency_ns: latency_ns(run),
+        reorder: ours.then(|| reorder(run)),
+        loss_runs: ours.then(|| Runs {
+            count: run.loss_runs.count,
+            longest: OneRun::of(&run.loss_runs.longest),
+            most_packets: OneRun::of(&run.loss_runs.most_packets),
+        }),
+        reflector: ours.then(|| reflector(run.peer)),
+        impaired: run.impaired.then(|| counted(counts, Counter::IMPAIRED)),
+        queues: queues(run),
+        port: &run.port,
+        limits_broken: limits::broken(run),
+        ledger_balanced: ledger(run).is_empty(),
+        ledger_broken: ledger(run),
+    };
+    // Only numbers and strings: cannot fail.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}
+
+fn latency_ns(run: &Run) -> LatencyNs {
+    let Latency { count, min_ns, max_ns, .. } = run.totals.latency;
+    let known = |value: u64| (count > 0).then_some(value);
+    LatencyNs {
+        min: known(min_ns),
+        mean: run.totals.latency.mean_ns(),
+        percentiles: Percentiles::above(0, &run.latencies),
+        max: known(max_ns),
+        jitter: (count > 0).then_some(run.notes.jitter_ns),
+        delay_variation: (count > 0).then(|| Percentiles::above(min_ns, &run.latencies)),
+        since_due: Distribution::of(&run.notes.since_due),
+        network: Distribution::of(&run.notes.network),
+        histogram: (count > 0).then(|| run.latencies.to_hdr()),
+    }
+}
+
+fn reorder(run: &Run) -> Reorder {
+    let reordered = run.totals.counts[Counter::Reordered];
+    let extents = run.notes.extents;
+    Reorder {
+        reordered,
+        ratio: run.reordered_ratio(),
+        extent_max: (extents > 0).then_some(run.notes.extent_max),
+        extent_mean: (extents > 0).then(|| run.notes.extent_sum as f64 / extents as f64),
+        extent_unknown: reordered.saturating_sub(extents),
+    }
+}
+
+fn reflector(peer: Peer) -> Reflector {
+    let report = if let Peer::Counted(report) = peer { Some(report) } else { None };
+    let counted = |counter: &Counter| report.map(|report| (counter.name(), report.count(*counter)));
+    Reflector {
+        why_unknown: peer.why_unknown(),
+        counted: report.map(|_| Counter::FLOW.iter().filter_map(counted).collect()),
+        port_missed: report.map(|report| report.port_missed),
+    }
+}
+
+/// The counters of one queue's worker, with reasons only where they occurred.
+fn of_queue(worker: &WorkerCounts) -> Counted {
+    let counts = &worker.counts;
+    match worker.role {
+        Role::Send { .. } => {
+            let mut all = counted(counts, Counter::NOT_SENT);
+            all.extend(counted(counts, &[Counter::Due, Counter::Sent]));
+            all
+        }
+        Role::Receive => {
+            let mut all = counted(
+                counts,
+                &[
+                    Counter::Received,
+                    Counter::Valid,
+                    Counter::Duplicate,
+                    Counter::Late,
+                    Counter::Reordered,
+                ],
+            );
+            all.insert("corrupt", counts.sum(Counter::CORRUPT));
+            all.insert("foreign", counts.sum(Counter::FOREIGN));
+            all
+        }
+        Role::Count => {
+            let mut all =
+                counted(counts, &[Counter::Received, Counter::Sent, Counter::TxQueueFull]);
+            all.insert("foreign", counts.sum(Counter::FOREIGN));
+            all
+        }
+    }
+}
+
+fn named(run: &Run) -> impl Iterator<Item = (String, &WorkerCounts)> {
+    let mut rx = 0;
+    run.workers.iter().map(move |worker| {
+        let name = match worker.role {
+            Role::Send { stream } => format!("tx{stream}"),
+            Role::Receive | Role::Count => {
+                rx += 1;
+                format!("rx{}", rx - 1)
+            }
+        };
+        (name, worker)
+    })
+}
+
+fn queues(run: &Run) -> Vec<Queue> {
+    named(run).map(|(name, worker)| Queue { name, counts: of_queue(worker) }).collect()
+}
+
+/// How many packets each queue sent or received, for people.
+pub(super) fn queues_text(run: &Run) -> Vec<String> {
+    named(run)
+        .map(|(name, worker)| {
+            let counter = match worker.role {
+                Role::Send { .. } => Counter::Sent,
+                Role::Receive | Role::Count => Counter::Received,
+            };
+            format!("{name} {}", grouped(worker.counts[counter]))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::tests::run;
+    use super::super::{Latency, Totals};
+    use super::*;
+
+    fn document(run: &Run) -> serde_json::Value {
+        serde_json::from_str(&to_json(run)).unwrap()
+    }
+
+    #[test]
+    fn json_has_its_keys_and_null_for_the_unknown() {
+        let mut run = run();
+        let found = document(&run);
+        assert_eq!(found["schema"], SCHEMA);
+        assert_eq!(found["tx"]["sent"], 1000);
+        assert_eq!(found["rx"]["valid"], 997);
+        assert_eq!(found["lost"]["total"], 3);
+        assert_eq!(found["lost"]["unknown"], 1);
+        assert!(found["lost"]["forward"].is_null());
+        assert_eq!(found["reflector"]["why_unknown"], "the reflector did not answer");
+        assert_eq!(found["loss_ratio"], 0.003);
+        assert_eq!(found["latency_ns"]["min"], 500);
+        assert_eq!(found["latency_ns"]["mean"], 1000.0);
+        assert!(found["latency_ns"]["since_due"].is_null());
+        assert_eq!(found["queues"][0]["name"], "tx0");
+        assert_eq!(found["queues"][1]["received"], 1005);
+        assert_eq!(found["ledger_balanced"], true);
+        run.meaning = Meaning::Tally;
+        run.totals.latency = Latency::default();
+        let found = document(&run);
+        assert!(found["lost"]["total"].is_null());
+        assert!(found["loss_ratio"].is_null());
+        assert!(found["latency_ns"]["min"].is_null());
+        assert!(found["rx"].get("valid").is_none());
+        assert!(found.get("reorder").is_none());
+    }
+
+    #[test]
+    fn a_ledger_that_does_not_balance_says_which_line() {
+        let mut run = run();
+        run.totals = Totals { lost: 4, ..run.totals };
+        let found = document(&run);
+        assert_eq!(found["ledger_balanced"], false);
+        assert_eq!(found["ledger_broken"][0], "sent = valid + lost: 1000 is not 1001");
+    }
+}

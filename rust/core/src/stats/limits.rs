@@ -1,0 +1,126 @@
+//! What a run must not exceed, for those who run it in a script.
+
+use super::run::Run;
+use super::text::{percent, time};
+use crate::impair;
+use std::str::FromStr;
+
+/// A greatest loss ratio, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossLimit(pub f64);
+
+impl FromStr for LossLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+        let ratio = number.trim().parse().ok().map(|value: f64| value / scale);
+        let valid = ratio.filter(|ratio| (0.0..=1.0).contains(ratio));
+        valid.map(Self).ok_or_else(|| "expected a share such as 0.1% or 0.001".into())
+    }
+}
+
+/// The names of latencies that can be limited.
+const NAMES: [&str; 7] = ["p50", "p90", "p99", "p99.9", "p99.99", "mean", "max"];
+
+/// A greatest latency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyLimit {
+    name: &'static str,
+    ns: f64,
+}
+
+impl FromStr for LatencyLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('=').and_then(|(name, value)| {
+            let name = NAMES.into_iter().find(|known| *known == name)?;
+            Some(Self { name, ns: impair::duration(value)?.as_secs_f64() * 1e9 })
+        });
+        parsed.ok_or_else(|| {
+            format!("expected NAME=TIME such as p99=200us, with NAME one of {}", NAMES.join(", "))
+        })
+    }
+}
+
+/// All limits of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Of the loss ratio.
+    pub loss: Option<LossLimit>,
+    /// Of latencies.
+    pub latencies: Vec<LatencyLimit>,
+}
+
+/// The limits that a run broke, each as one line. One that nothing can be said about is broken: it
+/// was not kept.
+#[must_use]
+pub fn broken(run: &Run) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(LossLimit(limit)) = run.limits.loss {
+        match run.meaning.loss_ratio(&run.totals) {
+            Some(ratio) if ratio <= limit => {}
+            Some(ratio) => {
+                lines.push(format!("--max-loss {}: {} was lost", percent(limit), percent(ratio)));
+            }
+            None => lines.push(format!("--max-loss {}: nothing was sent", percent(limit))),
+        }
+    }
+    for LatencyLimit { name, ns: limit } in &run.limits.latencies {
+        let found = latency(run, name);
+        if found.is_none_or(|ns| ns > *limit) {
+            let found = found.map_or("unknown: nothing came back".into(), time);
+            lines.push(format!("--max-latency {name}={}: it was {found}", time(*limit)));
+        }
+    }
+    lines
+}
+
+fn latency(run: &Run, name: &str) -> Option<f64> {
+    let latency = &run.totals.latency;
+    match name {
+        "mean" => latency.mean_ns(),
+        "max" => (latency.count > 0).then_some(latency.max_ns as f64),
+        _ => {
+            let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
+            run.latencies.quantile_ns(percent / 100.0).map(|ns| ns as f64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::tests::run;
+    use super::*;
+
+    #[test]
+    fn limits_are_read() {
+        assert_eq!("0.1%".parse(), Ok(LossLimit(0.001)));
+        assert_eq!("0.25".parse(), Ok(LossLimit(0.25)));
+        for text in ["", "%", "2", "-1%", "x"] {
+            assert!(text.parse::<LossLimit>().is_err(), "{text}");
+        }
+        assert_eq!("p99.9=200us".parse(), Ok(LatencyLimit { name: "p99.9", ns: 200_000.0 }));
+        for text in ["", "p99", "p98=1us", "p99=1", "p99=-1us"] {
+            assert!(text.parse::<LatencyLimit>().unwrap_err().contains("p99=200us"), "{text}");
+        }
+    }
+
+    /// Of 1000 packets 3 were lost; latency is 1 us in the mean and 2 ms at most.
+    #[test]
+    fn a_limit_is_broken_when_it_is_exceeded_and_when_nothing_is_known() {
+        let mut run = run();
+        let broken_by = |run: &mut Run, loss: Option<&str>, latency: &str| {
+            run.limits.loss = loss.map(|loss| loss.parse().unwrap());
+            run.limits.latencies = vec![latency.parse().unwrap()];
+            broken(run)
+        };
+        assert_eq!(broken_by(&mut run, Some("0.3%"), "max=2ms"), Vec::<String>::new());
+        assert_eq!(
+            broken_by(&mut run, Some("0.2%"), "mean=999ns"),
+            ["--max-loss 0.200 %: 0.300 % was lost", "--max-latency mean=999 ns: it was 1.00 us"]
+        );
+        assert_eq!(broken_by(&mut run, None, "p99=1s").len(), 1);
+    }
+}

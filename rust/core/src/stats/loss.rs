@@ -1,0 +1,253 @@
+//! Where packets were lost.
+//!
+//! With `S` sent, `R` received by the reflector, `T` sent back by it and `A` of ours back here,
+//!
+//! ```text
+//! lost = (S - R) + kept back + (T - A) + corrupt + late + duplicated on the path
+//!        forward   reflector   return
+//! ```
+//!
+//! to the packet, where a packet that the path duplicated hides a loss: without stamps nobody knows
+//! on which way, so as many losses are of unknown place.
+
+use super::counter::Counter;
+use super::run::{Meaning, Run};
+use crate::packet::control::Report;
+use crate::peer::Known;
+
+/// What is known of the reflector's counters of this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It was not asked.
+    NotAsked,
+    /// It did not answer.
+    Silent,
+    /// It sends everything back and cannot answer.
+    Echo,
+    /// It is not the one that it was at the start of the run, or has forgotten the flow.
+    Restarted,
+    /// What it counted during the run.
+    Counted(Report),
+}
+
+impl Peer {
+    /// From what was known at the start and at the end of a run.
+    #[must_use]
+    pub fn between(start: Known, end: Known) -> Self {
+        match (start, end) {
+            (Known::Nothing, _) | (_, Known::Nothing) => Self::NotAsked,
+            (Known::Echo, _) | (_, Known::Echo) => Self::Echo,
+            (Known::Silence, _) | (_, Known::Silence) => Self::Silent,
+            (Known::Report(start), Known::Report(end)) => {
+                let pairs = || end.counts.iter().zip(start.counts);
+                let same = (start.instance, start.registration) == (end.instance, end.registration);
+                if !same || pairs().any(|(end, start)| *end < start) {
+                    return Self::Restarted;
+                }
+                let mut counted = end;
+                for (count, start) in counted.counts.iter_mut().zip(start.counts) {
+                    *count -= start;
+                }
+                counted.port_missed = end.port_missed.saturating_sub(start.port_missed);
+                Self::Counted(counted)
+            }
+        }
+    }
+
+    /// Why it is not known what it counted; `None` when it is.
+    #[must_use]
+    pub fn why_unknown(self) -> Option<&'static str> {
+        match self {
+            Self::Counted(_) => None,
+            Self::NotAsked => Some("the reflector was not asked"),
+            Self::Silent => Some("the reflector did not answer"),
+            Self::Echo => Some("the peer only echoes"),
+            Self::Restarted => Some("the reflector was restarted or has forgotten this flow"),
+        }
+    }
+}
+
+/// Lost packets by place. `None` is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// On the way to the reflector, after the driver took them.
+    pub forward: Option<u64>,
+    /// Of those that would be `forward`, as many as the reflector's port says it threw away.
+    pub reflector_nic: Option<u64>,
+    /// The reflector got them and did not send them back.
+    pub reflector: Option<u64>,
+    /// On the way back.
+    pub back: Option<u64>,
+    /// Of those that would be `back`, as many as our port says it threw away.
+    pub nic: u64,
+    /// They came back, but not intact.
+    pub corrupt: u64,
+    /// They came back, but when their interval was closed.
+    pub late: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+}
+
+/// Takes as much of `wanted` as is left.
+fn take(left: &mut u64, wanted: i128) -> u64 {
+    let taken = u64::try_from(wanted.max(0)).unwrap_or(u64::MAX).min(*left);
+    *left -= taken;
+    taken
+}
+
+/// Where the lost packets of a run were lost; `None` where it cannot be said in this mode. The
+/// parts add up to the total.
+#[must_use]
+pub fn attribute(run: &Run) -> Option<Loss> {
+    if run.meaning != Meaning::Sendrecv {
+        return None;
+    }
+    let counts = &run.totals.counts;
+    let count = |counter: Counter| i128::from(counts[counter]);
+    let corrupt = i128::from(counts.sum(Counter::CORRUPT));
+    let mut left = run.totals.lost;
+    let mut loss = Loss::default();
+    let missed = i128::from(run.port_missed());
+    let Peer::Counted(report) = run.peer else {
+        loss.late = take(&mut left, count(Counter::Late));
+        loss.corrupt = take(&mut left, corrupt);
+        loss.nic = take(&mut left, missed);
+        loss.unknown = left;
+        return Some(loss);
+    };
+    let told = |counter: Counter| i128::from(report.count(counter));
+    let kept_back: i128 = Counter::KEPT_BACK.iter().map(|counter| told(*counter)).sum();
+    loss.reflector = Some(take(&mut left, kept_back));
+    loss.late = take(&mut left, count(Counter::Late));
+    loss.corrupt = take(&mut left, corrupt);
+    let duplicate = count(Counter::Duplicate);
+    let back_here = count(Counter::Valid) + duplicate + corrupt + count(Counter::Late);
+    let (mut forward, mut back) =
+        (count(Counter::Sent) - told(Counter::Received), told(Counter::Sent) - back_here);
+    if run.stamp {
+        // A stamp that was here before tells of a duplicate made on the way back, another one of a
+        // duplicate made on the way there.
+        back += count(Counter::DuplicateOnWayBack);
+        forward += duplicate - count(Counter::DuplicateOnWayBack) - told(Counter::ImpairDuplicated);
+    }
+    let forward = take(&mut left, forward);
+    let reflector_nic = forward.min(report.port_missed);
+    loss.reflector_nic = Some(reflector_nic);
+    loss.forward = Some(forward - reflector_nic);
+    let back = take(&mut left, back);
+    loss.nic = take(&mut { back }, missed);
+    loss.back = Some(back - loss.nic);
+    loss.unknown = left;
+    Some(loss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::tests::run;
+    use super::*;
+
+    fn report(counts: &[(Counter, u64)]) -> Report {
+        let mut report = Report {
+            instance: 1,
+            registration: 1,
+            port_missed: 0,
+            counts: [0; Counter::FLOW.len()],
+        };
+        for (counter, value) in counts {
+            let place = Counter::FLOW.iter().position(|flow| flow == counter).unwrap();
+            report.counts[place] = *value;
+        }
+        report
+    }
+
+    /// 1000 sent; the reflector got 990, sent 980 of them back and 5 twice; 3 came back corrupt, 2
+    /// late.
+    fn example(stamp: bool, [forward_copies, back_copies]: [u64; 2]) -> Run {
+        let mut run = run();
+        let valid = 950;
+        run.totals = super::super::Totals { lost: 1000 - valid, ..Default::default() };
+        let copies = forward_copies + back_copies;
+        for (counter, value) in [
+            (Counter::Sent, 1000),
+            (Counter::Valid, valid),
+            (Counter::Duplicate, 5 + copies),
+            (Counter::DuplicateOnWayBack, back_copies),
+            (Counter::CorruptTag, 3),
+            (Counter::Late, 2),
+        ] {
+            run.totals.counts[counter] = value;
+        }
+        run.stamp = stamp;
+        run.peer = Peer::Counted(report(&[
+            (Counter::Received, 990 + forward_copies),
+            (Counter::Sent, 985 + forward_copies),
+            (Counter::ImpairDropped, 7),
+            (Counter::TxQueueFull, 3),
+            (Counter::ImpairDuplicated, 5),
+        ]));
+        run
+    }
+
+    #[test]
+    fn each_loss_has_its_place() {
+        let expected = Loss {
+            forward: Some(10),
+            reflector_nic: Some(0),
+            reflector: Some(10),
+            back: Some(25),
+            nic: 0,
+            corrupt: 3,
+            late: 2,
+            unknown: 0,
+        };
+        assert_eq!(attribute(&example(false, [0, 0])), Some(expected));
+        assert_eq!(attribute(&example(true, [0, 0])), Some(expected));
+        // Copies made by the path hide as many losses, and stamps find them.
+        assert_eq!(attribute(&example(true, [4, 6])), Some(expected));
+        let hidden = Loss { forward: Some(6), back: Some(19), unknown: 10, ..expected };
+        assert_eq!(attribute(&example(false, [4, 6])), Some(hidden));
+    }
+
+    #[test]
+    fn what_ports_threw_away_is_theirs() {
+        let mut run = example(false, [0, 0]);
+        run.port.insert("imissed".into(), 20);
+        if let Peer::Counted(report) = &mut run.peer {
+            report.port_missed = 100;
+        }
+        let loss = attribute(&run).unwrap();
+        assert_eq!((loss.nic, loss.back), (20, Some(5)));
+        assert_eq!((loss.reflector_nic, loss.forward), (Some(10), Some(0)));
+    }
+
+    #[test]
+    fn without_the_reflector_s_word_the_place_is_unknown_and_never_zero() {
+        for peer in [Peer::NotAsked, Peer::Silent, Peer::Echo, Peer::Restarted] {
+            let mut run = example(true, [0, 0]);
+            run.peer = peer;
+            let loss = attribute(&run).unwrap();
+            assert_eq!((loss.forward, loss.reflector, loss.back), (None, None, None));
+            assert_eq!((loss.corrupt, loss.late, loss.unknown), (3, 2, 45));
+            assert!(peer.why_unknown().is_some());
+        }
+    }
+
+    #[test]
+    fn what_a_run_counted_is_the_difference() {
+        let start = report(&[(Counter::Received, 10)]);
+        let end = report(&[(Counter::Received, 25), (Counter::Sent, 4)]);
+        let known = Known::Report;
+        let counted = Peer::between(known(start), known(end));
+        assert_eq!(counted, Peer::Counted(report(&[(Counter::Received, 15), (Counter::Sent, 4)])));
+        for other in [
+            Report { instance: 2, ..end },
+            Report { registration: 2, ..end },
+            report(&[(Counter::Received, 9)]),
+        ] {
+            assert_eq!(Peer::between(known(start), known(other)), Peer::Restarted);
+        }
+        assert_eq!(Peer::between(Known::Silence, known(end)), Peer::Silent);
+        assert_eq!(Peer::between(known(start), Known::Echo), Peer::Echo);
+        assert_eq!(Peer::between(Known::Nothing, Known::Nothing), Peer::NotAsked);
+    }
+}

@@ -1,0 +1,230 @@
+//! What is known of a run when it is over.
+
+use super::collector::{Collector, Driver, Totals, WorkerCounts};
+use super::counter::Counter;
+use super::histogram::Histogram;
+use super::limits::Limits;
+use super::loss::Peer;
+use super::loss_runs::LossRuns;
+use super::notes::RunNotes;
+use crate::Rate;
+use crate::config::Config;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What "transmitted", "received" and "lost" mean in a mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Sends its own packets and gets them back: sent, valid, and the difference.
+    Sendrecv,
+    /// Passes on what it gets: sent, received, and what the tx queue refused.
+    Reflect,
+    /// Counts: nobody knows what should have come.
+    Tally,
+}
+
+impl Meaning {
+    /// Transmitted, received and lost packets.
+    #[must_use]
+    pub fn of(self, totals: &Totals) -> (u64, u64, Option<u64>) {
+        let counts = &totals.counts;
+        match self {
+            Self::Sendrecv => (counts[Counter::Sent], counts[Counter::Valid], Some(totals.lost)),
+            Self::Reflect => {
+                let refused = counts[Counter::TxQueueFull];
+                (counts[Counter::Sent], counts[Counter::Received], Some(refused))
+            }
+            Self::Tally => (counts[Counter::Sent], counts[Counter::Received], None),
+        }
+    }
+
+    /// Lost packets as a share of those that could be: 1 when all were, `None` when there were
+    /// none or nobody knows.
+    #[must_use]
+    pub fn loss_ratio(self, totals: &Totals) -> Option<f64> {
+        let (sent, _, lost) = self.of(totals);
+        let lost = lost?;
+        let all = if self == Self::Reflect { sent + lost } else { sent };
+        (all > 0).then(|| lost as f64 / all as f64)
+    }
+}
+
+/// Where a run took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// The host's name.
+    pub name: String,
+    /// The kernel and its release.
+    pub kernel: String,
+    /// The model of the first CPU.
+    pub cpu: String,
+    /// DPDK's version.
+    pub dpdk: String,
+    /// The driver of the port.
+    pub driver: String,
+}
+
+/// All that is known of a run when it is over.
+pub struct Run {
+    /// As it was asked for on the command line.
+    pub mode: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Where it took place.
+    pub host: Host,
+    /// What its counters mean.
+    pub meaning: Meaning,
+    /// From the start to the moment when sending ended, in ns.
+    pub duration_ns: u64,
+    /// How long packets were sent before, in ns.
+    pub warmup_ns: u64,
+    /// How long was waited at the end for packets under way, at most, in ns.
+    pub drain_ns: u64,
+    /// Packets per second that were asked for; `None` for as fast as possible, and for modes that
+    /// send nothing of their own.
+    pub requested_pps: Option<f64>,
+    /// What the workers counted.
+    pub totals: Totals,
+    /// What each counted, in the order of queues.
+    pub workers: Vec<WorkerCounts>,
+    /// See [`super::Collector::mismatch`].
+    pub mismatch: u64,
+    /// The round-trip times of valid packets.
+    pub latencies: Histogram,
+    /// What else the receivers noted.
+    pub notes: RunNotes,
+    /// Losses in a row.
+    pub loss_runs: LossRuns,
+    /// What the C++ side counted.
+    pub driver: Driver,
+    /// What the port says about packets that never reached a queue's user, by name.
+    pub port: BTreeMap<String, u64>,
+    /// What the reflector says.
+    pub peer: Peer,
+    /// Whether packets had room for the reflector's stamp.
+    pub stamp: bool,
+    /// Whether the reflector did harm on purpose.
+    pub impaired: bool,
+    /// What must not be exceeded.
+    pub limits: Limits,
+}
+
+/// The counters of a port (`rte_eth_stats`) for packets that came in and reached no queue's user.
+const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
+
+impl Run {
+    /// A run of `config` that `collector` has finished; sending ended at `stopped_ns`, unless the
+    /// senders know better. What others know is still to be filled in: `command`, `host`, `driver`,
+    /// `port`, `peer`.
+    #[must_use]
+    pub fn new(config: &Config, collector: &Collector, stopped_ns: u64) -> Self {
+        let sendrecv = config.sendrecv.as_ref();
+        Self {
+            mode: config.mode.clone(),
+            command: Vec::new(),
+            host: Host::default(),
+            meaning: config.meaning(),
+            duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
+            warmup_ns: sendrecv.map_or(0, |sendrecv| sendrecv.warmup_ns),
+            drain_ns: config.drain_ns,
+            requested_pps: sendrecv.and_then(|sendrecv| sendrecv.rate).map(Rate::pps),
+            totals: *collector.totals(),
+            workers: collector.by_worker(),
+            mismatch: collector.mismatch(),
+            latencies: collector.latencies().clone(),
+            notes: collector.notes(),
+            loss_runs: collector.loss_runs().clone(),
+            driver: Driver::default(),
+            port: BTreeMap::new(),
+            peer: Peer::NotAsked,
+            stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
+            impaired: config.impairments.is_some(),
+            limits: config.limits.clone(),
+        }
+    }
+
+    /// Packets that the port says it threw away on reception, of whatever flow.
+    #[must_use]
+    pub fn port_missed(&self) -> u64 {
+        PORT_MISSED.iter().filter_map(|name| self.port.get(*name)).sum()
+    }
+
+    /// A rate in packets per second, of `packets` in the whole run.
+    #[must_use]
+    pub fn pps(&self, packets: u64) -> f64 {
+        packets as f64 * 1e9 / self.duration_ns.max(1) as f64
+    }
+
+    /// Sent packets that were reordered, as a share of those that came back.
+    #[must_use]
+    pub fn reordered_ratio(&self) -> Option<f64> {
+        let valid = self.totals.counts[Counter::Valid];
+        (valid > 0).then(|| self.totals.counts[Counter::Reordered] as f64 / valid as f64)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::board::Role;
+    use super::super::{Latency, Totals};
+    use super::*;
+
+    /// A run in which something of everything happened.
+    pub(crate) fn run() -> Run {
+        let mut totals = Totals {
+            lost: 3,
+            latency: Latency { count: 997, sum_ns: 997_000, min_ns: 500, max_ns: 2_000_000 },
+            ..Totals::default()
+        };
+        let sender = [
+            (Counter::Due, 1010),
+            (Counter::PacerShortfall, 4),
+            (Counter::TxQueueFull, 6),
+            (Counter::Sent, 1000),
+            (Counter::ControlSent, 2),
+        ];
+        let receiver = [
+            (Counter::Received, 1005),
+            (Counter::ControlReceived, 1),
+            (Counter::Valid, 997),
+            (Counter::Duplicate, 2),
+            (Counter::Late, 1),
+            (Counter::CorruptTag, 1),
+            (Counter::ForeignNotIpv4, 4),
+            (Counter::Reordered, 7),
+        ];
+        let mut workers = Vec::new();
+        for (role, counted) in
+            [(Role::Send { stream: 0 }, &sender[..]), (Role::Receive, &receiver[..])]
+        {
+            let mut worker = WorkerCounts { role, counts: super::super::Counts::default() };
+            for (counter, value) in counted {
+                worker.counts[*counter] = *value;
+                totals.counts[*counter] = *value;
+            }
+            workers.push(worker);
+        }
+        Run {
+            mode: "sendrecv".into(),
+            command: vec!["dpdkproj".into()],
+            host: Host::default(),
+            meaning: Meaning::Sendrecv,
+            duration_ns: 2_000_000_000,
+            warmup_ns: 0,
+            drain_ns: 1_000_000_000,
+            requested_pps: Some(505.0),
+            totals,
+            workers,
+            mismatch: 0,
+            latencies: Histogram::default(),
+            notes: RunNotes::default(),
+            loss_runs: LossRuns::default(),
+            driver: Driver { delivered: 1006, accepted: 1002 },
+            port: BTreeMap::from([("imissed".to_string(), 0)]),
+            peer: Peer::Silent,
+            stamp: false,
+            impaired: false,
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A run, and a second of it, for people.
+
+use super::collector::Totals;
+use super::counter::{Counter, Counts};
+use super::histogram::Histogram;
+use super::ledger::ledger;
+use super::limits;
+use super::loss::{Loss, Peer, attribute};
+use super::loss_runs::LossRun;
+use super::run::{Meaning, Run};
+use std::fmt::Write as _;
+
+/// One second of a run on one line.
+#[must_use]
+pub fn live_line(meaning: Meaning, end_ns: u64, duration_ns: u64, totals: &Totals) -> String {
+    let (tx, rx, lost) = meaning.of(totals);
+    let rate = |packets: u64| pps(packets as f64 * 1e9 / duration_ns as f64);
+    let mut line = format!("{:7.1} s  tx {}  rx {}", end_ns as f64 / 1e9, rate(tx), rate(rx));
+    if let Some(lost) = lost {
+        let percent = meaning.loss_ratio(totals).map_or("-".into(), percent);
+        let _ = write!(line, "  lost {} ({percent})", grouped(lost));
+    }
+    if let Some(mean) = totals.latency.mean_ns() {
+        let max = totals.latency.max_ns as f64;
+        let _ = write!(line, "  latency mean {} max {}", time(mean), time(max));
+    }
+    line
+}
+
+/// The run in a fixed layout for people, several lines.
+#[must_use]
+pub fn summary(run: &Run) -> String {
+    let totals = &run.totals;
+    let (tx, rx, _) = run.meaning.of(totals);
+    let mut lines = vec![format!("--- {}: {:.3} s ---", run.mode, run.duration_ns as f64 / 1e9)];
+    let requested = match run.requested_pps {
+        Some(requested) => format!(" (requested {})", pps(requested)),
+        None => String::new(),
+    };
+    lines.push(format!("rate      tx {}{requested}  rx {}", pps(run.pps(tx)), pps(run.pps(rx))));
+    lines.extend(lost(run));
+    match run.meaning {
+        Meaning::Sendrecv => sendrecv(run, &mut lines),
+        Meaning::Reflect => reflect(run, &mut lines),
+        Meaning::Tally => {
+            lines.push(format!("received  {}", grouped(totals.counts[Counter::Received])));
+        }
+    }
+    if !run.port.is_empty() {
+        let port = run.port.iter().map(|(name, value)| format!("{name} {}", grouped(*value)));
+        lines.push(format!("port      {}", port.collect::<Vec<_>>().join("  ")));
+    }
+    lines.extend(limits::broken(run).into_iter().map(|line| format!("limit     BROKEN: {line}")));
+    let broken = ledger(run);
+    lines.push(if broken.is_empty() {
+        "ledger    balanced: every packet is accounted for".into()
+    } else {
+        format!("ledger    NOT BALANCED: {}", broken.join("; "))
+    });
+    lines.join("\n")
+}
+
+/// How many were lost, and where.
+fn lost(run: &Run) -> Option<String> {
+    let lost = run.meaning.of(&run.totals).2?;
+    let percent = run.meaning.loss_ratio(&run.totals).map_or("-".into(), percent);
+    let mut line = format!("lost      {} ({percent})", grouped(lost));
+    if let Some(loss) = attribute(run).filter(|_| lost > 0) {
+        let places = places(&loss).into_iter().filter(|(_, packets)| *packets != Some(0));
+        let text = |(place, packets): (&str, Option<u64>)| {
+            format!("{place} {}", packets.map_or("unknown".into(), grouped))
+        };
+        let places: Vec<_> = places.map(text).collect();
+        let _ = write!(line, ": {}", places.join(", "));
+        if let Some(why) = run.peer.why_unknown() {
+            let _ = write!(line, " ({why})");
+        }
+    }
+    Some(line)
+}
+
+fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
+    [
+        ("forward path", loss.forward),
+        ("reflector's NIC", loss.reflector_nic),
+        ("reflector", loss.reflector),
+        ("return path", loss.back),
+        ("our NIC", Some(loss.nic)),
+        ("corrupt", Some(loss.corrupt)),
+        ("late", Some(loss.late)),
+        ("of unknown place", Some(loss.unknown)),
+    ]
+}
+
+fn sendrecv(run: &Run, lines: &mut Vec<String>) {
+    let counts = &run.totals.counts;
+    lines.push(format!(
+        "due       {} = sent {} + not sent {}{}",
+        grouped(counts[Counter::Due]),
+        grouped(counts[Counter::Sent]),
+        grouped(counts.sum(Counter::NOT_SENT)),
+        reasons_text(counts, Counter::NOT_SENT),
+    ));
+    lines.push(format!(
+        "received  {} = valid {} + duplicate {} + corrupt {}{} + foreign {}{} + late {}",
+        grouped(counts[Counter::Received]),
+        grouped(counts[Counter::Valid]),
+        grouped(counts[Counter::Duplicate]),
+        grouped(counts.sum(Counter::CORRUPT)),
+        reasons_text(counts, Counter::CORRUPT),
+        grouped(counts.sum(Counter::FOREIGN)),
+        reasons_text(counts, Counter::FOREIGN),
+        grouped(counts[Counter::Late]),
+    ));
+    if let Peer::Counted(report) = run.peer {
+        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IMPAIRED);
+        let mut told: Vec<(&str, u64)> =
+            reasons.map(|counter| (counter.name(), report.count(*counter))).collect();
+        told.retain(|(_, packets)| *packets > 0);
+        told.sort_unstable();
+        told.dedup();
+        let told: Vec<_> =
+            told.iter().map(|(name, packets)| format!("  {name} {}", grouped(*packets))).collect();
+        lines.push(format!(
+            "reflector received {}  sent {}{}",
+            grouped(report.count(Counter::Received)),
+            grouped(report.count(Counter::Sent)),
+            told.concat()
+        ));
+    }
+    latency(run, lines);
+    let reordered = counts[Counter::Reordered];
+    let ratio = run.reordered_ratio().map_or("-".into(), percent);
+    let mut order = format!("order     reordered {} ({ratio})", grouped(reordered));
+    if run.notes.extents > 0 {
+        let _ = write!(order, "  extent max {} packets", grouped(run.notes.extent_max));
+    }
+    lines.push(order);
+    let runs = &run.loss_runs;
+    if runs.count > 0 {
+        lines.push(format!(
+            "loss runs {}  longest {}  most packets {}",
+            grouped(runs.count),
+            loss_run(&runs.longest),
+            loss_run(&runs.most_packets)
+        ));
+    }
+    lines.push(format!("queues    {}", super::json::queues_text(run).join("  ")));
+}
+
+fn loss_run(run: &LossRun) -> String {
+    format!(
+        "{} ({} packets at {:.3} s)",
+        time(run.length_ns),
+        grouped(run.packets),
+        run.start_ns / 1e9
+    )
+}
+
+fn latency(run: &Run, lines: &mut Vec<String>) {
+    let Some(mean) = run.totals.latency.mean_ns() else { return };
+    let text = |histogram: &Histogram, quantile| {
+        histogram.quantile_ns(quantile).map_or("-".into(), |ns| time(ns as f64))
+    };
+    let percentiles = |histogram: &Histogram| {
+        format!(
+            "p50 {}  p99 {}  p99.9 {}",
+            text(histogram, 0.5),
+            text(histogram, 0.99),
+            text(histogram, 0.999)
+        )
+    };
+    lines.push(format!(
+        "latency   min {}  mean {}  {}  max {}  (round trip since sent)",
+        time(run.totals.latency.min_ns as f64),
+        time(mean),
+        percentiles(&run.latencies),
+        time(run.totals.latency.max_ns as f64),
+    ));
+    if !run.notes.since_due.is_empty() {
+        lines.push(format!(
+            "          {}  (round trip since due)",
+            percentiles(&run.notes.since_due)
+        ));
+    }
+    if !run.notes.network.is_empty() {
+        lines.push(format!(
+            "          {}  (round trip without the reflector)",
+            percentiles(&run.notes.network)
+        ));
+    }
+    lines.push(format!("jitter    {}  (RFC 3550)", time(run.notes.jitter_ns)));
+}
+
+fn reflect(run: &Run, lines: &mut Vec<String>) {
+    let counts = &run.totals.counts;
+    let duplicated = match counts[Counter::ImpairDuplicated] {
+        0 => String::new(),
+        duplicated => format!(" + duplicated {}", grouped(duplicated)),
+    };
+    let kept_back: Vec<_> = Counter::KEPT_BACK
+        .iter()
+        .filter(|counter| **counter == Counter::TxQueueFull || counts[**counter] > 0)
+        .map(|counter| format!(" + {} {}", counter.name(), grouped(counts[*counter])))
+        .collect();
+    lines.push(format!(
+        "received  {}{duplicated} = sent {}{} + ignored {}{}",
+        grouped(counts[Counter::Received]),
+        grouped(counts[Counter::Sent]),
+        kept_back.concat(),
+        grouped(counts.sum(Counter::FOREIGN)),
+        reasons_text(counts, Counter::FOREIGN),
+    ));
+    if run.impaired {
+        let impaired = Counter::IMPAIRED.iter();
+        let impaired: Vec<_> = impaired
+            .map(|counter| format!("{} {}", counter.name(), grouped(counts[*counter])))
+            .collect();
+        lines.push(format!("impaired  {}", impaired.join("  ")));
+    }
+}
+
+/// The reasons that occurred, as ` (a 1, b 2)`.
+fn reasons_text(counts: &Counts, counters: &[Counter]) -> String {
+    let occurred = counters.iter().filter(|counter| counts[**counter] > 0);
+    let texts: Vec<_> = occurred
+        .map(|counter| format!("{} {}", counter.name(), grouped(counts[*counter])))
+        .collect();
+    if texts.is_empty() { String::new() } else { format!(" ({})", texts.join(", ")) }
+}
+
+fn pps(rate: f64) -> String {
+    match rate {
+        rate if rate >= 1e6 => format!("{:.3} Mpps", rate / 1e6),
+        rate if rate >= 1e3 => format!("{:.3} kpps", rate / 1e3),
+        rate => format!("{rate:.1} pps"),
+    }
+}
+
+/// Enough digits to tell one lost packet in 10^9 from none.
+pub(super) fn percent(ratio: f64) -> String {
+    let percent = ratio * 100.0;
+    if percent == 0.0 || percent >= 0.01 {
+        format!("{percent:.3} %")
+    } else {
+        format!("{percent:.1e} %")
+    }
+}
+
+pub(super) fn time(ns: f64) -> String {
+    match ns {
+        ns if ns >= 1e9 => format!("{:.3} s", ns / 1e9),
+        ns if ns >= 1e6 => format!("{:.2} ms", ns / 1e6),
+        ns if ns >= 1e3 => format!("{:.2} us", ns / 1e3),
+        ns => format!("{ns:.0} ns"),
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub(super) fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::tests::run;
+    use super::*;
+
+    #[test]
+    fn the_summary_reads_well() {
+        assert_eq!(
+            summary(&run()),
+            "--- sendrecv: 2.000 s ---\n\
+             rate      tx 500.0 pps (requested 505.0 pps)  rx 498.5 pps\n\
+             lost      3 (0.300 %): forward path unknown, reflector's NIC unknown, reflector unknown, return path unknown, corrupt 1, late 1, of unknown place 1 (the reflector did not answer)\n\
+             due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)\n\
+             received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (not_ipv4 4) + late 1\n\
+             latency   min 500 ns  mean 1.00 us  p50 -  p99 -  p99.9 -  max 2.00 ms  (round trip since sent)\n\
+             jitter    0 ns  (RFC 3550)\n\
+             order     reordered 7 (0.702 %)\n\
+             queues    tx0 1,000  rx0 1,005\n\
+             port      imissed 0\n\
+             ledger    balanced: every packet is accounted for"
+        );
+    }
+
+    #[test]
+    fn what_does_not_balance_says_so() {
+        let mut run = run();
+        run.totals.lost += 1;
+        assert!(summary(&run).contains("NOT BALANCED: sent = valid + lost: 1000 is not 1001"));
+    }
+
+    #[test]
+    fn numbers_are_legible() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(1_000_000), "1,000,000");
+        assert_eq!(percent(0.0), "0.000 %");
+        assert_eq!(percent(1e-9), "1.0e-7 %");
+        assert_eq!(pps(3_500_000.0), "3.500 Mpps");
+        assert_eq!(time(1.5e9), "1.500 s");
+    }
+}
