@@ -17,7 +17,21 @@ impl Summary {
     /// The summary in `text`: one JSON object and nothing else.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        Self(serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in\n{text}")))
+        let summary =
+            Self(serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in\n{text}")));
+        summary.assert_as_described();
+        summary
+    }
+
+    /// Fails the test unless `data/summary.schema.json` describes it.
+    fn assert_as_described(&self) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/summary.schema.json");
+        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let schema: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let validator =
+            jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let errors: Vec<_> = validator.iter_errors(&self.0).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?} in {self}");
     }
 
     /// The value of a key such as `rx.valid`.
@@ -50,9 +64,13 @@ impl Summary {
             return true;
         }
         let sum = |keys: &[&str]| keys.iter().map(|key| self.count(key)).sum::<u64>();
+        let parts = ["forward", "reflector_nic", "reflector", "return", "nic", "corrupt", "late"];
+        let place = |part: &str| self.value(&format!("lost.{part}")).as_u64().unwrap_or(0);
+        let places = parts.iter().map(|part| place(part)).sum::<u64>() + self.count("lost.unknown");
         let received = ["rx.valid", "rx.duplicate", "rx.corrupt", "rx.foreign", "rx.late"];
         self.count("tx.due") == sum(&["tx.sent", "tx.not_sent"])
             && self.count("tx.sent") == sum(&["rx.valid", "lost.total"])
+            && self.count("lost.total") == places
             && self.count("rx.received") == sum(&received)
     }
 

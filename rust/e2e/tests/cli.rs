@@ -171,7 +171,7 @@ fn bad_input_is_one_line_without_eal() {
         ("-- reflect extra", vec!["'extra'"]),
         ("-- reflect -p 00:11:22:33:44", vec!["--port", "'00:11:22:33:44'", "six hexadecimal"]),
         ("-- reflect -p 00:11:22:33:44:gg", vec!["--port", "'00:11:22:33:44:gg'", "six"]),
-        ("-- reflect -r 0", vec!["--rx-queues", "'0'", "1..=1024"]),
+        ("-- reflect -r 0", vec!["--rx-queues", "'0'", "1..=1023"]),
         ("-- reflect -t x", vec!["--tx-queues", "'x'"]),
         ("-- reflect -r 3 -t 2", vec!["-r 3", "-t 2", "the same number"]),
         ("-- reflect --burst-size 0", vec!["--burst-size", "'0'", "1..=512"]),

@@ -43,7 +43,7 @@ fn the_kernel_accepts_checksums_of_either_kind() {
         for checksums in ["", "--software-checksums"] {
             let flow = format!("--src 10.9.0.1 --dest {ADDRESS} --dest-mac {MAC}");
             let options = format!("--rate 2k --count {COUNT} --packet-size {size} -q {checksums}");
-            let program = Program::new(&format!("sendrecv {flow} {options}"));
+            let program = Program::new(&format!("sendrecv {flow} --no-peer-report {options}"));
             let program = program.vdev(format!("net_tap0,iface=tap,mac={MAC}")).summed_up();
             program.inside(&namespace).run().summary().assert_counts(&[
                 ("tx.sent", COUNT),

@@ -37,7 +37,8 @@ fn kernel_answers_sendrecv(checksums: Checksums) {
     echo.wait_for_stdout("ready");
     for (size, rate) in SIZES {
         let flow = format!("--src {} --dest {address} --dest-mac {}", Veth::OUR_IP, Veth::PEER_MAC);
-        let options = format!("--count {COUNT} --rate {rate} --packet-size {size} -q");
+        let options =
+            format!("--count {COUNT} --rate {rate} --packet-size {size} -q --no-peer-report");
         let outcome = on(&veth, &format!("sendrecv {flow} {options}")).measured(100).run();
         let summary = outcome.summary();
         summary.assert_counts(&[
