@@ -8,6 +8,9 @@ add_test(NAME rust COMMAND ${cargo_test} -p dpdkproj-core -p dpdkproj-bridge
   WORKING_DIRECTORY ${rust_dir})
 set_tests_properties(rust PROPERTIES LABELS rust TIMEOUT 900 RESOURCE_LOCK cargo)
 
+add_test(NAME scripts-fuzz COMMAND ${PROJECT_SOURCE_DIR}/scripts/fuzz 3)
+set_tests_properties(scripts-fuzz PROPERTIES LABELS rust TIMEOUT 900 RUN_SERIAL ON)
+
 # The tests of a file run one after another and alone: they need both CPUs.
 set(e2e_test ${cargo_test} -p dpdkproj-e2e)
 set(e2e_environment DPDKPROJ_BIN=$<TARGET_FILE:dpdkproj>)

@@ -1,0 +1,63 @@
+//! Any bytes are turned round without a panic, or left alone; turned round twice they are what they
+//! were. The whole reflector, with counters by flow, takes the same bytes.
+#![no_main]
+
+use dpdkproj_core::flows::{FlowCounter, Flows, Registrar};
+use dpdkproj_core::impair::Dice;
+use dpdkproj_core::packet::reflect::reflect;
+use dpdkproj_core::reflector::Reflector;
+use dpdkproj_core::stats::{Board, Role, Shape};
+use libfuzzer_sys::fuzz_target;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+struct Whole {
+    reflector: Reflector,
+    registrar: Registrar,
+    now_ns: u64,
+}
+
+fn whole(impair: Option<&str>) -> Whole {
+    let shape = Shape { interval_ns: 1 << 40, intervals: 4, window: 1 };
+    let board = Board::new(shape, &[Role::Count]);
+    let flows = Flows::new(1, 5);
+    let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
+    let counter = FlowCounter::new(Arc::clone(&flows), 0);
+    Whole {
+        reflector: Reflector::new(board.recorder(0), counter, 0, dice),
+        registrar: Registrar::new(flows),
+        now_ns: 0,
+    }
+}
+
+thread_local! {
+    static WHOLE: RefCell<[Whole; 2]> =
+        RefCell::new([whole(None), whole(Some("corrupt=0.5,drop=0.1,reorder=0.1:2"))]);
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [which, frame @ ..] = input else { return };
+    let wire_len = frame.len() + usize::from(which >> 2);
+    let partial_checksums = which & 1 != 0;
+    let mut bytes = frame.to_vec();
+    match reflect(&mut bytes, wire_len, partial_checksums) {
+        Err(_) => assert_eq!(bytes, frame),
+        Ok(_) if !partial_checksums && frame[6] & 1 == 0 => {
+            reflect(&mut bytes, wire_len, false).expect("it was UDP over IPv4");
+            assert_eq!(bytes, frame);
+        }
+        Ok(_) => {}
+    }
+    WHOLE.with_borrow_mut(|both| {
+        let Whole { reflector, registrar, now_ns } = &mut both[usize::from(which >> 1 & 1)];
+        *now_ns += 1000;
+        reflector.poll(*now_ns);
+        let mut bytes = frame.to_vec();
+        let (_, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len, partial_checksums);
+        if reflector.wants_stamps() {
+            reflector.stamp(&mut bytes, slot, 0, 7);
+        }
+        reflector.sent(u16::from(which & 1));
+        registrar.tick();
+    });
+});

@@ -1,0 +1,40 @@
+//! What the fuzz targets share: the flow whose packets they are about.
+
+use dpdkproj_core::packet::content::Content;
+use dpdkproj_core::packet::flow::{Flow, Mac, PortRange};
+use dpdkproj_core::packet::reflect::reflect;
+use dpdkproj_core::packet::stamp::STAMPED_LEN;
+use dpdkproj_core::packet::template::{Checksums, Template};
+use std::sync::Arc;
+
+pub const SEED: u64 = 99;
+
+/// One of four flows, by the two low bits of `which`: payloads of 16, 18 and 64 bytes, and 64 with
+/// a stamp.
+pub fn flow(which: u8) -> Flow {
+    Flow {
+        src_mac: Mac([2, 0, 0, 0, 0, 1]),
+        dst_mac: Mac([2, 0, 0, 0, 0, 2]),
+        src_ip: [10, 1, 2, 3].into(),
+        dst_ip: [10, 1, 2, 4].into(),
+        src_ports: PortRange::new(10000, 10003).expect("first is not above last"),
+        dst_port: 7,
+        payload_len: [16, 18, 64, 64.max(STAMPED_LEN as u16)][usize::from(which & 3)],
+        streams: 2,
+        stamp: which & 3 == 3,
+    }
+}
+
+pub fn content(flow: &Flow) -> Arc<Content> {
+    Arc::new(Content::new(flow, SEED))
+}
+
+/// A packet of `flow` as it comes back.
+pub fn returned(flow: &Flow, stream: u16, seq: u64, time_ns: u64, lag: u16) -> Vec<u8> {
+    let template = Template::new(flow, content(flow), stream, Checksums::Software);
+    let mut frame = vec![0; template.frame_len()];
+    template.write(seq, time_ns, lag, &mut frame);
+    let len = frame.len();
+    reflect(&mut frame, len, false).expect("a packet of ours is UDP over IPv4");
+    frame
+}
