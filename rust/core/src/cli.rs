@@ -1,11 +1,12 @@
 //! The command line behind EAL's `--`.
 
+mod values;
+
 use crate::Rate;
 use crate::config::{Config, Sendrecv};
 use crate::impair::Impairments;
 use crate::packet::flow::{Mac, PortRange};
 use crate::packet::stamp::STAMPED_LEN;
-use crate::packet::{IPV4_LEN, UDP_LEN, payload};
 use crate::stats::{LatencyLimit, Limits, LossLimit};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
@@ -15,6 +16,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{RATE_MAX, address_and_port, duration, packet_size, packets_per_second, port_range};
 
 /// A mode, as it shows up in the help. The names `sendrecv` and `reflect` have options of their
 /// own here.
@@ -40,9 +42,6 @@ const QUEUES: RangeInclusive<i64> = 1..=1023;
 
 /// More than can be sent in a year.
 const COUNT_MAX: u64 = 1 << 48;
-
-/// A rate that no port has, in packets per second.
-const RATE_MAX: u64 = 1_000_000_000;
 
 #[derive(Args)]
 struct Common {
@@ -333,222 +332,5 @@ fn one_line(error: &clap::Error) -> String {
     words.join(" ").trim_start_matches("error: ").to_string()
 }
 
-fn port_range(text: &str) -> Result<PortRange, String> {
-    let range = text
-        .split_once('-')
-        .and_then(|(first, last)| PortRange::new(first.parse().ok()?, last.parse().ok()?));
-    range.ok_or_else(|| "expected FIRST-LAST with 1 <= FIRST <= LAST <= 65535".into())
-}
-
-fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
-    let parsed = text.split_once(':').and_then(|(address, port)| {
-        Some((address.parse().ok()?, port.parse().ok().filter(|port| *port > 0)?))
-    });
-    parsed.ok_or_else(|| {
-        "expected an IPv4 address and a port from 1 to 65535, such as 10.0.0.5:10000".into()
-    })
-}
-
-fn packet_size(text: &str) -> Result<u16, String> {
-    let smallest = payload::HEADER_LEN;
-    let largest = usize::from(u16::MAX - IPV4_LEN - UDP_LEN);
-    let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
-    size.ok_or_else(|| {
-        format!("expected {smallest} (index, time and tag) to {largest} bytes of UDP payload")
-    })
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    let valid = seconds.filter(|duration| !duration.is_zero() && duration.as_secs() < 1 << 32);
-    valid.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".into())
-}
-
-/// A decimal number with an optional suffix `k`, `m` or `g`, exactly.
-fn packets_per_second(text: &str) -> Result<Rate, String> {
-    const SECOND_NS: u64 = 1_000_000_000;
-    let parsed = || {
-        let lower = text.to_ascii_lowercase();
-        let suffixes = [("k", 3), ("m", 6), ("g", 9)];
-        let found =
-            suffixes.iter().find_map(|(suffix, zeros)| Some((lower.strip_suffix(suffix)?, *zeros)));
-        let (number, zeros) = found.unwrap_or((&lower, 0));
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
-            return None;
-        }
-        let digits = format!("{whole}{fraction:0<zeros$}");
-        let all_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
-        let pps: u64 = digits.parse().ok().filter(|_| all_digits)?;
-        Rate::new(pps, SECOND_NS).filter(|_| pps <= RATE_MAX)
-    };
-    parsed().ok_or_else(|| {
-        "expected whole packets per second from 1 to 1g, such as 3500000, 3.5m or 800k".into()
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn modes() -> Vec<ModeInfo> {
-        let mode = |name: &str| ModeInfo { name: name.into(), about: format!("{name} it") };
-        vec![mode("sendrecv"), mode("reflect"), mode("rxonly")]
-    }
-
-    fn parse_line(line: &str) -> Result<Parsed, String> {
-        let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
-        parse(&args, &modes())
-    }
-
-    fn run(line: &str) -> Config {
-        match parse_line(line) {
-            Ok(Parsed::Run(config)) => *config,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    fn error(line: &str) -> String {
-        match parse_line(line) {
-            Err(error) => error,
-            other => panic!("{line}: {other:?}"),
-        }
-    }
-
-    const SENDRECV: &str = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:10000 \
-                            --dest-mac 12:34:56:78:9a:bc";
-
-    #[test]
-    fn the_article_s_sendrecv_line() {
-        let config = run("sendrecv -p 00:0d:3a:01:02:03 -r 15 -t 1 -s /dev/stdout --src 10.0.0.4 \
-             --src-port-range 10000-30000 --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc \
-             --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
-             --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32");
-        assert_eq!(config.port, Some(Mac([0, 0x0d, 0x3a, 1, 2, 3])));
-        assert_eq!((config.rx_queues, config.tx_queues, config.burst), (15, 1, 32));
-        assert_eq!(config.stats_path, Some("/dev/stdout".into()));
-        assert_eq!((config.interval_ns, config.patience_ns), (1_000_000, 1_000_000_000));
-        let sendrecv = config.sendrecv.unwrap();
-        assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
-        assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
-        assert_eq!(sendrecv.payload_len, 16);
-        assert_eq!(sendrecv.rate, Rate::new(3500, 1_000_000));
-    }
-
-    #[test]
-    fn the_article_s_reflect_line() {
-        let config = run("reflect -p 00:0d:3a:01:02:03 -r 16 -t 16 -s /dev/stdout \
-             --stats-evict-interval-secs 5 --stats-evict-threshold-secs 1 \
-             --stats-interval-ms 1000 --burst-size 128");
-        assert_eq!((config.rx_queues, config.tx_queues, config.burst), (16, 16, 128));
-        assert!(config.sendrecv.is_none());
-    }
-
-    #[test]
-    fn options_before_the_mode() {
-        let before =
-            run("-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --src 10.0.0.4 \
-             --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc");
-        let behind = run(&format!("{SENDRECV} --seed 1 -p 00:0d:3a:01:02:03 -r 15 -t 1 -s FILE"));
-        assert_eq!(before, behind);
-    }
-
-    #[test]
-    fn reflect_has_as_many_tx_as_rx_queues() {
-        assert_eq!(run("reflect -r 3").tx_queues, 3);
-        assert_eq!(run("rxonly -r 3").tx_queues, 1);
-        let error = error("reflect -r 3 -t 2");
-        assert!(error.starts_with("-r 3 -t 2: reflect"), "{error}");
-    }
-
-    #[test]
-    fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
-        for (line, parts) in [
-            ("", ["no mode given", "sendrecv, reflect, rxonly"]),
-            ("-r 3", ["no mode given", "sendrecv, reflect, rxonly"]),
-            ("sendrecive", ["unknown mode 'sendrecive'", "sendrecv, reflect, rxonly"]),
-            ("reflect --frob", ["--frob", "unexpected"]),
-            ("reflect -p zz", ["'zz' for '--port <MAC>'", "six hexadecimal bytes"]),
-            ("reflect -r 0", ["'0' for '--rx-queues <N>'", "1..=1023"]),
-            ("reflect --burst-size 513", ["'513' for '--burst-size", "1..=512"]),
-            ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=60000"]),
-            ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
-            ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
-            ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),
-            ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
-            ("{} --src 1.2.3", ["--src", "cannot be used multiple times"]),
-            ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
-            ("{} --packet-size 65508", ["'65508' for '--packet-size", "to 65507 bytes"]),
-            ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
-            ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
-            ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
-            ("{} --rate 1.5", ["'1.5' for '--rate <PPS>'", "whole packets"]),
-            ("{} --rate 0", ["'0' for '--rate <PPS>'", "from 1"]),
-            ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
-            (
-                "{} --rate 10m --stats-interval-ms 60000",
-                ["--stats-interval-ms 60000", "packets per second"],
-            ),
-            (
-                "reflect --stats-interval-ms 1 --stats-evict-threshold-secs 600 -r 16",
-                ["--stats-evict-threshold-secs 600", "raise --stats-interval-ms"],
-            ),
-            ("reflect -s x --json x", ["-s x --json x", "one each"]),
-            ("{} -R 5 --rate 5", ["--rate-per-interval", "cannot be used with"]),
-            (
-                "sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0",
-                ["'1.2.3' for '--src", "IPv4"],
-            ),
-            (
-                "sendrecv --src 1.2.3.4 --dest 1.2.3.4 --dest-mac 2:0:0:0:0:0",
-                ["'1.2.3.4' for '--dest", "10.0.0.5:10000"],
-            ),
-            (
-                "sendrecv --src 1.2.3.4 --dest 1.2.3.4:0 --dest-mac 2:0:0:0:0:0",
-                ["'1.2.3.4:0' for '--dest", "1 to 65535"],
-            ),
-            (
-                "sendrecv --src 1.2.3.4 --dest 1.2.3.4:1 --dest-mac 2:0",
-                ["'2:0' for '--dest-mac", "hexadecimal"],
-            ),
-        ] {
-            let error = error(&line.replace("{}", SENDRECV));
-            for part in parts {
-                assert!(error.contains(part), "{line}: {error}");
-            }
-            assert!(!error.contains('\n') && !error.contains("Usage"), "{line}: {error}");
-        }
-    }
-
-    #[test]
-    fn help_and_version_are_printed() {
-        for (line, part) in [
-            ("--help", "[EAL OPTIONS] -- <MODE>"),
-            ("sendrecv --help", "--src-port-range"),
-            ("reflect -h", "--stats-interval-ms"),
-            ("--version", env!("CARGO_PKG_VERSION")),
-        ] {
-            let Ok(Parsed::Print(text)) = parse_line(line) else { panic!("{line}") };
-            assert!(text.contains(part), "{text}");
-        }
-    }
-
-    #[test]
-    fn rates_are_exact() {
-        let pps = |text| packets_per_second(text).map(Rate::pps);
-        assert_eq!(pps("3.5m"), Ok(3_500_000.0));
-        assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
-        assert_eq!(pps("800k"), Ok(800_000.0));
-        assert_eq!(pps("7"), Ok(7.0));
-        for bad in ["", "k", "1.", "-1", "+1", "1e6", "1.2345k", "2g", ".5m"] {
-            assert!(pps(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn every_run_has_its_own_seed() {
-        let seed = |line: &str| run(line).sendrecv.unwrap().seed;
-        assert_ne!(seed(SENDRECV), seed(SENDRECV));
-        assert_eq!(seed(&format!("{SENDRECV} --seed 7")), 7);
-    }
-}
+mod tests;

@@ -1,0 +1,194 @@
+use super::*;
+
+fn modes() -> Vec<ModeInfo> {
+    let mode = |name: &str| ModeInfo { name: name.into(), about: format!("{name} it") };
+    vec![mode("sendrecv"), mode("reflect"), mode("rxonly")]
+}
+
+fn parse_line(line: &str) -> Result<Parsed, String> {
+    let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
+    parse(&args, &modes())
+}
+
+fn run(line: &str) -> Config {
+    match parse_line(line) {
+        Ok(Parsed::Run(config)) => *config,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn error(line: &str) -> String {
+    match parse_line(line) {
+        Err(error) => error,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+const SENDRECV: &str = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:10000 \
+                        --dest-mac 12:34:56:78:9a:bc";
+
+#[test]
+fn what_a_sender_is_asked_about_truth() {
+    let config = run(&format!(
+        "{SENDRECV} --stamp --warmup 1.5 --drain 0.25 --max-loss 0.1% --max-latency p99=200us \
+         --max-latency max=1s"
+    ));
+    let sendrecv = config.sendrecv.as_ref().unwrap();
+    assert!(sendrecv.stamp && sendrecv.ask_peer);
+    assert_eq!((sendrecv.warmup_ns, config.drain_ns), (1_500_000_000, 250_000_000));
+    assert_eq!((config.limits.loss, config.limits.latencies.len()), (Some(LossLimit(0.001)), 2));
+    let preliminary = config.preliminary().unwrap();
+    assert_eq!((preliminary.duration_ns, preliminary.count), (Some(1_500_000_000), None));
+    assert_ne!(preliminary.sendrecv.unwrap().seed, sendrecv.seed);
+
+    let config = run(SENDRECV);
+    assert_eq!(config.drain_ns, config.patience_ns);
+    assert_eq!(config.preliminary().unwrap().count, Some(0));
+    assert!(run(&format!("{SENDRECV} --no-peer-report")).preliminary().is_none());
+    let error = error(&format!("{SENDRECV} --stamp --packet-size 33"));
+    assert!(error.contains("a stamp needs 34 bytes"), "{error}");
+}
+
+#[test]
+fn a_reflector_can_be_asked_to_do_harm() {
+    let config = run("reflect --impair drop=0.5,delay=1ms --impair-seed 4");
+    let impairments = config.impairments.unwrap();
+    assert_eq!((impairments.drop, impairments.seed), (0.5, 4));
+    assert!(run("reflect").impairments.is_none());
+    assert!(error("reflect --impair drop=2").contains("expected drop=P"));
+    assert!(error("reflect --impair-seed 4").contains("--impair"));
+    assert!(error("reflect --max-loss 1%").contains("give them to sendrecv"));
+}
+
+#[test]
+fn the_article_s_sendrecv_line() {
+    let config = run("sendrecv -p 00:0d:3a:01:02:03 -r 15 -t 1 -s /dev/stdout --src 10.0.0.4 \
+         --src-port-range 10000-30000 --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc \
+         --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
+         --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32");
+    assert_eq!(config.port, Some(Mac([0, 0x0d, 0x3a, 1, 2, 3])));
+    assert_eq!((config.rx_queues, config.tx_queues, config.burst), (15, 1, 32));
+    assert_eq!(config.stats_path, Some("/dev/stdout".into()));
+    assert_eq!((config.interval_ns, config.patience_ns), (1_000_000, 1_000_000_000));
+    let sendrecv = config.sendrecv.unwrap();
+    assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
+    assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
+    assert_eq!(sendrecv.payload_len, 16);
+    assert_eq!(sendrecv.rate, Rate::new(3500, 1_000_000));
+}
+
+#[test]
+fn the_article_s_reflect_line() {
+    let config = run("reflect -p 00:0d:3a:01:02:03 -r 16 -t 16 -s /dev/stdout \
+         --stats-evict-interval-secs 5 --stats-evict-threshold-secs 1 \
+         --stats-interval-ms 1000 --burst-size 128");
+    assert_eq!((config.rx_queues, config.tx_queues, config.burst), (16, 16, 128));
+    assert!(config.sendrecv.is_none());
+}
+
+#[test]
+fn options_before_the_mode() {
+    let before = run("-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --src 10.0.0.4 \
+         --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc");
+    let behind = run(&format!("{SENDRECV} --seed 1 -p 00:0d:3a:01:02:03 -r 15 -t 1 -s FILE"));
+    assert_eq!(before, behind);
+}
+
+#[test]
+fn reflect_has_as_many_tx_as_rx_queues() {
+    assert_eq!(run("reflect -r 3").tx_queues, 3);
+    assert_eq!(run("rxonly -r 3").tx_queues, 1);
+    let error = error("reflect -r 3 -t 2");
+    assert!(error.starts_with("-r 3 -t 2: reflect"), "{error}");
+}
+
+#[test]
+fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
+    for (line, parts) in [
+        ("", ["no mode given", "sendrecv, reflect, rxonly"]),
+        ("-r 3", ["no mode given", "sendrecv, reflect, rxonly"]),
+        ("sendrecive", ["unknown mode 'sendrecive'", "sendrecv, reflect, rxonly"]),
+        ("reflect --frob", ["--frob", "unexpected"]),
+        ("reflect -p zz", ["'zz' for '--port <MAC>'", "six hexadecimal bytes"]),
+        ("reflect -r 0", ["'0' for '--rx-queues <N>'", "1..=1023"]),
+        ("reflect --burst-size 513", ["'513' for '--burst-size", "1..=512"]),
+        ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=60000"]),
+        ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
+        ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
+        ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),
+        ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
+        ("{} --src 1.2.3", ["--src", "cannot be used multiple times"]),
+        ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
+        ("{} --packet-size 65508", ["'65508' for '--packet-size", "to 65507 bytes"]),
+        ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
+        ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
+        ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
+        ("{} --rate 1.5", ["'1.5' for '--rate <PPS>'", "whole packets"]),
+        ("{} --rate 0", ["'0' for '--rate <PPS>'", "from 1"]),
+        ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
+        (
+            "{} --rate 10m --stats-interval-ms 60000",
+            ["--stats-interval-ms 60000", "packets per second"],
+        ),
+        (
+            "reflect --stats-interval-ms 1 --stats-evict-threshold-secs 600 -r 16",
+            ["--stats-evict-threshold-secs 600", "raise --stats-interval-ms"],
+        ),
+        ("reflect -s x --json x", ["-s x --json x", "one each"]),
+        ("{} -R 5 --rate 5", ["--rate-per-interval", "cannot be used with"]),
+        (
+            "sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0",
+            ["'1.2.3' for '--src", "IPv4"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 1.2.3.4 --dest-mac 2:0:0:0:0:0",
+            ["'1.2.3.4' for '--dest", "10.0.0.5:10000"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 1.2.3.4:0 --dest-mac 2:0:0:0:0:0",
+            ["'1.2.3.4:0' for '--dest", "1 to 65535"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 1.2.3.4:1 --dest-mac 2:0",
+            ["'2:0' for '--dest-mac", "hexadecimal"],
+        ),
+    ] {
+        let error = error(&line.replace("{}", SENDRECV));
+        for part in parts {
+            assert!(error.contains(part), "{line}: {error}");
+        }
+        assert!(!error.contains('\n') && !error.contains("Usage"), "{line}: {error}");
+    }
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    for (line, part) in [
+        ("--help", "[EAL OPTIONS] -- <MODE>"),
+        ("sendrecv --help", "--src-port-range"),
+        ("reflect -h", "--stats-interval-ms"),
+        ("--version", env!("CARGO_PKG_VERSION")),
+    ] {
+        let Ok(Parsed::Print(text)) = parse_line(line) else { panic!("{line}") };
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn rates_are_exact() {
+    let pps = |text| packets_per_second(text).map(Rate::pps);
+    assert_eq!(pps("3.5m"), Ok(3_500_000.0));
+    assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
+    assert_eq!(pps("800k"), Ok(800_000.0));
+    assert_eq!(pps("7"), Ok(7.0));
+    for bad in ["", "k", "1.", "-1", "+1", "1e6", "1.2345k", "2g", ".5m"] {
+        assert!(pps(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn every_run_has_its_own_seed() {
+    let seed = |line: &str| run(line).sendrecv.unwrap().seed;
+    assert_ne!(seed(SENDRECV), seed(SENDRECV));
+    assert_eq!(seed(&format!("{SENDRECV} --seed 7")), 7);
+}
