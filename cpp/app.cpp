@@ -69,6 +69,10 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
     const Clock preliminary_clock = clock.restarted();
     Dataplane dataplane(port, *preliminary, options, preliminary_clock, signals, affinity);
     mode.run(dataplane);
+    if (signals.requested()) {
+      std::fprintf(stderr, "dpdkproj: stopped before the run began: nothing was measured\n");
+      return kSuccess;
+    }
     run.begin_after(*preliminary);
   }
   const Clock run_clock = clock.restarted();

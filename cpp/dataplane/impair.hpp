@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -24,7 +25,9 @@ class Ring {
   bool empty() const noexcept { return size_ == 0; }
   bool full() const noexcept { return size_ == items_.size(); }
   T& front() noexcept { return items_[first_]; }
+  /// Only where there is room.
   void push(const T& item) noexcept {
+    assert(!full());
     items_[(first_ + size_) % items_.size()] = item;
     ++size_;
   }
@@ -47,7 +50,7 @@ class ReflectImpaired final {
   /// for bursts. What comes beyond that is counted as lost by the reflector.
   static unsigned mbufs(uint64_t delay_ns) noexcept {
     constexpr uint64_t kNsPerPacket = 1000;
-    constexpr uint64_t kMost = 1 << 17;
+    constexpr uint64_t kMost = 1 << 16;
     return static_cast<unsigned>(std::min(delay_ns / kNsPerPacket + kLeast, kMost));
   }
 
@@ -71,13 +74,15 @@ class ReflectImpaired final {
       take_in({burst_.mbufs[i], now_ns, frames_[i].verdict, frames_[i].flow, 0, 0});
     }
     burst_.size = 0;
-    release_overtaken(now_ns, false);
-    release_delayed(now_ns, false);
+    // When the run ends nothing is held any more.
+    release_overtaken(now_ns, draining_);
+    release_delayed(now_ns, draining_);
     flush();
   }
 
-  /// Sends all that is held.
+  /// Sends all that is held, and holds nothing from now on.
   void drain(uint64_t now_ns) noexcept {
+    draining_ = true;
     release_overtaken(now_ns, true);
     release_delayed(now_ns, true);
     flush();
@@ -106,7 +111,7 @@ class ReflectImpaired final {
       rte_pktmbuf_free(held.mbuf);
     } else if (held.verdict == rs::Verdict::Answer) {
       send(held);
-    } else if (delayed_.full() || overtaken_.full()) {
+    } else if (delayed_.full()) {
       reflector_->overflowed(held.flow);
       rte_pktmbuf_free(held.mbuf);
     } else {
@@ -139,8 +144,7 @@ class ReflectImpaired final {
     while (!delayed_.empty() && (all || delayed_.front().arrived_ns + delay_ns_ <= now_ns)) {
       Held held = delayed_.front();
       delayed_.pop();
-      if (held.verdict == rs::Verdict::Reorder && !all) {
-        // There is room: take_in() keeps as many out.
+      if (held.verdict == rs::Verdict::Reorder && !all && !overtaken_.full()) {
         held.passed_before = passed_ + passing_;
         held.since_ns = now_ns;
         overtaken_.push(held);
@@ -151,11 +155,9 @@ class ReflectImpaired final {
                            : nullptr;
       send(held);
       if (copy != nullptr) {
-        reflector_->duplicated(held.flow);
         Held again = held;
         again.mbuf = copy;
-        again.verdict = rs::Verdict::Reorder;  // It overtakes nothing that the first one did not.
-        send(again);
+        send(again, true);
       }
       if (!overtaken_.empty() && passed_ + passing_ >= overtaken_.front().passed_before + depth_) {
         flush();
@@ -164,14 +166,16 @@ class ReflectImpaired final {
     }
   }
 
-  void send(const Held& held) noexcept {
+  void send(const Held& held, bool is_copy = false) noexcept {
     const uint16_t i = out_.size++;
     out_.mbufs[i] = held.mbuf;
     flows_[i] = held.flow;
     arrived_ns_[i] = held.arrived_ns;
     // Only those that the sender will take for valid are seen to overtake others, and only those
     // that were not held themselves are sure to be later than all that is held.
-    passes_[i] = held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate;
+    passes_[i] =
+        !is_copy && (held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate);
+    is_copy_[i] = is_copy;
     passing_ += passes_[i] ? 1 : 0;
     if (out_.size == max_burst_) {
       flush();
@@ -190,7 +194,9 @@ class ReflectImpaired final {
     reflector_->stamp(clock_.now_ns(), {arrived_ns_.data(), out_.size}, frames);
     const uint16_t wanted = out_.size;
     const uint16_t accepted = tx_.send(out_);
-    reflector_->sent_later({flows_.data(), wanted}, accepted);
+    for (uint16_t i = 0; i < wanted; ++i) {
+      reflector_->sent_later(flows_[i], i < accepted, is_copy_[i]);
+    }
     passed_ += static_cast<uint64_t>(std::count(passes_.begin(), passes_.begin() + accepted, true));
     passing_ = 0;
     out_.size = 0;
@@ -214,9 +220,11 @@ class ReflectImpaired final {
   std::array<uint8_t, kMaxBurst> flows_{};
   std::array<uint64_t, kMaxBurst> arrived_ns_{};
   std::array<bool, kMaxBurst> passes_{};
+  std::array<bool, kMaxBurst> is_copy_{};
   /// Packets that have passed all that is held, and those that will with the next flush.
   uint64_t passed_ = 0;
   uint64_t passing_ = 0;
+  bool draining_ = false;
 };
 
 }  // namespace dpdkproj

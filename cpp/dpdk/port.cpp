@@ -247,36 +247,43 @@ uint64_t Port::accepted() const noexcept {
 }
 
 void Port::begin_counting() {
-  if (rte_eth_stats_get(port_id_, &before_) != 0) {
-    before_ = {};
+  rte_eth_stats stats{};
+  before_.reset();
+  if (rte_eth_stats_get(port_id_, &stats) == 0) {
+    before_ = stats;
   }
   xstats_before_ = xstats(port_id_);
   delivered_before_ += delivered();
   accepted_before_ += accepted();
 }
 
-uint64_t Port::missed() const {
+std::optional<uint64_t> Port::missed() const {
   rte_eth_stats stats{};
   if (rte_eth_stats_get(port_id_, &stats) != 0) {
-    return 0;
+    return std::nullopt;
   }
   return stats.imissed + stats.ierrors + stats.rx_nombuf;
 }
 
-std::vector<std::pair<std::string, uint64_t>> Port::counters() const {
+std::vector<Port::Counter> Port::counters() const {
   rte_eth_stats stats{};
-  if (rte_eth_stats_get(port_id_, &stats) != 0) {
+  if (!before_ || rte_eth_stats_get(port_id_, &stats) != 0) {
     return {};
   }
-  std::vector<Counter> counters{{"imissed", stats.imissed - before_.imissed},
-                                {"ierrors", stats.ierrors - before_.ierrors},
-                                {"oerrors", stats.oerrors - before_.oerrors},
-                                {"rx_nombuf", stats.rx_nombuf - before_.rx_nombuf}};
+  // Some drivers' counters fall (a VF that comes and goes): nothing is known then, but not less
+  // than nothing.
+  const auto since = [](uint64_t now, uint64_t before) { return now - std::min(now, before); };
+  std::vector<Counter> counters{{"imissed", since(stats.imissed, before_->imissed)},
+                                {"ierrors", since(stats.ierrors, before_->ierrors)},
+                                {"oerrors", since(stats.oerrors, before_->oerrors)},
+                                {"rx_nombuf", since(stats.rx_nombuf, before_->rx_nombuf)}};
   for (const auto& [name, value] : xstats(port_id_)) {
     const auto before = std::ranges::find(xstats_before_, name, &Counter::first);
-    const uint64_t since = value - (before == xstats_before_.end() ? 0 : before->second);
-    if (since != 0 && tells_of_loss(name)) {
-      counters.emplace_back(name, since);
+    if (before == xstats_before_.end() || !tells_of_loss(name)) {
+      continue;
+    }
+    if (const uint64_t lost = since(value, before->second); lost != 0) {
+      counters.emplace_back(name, lost);
     }
   }
   return counters;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,8 +93,9 @@ class Port {
   /// say.
   std::vector<Counter> counters() const;
 
-  /// Packets that came in and reached no queue's user, by what the port says, since its start.
-  uint64_t missed() const;
+  /// Packets that came in and reached no queue's user, by what the port says, since its start;
+  /// nothing where it does not say.
+  std::optional<uint64_t> missed() const;
 
   /// The name of the driver.
   const char* driver() const noexcept { return info_.driver_name; }
@@ -106,7 +108,7 @@ class Port {
   uint16_t port_id_;
   uint16_t mtu_;
   rte_eth_dev_info info_;
-  rte_eth_stats before_{};
+  std::optional<rte_eth_stats> before_{rte_eth_stats{}};
   std::vector<Counter> xstats_before_;
   uint64_t delivered_before_ = 0;
   uint64_t accepted_before_ = 0;

@@ -128,7 +128,7 @@ pub(crate) mod bridge {
         fn begin_after(self: &mut Run, preliminary: &Run);
         /// When to stop by itself, in ns since the start; 0: never.
         fn duration_ns(self: &Run) -> u64;
-        /// What the port says it had to throw away so far.
+        /// What the port says it had to throw away so far. Not to be called when it does not say.
         fn port_missed(self: &mut Run, packets: u64);
         /// Closes intervals, hands their rows to the CSV's writer and to stderr; waits for neither.
         fn tick(self: &mut Run, now_ns: u64);
@@ -139,7 +139,7 @@ pub(crate) mod bridge {
         /// Whether nothing more is to be waited for. To be asked again and again after `stop`.
         fn is_over(self: &mut Run, now_ns: u64) -> bool;
         /// All workers have stopped for good; `delivered` and `accepted` are the packets that
-        /// drivers gave and took. Returns the summary. The error is one line about what is wrong
+        /// drivers gave and took. The error is one line about what is wrong
         /// with the run or its files; the summary is then still to be had from `summary`.
         fn finish(
             self: &mut Run,
@@ -196,11 +196,8 @@ pub(crate) mod bridge {
         /// Of the frames of the last `reflect` that were not to be dropped the driver took the first
         /// `accepted`.
         fn sent(self: &mut Reflector, accepted: u16);
-        /// The same where packets are sent in a later poll than they came in: those of the flows in
-        /// `flows`, in their order.
-        fn sent_later(self: &mut Reflector, flows: &[u8], accepted: u16);
-        /// One of this flow: a copy is sent too.
-        fn duplicated(self: &mut Reflector, flow: u8);
+        /// The same for one packet that is sent in a later poll than it came in, or for a copy of it.
+        fn sent_later(self: &mut Reflector, flow: u8, accepted: bool, is_copy: bool);
         /// It was sent behind later ones.
         fn reordered(self: &mut Reflector, flow: u8);
         /// It is held.
@@ -283,7 +280,7 @@ fn has_preliminary(config: &Config) -> bool {
 fn new_preliminary(config: &Config) -> Result<Box<Run>, String> {
     let preliminary = config.run()?.preliminary();
     let preliminary = preliminary.ok_or("there is nothing to do before this run")?;
-    Run::new(preliminary, Vec::new()).map(Box::new)
+    Run::new_preliminary(preliminary).map(Box::new)
 }
 
 /// See [`sender::Sender`].
@@ -405,12 +402,8 @@ impl Reflector {
         self.reflector.sent(accepted);
     }
 
-    fn sent_later(&mut self, flows: &[u8], accepted: u16) {
-        self.reflector.sent_later(flows, accepted);
-    }
-
-    fn duplicated(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairDuplicated, 1);
+    fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {
+        self.reflector.sent_later(flow, accepted, is_copy);
     }
 
     fn reordered(&mut self, flow: u8) {

@@ -53,6 +53,8 @@ enum Ending {
 pub struct Run {
     config: Config,
     command: Vec<String>,
+    /// Its packets count nowhere.
+    is_preliminary: bool,
     board: Arc<Board>,
     collector: Collector,
     content: Option<Arc<Content>>,
@@ -63,6 +65,8 @@ pub struct Run {
     /// A terminal may be stopped, a pipe stuck: what is shown must not hold the run up.
     screen: Output,
     stopped_ns: u64,
+    /// Losses in intervals that were closed by then.
+    lost_at_stop: u64,
     ending: Ending,
     inquiry: Inquiry,
     /// What the reflector said before the run began.
@@ -80,6 +84,7 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run of `config`, asked for with the command line `command`.
     pub(crate) fn new(config: Config, command: Vec<String>) -> Result<Self, String> {
         let open = |option: &str, path: &Path| {
             stats::create(path).map_err(|error| {
@@ -116,6 +121,7 @@ impl Run {
         let flows = Flows::new(reflectors, random);
         Ok(Self {
             command,
+            is_preliminary: false,
             ending: Ending::NotYet,
             inquiry,
             peer_at_start: Known::Nothing,
@@ -133,6 +139,7 @@ impl Run {
             live: Live::new(config.meaning(), config.interval_ns),
             screen,
             stopped_ns: 0,
+            lost_at_stop: 0,
             said: BTreeSet::new(),
             summary: String::new(),
             config,
@@ -151,7 +158,7 @@ impl Run {
         let streams = self.config.tx_queues;
         let flow = sendrecv.flow(mac, streams);
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
-        let pacer = Pacer::new(sendrecv.rate, queue, streams, self.config.count);
+        let pacer = Pacer::new(sendrecv.pacing, queue, streams, self.config.count);
         let asks = queue == 0 && sendrecv.ask_peer;
         let questions = asks.then(|| self.inquiry.questions(flow, checksums));
         let duration_ns = self.config.duration_ns;
@@ -163,7 +170,7 @@ impl Run {
         let flow = sendrecv.flow(Mac([0; 6]), self.config.tx_queues);
         let verifier = Verifier::new(&flow, Arc::clone(content));
         let looks = Looks {
-            due_times: sendrecv.rate.is_some(),
+            due_times: sendrecv.pacing.is_some(),
             stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
         };
         let hearing = Some(self.inquiry.hearing(queue));
@@ -231,6 +238,7 @@ impl Run {
         if !self.config.live || self.inquiry.is_waiting() || now_ns < self.live_asked_ns + LIVE_NS {
             return;
         }
+        self.live_text.clear();
         if let Known::Report(report) = self.inquiry.known() {
             let before = self.live_report.replace(report).unwrap_or(start);
             if let Peer::Counted(counted) =
@@ -276,6 +284,7 @@ impl Run {
 
     pub(crate) fn stop(&mut self, now_ns: u64) {
         self.stopped_ns = now_ns;
+        self.lost_at_stop = self.collector.totals().lost;
         self.ending = Ending::Draining;
         if let Some((table, _)) = &mut self.table {
             table.stop();
@@ -288,14 +297,16 @@ impl Run {
             Ending::NotYet => unreachable!("it is asked after `stop`"),
             Ending::Draining => {
                 let sending_done = self.collector.sending_done_ns().is_some();
-                let drained = sending_done && self.collector.is_drained();
+                // What was given up since may still come: late.
+                let given_up = self.collector.totals().lost > self.lost_at_stop;
+                let drained = sending_done && !given_up && self.collector.is_drained();
                 let expired = now_ns >= self.stopped_ns + self.config.drain_ns;
                 if !drained && !expired {
                     return false;
                 }
                 // The preliminary run finds out whether anybody answers.
                 let answers = matches!(self.peer_at_start, Known::Report(_));
-                if !sendrecv.ask_peer || !(answers || self.is_preliminary()) {
+                if !sendrecv.ask_peer || !(answers || self.is_preliminary) {
                     return true;
                 }
                 self.ending = Ending::Asking;
@@ -306,8 +317,9 @@ impl Run {
         }
     }
 
-    fn is_preliminary(&self) -> bool {
-        self.command.is_empty()
+    /// The run in front of another one: what it finds out is for [`Run::begin_after`].
+    pub(crate) fn new_preliminary(config: Config) -> Result<Self, String> {
+        Ok(Self { is_preliminary: true, ..Self::new(config, Vec::new())? })
     }
 
     pub(crate) fn begin_after(&mut self, preliminary: &Self) {

@@ -2,12 +2,12 @@
 
 mod values;
 
-use crate::Rate;
 use crate::config::{Config, Sendrecv};
 use crate::impair::Impairments;
 use crate::packet::flow::{Mac, PortRange};
 use crate::packet::stamp::STAMPED_LEN;
 use crate::stats::{LatencyLimit, Limits, LossLimit};
+use crate::{Pacing, Pattern, Rate};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
@@ -16,7 +16,7 @@ use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
-use values::{RATE_MAX, address_and_port, duration, packet_size, packets_per_second, port_range};
+use values::{Asked, RATE_MAX, address_and_port, duration, packet_size, port_range};
 
 /// A mode, as it shows up in the help. The names `sendrecv` and `reflect` have options of their
 /// own here.
@@ -130,10 +130,17 @@ struct SendrecvArgs {
     /// Packets per statistics interval, all tx queues together; pacing does not depend on it
     #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]
     rate_per_interval: Option<NonZeroU64>,
-    /// Packets per second, all tx queues together, such as 3500000, 3.5m or 800k [default: as fast
-    /// as possible]
-    #[arg(long, value_name = "PPS", value_parser = packets_per_second)]
-    rate: Option<Rate>,
+    /// All tx queues together: packets per second such as 3500000, 3.5Mpps or 800k, or bits per second
+    /// such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap) [default: as fast as possible]
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
+    rate: Option<Asked>,
+    /// How packets are spread over time: cbr (evenly), poisson, or burst:N (N at once)
+    #[arg(long, value_name = "PATTERN", default_value = "cbr", value_parser = values::pattern)]
+    pattern: Pattern,
+    /// Packets that each tx queue may send at once when it is late; others that were due are not sent
+    /// [default: those of a millisecond]
+    #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    catch_up: Option<u64>,
     /// Of filler and tags; packets of another seed are foreign [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -145,14 +152,15 @@ struct SendrecvArgs {
     #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
     warmup: Option<Duration>,
     /// Do not ask the reflector for its counters: where packets were lost is then unknown
-    #[arg(long)]
+    #[arg(long, conflicts_with = "stamp")]
     no_peer_report: bool,
 }
 
 #[derive(Args)]
 struct ReflectArgs {
-    /// Do harm on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH, delay=TIME and
-    /// blackout=START:TIME, separated by commas; P from 0 to 1, TIME such as 2ms
+    /// Do harm on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (behind so many later
+    /// packets of whatever flow), delay=TIME and blackout=START:TIME, separated by commas; P from 0
+    /// to 1, TIME such as 2ms
     #[arg(long, value_name = "LIST")]
     impair: Option<Impairments>,
     /// Of the dice for --impair [default: 0]
@@ -204,44 +212,63 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     config(mode, options).map(|config| Parsed::Run(Box::new(config)))
 }
 
+/// What is asked of `sendrecv` beside what is asked of all modes.
+fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> {
+    let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    if args.stamp && usize::from(args.packet_size) < STAMPED_LEN {
+        return Err(format!(
+            "--stamp --packet-size {}: a stamp needs {STAMPED_LEN} bytes of payload; raise \
+             --packet-size or leave --stamp out",
+            args.packet_size
+        ));
+    }
+    Ok(Sendrecv {
+        src_ip: args.src,
+        src_ports: args.src_port_range,
+        dst_ip: args.dest.0,
+        dst_port: args.dest.1,
+        dst_mac: args.dest_mac,
+        payload_len: args.packet_size,
+        pacing: pacing(&args, interval_ms, seed)?,
+        seed,
+        stamp: args.stamp,
+        warmup_ns: args.warmup.map_or(0, nanoseconds),
+        ask_peer: !args.no_peer_report,
+    })
+}
+
+fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pacing>, String> {
+    let per_interval = args.rate_per_interval.map(|packets| {
+        let most = RATE_MAX * u64::from(interval_ms) / 1000;
+        let rate = Rate::new(packets.get(), u64::from(interval_ms) * 1_000_000);
+        rate.filter(|_| packets.get() <= most).ok_or_else(|| {
+            format!(
+                "-R {packets}: at {interval_ms} ms per interval (--stats-interval-ms) it may be \
+                 {most} at most"
+            )
+        })
+    });
+    let asked = args.rate.and_then(|asked| asked.in_packets(args.packet_size));
+    let Some(rate) = asked.or(per_interval.transpose()?) else {
+        if args.pattern != Pattern::Cbr || args.catch_up.is_some() {
+            return Err("--pattern, --catch-up: they need a rate (--rate or -R)".into());
+        }
+        return Ok(None);
+    };
+    let pattern = match args.pattern {
+        Pattern::Poisson(_) => Pattern::Poisson(seed),
+        other => other,
+    };
+    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up }))
+}
+
 fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
     let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
-    let sendrecv = if mode == "sendrecv" {
-        let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
-        let per_interval = args.rate_per_interval.map(|packets| {
-            let most = RATE_MAX * u64::from(common.stats_interval_ms) / 1000;
-            Rate::new(packets.get(), interval_ns).filter(|_| packets.get() <= most).ok_or_else(|| {
-                format!(
-                    "-R {packets}: at {} ms per interval (--stats-interval-ms) it may be {most} at \
-                     most",
-                    common.stats_interval_ms
-                )
-            })
-        });
-        let per_interval = per_interval.transpose()?;
-        if args.stamp && usize::from(args.packet_size) < STAMPED_LEN {
-            return Err(format!(
-                "--stamp --packet-size {}: a stamp needs {STAMPED_LEN} bytes of payload; raise \
-                 --packet-size or leave --stamp out",
-                args.packet_size
-            ));
-        }
-        Some(Sendrecv {
-            src_ip: args.src,
-            src_ports: args.src_port_range,
-            dst_ip: args.dest.0,
-            dst_port: args.dest.1,
-            dst_mac: args.dest_mac,
-            payload_len: args.packet_size,
-            rate: args.rate.or(per_interval),
-            seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
-            stamp: args.stamp,
-            warmup_ns: args.warmup.map_or(0, nanoseconds),
-            ask_peer: !args.no_peer_report,
-        })
-    } else {
-        None
+    let sendrecv = match mode {
+        "sendrecv" => Some(sendrecv(options, common.stats_interval_ms)?),
+        _ => None,
     };
     let impairments = if mode == "reflect" {
         let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;

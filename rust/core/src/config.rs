@@ -1,12 +1,12 @@
 //! What a run is asked to do, checked as far as it can be without a port.
 
-use crate::Rate;
 use crate::impair::Impairments;
 use crate::packet::control::CONTROL_LEN;
 use crate::packet::flow::{Flow, Mac, PortRange};
 use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
 use crate::stats::{HISTOGRAM_BYTES, Limits, Meaning, Role, SLOT_BYTES, Shape};
+use crate::{Pacing, Rate};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -69,8 +69,8 @@ pub struct Sendrecv {
     pub dst_mac: Mac,
     /// Bytes of UDP payload.
     pub payload_len: u16,
-    /// Of all tx queues together; `None`: as fast as possible.
-    pub rate: Option<Rate>,
+    /// `None`: as fast as possible.
+    pub pacing: Option<Pacing>,
     /// Of this run's filler and tags.
     pub seed: u64,
     /// Leave room for a stamp of the reflector in each packet.
@@ -146,7 +146,8 @@ impl Config {
         );
         let of_one =
             |role: &Role| SLOT_BYTES + if *role == Role::Receive { HISTOGRAM_BYTES } else { 0 };
-        let bytes = self.shape().intervals * self.roles().iter().map(of_one).sum::<u64>();
+        let intervals = self.shape().intervals.next_power_of_two();
+        let bytes = intervals * self.roles().iter().map(of_one).sum::<u64>();
         if bytes > MOST_BYTES {
             return Err(format!(
                 "{options}: that many intervals open at once take {} MiB for {} workers, and {} at \
@@ -156,7 +157,7 @@ impl Config {
                 MOST_BYTES >> 20
             ));
         }
-        let Some(rate) = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate) else {
+        let Some(rate) = self.rate() else {
             return Ok(());
         };
         let most_pps = MAX_WINDOW as f64 * 1e9 / self.open_ns() as f64;
@@ -176,6 +177,12 @@ impl Config {
     fn open_ns(&self) -> u64 {
         const SLACK_NS: u64 = 500_000_000;
         self.patience_ns + 2 * self.interval_ns + SLACK_NS
+    }
+
+    /// Of all tx queues together; `None`: as fast as possible.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
     }
 
     /// What the counters of this run mean.
@@ -204,7 +211,7 @@ impl Config {
     #[must_use]
     pub fn shape(&self) -> Shape {
         let open_ns = self.open_ns();
-        let rate = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.rate);
+        let rate = self.rate();
         let pps = rate.map_or(UNPACED_PPS, Rate::pps) / f64::from(self.tx_queues.max(1));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "capped below")]
         let window = (pps * open_ns as f64 / 1e9) as u64;

@@ -15,6 +15,9 @@ use std::sync::atomic::{
 /// Flows that are known at once; another one takes the place of the oldest.
 pub const FLOWS: usize = 64;
 
+/// Stands for a number that is not known.
+const UNKNOWN: u64 = u64::MAX;
+
 /// What a reflector tells flows apart by: addresses as they stand in a packet that it receives, and
 /// the UDP port that it is sent to. (Source ports are swept.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +88,7 @@ impl Flows {
             instance,
             registry: Registry {
                 version: AtomicU64::new(0),
-                port_missed: AtomicU64::new(0),
+                port_missed: AtomicU64::new(UNKNOWN),
                 flows: std::array::from_fn(|_| Registered::default()),
             },
             workers: (0..workers).map(|_| worker()).collect(),
@@ -104,6 +107,7 @@ impl Flows {
             }
         }
         let port_missed = self.registry.port_missed.load(Relaxed);
+        let port_missed = Some(port_missed).filter(|missed| *missed != UNKNOWN);
         Report { instance: self.instance, registration, port_missed, counts }
     }
 }
@@ -124,7 +128,7 @@ impl Registrar {
         Self { flows, seen, registrations: 0 }
     }
 
-    /// What the port says it had to throw away so far.
+    /// What the port says it had to throw away so far. Not to be called when it does not say.
     pub fn port_missed(&self, packets: u64) {
         self.flows.registry.port_missed.store(packets, Relaxed);
     }
@@ -231,6 +235,7 @@ impl FlowCounter {
         for (slot, entry) in entries.iter().enumerate() {
             if entry.registration != self.entries[slot].registration {
                 let count = &self.flows.workers[self.worker].counts[slot];
+                count.registration.store(0, Release);
                 for counter in &count.counts {
                     counter.store(0, Relaxed);
                 }
@@ -320,7 +325,7 @@ mod tests {
             assert_eq!(worker.slot(key(2, 7)), NO_FLOW);
         }
         let report = workers[1].report(key(1, 7)).unwrap();
-        assert_eq!((report.instance, report.registration, report.port_missed), (9, 1, 4));
+        assert_eq!((report.instance, report.registration, report.port_missed), (9, 1, Some(4)));
         assert_eq!((report.count(Counter::Received), report.count(Counter::Sent)), (10, 0));
         // A wish that is granted already changes nothing.
         assert_eq!(workers[0].report(key(1, 7)).unwrap(), report);

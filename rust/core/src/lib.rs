@@ -20,4 +20,4 @@ pub mod reflector;
 pub mod sender;
 pub mod stats;
 
-pub use pacer::{Pacer, Rate};
+pub use pacer::{Pacer, Pacing, Pattern, Rate};

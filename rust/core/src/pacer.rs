@@ -1,5 +1,7 @@
 //! When packets are due: an exact rate, whatever the statistics interval.
 
+use crate::packet::payload::mix;
+
 /// A rate as a whole number of packets in a whole number of nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
@@ -21,56 +23,62 @@ impl Rate {
     }
 }
 
+/// How packets are spread over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pattern {
+    /// One after the other, all the same time apart.
+    #[default]
+    Cbr,
+    /// So many at once, at the mean rate; 1 at least.
+    Burst(u16),
+    /// Exponential gaps: a Poisson process. The number is the seed of its dice.
+    Poisson(u64),
+}
+
+/// What a sender is to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    /// Of all tx queues together.
+    pub rate: Rate,
+    /// How packets are spread.
+    pub pattern: Pattern,
+    /// How many late packets each tx queue may send at once; `None`: those of a millisecond.
+    pub catch_up: Option<u64>,
+}
+
 /// How late a packet may still be sent. A sender that was held up longer (a scheduler tick, a slow
 /// driver) does not send the rest as one burst later: that would measure the burst.
 const CATCH_UP_NS: u64 = 1_000_000;
+/// The most packets that are granted at once.
+const MOST: usize = 512;
 
 /// What a [`Pacer`] says at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// Packets to send now.
     pub packets: u16,
-    /// Packets that were due more than a millisecond ago and will not be sent.
+    /// Packets that were due too long ago and will not be sent.
     pub shortfall: u64,
 }
 
 /// The share of one tx queue in a rate.
 pub struct Pacer {
     /// `None`: as fast as it goes.
-    rate: Option<Share>,
+    share: Option<Share>,
     /// Packets that may still be granted.
     left: u64,
     /// When the packets of the last grant were due; empty without a rate.
     due_ns: Vec<u64>,
 }
 
-/// Packet `j` (from 1) of worker `w` of `n` is due at `(j * n - w) * period / packets`: the workers'
-/// packets together are those of the whole rate, evenly spaced. The fraction is carried along, so
-/// that nothing is divided per packet and nothing drifts.
-struct Share {
-    /// When the next packet is due, in whole ns and in `1 / packets` of a ns. From the first grant
-    /// on, which is time 0 of the rate.
-    next_ns: u64,
-    next_fraction: u64,
-    started: bool,
-    step_ns: u64,
-    step_fraction: u64,
-    packets: u64,
-    /// Packets that may be late.
-    catch_up: u64,
-    /// At least as long as `catch_up` packets are in becoming due.
-    catch_up_ns: u64,
-}
-
 impl Pacer {
-    /// The share of worker `worker` of `workers` in `rate` (`None`: no limit), and in `count`, the
-    /// packets to send altogether (`None`: until stopped).
+    /// The share of worker `worker` of `workers` in what is asked for (`None`: no limit), and in
+    /// `count`, the packets to send altogether (`None`: until stopped). Time 0 is the start.
     #[must_use]
-    pub fn new(rate: Option<Rate>, worker: u16, workers: u16, count: Option<u64>) -> Self {
-        let workers = u64::from(workers);
-        let rate = rate.map(|rate| Share::new(rate, u64::from(worker), workers));
-        let share_of = |count| (count + u64::from(worker)) / workers;
-        Self { rate, left: count.map_or(u64::MAX, share_of), due_ns: Vec::new() }
+    pub fn new(pacing: Option<Pacing>, worker: u16, workers: u16, count: Option<u64>) -> Self {
+        let share = pacing.map(|pacing| Share::new(pacing, u64::from(worker), u64::from(workers)));
+        let share_of = |count| (count + u64::from(worker)) / u64::from(workers);
+        Self { share, left: count.map_or(u64::MAX, share_of), due_ns: Vec::with_capacity(MOST) }
     }
 
     /// What is to be sent at `now_ns`: at most `want` packets at once.
@@ -78,10 +86,9 @@ impl Pacer {
         if self.left == 0 {
             return Grant { packets: 0, shortfall: 0 };
         }
-        let want = u64::from(want).min(self.left);
-        let (packets, shortfall) = match &mut self.rate {
+        let want = u64::from(want).min(self.left).min(MOST as u64);
+        let (packets, shortfall) = match &mut self.share {
             Some(share) => {
-                // Grows to the largest burst, once.
                 self.due_ns.clear();
                 share.grant(now_ns, want, &mut self.due_ns)
             }
@@ -108,7 +115,7 @@ impl Pacer {
 
     /// Ends it: returns what was due by `now_ns` and is not granted yet; nothing is due any more.
     pub fn stop(&mut self, now_ns: u64) -> u64 {
-        let rest = match &mut self.rate {
+        let rest = match &mut self.share {
             Some(share) if self.left > 0 => share.backlog(now_ns).min(self.left),
             _ => 0,
         };
@@ -123,61 +130,109 @@ impl Pacer {
     }
 }
 
+/// The packets of one worker become due in groups (of one, but for bursts). Group `j` (from 1) of
+/// worker `w` of `n` is due at `(j * n - w) * size * period / packets`: the workers' packets
+/// together are those of the whole rate, evenly spaced. The fraction is carried along, so that
+/// nothing is divided per packet and nothing drifts.
+struct Share {
+    /// When the next group is due, in whole ns and in `1 / packets` of a ns.
+    next_ns: u64,
+    next_fraction: u64,
+    step_ns: u64,
+    step_fraction: u64,
+    packets: u64,
+    /// Packets of a group, and how many are left of the next one.
+    size: u64,
+    left: u64,
+    /// Of a Poisson process: the seed of its dice, and how often they were thrown.
+    dice: Option<(u64, u64)>,
+    /// Groups that may be late, and how long they take in becoming due.
+    catch_up: u64,
+    catch_up_ns: u64,
+}
+
 impl Share {
-    fn new(rate: Rate, worker: u64, workers: u64) -> Self {
-        let Rate { packets, period_ns } = rate;
-        // Both parts of `times * period_ns / packets` ns.
-        let parts = |times: u64| {
-            let product = u128::from(times) * u128::from(period_ns);
+    fn new(pacing: Pacing, worker: u64, workers: u64) -> Self {
+        let Rate { packets, period_ns } = pacing.rate;
+        let size = match pacing.pattern {
+            Pattern::Burst(size) => u64::from(size.max(1)),
+            Pattern::Cbr | Pattern::Poisson(_) => 1,
+        };
+        // Both parts of `groups * size * period_ns / packets` ns.
+        let parts = |groups: u64| {
+            let product = u128::from(groups * size) * u128::from(period_ns);
             let part = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
             (part(product / u128::from(packets)), part(product % u128::from(packets)))
         };
         let (next_ns, next_fraction) = parts(workers - worker);
         let (step_ns, step_fraction) = parts(workers);
-        let catch_up = u128::from(CATCH_UP_NS) * u128::from(packets)
-            / (u128::from(period_ns) * u128::from(workers));
-        let catch_up = u64::try_from(catch_up).unwrap_or(u64::MAX).max(1);
-        Self {
+        let in_time = || {
+            let groups = u128::from(CATCH_UP_NS) * u128::from(packets)
+                / (u128::from(period_ns) * u128::from(workers) * u128::from(size));
+            u64::try_from(groups).unwrap_or(u64::MAX)
+        };
+        let catch_up = pacing.catch_up.map_or_else(in_time, |packets| packets / size).max(1);
+        let mut share = Self {
             next_ns,
             next_fraction,
-            started: false,
             step_ns,
             step_fraction,
             packets,
+            size,
+            left: size,
+            dice: match pacing.pattern {
+                Pattern::Poisson(seed) => Some((mix(seed ^ mix(worker)), 0)),
+                Pattern::Cbr | Pattern::Burst(_) => None,
+            },
             catch_up,
             catch_up_ns: catch_up.saturating_mul(step_ns),
+        };
+        if share.dice.is_some() {
+            (share.next_ns, share.next_fraction) = (0, 0);
+            share.advance();
         }
-    }
-
-    fn start(&mut self, now_ns: u64) {
-        if !self.started {
-            self.started = true;
-            self.next_ns += now_ns;
-        }
+        share
     }
 
     fn grant(&mut self, now_ns: u64, want: u64, due_ns: &mut Vec<u64>) -> (u64, u64) {
-        self.start(now_ns);
         if self.due_at() > now_ns {
             return (0, 0);
         }
-        let shortfall =
-            if now_ns - self.due_at() >= self.catch_up_ns { self.give_up(now_ns) } else { 0 };
+        let late_ns = now_ns - self.due_at();
+        let shortfall = if late_ns >= self.catch_up_ns { self.give_up(now_ns) } else { 0 };
         let mut packets = 0;
         while packets < want && self.due_at() <= now_ns {
             due_ns.push(self.due_at());
-            self.advance();
             packets += 1;
+            self.left -= 1;
+            if self.left == 0 {
+                self.left = self.size;
+                self.advance();
+            }
         }
         (packets, shortfall)
     }
 
-    /// The first whole ns at which the next packet is due.
+    /// The first whole ns at which the next group is due.
     fn due_at(&self) -> u64 {
         self.next_ns + u64::from(self.next_fraction > 0)
     }
 
     fn advance(&mut self) {
+        if let Some((seed, thrown)) = &mut self.dice {
+            *thrown += 1;
+            // Above 0, 1 at most.
+            let uniform = ((mix(*seed ^ *thrown) >> 11) + 1) as f64 / (1u64 << 53) as f64;
+            let mean = self.step_ns as f64 + self.step_fraction as f64 / self.packets as f64;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a gap in ns"
+            )]
+            let gap = (-uniform.ln() * mean).round() as u64;
+            self.next_ns += gap;
+            return;
+        }
         self.next_ns += self.step_ns;
         self.next_fraction += self.step_fraction;
         if self.next_fraction >= self.packets {
@@ -186,9 +241,8 @@ impl Share {
         }
     }
 
-    /// Packets that are due and not granted.
-    fn backlog(&mut self, now_ns: u64) -> u64 {
-        self.start(now_ns);
+    /// Groups that are due, whole or in part; of a Poisson process as many as in the mean.
+    fn groups(&self, now_ns: u64) -> u64 {
         if self.due_at() > now_ns {
             return 0;
         }
@@ -198,17 +252,28 @@ impl Share {
         u64::try_from(late / step + 1).unwrap_or(u64::MAX)
     }
 
+    /// Packets that are due and not granted.
+    fn backlog(&self, now_ns: u64) -> u64 {
+        match self.groups(now_ns) {
+            0 => 0,
+            groups => (groups - 1) * self.size + self.left,
+        }
+    }
+
     /// Gives up what is too late to be caught up with; returns how many packets that is.
     #[cold]
     fn give_up(&mut self, now_ns: u64) -> u64 {
-        let too_late = self.backlog(now_ns).saturating_sub(self.catch_up);
+        let too_late = self.groups(now_ns).saturating_sub(self.catch_up);
+        if too_late == 0 {
+            return 0;
+        }
         let packets = u128::from(self.packets);
         let fraction =
             u128::from(self.step_fraction) * u128::from(too_late) + u128::from(self.next_fraction);
         let whole = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
         self.next_ns += self.step_ns * too_late + whole(fraction / packets);
         self.next_fraction = whole(fraction % packets);
-        too_late
+        (too_late - 1) * self.size + std::mem::replace(&mut self.left, self.size)
     }
 }
 
@@ -219,8 +284,13 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn rate(packets: u64, period_ns: u64) -> Option<Rate> {
-        Rate::new(packets, period_ns)
+    fn rate(packets: u64, period_ns: u64) -> Option<Pacing> {
+        let rate = Rate::new(packets, period_ns)?;
+        Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: None })
+    }
+
+    fn pattern(pattern: Pattern) -> Option<Pacing> {
+        Some(Pacing { pattern, ..rate(1_000_000, SECOND)? })
     }
 
     /// All that is granted and given up until `end` when asked every `step`.
@@ -273,10 +343,9 @@ mod tests {
     #[test]
     fn every_packet_has_the_time_when_it_was_due() {
         let mut pacer = Pacer::new(rate(3, 1000), 0, 1, None);
-        pacer.grant(500, 32);
-        assert_eq!(pacer.grant(1500, 32).packets, 3);
+        assert_eq!(pacer.grant(1000, 32).packets, 3);
         let due: Vec<_> = (0..4).map(|index| pacer.due_ns(index)).collect();
-        assert_eq!(due, [Some(834), Some(1167), Some(1500), None]);
+        assert_eq!(due, [Some(334), Some(667), Some(1000), None]);
         let mut pacer = Pacer::new(None, 0, 1, None);
         assert_eq!((pacer.grant(5, 2).packets, pacer.due_ns(0)), (2, None));
     }
@@ -340,5 +409,57 @@ mod tests {
         assert_eq!(pacer.grant(50_000, 32).packets, 32);
         assert_eq!(pacer.stop(50_000), 18);
         assert_eq!(pacer.grant(60_000, 32), Grant { packets: 0, shortfall: 0 });
+    }
+
+    #[test]
+    fn bursts_come_whole_and_at_the_mean_rate() {
+        let mut pacer = Pacer::new(pattern(Pattern::Burst(8)), 0, 1, None);
+        let granted: Vec<u16> =
+            (0..=40_000).step_by(1000).map(|now| pacer.grant(now, 32).packets).collect();
+        assert_eq!(granted.iter().sum::<u16>(), 40);
+        let at: Vec<_> = (0..granted.len()).filter(|at| granted[*at] > 0).collect();
+        assert_eq!(at, [8, 16, 24, 32, 40]);
+        // What does not fit in one grant comes with the next.
+        let mut pacer = Pacer::new(pattern(Pattern::Burst(8)), 0, 1, None);
+        assert_eq!([pacer.grant(8000, 5).packets, pacer.grant(8000, 5).packets], [5, 3]);
+        assert_eq!(pacer.grant(15_999, 5).packets, 0);
+        // A group that was begun is given up as what is left of it.
+        assert_eq!(pacer.grant(16_000, 5).packets, 5);
+        let late = pacer.grant(SECOND, 512);
+        assert_eq!(u64::from(late.packets) + late.shortfall + pacer.stop(SECOND), 1_000_000 - 13);
+    }
+
+    #[test]
+    fn a_poisson_process_has_exponential_gaps_and_the_mean_rate() {
+        let due = |seed| {
+            let mut pacer = Pacer::new(pattern(Pattern::Poisson(seed)), 0, 1, None);
+            let mut due = Vec::new();
+            for now in (0..=100_000_000).step_by(1000) {
+                let grant = pacer.grant(now, 512);
+                assert_eq!(grant.shortfall, 0);
+                due.extend((0..usize::from(grant.packets)).map(|i| pacer.due_ns(i).unwrap()));
+            }
+            due
+        };
+        let times = due(1);
+        assert_eq!(times, due(1));
+        assert_ne!(times, due(2));
+        // 100,000 expected, with a standard deviation of 316.
+        assert!(times.len().abs_diff(100_000) < 2000, "{}", times.len());
+        let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let longer = |ns| gaps.iter().filter(|gap| **gap > ns).count() as f64 / gaps.len() as f64;
+        for multiple in [0.1f64, 1.0, 3.0] {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive")]
+            let share = longer((multiple * 1000.0) as u64);
+            assert!((share - (-multiple).exp()).abs() < 0.01, "{share} beyond {multiple}");
+        }
+    }
+
+    #[test]
+    fn the_catch_up_can_be_chosen() {
+        let pacing = rate(1_000_000, SECOND).map(|pacing| Pacing { catch_up: Some(32), ..pacing });
+        let mut pacer = Pacer::new(pacing, 0, 1, None);
+        assert_eq!(pacer.grant(100_000, 512), Grant { packets: 32, shortfall: 68 });
+        assert_eq!(pacer.grant(132_000, 512), Grant { packets: 32, shortfall: 0 });
     }
 }

@@ -227,7 +227,7 @@ mod tests {
 
     fn report(instance: u64) -> Report {
         let counts = [7; Counter::FLOW.len()];
-        Report { instance, registration: 1, port_missed: 0, counts }
+        Report { instance, registration: 1, port_missed: None, counts }
     }
 
     /// What the questions' sender would put on the wire: the payload.

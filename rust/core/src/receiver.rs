@@ -12,6 +12,8 @@ use crate::stats::{Counter, Latency, Recorder, SeqMap};
 /// Of the packets that one queue of a reflector stamped, how many it remembers: as long as a
 /// duplicate of one may take to come.
 const STAMPS: u64 = 1 << 17;
+/// Of the packets that came too late, how many of all streams together it remembers.
+const LATE: u64 = 1 << 20;
 
 /// Judges what arrives on one rx queue.
 ///
@@ -26,6 +28,8 @@ pub struct Receiver {
     paced: bool,
     /// By queue of the reflector: which stamps were here. Empty without `--stamp`.
     stamps: Box<[SeqMap]>,
+    /// By stream: which packets came too late. They are in none of the board's maps.
+    late: Box<[SeqMap]>,
     /// Valid packets of one interval that are not in its slot yet: a burst mostly has one.
     pending: Latency,
     pending_interval: u64,
@@ -55,6 +59,10 @@ impl Receiver {
         Self {
             recorder,
             order: Order::new(verifier.sweeps()),
+            late: {
+                let streams = verifier.sweeps().len();
+                (0..streams).map(|_| SeqMap::new(LATE / streams as u64)).collect()
+            },
             verifier,
             hearing,
             paced: looks.due_times,
@@ -93,12 +101,10 @@ impl Receiver {
         let interval = self.recorder.interval(sent_ns);
         let seq = self.recorder.whole_seq(stream, header.id.seq);
         if self.recorder.is_closed(interval) {
-            let again = self.recorder.arrived(stream).contains(seq);
-            return Err(self.not_first(
-                now_ns,
-                stamp,
-                if again { Counter::Duplicate } else { Counter::Late },
-            ));
+            let here = self.recorder.arrived(stream).contains(seq);
+            let again = here || !self.late[usize::from(stream)].insert(seq);
+            let counter = if again { Counter::Duplicate } else { Counter::Late };
+            return Err(self.not_first(now_ns, stamp, counter));
         }
         if !self.recorder.is_plausible(now_ns, interval, stream, seq) {
             return Err(Counter::ForeignRun);

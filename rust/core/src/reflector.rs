@@ -89,8 +89,9 @@ impl Reflector {
         let udp = match reflect(frame, wire_len, partial_checksums) {
             Ok(udp) => udp,
             Err(reason) => {
-                self.recorder.add(self.interval, Counter::Received, 1);
-                self.recorder.add(self.interval, reason, 1);
+                let slot = self.slot_of_ignored(frame, wire_len, reason);
+                self.count(slot, Counter::Received, 1);
+                self.count(slot, reason, 1);
                 return (Verdict::Drop, NO_FLOW);
             }
         };
@@ -113,6 +114,18 @@ impl Reflector {
             }
         }
         (Verdict::Send, slot)
+    }
+
+    /// The flow of a packet that is ignored: one that came in several segments has all its headers.
+    #[cold]
+    fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u8 {
+        match UdpOverIpv4::parse(frame, wire_len) {
+            Ok(udp) if reason == Counter::ForeignSegmented => {
+                let port = be16(frame, udp.udp() + 2);
+                self.flows.slot(FlowKey { addresses: be64(frame, ADDRESSES), port })
+            }
+            _ => NO_FLOW,
+        }
     }
 
     #[inline]
@@ -207,11 +220,14 @@ impl Reflector {
         }
     }
 
-    /// The same for packets of earlier bursts, which were counted as received then: those of the
-    /// flows in `slots`, in their order.
-    pub fn sent_later(&mut self, slots: &[u8], accepted: u16) {
-        for (index, slot) in slots.iter().enumerate() {
-            self.settle(*slot, index < usize::from(accepted));
+    /// The same for one packet of an earlier burst, which was counted as received then. A copy of one
+    /// that is refused was never made.
+    pub fn sent_later(&mut self, slot: u8, accepted: bool, is_copy: bool) {
+        if !is_copy {
+            self.settle(slot, accepted);
+        } else if accepted {
+            self.settle(slot, true);
+            self.count(slot, Counter::ImpairDuplicated, 1);
         }
     }
 

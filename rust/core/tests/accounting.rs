@@ -84,7 +84,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
     let mut senders: Vec<Sender> = (0..config.tx_queues)
         .map(|queue| {
             let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::Software);
-            let pacer = Pacer::new(sendrecv.rate, queue, config.tx_queues, config.count);
+            let pacer = Pacer::new(sendrecv.pacing, queue, config.tx_queues, config.count);
             let recorder = board.recorder(usize::from(queue));
             Sender::new(recorder, pacer, template, queue, config.duration_ns, None)
         })

@@ -311,7 +311,8 @@ impl Memif {
     }
 
     /// A reflector on the first CPU; it polls.
-    fn reflect(&self, options: &str) -> Run {
+    #[must_use]
+    pub fn reflect(&self, options: &str) -> Run {
         let program = Program::new(&format!("reflect {options}")).summed_up().undisturbed();
         program.vdev(self.vdev("server", REFLECTOR_MAC)).start_polling()
     }

@@ -74,7 +74,7 @@ fn the_article_s_sendrecv_line() {
     assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
     assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
     assert_eq!(sendrecv.payload_len, 16);
-    assert_eq!(sendrecv.rate, Rate::new(3500, 1_000_000));
+    assert_eq!(sendrecv.pacing.map(|pacing| pacing.rate), Rate::new(3500, 1_000_000));
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
         ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
         ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
-        ("{} --rate 1.5", ["'1.5' for '--rate <PPS>'", "whole packets"]),
-        ("{} --rate 0", ["'0' for '--rate <PPS>'", "from 1"]),
+        ("{} --rate 1.5", ["'1.5' for '--rate <RATE>'", "10GbpsL1"]),
+        ("{} --rate 0", ["'0' for '--rate <RATE>'", "from 1"]),
         ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
         (
             "{} --rate 10m --stats-interval-ms 60000",
@@ -176,7 +176,7 @@ fn help_and_version_are_printed() {
 
 #[test]
 fn rates_are_exact() {
-    let pps = |text| packets_per_second(text).map(Rate::pps);
+    let pps = |text| values::rate(text).map(|rate| rate.in_packets(0).unwrap().pps());
     assert_eq!(pps("3.5m"), Ok(3_500_000.0));
     assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
     assert_eq!(pps("800k"), Ok(800_000.0));
@@ -184,6 +184,36 @@ fn rates_are_exact() {
     for bad in ["", "k", "1.", "-1", "+1", "1e6", "1.2345k", "2g", ".5m"] {
         assert!(pps(bad).is_err(), "{bad}");
     }
+}
+
+/// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire, as everybody knows.
+#[test]
+fn rates_in_bits_count_whole_frames() {
+    let rate = |text, len| values::rate(text).unwrap().in_packets(len).unwrap();
+    let pps = |text, len| rate(text, len).pps();
+    assert_eq!(Some(rate("3.5Mpps", 16)), Rate::new(3_500_000, 1_000_000_000));
+    assert_eq!(Some(rate("500kpps", 16)), Rate::new(500_000, 1_000_000_000));
+    assert!((pps("10GbpsL1", 16) - 14_880_952.38).abs() < 0.01);
+    assert!((pps("10Gbps", 16) - 19_531_250.0).abs() < 0.01);
+    assert_eq!(rate("10Gbps", 1458), rate("10GbpsL2", 1458));
+    assert!((pps("10gbps", 1458) - 10e9 / (8.0 * 1504.0)).abs() < 0.01);
+    for bad in ["bps", "10Gbit", "1.5bps", "80%", "99999Gbps"] {
+        assert!(values::rate(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_pattern_needs_a_rate() {
+    let pacing = |line: &str| run(&format!("{SENDRECV} {line}")).sendrecv.unwrap().pacing.unwrap();
+    assert_eq!(pacing("--rate 1k").pattern, Pattern::Cbr);
+    assert_eq!(pacing("--rate 1k --pattern poisson --seed 9").pattern, Pattern::Poisson(9));
+    let bursts = pacing("-R 5 --pattern burst:32 --catch-up 64");
+    assert_eq!((bursts.pattern, bursts.catch_up), (Pattern::Burst(32), Some(64)));
+    for bad in ["burst", "burst:0", "burst:x", "even"] {
+        let error = error(&format!("{SENDRECV} --rate 1k --pattern {bad}"));
+        assert!(error.contains("cbr, poisson or burst:N"), "{error}");
+    }
+    assert!(error(&format!("{SENDRECV} --pattern poisson")).contains("need a rate"));
 }
 
 #[test]

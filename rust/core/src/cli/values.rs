@@ -1,8 +1,8 @@
 //! What the values of options look like.
 
-use crate::Rate;
 use crate::packet::flow::PortRange;
-use crate::packet::{IPV4_LEN, UDP_LEN, payload};
+use crate::packet::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
+use crate::{Pattern, Rate};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -40,25 +40,81 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     valid.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".into())
 }
 
-/// A decimal number with an optional suffix `k`, `m` or `g`, exactly.
-pub(super) fn packets_per_second(text: &str) -> Result<Rate, String> {
-    const SECOND_NS: u64 = 1_000_000_000;
+/// A rate as it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Packets per second.
+    Packets(u64),
+    /// Bits per second of whole frames, FCS included.
+    BitsL2(u64),
+    /// The same with preamble, start delimiter and the gap behind each frame.
+    BitsL1(u64),
+}
+
+/// Bytes behind the payload of a frame (FCS), and around it on the wire (preamble and start
+/// delimiter 8, inter-frame gap 12; IEEE 802.3).
+const FCS_LEN: u64 = 4;
+const AROUND_LEN: u64 = 20;
+/// The shortest frame, FCS included.
+const FRAME_MIN: u64 = 64;
+
+impl Asked {
+    /// In packets with so much payload; `None` above what any port does.
+    pub(super) fn in_packets(self, payload_len: u16) -> Option<Rate> {
+        const SECOND_NS: u64 = 1_000_000_000;
+        let frame = (HEADERS_LEN as u64 + u64::from(payload_len) + FCS_LEN).max(FRAME_MIN);
+        let rate = match self {
+            Self::Packets(packets) => Rate::new(packets, SECOND_NS),
+            Self::BitsL2(bits) => Rate::new(bits, SECOND_NS * 8 * frame),
+            Self::BitsL1(bits) => Rate::new(bits, SECOND_NS * 8 * (frame + AROUND_LEN)),
+        };
+        rate.filter(|rate| rate.pps() <= RATE_MAX as f64)
+    }
+}
+
+/// A number with an optional `k`, `M` or `G`, exactly, and an optional unit: `pps` (or none), `bps`
+/// of layer 2, `bpsL1`.
+pub(super) fn rate(text: &str) -> Result<Asked, String> {
     let parsed = || {
         let lower = text.to_ascii_lowercase();
+        let (scaled, per_bit) = match lower.strip_suffix("bpsl1") {
+            Some(scaled) => (scaled, Some(Asked::BitsL1 as fn(u64) -> Asked)),
+            None => match lower.strip_suffix("bpsl2").or(lower.strip_suffix("bps")) {
+                Some(scaled) => (scaled, Some(Asked::BitsL2 as fn(u64) -> Asked)),
+                None => (lower.strip_suffix("pps").unwrap_or(&lower), None),
+            },
+        };
         let suffixes = [("k", 3), ("m", 6), ("g", 9)];
-        let found =
-            suffixes.iter().find_map(|(suffix, zeros)| Some((lower.strip_suffix(suffix)?, *zeros)));
-        let (number, zeros) = found.unwrap_or((&lower, 0));
+        let found = suffixes
+            .iter()
+            .find_map(|(suffix, zeros)| Some((scaled.strip_suffix(suffix)?, *zeros)));
+        let (number, zeros) = found.unwrap_or((scaled, 0));
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
             return None;
         }
         let digits = format!("{whole}{fraction:0<zeros$}");
         let all_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
-        let pps: u64 = digits.parse().ok().filter(|_| all_digits)?;
-        Rate::new(pps, SECOND_NS).filter(|_| pps <= RATE_MAX)
+        let value: u64 = digits.parse().ok().filter(|value| all_digits && *value > 0)?;
+        let asked = per_bit.map_or(Asked::Packets(value), |asked| asked(value));
+        // With the smallest packets, as far as can be said without knowing their size.
+        asked.in_packets(0).is_some().then_some(asked)
     };
     parsed().ok_or_else(|| {
-        "expected whole packets per second from 1 to 1g, such as 3500000, 3.5m or 800k".into()
+        "expected packets per second from 1 to 1g, such as 3500000, 3.5Mpps or 800k, or bits per second \
+         such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap)"
+            .into()
     })
+}
+
+/// `cbr`, `poisson` or `burst:N`; a Poisson process still without its seed.
+pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
+    let burst =
+        || text.strip_prefix("burst:")?.parse().ok().filter(|size| (1..=10_000).contains(size));
+    match text {
+        "cbr" => Some(Pattern::Cbr),
+        "poisson" => Some(Pattern::Poisson(0)),
+        _ => burst().map(Pattern::Burst),
+    }
+    .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
 }

@@ -20,6 +20,8 @@ use siphasher::sip::SipHasher24;
 /// The first word: read as a header of ours, a stream that no run has.
 pub const MAGIC: u64 = 0xfff6_6470_646b_7071;
 const VERSION: u64 = 1;
+/// Stands for a number that is not known.
+const UNKNOWN: u64 = u64::MAX;
 const COUNTS: usize = 6;
 const WORDS: usize = COUNTS + Counter::FLOW.len() + 1;
 /// Bytes of payload of a question or an answer.
@@ -41,8 +43,9 @@ pub struct Report {
     pub instance: u64,
     /// Which registration of the flow: after another one counters have begun anew.
     pub registration: u64,
-    /// What the reflector's port says it had to throw away since its start, of whatever flow.
-    pub port_missed: u64,
+    /// What the reflector's port says it had to throw away since its start, of whatever flow; `None`
+    /// when it does not say.
+    pub port_missed: Option<u64>,
     /// In the order of [`Counter::FLOW`].
     pub counts: [u64; Counter::FLOW.len()],
 }
@@ -99,7 +102,7 @@ fn seal(
     if let Some(report) = report {
         push(report.instance);
         push(report.registration);
-        push(report.port_missed);
+        push(report.port_missed.unwrap_or(UNKNOWN));
         report.counts.into_iter().for_each(&mut push);
     }
     let (body, last) = bytes.split_at_mut(CONTROL_LEN - 8);
@@ -157,7 +160,7 @@ pub fn read_answer(payload: &[u8], run: u64) -> Option<(u32, Answer)> {
     let report = Report {
         instance: be64(payload, 24),
         registration: be64(payload, 32),
-        port_missed: be64(payload, 40),
+        port_missed: Some(be64(payload, 40)).filter(|missed| *missed != UNKNOWN),
         counts,
     };
     let answer = match kind {
@@ -177,7 +180,7 @@ mod tests {
         for (count, value) in counts.iter_mut().zip(base..) {
             *count = value;
         }
-        Report { instance: base + 77, registration: 3, port_missed: 5, counts }
+        Report { instance: base + 77, registration: 3, port_missed: Some(5), counts }
     }
 
     proptest! {

@@ -92,8 +92,8 @@ counters! {
     ImpairReordered = "reordered",
     /// Held for a while on purpose.
     ImpairDelayed = "delayed",
-    /// Not held and not sent twice, because there was no mbuf left for it.
-    ImpairOverflow = "impair_overflow",
+    /// Freed, because no more can be held on purpose.
+    ImpairOverflow = "overflow",
 }
 
 const COUNT: usize = Counter::ALL.len();
@@ -129,6 +129,7 @@ impl Counter {
         Self::ImpairCorrupted,
         Self::ImpairReordered,
         Self::ImpairDelayed,
+        Self::ImpairOverflow,
     ];
     /// What a reflector counts by flow, and tells when it is asked ([`crate::packet::control`]).
     pub const FLOW: &[Self] = &[
@@ -141,6 +142,7 @@ impl Counter {
         Self::ImpairReordered,
         Self::ImpairDelayed,
         Self::ImpairOverflow,
+        Self::ForeignSegmented,
     ];
     /// Why a reflector did not send a packet of a flow back.
     pub const KEPT_BACK: &[Self] = &[Self::TxQueueFull, Self::ImpairDropped, Self::ImpairOverflow];

@@ -6,7 +6,7 @@ use super::counter::{Counter, Counts};
 use super::histogram::Histogram;
 use super::ledger::ledger;
 use super::limits;
-use super::loss::{Loss, Peer, attribute};
+use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
 use super::run::{Host, Meaning, Run};
 use super::slot::Latency;
@@ -92,7 +92,7 @@ struct Places {
     reflector: Option<u64>,
     #[serde(rename = "return")]
     back: Option<u64>,
-    nic: u64,
+    nic: Option<u64>,
     corrupt: u64,
     late: u64,
     unknown: u64,
@@ -258,7 +258,7 @@ pub fn to_json(run: &Run) -> String {
             longest: OneRun::of(&run.loss_runs.longest),
             most_packets: OneRun::of(&run.loss_runs.most_packets),
         }),
-        reflector: ours.then(|| reflector(run.peer)),
+        reflector: ours.then(|| reflector(run)),
         impaired: run.impaired.then(|| counted(counts, Counter::IMPAIRED)),
         queues: queues(run),
         port: &run.port,
@@ -298,13 +298,13 @@ fn reorder(run: &Run) -> Reorder {
     }
 }
 
-fn reflector(peer: Peer) -> Reflector {
-    let report = if let Peer::Counted(report) = peer { Some(report) } else { None };
+fn reflector(run: &Run) -> Reflector {
+    let report = if let Peer::Counted(report) = run.peer { Some(report) } else { None };
     let counted = |counter: &Counter| report.map(|report| (counter.name(), report.count(*counter)));
     Reflector {
-        why_unknown: peer.why_unknown(),
+        why_unknown: why_unknown(run),
         counted: report.map(|_| Counter::FLOW.iter().filter_map(counted).collect()),
-        port_missed: report.map(|report| report.port_missed),
+        port_missed: report.and_then(|report| report.port_missed),
     }
 }
 

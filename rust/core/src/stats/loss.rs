@@ -48,7 +48,8 @@ impl Peer {
                 for (count, start) in counted.counts.iter_mut().zip(start.counts) {
                     *count -= start;
                 }
-                counted.port_missed = end.port_missed.saturating_sub(start.port_missed);
+                let both = end.port_missed.zip(start.port_missed);
+                counted.port_missed = both.map(|(end, start)| end.saturating_sub(start));
                 Self::Counted(counted)
             }
         }
@@ -79,13 +80,29 @@ pub struct Loss {
     /// On the way back.
     pub back: Option<u64>,
     /// Of those that would be `back`, as many as our port says it threw away.
-    pub nic: u64,
+    pub nic: Option<u64>,
     /// They came back, but not intact.
     pub corrupt: u64,
     /// They came back, but when their interval was closed.
     pub late: u64,
     /// Nobody knows.
     pub unknown: u64,
+}
+
+/// What the reflector counted, unless it cannot be of this run alone: then it got more than was sent
+/// and duplicated, because another sender has our addresses.
+fn report(run: &Run) -> Option<Report> {
+    let Peer::Counted(report) = run.peer else { return None };
+    let counts = &run.totals.counts;
+    let possible = counts[Counter::Sent] + counts[Counter::Duplicate];
+    (report.count(Counter::Received) <= possible).then_some(report)
+}
+
+/// Why it is not known where packets were lost; `None` when it is.
+#[must_use]
+pub fn why_unknown(run: &Run) -> Option<&'static str> {
+    let others = "another sender uses the same addresses";
+    run.peer.why_unknown().or_else(|| report(run).is_none().then_some(others))
 }
 
 /// Takes as much of `wanted` as is left.
@@ -107,16 +124,17 @@ pub fn attribute(run: &Run) -> Option<Loss> {
     let corrupt = i128::from(counts.sum(Counter::CORRUPT));
     let mut left = run.totals.lost;
     let mut loss = Loss::default();
-    let missed = i128::from(run.port_missed());
-    let Peer::Counted(report) = run.peer else {
+    let missed = run.port_missed();
+    let Some(report) = report(run) else {
         loss.late = take(&mut left, count(Counter::Late));
         loss.corrupt = take(&mut left, corrupt);
-        loss.nic = take(&mut left, missed);
+        loss.nic = missed.map(|missed| take(&mut left, i128::from(missed)));
         loss.unknown = left;
         return Some(loss);
     };
     let told = |counter: Counter| i128::from(report.count(counter));
-    let kept_back: i128 = Counter::KEPT_BACK.iter().map(|counter| told(*counter)).sum();
+    let kept_back = Counter::KEPT_BACK.iter().map(|counter| told(*counter)).sum::<i128>()
+        + told(Counter::ForeignSegmented);
     loss.reflector = Some(take(&mut left, kept_back));
     loss.late = take(&mut left, count(Counter::Late));
     loss.corrupt = take(&mut left, corrupt);
@@ -128,15 +146,15 @@ pub fn attribute(run: &Run) -> Option<Loss> {
         // A stamp that was here before tells of a duplicate made on the way back, another one of a
         // duplicate made on the way there.
         back += count(Counter::DuplicateOnWayBack);
-        forward += duplicate - count(Counter::DuplicateOnWayBack) - told(Counter::ImpairDuplicated);
+        let others = count(Counter::DuplicateOnWayBack) + told(Counter::ImpairDuplicated);
+        forward += (duplicate - others).max(0);
     }
     let forward = take(&mut left, forward);
-    let reflector_nic = forward.min(report.port_missed);
-    loss.reflector_nic = Some(reflector_nic);
-    loss.forward = Some(forward - reflector_nic);
+    loss.reflector_nic = report.port_missed.map(|missed| forward.min(missed));
+    loss.forward = Some(forward - loss.reflector_nic.unwrap_or(0));
     let back = take(&mut left, back);
-    loss.nic = take(&mut { back }, missed);
-    loss.back = Some(back - loss.nic);
+    loss.nic = missed.map(|missed| back.min(missed));
+    loss.back = Some(back - loss.nic.unwrap_or(0));
     loss.unknown = left;
     Some(loss)
 }
@@ -150,7 +168,7 @@ mod tests {
         let mut report = Report {
             instance: 1,
             registration: 1,
-            port_missed: 0,
+            port_missed: Some(0),
             counts: [0; Counter::FLOW.len()],
         };
         for (counter, value) in counts {
@@ -195,7 +213,7 @@ mod tests {
             reflector_nic: Some(0),
             reflector: Some(10),
             back: Some(25),
-            nic: 0,
+            nic: Some(0),
             corrupt: 3,
             late: 2,
             unknown: 0,
@@ -208,15 +226,35 @@ mod tests {
         assert_eq!(attribute(&example(false, [4, 6])), Some(hidden));
     }
 
+    /// Copies that a reflector made on purpose and that are lost on the way back are no reason to
+    /// find fewer losses on the way there.
+    #[test]
+    fn lost_copies_hide_nothing() {
+        let mut run = example(true, [0, 0]);
+        run.totals.counts[Counter::Duplicate] = 0;
+        assert_eq!(attribute(&run).unwrap().forward, Some(10));
+    }
+
+    #[test]
+    fn counters_that_others_share_are_not_believed() {
+        let mut run = example(false, [0, 0]);
+        if let Peer::Counted(report) = &mut run.peer {
+            report.counts[0] = 2000;
+        }
+        let loss = attribute(&run).unwrap();
+        assert_eq!((loss.forward, loss.back, loss.unknown), (None, None, 45));
+        assert_eq!(why_unknown(&run), Some("another sender uses the same addresses"));
+    }
+
     #[test]
     fn what_ports_threw_away_is_theirs() {
         let mut run = example(false, [0, 0]);
         run.port.insert("imissed".into(), 20);
         if let Peer::Counted(report) = &mut run.peer {
-            report.port_missed = 100;
+            report.port_missed = Some(100);
         }
         let loss = attribute(&run).unwrap();
-        assert_eq!((loss.nic, loss.back), (20, Some(5)));
+        assert_eq!((loss.nic, loss.back), (Some(20), Some(5)));
         assert_eq!((loss.reflector_nic, loss.forward), (Some(10), Some(0)));
     }
 

@@ -127,7 +127,7 @@ impl Run {
             duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
             warmup_ns: sendrecv.map_or(0, |sendrecv| sendrecv.warmup_ns),
             drain_ns: config.drain_ns,
-            requested_pps: sendrecv.and_then(|sendrecv| sendrecv.rate).map(Rate::pps),
+            requested_pps: config.rate().map(Rate::pps),
             totals: *collector.totals(),
             workers: collector.by_worker(),
             mismatch: collector.mismatch(),
@@ -143,10 +143,11 @@ impl Run {
         }
     }
 
-    /// Packets that the port says it threw away on reception, of whatever flow.
+    /// Packets that the port says it threw away on reception, of whatever flow; `None` when it does
+    /// not say.
     #[must_use]
-    pub fn port_missed(&self) -> u64 {
-        PORT_MISSED.iter().filter_map(|name| self.port.get(*name)).sum()
+    pub fn port_missed(&self) -> Option<u64> {
+        PORT_MISSED.iter().map(|name| self.port.get(*name).copied()).sum()
     }
 
     /// A rate in packets per second, of `packets` in the whole run.
@@ -220,7 +221,7 @@ pub(super) mod tests {
             notes: RunNotes::default(),
             loss_runs: LossRuns::default(),
             driver: Driver { delivered: 1006, accepted: 1002 },
-            port: BTreeMap::from([("imissed".to_string(), 0)]),
+            port: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
             peer: Peer::Silent,
             stamp: false,
             impaired: false,

@@ -5,7 +5,7 @@ use super::counter::{Counter, Counts};
 use super::histogram::Histogram;
 use super::ledger::ledger;
 use super::limits;
-use super::loss::{Loss, Peer, attribute};
+use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
 use super::run::{Meaning, Run};
 use std::fmt::Write as _;
@@ -72,7 +72,7 @@ fn lost(run: &Run) -> Option<String> {
         };
         let places: Vec<_> = places.map(text).collect();
         let _ = write!(line, ": {}", places.join(", "));
-        if let Some(why) = run.peer.why_unknown() {
+        if let Some(why) = why_unknown(run) {
             let _ = write!(line, " ({why})");
         }
     }
@@ -85,7 +85,7 @@ fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
         ("reflector's NIC", loss.reflector_nic),
         ("reflector", loss.reflector),
         ("return path", loss.back),
-        ("our NIC", Some(loss.nic)),
+        ("our NIC", loss.nic),
         ("corrupt", Some(loss.corrupt)),
         ("late", Some(loss.late)),
         ("of unknown place", Some(loss.unknown)),
@@ -287,7 +287,7 @@ mod tests {
              jitter    0 ns  (RFC 3550)\n\
              order     reordered 7 (0.702 %)\n\
              queues    tx0 1,000  rx0 1,005\n\
-             port      imissed 0\n\
+             port      ierrors 0  imissed 0  rx_nombuf 0\n\
              ledger    balanced: every packet is accounted for"
         );
     }
