@@ -62,10 +62,10 @@ class ReflectImpaired final {
         clock_(clock),
         pool_(pool),
         delay_ns_(options.delay_ns),
-        depth_(options.reorder_depth),
-        max_burst_(options.burst),
         delayed_(mbufs(options.delay_ns) - kOvertaken),
-        overtaken_(kOvertaken) {}
+        overtaken_(kOvertaken),
+        depth_(options.reorder_depth),
+        max_burst_(options.burst) {}
 
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
@@ -89,6 +89,14 @@ class ReflectImpaired final {
   }
 
  private:
+  enum class Kind : uint8_t {
+    kPlain,
+    /// Of one that is sent too.
+    kCopy,
+    /// Sent behind later ones.
+    kOvertaken,
+  };
+
   struct Held {
     rte_mbuf* mbuf;
     uint64_t arrived_ns;
@@ -131,10 +139,7 @@ class ReflectImpaired final {
       if (overtakers < depth_ && now_ns < first.since_ns + kPatienceNs && !all) {
         return;
       }
-      if (overtakers > 0) {
-        reflector_->reordered(first.flow);
-      }
-      send(first);
+      send(first, overtakers > 0 ? Kind::kOvertaken : Kind::kPlain);
       overtaken_.pop();
     }
   }
@@ -150,6 +155,10 @@ class ReflectImpaired final {
         overtaken_.push(held);
         continue;
       }
+      if (held.verdict == rs::Verdict::Reorder) {
+        // There is no room for it: it overtakes those that are held, as any other.
+        held.verdict = rs::Verdict::Send;
+      }
       rte_mbuf* copy = held.verdict == rs::Verdict::Duplicate
                            ? rte_pktmbuf_copy(held.mbuf, pool_, 0, UINT32_MAX)
                            : nullptr;
@@ -157,7 +166,7 @@ class ReflectImpaired final {
       if (copy != nullptr) {
         Held again = held;
         again.mbuf = copy;
-        send(again, true);
+        send(again, Kind::kCopy);
       }
       if (!overtaken_.empty() && passed_ + passing_ >= overtaken_.front().passed_before + depth_) {
         flush();
@@ -166,16 +175,16 @@ class ReflectImpaired final {
     }
   }
 
-  void send(const Held& held, bool is_copy = false) noexcept {
+  void send(const Held& held, Kind kind = Kind::kPlain) noexcept {
     const uint16_t i = out_.size++;
     out_.mbufs[i] = held.mbuf;
     flows_[i] = held.flow;
     arrived_ns_[i] = held.arrived_ns;
     // Only those that the sender will take for valid are seen to overtake others, and only those
     // that were not held themselves are sure to be later than all that is held.
-    passes_[i] =
-        !is_copy && (held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate);
-    is_copy_[i] = is_copy;
+    passes_[i] = kind == Kind::kPlain &&
+                 (held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate);
+    kinds_[i] = kind;
     passing_ += passes_[i] ? 1 : 0;
     if (out_.size == max_burst_) {
       flush();
@@ -195,36 +204,39 @@ class ReflectImpaired final {
     const uint16_t wanted = out_.size;
     const uint16_t accepted = tx_.send(out_);
     for (uint16_t i = 0; i < wanted; ++i) {
-      reflector_->sent_later(flows_[i], i < accepted, is_copy_[i]);
+      reflector_->sent_later(flows_[i], i < accepted, kinds_[i] == Kind::kCopy);
+      if (i < accepted && kinds_[i] == Kind::kOvertaken) {
+        reflector_->reordered(flows_[i]);
+      }
     }
     passed_ += static_cast<uint64_t>(std::count(passes_.begin(), passes_.begin() + accepted, true));
     passing_ = 0;
     out_.size = 0;
   }
 
+  Burst burst_;
+  /// What is to be sent next; below, with its flows, when it arrived, and what it is.
+  Burst out_;
   RxQueue& rx_;
   TxQueue& tx_;
   rust::Box<rs::Reflector> reflector_;
   const Clock& clock_;
   rte_mempool* pool_;
   uint64_t delay_ns_;
-  uint16_t depth_;
-  uint16_t max_burst_;
-  Ring<Held> delayed_;
-  Ring<Held> overtaken_;
-  Frames frames_;
-  Burst burst_;
-  /// What is to be sent next, with its flows, when it arrived, and whether it counts as passing.
-  Burst out_;
-  Frames out_frames_;
-  std::array<uint8_t, kMaxBurst> flows_{};
-  std::array<uint64_t, kMaxBurst> arrived_ns_{};
-  std::array<bool, kMaxBurst> passes_{};
-  std::array<bool, kMaxBurst> is_copy_{};
   /// Packets that have passed all that is held, and those that will with the next flush.
   uint64_t passed_ = 0;
   uint64_t passing_ = 0;
+  Ring<Held> delayed_;
+  Ring<Held> overtaken_;
+  std::array<uint64_t, kMaxBurst> arrived_ns_{};
+  Frames frames_;
+  Frames out_frames_;
+  uint16_t depth_;
+  uint16_t max_burst_;
   bool draining_ = false;
+  std::array<uint8_t, kMaxBurst> flows_{};
+  std::array<bool, kMaxBurst> passes_{};
+  std::array<Kind, kMaxBurst> kinds_{};
 };
 
 }  // namespace dpdkproj

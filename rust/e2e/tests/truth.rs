@@ -118,7 +118,12 @@ fn a_reflector_that_is_stopped_under_traffic_keeps_nothing() {
 /// As fast as it goes: the reflector's own losses are told apart from those on purpose.
 #[test]
 fn the_matrix_at_full_speed() {
-    for impair in ["drop=1e-6", "drop=0.1", "corrupt=0.01,duplicate=0.01,drop=0.01"] {
+    for impair in [
+        "drop=1e-6",
+        "drop=0.1",
+        "corrupt=0.01,duplicate=0.01,drop=0.01",
+        "reorder=0.9:1000,drop=0.1",
+    ] {
         let [sent, reflected] = over_memif(impair, "--duration 2");
         let [sent, reflected] = [sent.summary(), reflected.summary()];
         println!("{impair}: {} sent", sent.count("tx.sent"));

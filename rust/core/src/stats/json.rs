@@ -207,7 +207,7 @@ impl OneRun {
 struct Queue {
     name: String,
     #[serde(flatten)]
-    counts: Counted,
+    counts: BTreeMap<String, u64>,
 }
 
 fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
@@ -309,36 +309,36 @@ fn reflector(run: &Run) -> Reflector {
 }
 
 /// The counters of one queue's worker, with reasons only where they occurred.
-fn of_queue(worker: &WorkerCounts) -> Counted {
+fn of_queue(worker: &WorkerCounts) -> BTreeMap<String, u64> {
     let counts = &worker.counts;
-    match worker.role {
-        Role::Send { .. } => {
-            let mut all = counted(counts, Counter::NOT_SENT);
-            all.extend(counted(counts, &[Counter::Due, Counter::Sent]));
-            all
-        }
-        Role::Receive => {
-            let mut all = counted(
-                counts,
-                &[
-                    Counter::Received,
-                    Counter::Valid,
-                    Counter::Duplicate,
-                    Counter::Late,
-                    Counter::Reordered,
-                ],
-            );
-            all.insert("corrupt", counts.sum(Counter::CORRUPT));
-            all.insert("foreign", counts.sum(Counter::FOREIGN));
-            all
-        }
-        Role::Count => {
-            let mut all =
-                counted(counts, &[Counter::Received, Counter::Sent, Counter::TxQueueFull]);
-            all.insert("foreign", counts.sum(Counter::FOREIGN));
-            all
+    let (always, kinds): (&[Counter], &[(&str, &[Counter])]) = match worker.role {
+        Role::Send { .. } => (&[Counter::Due, Counter::Sent], &[("not_sent", Counter::NOT_SENT)]),
+        Role::Receive => (
+            &[
+                Counter::Received,
+                Counter::Valid,
+                Counter::Duplicate,
+                Counter::Late,
+                Counter::Reordered,
+            ],
+            &[("corrupt", Counter::CORRUPT), ("foreign", Counter::FOREIGN)],
+        ),
+        Role::Count => (
+            &[Counter::Received, Counter::Sent, Counter::TxQueueFull],
+            &[("foreign", Counter::FOREIGN), ("impaired", Counter::IMPAIRED)],
+        ),
+    };
+    let mut all = BTreeMap::new();
+    for counter in always {
+        all.insert(counter.name().into(), counts[*counter]);
+    }
+    for (kind, reasons) in kinds {
+        all.insert((*kind).into(), counts.sum(reasons));
+        for reason in reasons.iter().filter(|reason| counts[**reason] > 0) {
+            all.insert(format!("{kind}.{}", reason.name()), counts[*reason]);
         }
     }
+    all
 }
 
 fn named(run: &Run) -> impl Iterator<Item = (String, &WorkerCounts)> {
@@ -398,7 +398,9 @@ mod tests {
         assert_eq!(found["latency_ns"]["mean"], 1000.0);
         assert!(found["latency_ns"]["since_due"].is_null());
         assert_eq!(found["queues"][0]["name"], "tx0");
+        assert_eq!(found["queues"][0]["not_sent.tx_queue_full"], 6);
         assert_eq!(found["queues"][1]["received"], 1005);
+        assert_eq!(found["queues"][1]["corrupt.tag"], 1);
         assert_eq!(found["ledger_balanced"], true);
         run.meaning = Meaning::Tally;
         run.totals.latency = Latency::default();
