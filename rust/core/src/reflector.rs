@@ -95,8 +95,7 @@ impl Reflector {
                 return (Verdict::Drop, NO_FLOW);
             }
         };
-        // Addresses and ports as they were: other than the control thread and the sender, we see
-        // them swapped.
+        // As they were when it came in: by now they are swapped.
         let addresses = be64(frame, ADDRESSES).rotate_left(32);
         let key = FlowKey { addresses, port: be16(frame, udp.udp()) };
         // Both of our kinds of packets that want more than to be sent back begin with a set bit.
