@@ -240,9 +240,11 @@ fn corruption_over_the_kernel_is_found_but_for_what_it_takes_for_fragments() {
     let summary = sent.summary();
     reflected.assert_counts(&[("impaired.corrupted", COUNT), ("tx.sent", COUNT)]);
     let swallowed = summary.count("lost.return");
+    // Of a port that delivers unfinished checksums, one in 65536 whose tag is wrong has a checksum
+    // that looks like that: it may be anybody's then, and nothing of it came back to us.
+    assert!(summary.count("rx.foreign") <= 2, "{summary}");
     summary.assert_counts(&[
         ("rx.valid", 0),
-        ("rx.foreign", 0),
         ("rx.corrupt", COUNT - swallowed),
         ("lost.corrupt", COUNT - swallowed),
         ("lost.forward", 0),
