@@ -16,15 +16,19 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
   std::array<rte_mbuf*, kMaxBurst> mbufs;
   uint16_t size = 0;
 
-  /// Takes `count` fresh mbufs of `len` bytes each from `pool`; false, and none, when it has not
-  /// that many.
+  /// Takes `count` mbufs of `len` bytes each from `pool`, a pool of which packets are only sent;
+  /// false, and none, when it has not that many. Their memory is as it was left.
   bool allocate(rte_mempool* pool, uint16_t count, uint16_t len) noexcept {
-    if (rte_pktmbuf_alloc_bulk(pool, mbufs.data(), count) != 0) {
+    if (rte_mempool_get_bulk(pool, reinterpret_cast<void**>(mbufs.data()), count) != 0) {
       size = 0;
       return false;
     }
     size = count;
+    // What is freed is a single segment with one owner again. Of the rest only this is ever set in
+    // a packet that is sent; rte_pktmbuf_alloc_bulk would also touch a second cache line.
     for (uint16_t i = 0; i < count; ++i) {
+      rte_pktmbuf_reset_headroom(mbufs[i]);
+      mbufs[i]->ol_flags = 0;
       mbufs[i]->data_len = len;
       mbufs[i]->pkt_len = len;
     }

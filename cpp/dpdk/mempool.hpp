@@ -34,6 +34,17 @@ struct MempoolDeleter {
 };
 using Mempool = std::unique_ptr<rte_mempool, MempoolDeleter>;
 
+/// Calls `each` with the index of every mbuf of `pool`, in use or not, and the mbuf.
+template <typename F>
+void for_each_mbuf(rte_mempool* pool, F each) {
+  rte_mempool_obj_iter(
+      pool,
+      [](rte_mempool*, void* each_one, void* mbuf, unsigned index) {
+        (*static_cast<F*>(each_one))(index, static_cast<rte_mbuf*>(mbuf));
+      },
+      &each);
+}
+
 /// A pool of mbufs on NUMA node `socket`.
 Mempool make_mempool(const std::string& name, const MempoolDemand& demand, int socket);
 

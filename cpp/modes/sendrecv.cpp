@@ -17,7 +17,14 @@ class Send final {
         sender_(std::move(sender)),
         clock_(clock),
         max_burst_(burst),
-        offload_(offload) {}
+        offload_(offload) {
+    for_each_mbuf(pool, [this](unsigned index, rte_mbuf* mbuf) {
+      const auto room = static_cast<uint16_t>(mbuf->buf_len - RTE_PKTMBUF_HEADROOM);
+      rs::Frame frame{static_cast<uint8_t*>(mbuf->buf_addr) + RTE_PKTMBUF_HEADROOM, room, room,
+                      rs::Verdict::Drop, 0};
+      sender_->prepare(index, frame);
+    });
+  }
 
   void poll(uint64_t now_ns) noexcept {
     const rs::Burst wanted = sender_->poll(now_ns, max_burst_);

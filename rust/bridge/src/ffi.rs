@@ -164,11 +164,15 @@ pub(crate) mod bridge {
         /// The sender of tx queue `queue` of a port with the MAC address `mac`. `offload`: the
         /// port writes the checksums.
         fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender>;
+        /// Fills the memory of a buffer with what all its packets have in common: `frame` is as long
+        /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
+        /// is a number that tells it from its neighbours.
+        unsafe fn prepare(self: &Sender, index: u64, frame: &mut Frame);
         /// What to send at `now_ns`: at most `burst` packets. To be called in every poll.
         fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> Burst;
         /// There were no mbufs for them.
         fn no_mbuf(self: &mut Sender);
-        /// Writes them, with `now_ns` as their send time.
+        /// Writes them into prepared buffers, with `now_ns` as their send time.
         unsafe fn build(self: &mut Sender, now_ns: u64, frames: &mut [Frame]);
         /// The driver took the first `accepted` of them.
         fn sent(self: &mut Sender, accepted: u16);
@@ -293,6 +297,11 @@ fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender>
 }
 
 impl Sender {
+    unsafe fn prepare(&self, index: u64, frame: &mut Frame) {
+        // SAFETY: C++ lends a writable frame for this call.
+        self.0.prepare(index, unsafe { frame.bytes_mut() });
+    }
+
     fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
         let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
         Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }

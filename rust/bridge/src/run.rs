@@ -200,6 +200,13 @@ impl Run {
                     .into(),
             );
         }
+        if self.collector.has_changed_buffers() {
+            self.say_once(
+                "buffers come back from the port with other content: each packet is written whole, \
+                 which costs more, and some may have been sent with wrong filler before"
+                    .into(),
+            );
+        }
         let stalled: Vec<usize> = self.collector.stalled(now_ns, STALL_NS).collect();
         for worker in stalled {
             self.say_once(format!(

@@ -94,11 +94,13 @@ pub struct PortLimits {
 
 /// The most packets per second that the sequence maps of an unpaced run are sized for. A sender
 /// that exceeds it is held back (see `stats::board`), not miscounted.
-const UNPACED_PPS: f64 = 30e6;
+const UNPACED_PPS: f64 = 100e6;
 
-/// The most sequence numbers that the maps of all streams together remember: 16 MiB of words for
-/// each receiver.
-const MAX_WINDOW: u64 = 1 << 26;
+/// The most sequence numbers that the maps of all streams and receivers together remember (256 MiB
+/// of words), those of one receiver at most, and those it has in any case.
+const ALL_WINDOWS: u64 = 1 << 30;
+const LARGEST_WINDOW: u64 = 1 << 28;
+const SURE_WINDOW: u64 = 1 << 26;
 
 impl Config {
     /// Whether a port can carry this.
@@ -160,7 +162,7 @@ impl Config {
         let Some(rate) = self.rate() else {
             return Ok(());
         };
-        let most_pps = MAX_WINDOW as f64 * 1e9 / self.open_ns() as f64;
+        let most_pps = self.max_window() as f64 * 1e9 / self.open_ns() as f64;
         if rate.pps() > most_pps {
             return Err(format!(
                 "{options}: at {:.0} packets per second more would be under way at once than can be \
@@ -177,6 +179,13 @@ impl Config {
     fn open_ns(&self) -> u64 {
         const SLACK_NS: u64 = 500_000_000;
         self.patience_ns + 2 * self.interval_ns + SLACK_NS
+    }
+
+    /// The most sequence numbers of all streams together that a receiver can remember.
+    fn max_window(&self) -> u64 {
+        let share = ALL_WINDOWS / u64::from(self.rx_queues.max(1));
+        // A power of two, as the maps are.
+        (1 << share.ilog2()).clamp(SURE_WINDOW, LARGEST_WINDOW)
     }
 
     /// Of all tx queues together; `None`: as fast as possible.
@@ -220,7 +229,7 @@ impl Config {
             intervals: open_ns.div_ceil(self.interval_ns) + 2,
             window: window
                 .min(self.count.unwrap_or(u64::MAX))
-                .clamp(1 << 12, MAX_WINDOW / u64::from(self.tx_queues.max(1))),
+                .clamp(1 << 12, self.max_window() / u64::from(self.tx_queues.max(1))),
         }
     }
 

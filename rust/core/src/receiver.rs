@@ -15,6 +15,9 @@ const STAMPS: u64 = 1 << 17;
 /// Of the packets that came too late, how many of all streams together it remembers.
 const LATE: u64 = 1 << 20;
 
+/// Later than any interval there is.
+const NO_INTERVAL: u64 = u64::MAX;
+
 /// Judges what arrives on one rx queue.
 ///
 /// Valid packets count in the interval in which they were sent, all others in that in which they
@@ -33,6 +36,7 @@ pub struct Receiver {
     /// Valid packets of one interval that are not in its slot yet: a burst mostly has one.
     pending: Latency,
     pending_interval: u64,
+    pending_slot: usize,
     last_latency_ns: Option<u64>,
     /// RFC 3550's interarrival jitter in sixteenths of a ns.
     jitter: u64,
@@ -68,7 +72,8 @@ impl Receiver {
             paced: looks.due_times,
             stamps: (0..looks.stamping_queues).map(|_| SeqMap::new(STAMPS)).collect(),
             pending: Latency::default(),
-            pending_interval: 0,
+            pending_interval: NO_INTERVAL,
+            pending_slot: 0,
             last_latency_ns: None,
             jitter: 0,
         }
@@ -90,7 +95,7 @@ impl Receiver {
             },
             Err(counter) => counter,
         };
-        self.reject(now_ns, counter, frame);
+        self.reject(counter, frame);
     }
 
     #[inline]
@@ -104,21 +109,22 @@ impl Receiver {
             let here = self.recorder.arrived(stream).contains(seq);
             let again = here || !self.late[usize::from(stream)].insert(seq);
             let counter = if again { Counter::Duplicate } else { Counter::Late };
-            return Err(self.not_first(now_ns, stamp, counter));
+            return Err(self.not_first(stamp, counter));
         }
-        if !self.recorder.is_plausible(now_ns, interval, stream, seq) {
+        if !self.recorder.is_plausible(interval, stream, seq) {
             return Err(Counter::ForeignRun);
         }
         if !self.recorder.arrived(stream).insert(seq) {
-            return Err(self.not_first(now_ns, stamp, Counter::Duplicate));
+            return Err(self.not_first(stamp, Counter::Duplicate));
         }
         if interval != self.pending_interval {
             self.flush();
             self.pending_interval = interval;
+            self.pending_slot = self.recorder.enter(interval);
         }
         let latency_ns = now_ns.saturating_sub(sent_ns);
         self.pending.record(latency_ns);
-        self.recorder.record_latency(interval, latency_ns);
+        self.recorder.record_latency(self.pending_slot, latency_ns);
         if self.paced {
             self.recorder.record_since_due(latency_ns + middle_ns(header.lag));
         }
@@ -128,7 +134,7 @@ impl Receiver {
         self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
         if let Some(stamp) = stamp {
             self.recorder.record_network(latency_ns.saturating_sub(stamp.residence_ns));
-            self.note_stamp(now_ns, stamp);
+            self.note_stamp(stamp);
         }
         if let Some(reordered) = self.order.arrive(flow, seq) {
             self.reordered(interval, reordered.extent);
@@ -145,30 +151,27 @@ impl Receiver {
     }
 
     /// An intact packet of ours that is not valid.
-    #[cold]
-    fn not_first(&mut self, now_ns: u64, stamp: Option<Stamp>, counter: Counter) -> Counter {
+    #[inline]
+    fn not_first(&mut self, stamp: Option<Stamp>, counter: Counter) -> Counter {
         let Some(stamp) = stamp else { return counter };
-        if !self.note_stamp(now_ns, stamp) && counter == Counter::Duplicate {
-            let interval = self.recorder.interval(now_ns);
-            self.recorder.add(interval, Counter::DuplicateOnWayBack, 1);
+        if !self.note_stamp(stamp) && counter == Counter::Duplicate {
+            self.recorder.add(self.recorder.now(), Counter::DuplicateOnWayBack, 1);
         }
         counter
     }
 
     /// Whether the reflector sent this packet once more than any that was here.
-    fn note_stamp(&mut self, now_ns: u64, stamp: Stamp) -> bool {
+    fn note_stamp(&mut self, stamp: Stamp) -> bool {
         let map = self.stamps.get(usize::from(stamp.queue));
         let first = map.is_none_or(|map| map.insert(stamp.seq));
         if first {
-            let interval = self.recorder.interval(now_ns);
-            self.recorder.add(interval, Counter::Stamped, 1);
+            self.recorder.add(self.recorder.now(), Counter::Stamped, 1);
         }
         first
     }
 
-    #[cold]
-    fn reject(&mut self, now_ns: u64, counter: Counter, frame: &[u8]) {
-        let interval = self.recorder.interval(now_ns);
+    fn reject(&mut self, counter: Counter, frame: &[u8]) {
+        let interval = self.recorder.now();
         self.recorder.add(interval, counter, 1);
         if counter != Counter::ControlReceived {
             self.recorder.add(interval, Counter::Received, 1);
@@ -188,5 +191,7 @@ impl Receiver {
             self.recorder.add_latency(self.pending_interval, &valid);
             self.recorder.note_jitter(self.jitter);
         }
+        // Slots may be used again in the next poll.
+        self.pending_interval = NO_INTERVAL;
     }
 }

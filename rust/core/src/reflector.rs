@@ -5,7 +5,7 @@ use crate::impair::{Dice, Fate};
 use crate::packet::ETHERNET_LEN;
 use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::payload::STAMPED;
-use crate::packet::reflect::{reflect, replace_payload};
+use crate::packet::reflect::{Reflected, reflect, replace_payload};
 use crate::packet::stamp::{self, Stamp};
 use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be16, be64};
 use crate::stats::{Counter, Recorder};
@@ -86,18 +86,17 @@ impl Reflector {
         wire_len: usize,
         partial_checksums: bool,
     ) -> (Verdict, u8) {
-        let udp = match reflect(frame, wire_len, partial_checksums) {
-            Ok(udp) => udp,
-            Err(reason) => {
-                let slot = self.slot_of_ignored(frame, wire_len, reason);
-                self.count(slot, Counter::Received, 1);
-                self.count(slot, reason, 1);
-                return (Verdict::Drop, NO_FLOW);
-            }
-        };
-        // As they were when it came in: by now they are swapped.
-        let addresses = be64(frame, ADDRESSES).rotate_left(32);
-        let key = FlowKey { addresses, port: be16(frame, udp.udp()) };
+        let Reflected { udp, addresses, dst_port } =
+            match reflect(frame, wire_len, partial_checksums) {
+                Ok(reflected) => reflected,
+                Err(reason) => {
+                    let slot = self.slot_of_ignored(frame, wire_len, reason);
+                    self.count(slot, Counter::Received, 1);
+                    self.count(slot, reason, 1);
+                    return (Verdict::Drop, NO_FLOW);
+                }
+            };
+        let key = FlowKey { addresses, port: dst_port };
         // Both of our kinds of packets that want more than to be sent back begin with a set bit.
         if frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0) {
             if let Some(verdict) = self.look_closer(frame, udp, key) {

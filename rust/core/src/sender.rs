@@ -3,10 +3,13 @@
 use crate::Pacer;
 use crate::log_linear::bucket;
 use crate::packet::HEADERS_LEN;
-use crate::packet::control::CONTROL_LEN;
+use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::template::Template;
 use crate::peer::Questions;
 use crate::stats::{Counter, Recorder};
+
+/// Of so many bursts one shows its first packet's buffer, one its second's, and so on.
+const PROBES: usize = 64;
 
 /// Paces, builds and counts the packets of one tx queue.
 ///
@@ -32,6 +35,10 @@ pub struct Sender {
     questions: Option<Questions>,
     /// The burst at hand is a question.
     asking: bool,
+    /// Which packet of the burst at hand is to show that buffers come back as they were.
+    probe: usize,
+    /// They do not: each packet is written whole.
+    rewrites: bool,
 }
 
 /// What to send now.
@@ -67,7 +74,15 @@ impl Sender {
             written: 0,
             questions,
             asking: false,
+            probe: 0,
+            rewrites: false,
         }
+    }
+
+    /// Fills the memory of buffer `index`, as long as the frames of this sender, with what all of
+    /// its packets have in common. To be called once for each buffer that frames will come from.
+    pub fn prepare(&self, index: u64, frame: &mut [u8]) {
+        self.template.prepare(index, frame);
     }
 
     /// What to send at `now_ns`: at most `burst` packets.
@@ -116,9 +131,11 @@ impl Sender {
     /// The burst is about to be written and sent: `now_ns` is the send time of its packets.
     pub fn stamp(&mut self, now_ns: u64) {
         self.stamp_ns = now_ns;
+        self.probe = (self.probe + 1) % PROBES;
     }
 
-    /// Writes the next packet of the burst into `frame`, as long as [`Sender::poll`] said.
+    /// Writes the next packet of the burst into `frame`, a prepared one as long as [`Sender::poll`]
+    /// said.
     #[inline]
     pub fn write(&mut self, frame: &mut [u8]) {
         if self.asking {
@@ -127,8 +144,24 @@ impl Sender {
         let due_ns = self.pacer.due_ns(self.written);
         let lag = due_ns.map_or(0, |due_ns| bucket(self.stamp_ns.saturating_sub(due_ns)));
         let seq = self.seq + self.written as u64;
+        if self.written == self.probe || self.rewrites || control::begins_in(frame) {
+            self.restore(seq, frame);
+        }
         self.template.write(seq, self.stamp_ns, lag, frame);
         self.written += 1;
+    }
+
+    /// A buffer that was a question's is prepared anew, and so are all once one came back changed.
+    #[cold]
+    fn restore(&mut self, seq: u64, frame: &mut [u8]) {
+        let was_question = control::begins_in(frame);
+        if !self.rewrites && !was_question && !self.template.is_prepared(frame) {
+            self.rewrites = true;
+            self.recorder.buffers_changed();
+        }
+        if self.rewrites || was_question {
+            self.template.prepare(seq, frame);
+        }
     }
 
     #[cold]

@@ -124,6 +124,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
             let frames: Vec<Vec<u8>> = (0..granted)
                 .map(|_| {
                     let mut frame = vec![0; frame_len];
+                    sender.prepare(now, &mut frame);
                     sender.write(&mut frame);
                     frame
                 })
@@ -335,6 +336,7 @@ fn a_number_or_a_time_that_cannot_be_is_foreign() {
     receiver.poll(now);
     for (seq, sent_ns) in [(1 << 40, now), (config.shape().window * 2, now), (0, now + 5 * MS)] {
         let mut frame = vec![0; template.frame_len()];
+        template.prepare(seq, &mut frame);
         template.write(seq, sent_ns, 0, &mut frame);
         reflect(&mut frame, template.frame_len(), false).unwrap();
         receiver.receive(now, &frame, frame.len(), false);

@@ -33,6 +33,7 @@ pub fn content(flow: &Flow) -> Arc<Content> {
 pub fn returned(flow: &Flow, stream: u16, seq: u64, time_ns: u64, lag: u16) -> Vec<u8> {
     let template = Template::new(flow, content(flow), stream, Checksums::Software);
     let mut frame = vec![0; template.frame_len()];
+    template.prepare(seq, &mut frame);
     template.write(seq, time_ns, lag, &mut frame);
     let len = frame.len();
     reflect(&mut frame, len, false).expect("a packet of ours is UDP over IPv4");

@@ -7,37 +7,39 @@
 /// The unfolded one's complement sum of `bytes` as big-endian 16-bit words; an odd last byte is
 /// padded with a zero behind it.
 #[must_use]
+#[inline]
 pub fn sum(bytes: &[u8]) -> u64 {
-    let mut words = bytes.chunks_exact(2);
-    let mut total = 0;
-    for word in &mut words {
-        total += u64::from(u16::from_be_bytes([word[0], word[1]]));
-    }
-    if let [last] = words.remainder() {
-        total += u64::from(*last) << 8;
-    }
-    total
+    let quads = bytes.chunks_exact(8);
+    let rest = quads.remainder();
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        words(u64::from_be_bytes(word))
+    };
+    quads.map(word).sum::<u64>() + word(rest)
 }
 
-/// The four 16-bit words of `value`, added.
+/// A sum of the four 16-bit words of `value`, below 2^33.
 #[must_use]
+#[inline]
 pub fn words(value: u64) -> u64 {
-    let halves = (value & 0xffff_ffff) + (value >> 32);
-    (halves & 0xffff) + (halves >> 16)
+    (value & 0xffff_ffff) + (value >> 32)
 }
 
 /// `sum` modulo 0xffff, as 16 bits: 0 only for a sum of 0.
 #[must_use]
+#[inline]
 pub fn fold(sum: u64) -> u16 {
-    let sum = words(sum);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    #[expect(clippy::cast_possible_truncation, reason = "two folds of a u64 leave 16 bits")]
-    let folded = ((sum & 0xffff) + (sum >> 16)) as u16;
-    folded
+    // The second time nothing is carried: what the first leaves is below 2^33 - 1.
+    #[expect(clippy::cast_possible_truncation, reason = "two folds of a u64 leave 32 bits")]
+    let sum = words(words(sum)) as u32;
+    // Both halves added, with the carry from the lower half into the upper one.
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The checksum field of an IPv4 header whose other words sum to `sum`.
 #[must_use]
+#[inline]
 pub fn finish(sum: u64) -> u16 {
     !fold(sum)
 }
@@ -45,6 +47,7 @@ pub fn finish(sum: u64) -> u16 {
 /// The checksum field of a UDP datagram whose other words (pseudo-header included) sum to `sum`:
 /// 0 means "none" on the wire, so it is sent as 0xffff (RFC 768).
 #[must_use]
+#[inline]
 pub fn finish_udp(sum: u64) -> u16 {
     match finish(sum) {
         0 => 0xffff,
@@ -54,6 +57,7 @@ pub fn finish_udp(sum: u64) -> u16 {
 
 /// Whether words that sum to `sum`, checksum field included, are intact.
 #[must_use]
+#[inline]
 pub fn is_intact(sum: u64) -> bool {
     fold(sum) == 0xffff
 }
@@ -61,6 +65,7 @@ pub fn is_intact(sum: u64) -> bool {
 /// The unfolded sum of the UDP pseudo-header (RFC 768) for `addresses`, the eight bytes of source
 /// and destination as they stand in the IPv4 header, and a UDP length of `udp_len` bytes.
 #[must_use]
+#[inline]
 pub fn udp_pseudo_header(addresses: [u8; 8], udp_len: u16) -> u64 {
     const UDP: u64 = 17;
     words(u64::from_be_bytes(addresses)) + UDP + u64::from(udp_len)

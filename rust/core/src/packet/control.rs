@@ -13,6 +13,7 @@
 //! run's number: an answer that carries it belongs to this question and is intact. Whoever reads
 //! the path can forge it, as he can every packet on it; whoever does not, cannot.
 
+use super::HEADERS_LEN;
 use super::wire::be64;
 use crate::stats::Counter;
 use siphasher::sip::SipHasher24;
@@ -78,6 +79,14 @@ enum Kind {
 #[must_use]
 pub fn is_control(payload: &[u8]) -> bool {
     payload.len() >= CONTROL_LEN && be64(payload, 0) == MAGIC
+}
+
+/// Whether a payload that begins as those of control packets do stands in a frame without IPv4
+/// options: none of our other packets does.
+#[must_use]
+#[inline]
+pub fn begins_in(frame: &[u8]) -> bool {
+    be64(frame, HEADERS_LEN) == MAGIC
 }
 
 fn tag(run: u64, bytes: &[u8]) -> u64 {

@@ -1,93 +1,84 @@
 //! Pseudo-random filler bytes, made once from the seed.
 //!
-//! A packet's filler is a slice of one table at an even offset. Building it is a copy, verifying
-//! it a comparison, and its checksum the difference of two prefix sums: the same few cycles
-//! whatever the size.
+//! A packet's filler is one of a thousand slices of a table. Building it is a copy, verifying it a
+//! comparison, and its checksum a number kept with the slice: table and sums together are small
+//! enough to stay in a core's first cache whatever else it does.
 
+use super::checksum;
 use super::payload::mix;
 
-/// Slices start in the first 64 KiB, so that an offset fits the 16 bits it has in the packet.
-const OFFSETS: usize = 1 << 16;
+/// How many slices there are, each beginning two bytes behind the one before it. A power of two.
+const SLICES: usize = 1024;
 
-/// The table of filler bytes of one seed, for payloads up to a length.
+/// The filler of all packets of a run.
 pub struct Filler {
     bytes: Box<[u8]>,
-    /// `prefix[i]` is the one's complement sum of the first `i` 16-bit words.
-    prefix: Box<[u32]>,
+    /// The folded one's complement sum of each slice.
+    sums: Box<[u16; SLICES]>,
+    len: usize,
 }
 
 impl Filler {
-    /// The filler of `seed`, with slices up to `max_len` bytes.
+    /// The filler of `seed` for packets that have `len` bytes of it each.
     #[must_use]
-    pub fn new(seed: u64, max_len: usize) -> Self {
-        let words = (OFFSETS + max_len).div_ceil(8);
+    pub fn new(seed: u64, len: usize) -> Self {
+        let words = (2 * SLICES + len).div_ceil(8);
         let bytes: Box<[u8]> =
             (0..words as u64).flat_map(|i| mix(seed ^ mix(i)).to_be_bytes()).collect();
-        let mut sum = 0;
-        let mut prefix = Vec::with_capacity(bytes.len() / 2 + 1);
-        prefix.push(0);
-        for pair in bytes.chunks_exact(2) {
-            sum += u32::from(u16::from_be_bytes([pair[0], pair[1]]));
-            // Stay below 2^17: a table of any size then sums in 32 bits.
-            sum = (sum & 0xffff) + (sum >> 16);
-            prefix.push(sum);
+        let mut sums = Box::new([0; SLICES]);
+        for (sum, at) in sums.iter_mut().zip((0..).step_by(2)) {
+            *sum = checksum::fold(checksum::sum(&bytes[at..at + len]));
         }
-        Self { bytes, prefix: prefix.into() }
+        Self { bytes, sums, len }
     }
 
-    /// The offset for the packet with sequence number `seq`: neighbours in a sequence differ, and
-    /// share cache lines.
+    /// An offset for buffer `index`: neighbours differ.
     #[must_use]
-    pub fn offset(seq: u64) -> u16 {
-        #[expect(clippy::cast_possible_truncation, reason = "a wrapping counter")]
-        let offset = (seq as u16) << 1;
-        offset
+    pub fn offset(index: u64) -> u16 {
+        #[expect(clippy::cast_possible_truncation, reason = "masked to fewer bits")]
+        let slice = (index as usize % SLICES) as u16;
+        slice << 1
     }
 
-    /// `len` bytes from `offset`, or `None` where the table has no such slice (odd offsets and
-    /// lengths above `max_len` come only from packets that are not ours).
+    /// The filler at `offset`, or `None` where there is none (other offsets than those of
+    /// [`Filler::offset`] come only from packets that are not ours).
     #[must_use]
-    pub fn slice(&self, offset: u16, len: usize) -> Option<&[u8]> {
+    #[inline]
+    pub fn slice(&self, offset: u16) -> Option<&[u8]> {
         let offset = usize::from(offset);
-        if offset % 2 != 0 {
+        if offset % 2 != 0 || offset >= 2 * SLICES {
             return None;
         }
-        self.bytes.get(offset..offset + len)
+        self.bytes.get(offset..offset + self.len)
     }
 
-    /// The one's complement sum of [`Filler::slice`] with the same arguments, which must exist.
+    /// The one's complement sum of [`Filler::slice`] at the same offset, if there is one.
     #[must_use]
-    pub fn sum(&self, offset: u16, len: usize) -> u64 {
-        let first = usize::from(offset) / 2;
-        let last = first + len / 2;
-        // Modulo 0xffff; adding it keeps the difference of two folded sums above zero.
-        let whole = u64::from(self.prefix[last]) + 0x1_fffe - u64::from(self.prefix[first]);
-        let odd = if len % 2 == 1 { u64::from(self.bytes[2 * last]) << 8 } else { 0 };
-        whole + odd
+    #[inline]
+    pub fn sum(&self, offset: u16) -> u64 {
+        u64::from(self.sums[usize::from(offset / 2) % SLICES])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::checksum;
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn sums_are_those_of_the_bytes(seed: u64, half in 0..0x8000u16, len in 0..1500usize) {
-            let filler = Filler::new(seed, 1500);
-            let slice = filler.slice(half * 2, len).unwrap();
-            prop_assert_eq!(
-                u64::from(checksum::fold(filler.sum(half * 2, len))) % 0xffff,
-                checksum::sum(slice) % 0xffff
-            );
+        fn sums_are_those_of_the_bytes(seed: u64, index: u64, len in 0..1500usize) {
+            let filler = Filler::new(seed, len);
+            let offset = Filler::offset(index);
+            let slice = filler.slice(offset).unwrap();
+            prop_assert_eq!(slice.len(), len);
+            prop_assert_eq!(filler.sum(offset) % 0xffff, checksum::sum(slice) % 0xffff);
         }
     }
 
     #[test]
     fn a_seed_makes_its_own_bytes_and_always_the_same() {
-        let slice = |seed| Filler::new(seed, 64).slice(100, 64).unwrap().to_vec();
+        let slice = |seed| Filler::new(seed, 64).slice(100).unwrap().to_vec();
         assert_eq!(slice(1), slice(1));
         assert_ne!(slice(1), slice(2));
     }
@@ -95,14 +86,17 @@ mod tests {
     #[test]
     fn slices_that_do_not_exist_are_none() {
         let filler = Filler::new(1, 64);
-        assert!(filler.slice(1, 8).is_none());
-        assert!(filler.slice(0xfffe, 64).is_some());
-        assert!(filler.slice(0xfffe, 1000).is_none());
+        assert!(filler.slice(1).is_none());
+        assert!(filler.slice(2046).is_some());
+        assert!(filler.slice(2048).is_none());
+        assert!(filler.slice(0xfffe).is_none());
     }
 
     #[test]
-    fn neighbours_differ_until_the_table_is_used_up() {
-        let offsets: std::collections::HashSet<_> = (0..0x8000).map(Filler::offset).collect();
-        assert_eq!(offsets.len(), 0x8000);
+    fn all_slices_are_used_before_one_comes_again() {
+        let filler = Filler::new(1, 16);
+        let slices: std::collections::HashSet<_> =
+            (0..1024).map(|index| filler.slice(Filler::offset(index)).unwrap()).collect();
+        assert_eq!(slices.len(), 1024);
     }
 }

@@ -6,17 +6,28 @@
 
 use super::checksum;
 use super::verify::pseudo_header;
-use super::wire::{ADDRESSES, UdpOverIpv4, be16};
+use super::wire::{ADDRESSES, UdpOverIpv4, be16, be32, be64};
 use crate::stats::Counter;
 
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
 const GROUP: u8 = 1;
 
+/// A frame that was turned round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reflected {
+    /// Where things are in it: as before.
+    pub udp: UdpOverIpv4,
+    /// Source and destination address as they stood in it.
+    pub addresses: u64,
+    /// The UDP port that it was sent to.
+    pub dst_port: u16,
+}
+
 /// Turns `frame` round: the first bytes, all headers at least, of a frame of `wire_len` bytes.
 ///
 /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still only
 /// the pseudo-header's sum (a veth peer's); those are finished here, because nobody behind us
-/// would know. Returns where things are in it, as before.
+/// would know.
 ///
 /// # Errors
 /// The counter for a frame that is left as it was.
@@ -25,7 +36,7 @@ pub fn reflect(
     frame: &mut [u8],
     wire_len: usize,
     partial_checksums: bool,
-) -> Result<UdpOverIpv4, Counter> {
+) -> Result<Reflected, Counter> {
     let udp = UdpOverIpv4::parse(frame, wire_len)?;
     if frame.len() < wire_len {
         return Err(Counter::ForeignSegmented);
@@ -36,10 +47,18 @@ pub fn reflect(
     if partial_checksums {
         finish_partial_checksum(frame, udp);
     }
-    swap::<6>(frame, 0);
-    swap::<4>(frame, ADDRESSES);
-    swap::<2>(frame, udp.udp());
-    Ok(udp)
+    // Each pair is read whole and written whole: bytes that are written one by one and read together
+    // soon after (here, or by a driver) make a core wait.
+    let macs = be64(frame, 0);
+    let rest = be32(frame, 8);
+    let [dst, src] = [macs >> 16, (macs & 0xffff) << 32 | u64::from(rest)];
+    frame[..8].copy_from_slice(&(src << 16 | dst >> 32).to_be_bytes());
+    frame[8..12].copy_from_slice(&((dst & 0xffff_ffff) as u32).to_be_bytes());
+    let addresses = be64(frame, ADDRESSES);
+    frame[ADDRESSES..ADDRESSES + 8].copy_from_slice(&addresses.rotate_left(32).to_be_bytes());
+    let ports = be32(frame, udp.udp());
+    frame[udp.udp()..udp.udp() + 4].copy_from_slice(&ports.rotate_left(16).to_be_bytes());
+    Ok(Reflected { udp, addresses, dst_port: (ports & 0xffff) as u16 })
 }
 
 /// Puts `payload` in place of the payload of a frame that has as many bytes of it.
@@ -49,12 +68,6 @@ pub fn replace_payload(frame: &mut [u8], udp: UdpOverIpv4, payload: &[u8]) {
     frame[at..at + 2].fill(0);
     let sum = pseudo_header(frame, udp) + checksum::sum(&frame[udp.udp()..udp.end()]);
     frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
-}
-
-/// Swaps the `N` bytes at `at` with the `N` behind them.
-fn swap<const N: usize>(frame: &mut [u8], at: usize) {
-    let (first, second) = frame[at..at + 2 * N].split_at_mut(N);
-    first.swap_with_slice(second);
 }
 
 fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) {

@@ -6,6 +6,7 @@ use super::filler::Filler;
 use super::flow::{Flow, PortSweep};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, time48};
 use super::stamp::{BLANK, STAMP, STAMPED_LEN};
+use super::wire::be16;
 use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN, checksum, wire};
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, UdpHeader};
 use std::sync::Arc;
@@ -90,6 +91,10 @@ pub fn write_single(flow: &Flow, payload: &[u8], checksums: Checksums, frame: &m
     body.copy_from_slice(payload);
 }
 
+fn split(frame: &mut [u8]) -> Option<(&mut [u8; HEADERS_LEN], &mut [u8])> {
+    frame.split_first_chunk_mut()
+}
+
 impl Template {
     /// The packets of `stream` in `flow`, filled with `content`.
     #[must_use]
@@ -110,36 +115,58 @@ impl Template {
         HEADERS_LEN + self.payload_len
     }
 
+    /// Fills `frame`, the memory of buffer `index`, with what all packets that are ever written
+    /// into it have in common. Memory that is too short for a packet stays as it is.
+    pub fn prepare(&self, index: u64, frame: &mut [u8]) {
+        let Some((headers, payload)) = frame.get_mut(..self.frame_len()).and_then(split) else {
+            return;
+        };
+        headers.copy_from_slice(&self.headers);
+        let (fields, filler) = payload.split_at_mut(self.content.filler_at());
+        let offset = if self.content.has_offset() { Filler::offset(index) } else { 0 };
+        if let Some(field) = fields.get_mut(HEADER_LEN..HEADER_AND_OFFSET_LEN) {
+            field.copy_from_slice(&offset.to_be_bytes());
+        }
+        if let Some(bytes) = self.content.filler.slice(offset) {
+            filler.copy_from_slice(bytes);
+        }
+    }
+
+    /// Whether `frame` still has the filler that [`Template::prepare`] put there. Drivers give
+    /// buffers back as they got them, unless they are for a peer that writes into them.
+    #[must_use]
+    pub fn is_prepared(&self, frame: &[u8]) -> bool {
+        let payload = &frame[HEADERS_LEN..];
+        let filler = &payload[self.content.filler_at()..];
+        self.content.filler.slice(self.offset(payload)) == Some(filler)
+    }
+
+    #[inline]
+    fn offset(&self, payload: &[u8]) -> u16 {
+        if self.content.has_offset() { be16(payload, HEADER_LEN) } else { 0 }
+    }
+
     /// Writes packet `seq`, sent at `time_ns`, `lag` (a bucket of [`crate::log_linear`]) after it
-    /// was due, into `frame`, which has [`Template::frame_len`] bytes with anything in them.
+    /// was due, into `frame`, which has [`Template::frame_len`] bytes and was once prepared. What
+    /// it costs does not depend on its size: the filler stays as it is.
     #[inline]
     pub fn write(&self, seq: u64, time_ns: u64, lag: u16, frame: &mut [u8]) {
         let (headers, payload) = frame.split_at_mut(HEADERS_LEN);
-        let (header, rest) = payload.split_at_mut(HEADER_LEN);
-        headers.copy_from_slice(&self.headers);
+        let offset = self.offset(payload);
         let port = self.sweep.port(seq);
-        headers[UDP..UDP + 2].copy_from_slice(&port.to_be_bytes());
-
-        let has_offset = self.content.has_offset();
-        let stamped = self.content.has_stamp();
-        let offset = if has_offset { Filler::offset(seq) } else { 0 };
         let id = PacketId { stream: self.stream, seq };
+        let stamped = self.content.has_stamp();
         let fields = Header { id, time48_ns: time48(time_ns), lag, stamped };
         let words = self.content.key.encode(fields, offset);
-        header[..8].copy_from_slice(&words[0].to_be_bytes());
-        header[8..].copy_from_slice(&words[1].to_be_bytes());
 
-        let (fields, filler) = rest.split_at_mut(self.content.filler_at() - HEADER_LEN);
-        if has_offset {
-            fields[..HEADER_AND_OFFSET_LEN - HEADER_LEN].copy_from_slice(&offset.to_be_bytes());
-        }
+        headers.copy_from_slice(&self.headers);
+        headers[UDP..UDP + 2].copy_from_slice(&port.to_be_bytes());
+        payload[..8].copy_from_slice(&words[0].to_be_bytes());
+        payload[8..HEADER_LEN].copy_from_slice(&words[1].to_be_bytes());
         if stamped {
-            let stamp = &mut fields[STAMP - HEADER_LEN..STAMPED_LEN - HEADER_LEN];
+            let stamp = &mut payload[STAMP..STAMPED_LEN];
             stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
             stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
-        }
-        if let Some(bytes) = self.content.filler.slice(offset, filler.len()) {
-            filler.copy_from_slice(bytes);
         }
         if self.checksums == Checksums::Software {
             let stamp_sum = self.content.blank_sum();
@@ -177,8 +204,34 @@ pub(crate) mod tests {
 
     fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0xaa; template.frame_len()];
+        template.prepare(seq, &mut frame);
         template.write(seq, time_ns, 0, &mut frame);
         frame
+    }
+
+    #[test]
+    fn a_buffer_is_prepared_once_for_all_of_its_packets() {
+        for payload_len in [16, 17, 18, 19, 300] {
+            let flow = flow(payload_len, 1);
+            let template = template(&flow, 0, 7, Checksums::Software);
+            let mut frame = vec![0xaa; template.frame_len()];
+            template.prepare(5, &mut frame);
+            for seq in [9, 1 << 30, 3] {
+                template.write(seq, seq * 3, 0, &mut frame);
+                assert!(template.is_prepared(&frame));
+                let mut fresh = vec![0; template.frame_len()];
+                template.prepare(5, &mut fresh);
+                template.write(seq, seq * 3, 0, &mut fresh);
+                assert_eq!(frame, fresh);
+            }
+            // A peer that turned the packet round in the buffer changed no filler.
+            frame[..HEADERS_LEN].fill(0xff);
+            assert!(template.is_prepared(&frame));
+            if payload_len > 16 && payload_len != 18 {
+                *frame.last_mut().unwrap() ^= 1;
+                assert!(!template.is_prepared(&frame));
+            }
+        }
     }
 
     #[test]

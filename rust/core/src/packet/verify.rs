@@ -7,7 +7,7 @@ use super::flow::{Flow, FlowId, PortSweep};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header};
 use super::stamp::{STAMP, Stamp};
 use super::wire::{self, ADDRESSES, NotUdp, UdpOverIpv4, be16, be64};
-use super::{ETHERNET_LEN, HEADERS_LEN};
+use super::{ETHERNET_LEN, HEADERS_LEN, UDP_LEN};
 use crate::stats::Counter;
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl Verifier {
             Ok(udp) => udp,
             Err(reason) => return Err(self.not_udp(frame, reason)),
         };
-        let ipv4_intact = checksum::is_intact(checksum::sum(&frame[ETHERNET_LEN..udp.udp()]));
+        let ipv4_intact = is_ipv4_intact(frame, udp);
         let port = be16(frame, udp.udp() + 2);
         let of_our_flow =
             be64(frame, ADDRESSES) == self.addresses && be16(frame, udp.udp()) == self.src_port;
@@ -97,7 +97,7 @@ impl Verifier {
             (None, 0)
         };
         let filler = &payload[self.content.filler_at()..];
-        if self.content.filler.slice(offset, filler.len()) != Some(filler) {
+        if self.content.filler.slice(offset) != Some(filler) {
             return Err(Counter::CorruptFiller);
         }
         let udp_checksum = be16(frame, udp.udp() + 6);
@@ -168,6 +168,16 @@ impl Verifier {
     }
 }
 
+#[inline]
+fn is_ipv4_intact(frame: &[u8], udp: UdpOverIpv4) -> bool {
+    // Its length is known only when it has no options, as nearly all have none.
+    let sum = match frame.get(ETHERNET_LEN..HEADERS_LEN - usize::from(UDP_LEN)) {
+        Some(header) if udp.udp() == HEADERS_LEN - usize::from(UDP_LEN) => checksum::sum(header),
+        _ => checksum::sum(&frame[ETHERNET_LEN..udp.udp()]),
+    };
+    checksum::is_intact(sum)
+}
+
 /// Of our flow, but without our tag.
 #[cold]
 fn wrong_tag(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
@@ -223,6 +233,7 @@ mod tests {
 
     fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0; template.frame_len()];
+        template.prepare(seq, &mut frame);
         template.write(seq, time_ns, 9, &mut frame);
         let len = frame.len();
         reflect(&mut frame, len, false).unwrap();
@@ -337,7 +348,9 @@ mod tests {
         assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
         // Not reflected at all: our own packet, heard again.
         let mut frame = vec![0; 106];
-        template(&ours, 0, SEED, Checksums::Software).write(1, 2, 0, &mut frame);
+        let template = template(&ours, 0, SEED, Checksums::Software);
+        template.prepare(1, &mut frame);
+        template.write(1, 2, 0, &mut frame);
         assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
         assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
     }

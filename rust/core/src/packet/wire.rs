@@ -1,6 +1,6 @@
 //! Finding UDP over IPv4 in bytes off the wire. Total: any bytes, any length.
 
-use super::{ETHERNET_LEN, IPV4_LEN, UDP_LEN};
+use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN};
 use std::net::Ipv4Addr;
 
 /// An IPv4 header without options.
@@ -38,7 +38,34 @@ impl UdpOverIpv4 {
     ///
     /// # Errors
     /// What the frame is instead.
+    #[inline]
     pub fn parse(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
+        match Self::parse_usual(head, wire_len) {
+            Some(udp) => Ok(udp),
+            None => Self::parse_any(head, wire_len),
+        }
+    }
+
+    /// The same for most of what there is, in a few comparisons: no options, nothing wrong.
+    #[inline]
+    fn parse_usual(head: &[u8], wire_len: usize) -> Option<Self> {
+        let head = head.first_chunk::<HEADERS_LEN>()?;
+        // EtherType, version and header length, TOS, total length, identification.
+        let first = be64(head, 12);
+        // Flags, fragment offset, time to live, protocol.
+        let second = be64(head, 20) >> 32;
+        let usual = first >> 40 == 0x08_0045
+            && second & (u64::from(FRAGMENT_BITS) << 16 | 0xff) == u64::from(PROTOCOL_UDP);
+        let total_len = usize::from(be16(head, ETHERNET_LEN + 2));
+        let udp_len = be16(head, ETHERNET_LEN + IPV4_MIN_LEN + 4);
+        let fits = ETHERNET_LEN + total_len <= wire_len
+            && udp_len >= UDP_LEN
+            && IPV4_MIN_LEN + usize::from(udp_len) <= total_len;
+        (usual && fits).then_some(Self { ipv4_len: IPV4_MIN_LEN, udp_len })
+    }
+
+    #[cold]
+    fn parse_any(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
         if head.len() < ETHERNET_LEN || be16(head, 12) != ETHERTYPE_IPV4 {
             return Err(NotUdp::NotIpv4);
         }
@@ -104,12 +131,23 @@ pub fn addresses(src: Ipv4Addr, dst: Ipv4Addr) -> [u8; 8] {
 
 /// The big-endian 16 bits at `at`, which must lie in `bytes`.
 #[must_use]
+#[inline]
 pub fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
+/// The big-endian 32 bits at `at`, which must lie in `bytes`.
+#[must_use]
+#[inline]
+pub fn be32(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_be_bytes(word)
+}
+
 /// The big-endian 64 bits at `at`, which must lie in `bytes`.
 #[must_use]
+#[inline]
 pub fn be64(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
@@ -143,6 +181,22 @@ mod tests {
         ) {
             if let Ok(udp) = parse(&bytes) {
                 prop_assert!(udp.end() <= bytes.len());
+            }
+        }
+
+        /// What is in both ways of parsing is the same.
+        #[test]
+        fn the_usual_is_no_exception(
+            at in 12..42usize, to: u8, cut in 0..60usize, payload in 0..30usize
+        ) {
+            let mut frame = udp_frame(&vec![7; payload]);
+            frame[at] = to;
+            let whole = frame.len();
+            frame.truncate(whole - cut.min(whole));
+            for wire_len in [frame.len(), whole] {
+                if let Some(usual) = UdpOverIpv4::parse_usual(&frame, wire_len) {
+                    prop_assert_eq!(UdpOverIpv4::parse_any(&frame, wire_len), Ok(usual));
+                }
             }
         }
 

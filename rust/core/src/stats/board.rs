@@ -58,6 +58,7 @@ struct Progress {
     /// When it had sent all that it will ever send; 0: not yet.
     done_ns: AtomicU64,
     held_back: AtomicBool,
+    buffers_changed: AtomicBool,
     /// Whether there is such a worker at all. Set before any is started.
     claimed: AtomicBool,
 }
@@ -135,8 +136,8 @@ impl Board {
             index,
             closed: 0,
             read: 0,
-            current: 0,
-            current_start_ns: 0,
+            current: Cursor::default(),
+            now: Cursor::default(),
         }
     }
 
@@ -159,10 +160,16 @@ impl Board {
 }
 
 impl Place {
+    #[inline]
     pub(super) fn slot(&self, interval: u64) -> &Slot {
+        &self.ring[self.at(interval)]
+    }
+
+    #[inline]
+    fn at(&self, interval: u64) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
         let at = interval as usize & (self.ring.len() - 1);
-        &self.ring[at]
+        at
     }
 
     pub(super) fn is_claimed(&self) -> bool {
@@ -188,6 +195,11 @@ impl Place {
     pub(super) fn was_held_back(&self) -> bool {
         self.progress.0.held_back.load(Ordering::Relaxed)
     }
+
+    /// Whether buffers do not come back to this sender as they were.
+    pub(super) fn has_changed_buffers(&self) -> bool {
+        self.progress.0.buffers_changed.load(Ordering::Relaxed)
+    }
 }
 
 /// The writing end of one worker.
@@ -196,9 +208,27 @@ pub struct Recorder {
     index: usize,
     closed: u64,
     read: u64,
-    /// The interval last asked for: dividing once per packet would cost more than counting it.
-    current: u64,
-    current_start_ns: u64,
+    /// The interval last asked for, and that of the poll.
+    current: Cursor,
+    now: Cursor,
+}
+
+/// An interval, kept because dividing once per packet would cost more than counting it.
+#[derive(Clone, Copy, Default)]
+struct Cursor {
+    interval: u64,
+    start_ns: u64,
+}
+
+impl Cursor {
+    #[inline]
+    fn at(&mut self, time_ns: u64, interval_ns: u64) -> u64 {
+        if time_ns.wrapping_sub(self.start_ns) >= interval_ns {
+            self.interval = time_ns / interval_ns;
+            self.start_ns = self.interval * interval_ns;
+        }
+        self.interval
+    }
 }
 
 impl Recorder {
@@ -217,6 +247,7 @@ impl Recorder {
         }
         progress.polled_ns.store(now_ns, Ordering::Release);
         self.closed = closed;
+        self.now.at(now_ns, self.board.shape.interval_ns);
     }
 
     /// Says that this worker will not send any more from `now_ns` on. Later calls do not count.
@@ -233,31 +264,40 @@ impl Recorder {
         self.place().progress.0.held_back.store(true, Ordering::Relaxed);
     }
 
+    /// Says that buffers do not come back to this sender as they were.
+    #[cold]
+    pub fn buffers_changed(&self) {
+        self.place().progress.0.buffers_changed.store(true, Ordering::Relaxed);
+    }
+
     /// The whole sequence number of which `seq42` are the low 42 bits.
     #[must_use]
     pub fn whole_seq(&self, stream: u16, seq42: u64) -> u64 {
         expand_seq(self.board.released[usize::from(stream)].0.load(Ordering::Acquire), seq42)
     }
 
-    /// Whether a packet of ours can have this number and have been sent in this interval, which is
-    /// not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
+    /// Whether a packet of ours that arrived in this poll can have this number and have been sent in
+    /// this interval, which is not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
     /// packet whose tag fits by chance would otherwise displace numbers that are in use.
     #[must_use]
-    pub fn is_plausible(&self, now_ns: u64, interval: u64, stream: u16, seq: u64) -> bool {
+    #[inline]
+    pub fn is_plausible(&self, interval: u64, stream: u16, seq: u64) -> bool {
         let released = self.board.released[usize::from(stream)].0.load(Ordering::Acquire);
         // Two lcores may be an interval apart.
-        interval <= now_ns / self.board.shape.interval_ns + 1
-            && seq.wrapping_sub(released) < self.board.shape.window
+        interval <= self.now.interval + 1 && seq.wrapping_sub(released) < self.board.shape.window
     }
 
     /// The interval that `time_ns` lies in.
+    #[inline]
     pub fn interval(&mut self, time_ns: u64) -> u64 {
-        let interval_ns = self.board.shape.interval_ns;
-        if time_ns.wrapping_sub(self.current_start_ns) >= interval_ns {
-            self.current = time_ns / interval_ns;
-            self.current_start_ns = self.current * interval_ns;
-        }
-        self.current
+        self.current.at(time_ns, self.board.shape.interval_ns)
+    }
+
+    /// The interval of the poll.
+    #[must_use]
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.now.interval
     }
 
     /// Whether packets sent in `interval` are no longer taken.
@@ -285,11 +325,24 @@ impl Recorder {
         }
     }
 
-    /// Takes one round-trip time of a packet sent in `interval` into the interval's histogram;
-    /// [`Recorder::add_latency`] must follow in the same poll.
+    /// Where [`Recorder::record_latency`] is to record packets sent in `interval`, until the next
+    /// poll.
+    #[must_use]
     #[inline]
-    pub fn record_latency(&self, interval: u64, ns: u64) {
-        self.slot(interval).record(ns);
+    pub fn enter(&self, interval: u64) -> usize {
+        let interval = self.reachable(interval);
+        let place = self.place();
+        place.slot(interval).enter(interval);
+        place.at(interval)
+    }
+
+    /// Takes one round-trip time of a packet into the histogram of the interval that was entered as
+    /// `slot`; [`Recorder::add_latency`] must follow in the same poll.
+    #[inline]
+    pub fn record_latency(&self, slot: usize, ns: u64) {
+        if let Some(slot) = self.place().ring.get(slot) {
+            slot.record(ns);
+        }
     }
 
     /// Takes the time since a packet was due until it came back in.
@@ -328,8 +381,14 @@ impl Recorder {
         self.slot(interval).add_latency(latency);
     }
 
+    #[inline]
+    fn reachable(&self, interval: u64) -> u64 {
+        interval.clamp(self.closed, self.read + self.board.shape.intervals - 1)
+    }
+
+    #[inline]
     fn slot(&self, interval: u64) -> &Slot {
-        let interval = interval.clamp(self.closed, self.read + self.board.shape.intervals - 1);
+        let interval = self.reachable(interval);
         let slot = self.place().slot(interval);
         slot.enter(interval);
         slot

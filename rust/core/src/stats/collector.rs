@@ -222,6 +222,12 @@ impl Collector {
         all.filter(move |(_, place)| place.is_claimed() && late(place)).map(|(index, _)| index)
     }
 
+    /// Whether buffers do not come back to a sender as they were.
+    #[must_use]
+    pub fn has_changed_buffers(&self) -> bool {
+        self.board.workers().any(Place::has_changed_buffers)
+    }
+
     /// Whether a sender had to wait because too many packets were neither back nor given up.
     #[must_use]
     pub fn was_held_back(&self) -> bool {
