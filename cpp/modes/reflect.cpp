@@ -17,15 +17,18 @@ class Reflect final {
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
     const rust::Slice<rs::Frame> frames = frames_.of(burst_);
-    const bool wants_stamps = reflector_->reflect(now_ns, frames);
+    const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
     if (burst_.size == 0) {
       return;
     }
-    if (wants_stamps) {
+    if (outcome.wants_stamps) [[unlikely]] {
       reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, frames);
     }
-    frames_.drop_unwanted(burst_);
-    reflector_->sent(tx_.send(burst_));
+    if (outcome.drops) [[unlikely]] {
+      frames_.drop_unwanted(burst_);
+    }
+    const uint16_t accepted = tx_.send(burst_);
+    reflector_->sent(accepted, {frames.data(), frames.size()});
   }
 
  private:

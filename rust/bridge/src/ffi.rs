@@ -46,6 +46,14 @@ pub(crate) mod bridge {
         flow: u8,
     }
 
+    /// What a burst that came in holds.
+    struct Outcome {
+        /// Some frames are to be dropped.
+        drops: bool,
+        /// Some may want a stamp.
+        wants_stamps: bool,
+    }
+
     /// What to send.
     struct Burst {
         packets: u16,
@@ -192,14 +200,14 @@ pub(crate) mod bridge {
 
         fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector>;
         /// Turns frames round and says in each what to do with it. To be called in every poll, also
-        /// without frames. Returns whether some may want a stamp.
-        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> bool;
+        /// without frames.
+        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> Outcome;
         /// Stamps those of the frames that want it; they are sent at `now_ns` in this order.
         /// `arrived_ns` has one time for each, or one for all.
         unsafe fn stamp(self: &Reflector, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]);
         /// Of the frames of the last `reflect` that were not to be dropped the driver took the first
         /// `accepted`.
-        fn sent(self: &mut Reflector, accepted: u16);
+        fn sent(self: &mut Reflector, accepted: u16, frames: &[Frame]);
         /// The same for one packet that is sent in a later poll than it came in, or for a copy of it.
         fn sent_later(self: &mut Reflector, flow: u8, accepted: bool, is_copy: bool);
         /// It was sent behind later ones.
@@ -219,7 +227,7 @@ pub(crate) mod bridge {
     }
 }
 
-use bridge::{Burst, Frame, Mode, Options, Verdict};
+use bridge::{Burst, Frame, Mode, Options, Outcome, Verdict};
 
 // Workers of several lcores are made one after the other: without their alignment two could share a
 // cache line.
@@ -377,8 +385,9 @@ impl From<reflector::Verdict> for Verdict {
 }
 
 impl Reflector {
-    unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> bool {
+    unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
         self.reflector.poll(now_ns);
+        let all = frames.len() as u64;
         for frame in frames {
             let wire_len = frame.wire_len();
             // SAFETY: C++ lends distinct, writable frames for this call.
@@ -388,7 +397,7 @@ impl Reflector {
             frame.verdict = verdict.into();
             frame.flow = flow;
         }
-        self.reflector.wants_stamps()
+        Outcome { drops: self.reflector.kept() < all, wants_stamps: self.reflector.wants_stamps() }
     }
 
     unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
@@ -407,8 +416,9 @@ impl Reflector {
         }
     }
 
-    fn sent(&mut self, accepted: u16) {
-        self.reflector.sent(accepted);
+    fn sent(&mut self, accepted: u16, frames: &[Frame]) {
+        let kept = frames.iter().filter(|frame| frame.verdict != Verdict::Drop);
+        self.reflector.sent(accepted, kept.map(|frame| frame.flow));
     }
 
     fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {

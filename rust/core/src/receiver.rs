@@ -2,7 +2,7 @@
 
 use crate::log_linear::middle_ns;
 use crate::order::Order;
-use crate::packet::payload::expand;
+use crate::packet::payload::{expand, expand_seq};
 use crate::packet::stamp::Stamp;
 use crate::packet::verify::{Arrival, Verifier};
 use crate::packet::wire::UdpOverIpv4;
@@ -37,6 +37,8 @@ pub struct Receiver {
     pending: Latency,
     pending_interval: u64,
     pending_slot: usize,
+    /// Duplicates that are in no slot yet.
+    duplicates: u64,
     last_latency_ns: Option<u64>,
     /// RFC 3550's interarrival jitter in sixteenths of a ns.
     jitter: u64,
@@ -74,6 +76,7 @@ impl Receiver {
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
             pending_slot: 0,
+            duplicates: 0,
             last_latency_ns: None,
             jitter: 0,
         }
@@ -95,7 +98,11 @@ impl Receiver {
             },
             Err(counter) => counter,
         };
-        self.reject(counter, frame);
+        if counter == Counter::Duplicate {
+            self.duplicates += 1;
+        } else {
+            self.reject(counter, frame);
+        }
     }
 
     #[inline]
@@ -104,14 +111,15 @@ impl Receiver {
         let stream = header.id.stream;
         let sent_ns = expand(now_ns, header.time48_ns);
         let interval = self.recorder.interval(sent_ns);
-        let seq = self.recorder.whole_seq(stream, header.id.seq);
+        let released = self.recorder.released(stream);
+        let seq = expand_seq(released, header.id.seq);
         if self.recorder.is_closed(interval) {
             let here = self.recorder.arrived(stream).contains(seq);
             let again = here || !self.late[usize::from(stream)].insert(seq);
             let counter = if again { Counter::Duplicate } else { Counter::Late };
             return Err(self.not_first(stamp, counter));
         }
-        if !self.recorder.is_plausible(interval, stream, seq) {
+        if !self.recorder.is_plausible(interval, seq.wrapping_sub(released)) {
             return Err(Counter::ForeignRun);
         }
         if !self.recorder.arrived(stream).insert(seq) {
@@ -170,6 +178,7 @@ impl Receiver {
         first
     }
 
+    #[cold]
     fn reject(&mut self, counter: Counter, frame: &[u8]) {
         let interval = self.recorder.now();
         self.recorder.add(interval, counter, 1);
@@ -190,6 +199,12 @@ impl Receiver {
             self.recorder.add(self.pending_interval, Counter::Valid, valid.count);
             self.recorder.add_latency(self.pending_interval, &valid);
             self.recorder.note_jitter(self.jitter);
+        }
+        if self.duplicates > 0 {
+            let (interval, duplicates) =
+                (self.recorder.now(), std::mem::take(&mut self.duplicates));
+            self.recorder.add(interval, Counter::Received, duplicates);
+            self.recorder.add(interval, Counter::Duplicate, duplicates);
         }
         // Slots may be used again in the next poll.
         self.pending_interval = NO_INTERVAL;

@@ -29,8 +29,6 @@ pub enum Verdict {
 
 /// In place of a flow: an answer to a question.
 const ANSWER: u8 = NO_FLOW - 1;
-/// The most packets of a burst.
-const MOST: usize = 512;
 
 /// Reflects and counts what arrives on one rx queue.
 pub struct Reflector {
@@ -40,10 +38,10 @@ pub struct Reflector {
     /// The number of the queue in stamps.
     queue: u16,
     dice: Option<Dice>,
-    /// The flows of those packets of the burst at hand that are sent back.
-    kept: Box<[u8; MOST]>,
-    kept_len: usize,
-    /// Whether they are all of one flow.
+    /// How many packets of the burst at hand are sent back, the flow of the first one, and whether
+    /// they are all of it.
+    kept: u64,
+    first: u8,
     uniform: bool,
     wants_stamps: bool,
 }
@@ -58,8 +56,8 @@ impl Reflector {
             flows,
             queue,
             dice,
-            kept: Box::new([NO_FLOW; MOST]),
-            kept_len: 0,
+            kept: 0,
+            first: NO_FLOW,
             uniform: true,
             wants_stamps: false,
         }
@@ -71,7 +69,7 @@ impl Reflector {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
         self.flows.poll();
-        self.kept_len = 0;
+        self.kept = 0;
         self.uniform = true;
         self.wants_stamps = false;
     }
@@ -128,11 +126,11 @@ impl Reflector {
 
     #[inline]
     fn keep(&mut self, slot: u8) {
-        if let Some(kept) = self.kept.get_mut(self.kept_len) {
-            *kept = slot;
-            self.kept_len += 1;
-            self.uniform &= slot == self.kept[0];
+        if self.kept == 0 {
+            self.first = slot;
         }
+        self.kept += 1;
+        self.uniform &= slot == self.first;
     }
 
     #[cold]
@@ -179,6 +177,12 @@ impl Reflector {
         Some(Verdict::Answer)
     }
 
+    /// How many packets of the burst at hand are to be sent back; not to be asked with dice.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.kept
+    }
+
     /// Whether packets of the burst at hand may want a stamp: then [`Reflector::stamp`] is to be
     /// called for each that is sent back, in the order of sending.
     #[must_use]
@@ -197,24 +201,21 @@ impl Reflector {
         }
     }
 
-    /// Of the packets of the burst at hand that were to be sent the driver took the first
-    /// `accepted`.
-    pub fn sent(&mut self, accepted: u16) {
-        let accepted = usize::from(accepted);
-        let kept = &self.kept[..self.kept_len];
-        if self.uniform && self.kept_len > 0 && kept[0] != ANSWER {
-            let (slot, all) = (kept[0], self.kept_len as u64);
-            self.count(slot, Counter::Received, all);
-            self.count(slot, Counter::Sent, accepted as u64);
-            self.count(slot, Counter::TxQueueFull, all - accepted as u64);
+    /// Of the packets of the burst at hand that were to be sent, with the flows in `slots`, the
+    /// driver took the first `accepted`.
+    pub fn sent(&mut self, accepted: u16, slots: impl Iterator<Item = u8>) {
+        if self.uniform && self.kept > 0 && self.first != ANSWER {
+            let refused = self.kept.saturating_sub(u64::from(accepted));
+            self.count(self.first, Counter::Received, self.kept);
+            self.count(self.first, Counter::Sent, u64::from(accepted));
+            self.count(self.first, Counter::TxQueueFull, refused);
             return;
         }
-        for index in 0..self.kept_len {
-            let slot = self.kept[index];
+        for (index, slot) in slots.enumerate() {
             if slot != ANSWER {
                 self.count(slot, Counter::Received, 1);
             }
-            self.settle(slot, index < accepted);
+            self.settle(slot, index < usize::from(accepted));
         }
     }
 

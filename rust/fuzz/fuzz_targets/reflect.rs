@@ -5,7 +5,7 @@
 use dpdkproj_core::flows::{FlowCounter, Flows, Registrar};
 use dpdkproj_core::impair::Dice;
 use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::reflector::Reflector;
+use dpdkproj_core::reflector::{Reflector, Verdict};
 use dpdkproj_core::stats::{Board, Role, Shape};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
@@ -53,11 +53,11 @@ fuzz_target!(|input: &[u8]| {
         *now_ns += 1000;
         reflector.poll(*now_ns);
         let mut bytes = frame.to_vec();
-        let (_, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len, partial_checksums);
+        let (verdict, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len, partial_checksums);
         if reflector.wants_stamps() {
             reflector.stamp(&mut bytes, slot, 0, 7);
         }
-        reflector.sent(u16::from(which & 1));
+        reflector.sent(u16::from(which & 1), Some(slot).filter(|_| verdict != Verdict::Drop).into_iter());
         registrar.tick();
     });
 });

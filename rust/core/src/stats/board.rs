@@ -15,7 +15,6 @@ use super::counter::Counter;
 use super::notes::Notes;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slot};
-use crate::packet::payload::expand_seq;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -270,21 +269,22 @@ impl Recorder {
         self.place().progress.0.buffers_changed.store(true, Ordering::Relaxed);
     }
 
-    /// The whole sequence number of which `seq42` are the low 42 bits.
-    #[must_use]
-    pub fn whole_seq(&self, stream: u16, seq42: u64) -> u64 {
-        expand_seq(self.board.released[usize::from(stream)].0.load(Ordering::Acquire), seq42)
-    }
-
-    /// Whether a packet of ours that arrived in this poll can have this number and have been sent in
-    /// this interval, which is not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
-    /// packet whose tag fits by chance would otherwise displace numbers that are in use.
+    /// All sequence numbers of `stream` below are in closed intervals.
     #[must_use]
     #[inline]
-    pub fn is_plausible(&self, interval: u64, stream: u16, seq: u64) -> bool {
-        let released = self.board.released[usize::from(stream)].0.load(Ordering::Acquire);
+    pub fn released(&self, stream: u16) -> u64 {
+        self.board.released[usize::from(stream)].0.load(Ordering::Acquire)
+    }
+
+    /// Whether a packet of ours that arrived in this poll can have been sent in this interval, which
+    /// is not closed, and be so far `ahead` of the released ones of its stream: what
+    /// [`Recorder::may_send`] lets through is nothing else. A forged or corrupt packet whose tag fits
+    /// by chance would otherwise displace numbers that are in use.
+    #[must_use]
+    #[inline]
+    pub fn is_plausible(&self, interval: u64, ahead: u64) -> bool {
         // Two lcores may be an interval apart.
-        interval <= self.now.interval + 1 && seq.wrapping_sub(released) < self.board.shape.window
+        interval <= self.now.interval + 1 && ahead < self.board.shape.window
     }
 
     /// The interval that `time_ns` lies in.
@@ -312,7 +312,7 @@ impl Recorder {
         if self.interval(now_ns) + 1 >= self.read + self.board.shape.intervals {
             return 0;
         }
-        let released = self.board.released[usize::from(stream)].0.load(Ordering::Acquire);
+        let released = self.released(stream);
         let room = (released + self.board.shape.window).saturating_sub(seq);
         u16::try_from(room).unwrap_or(u16::MAX).min(packets)
     }

@@ -76,11 +76,14 @@ impl Histogram {
     /// `None` when there were none.
     #[must_use]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
+        // So that 7 % of 100 is not 7.000000000000001, which would be the 8th.
+        const ROUNDED_DOWN: f64 = 1.0 - 4.0 * f64::EPSILON;
         if self.total == 0 {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a share")]
-        let rank = ((quantile * self.total as f64).ceil() as u64).clamp(1, self.total);
+        let rank =
+            ((quantile * self.total as f64 * ROUNDED_DOWN).ceil() as u64).clamp(1, self.total);
         let mut below = 0;
         (0..).zip(&self.buckets).find_map(|(bucket, count)| {
             below += count;
