@@ -5,12 +5,16 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Debug, RelWithDebInfo or Release" FORCE)
 endif()
 
+option(DPDKPROJ_NATIVE "Use all instructions of this machine's CPU: the program may not run on another" OFF)
 option(DPDKPROJ_WERROR "Treat warnings as errors" OFF)
 set(DPDKPROJ_SANITIZE "" CACHE STRING "Sanitizers for our C++, such as address,undefined")
 
 # Warnings and sanitizers for a target of ours; not for generated code, DPDK or Rust.
 function(dpdkproj_target target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor)
+  if(DPDKPROJ_NATIVE)
+    target_compile_options(${target} PRIVATE -march=native)
+  endif()
   if(DPDKPROJ_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -102,6 +102,9 @@ set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY
   CMAKE_CONFIGURE_DEPENDS ${rust_dir}/Cargo.toml ${rust_dir}/Cargo.lock)
 
 corrosion_import_crate(MANIFEST_PATH ${rust_dir}/Cargo.toml CRATES dpdkproj-bridge LOCKED)
+if(DPDKPROJ_NATIVE)
+  corrosion_add_target_local_rustflags(dpdkproj_bridge -Ctarget-cpu=native)
+endif()
 
 # The generator, cxxbridge, is built once per build folder, and not at all where PATH or ~/.cargo/bin has the same
 # version: cargo install cxxbridge-cmd --version <cxx in Cargo.lock>.
