@@ -1,6 +1,7 @@
 """What is measured: a table of cells, and how each kind of cell is measured."""
 
 import time
+from functools import partial
 from statistics import median
 from typing import Any, Callable, NamedTuple
 
@@ -71,7 +72,7 @@ def testpmd_forwards(rig: Rig, mode: str, payload: int) -> float:
 
 
 def verify(rig: Rig, payload: int) -> float:
-    """The receiver is lcore 1. It gets answers to packets that have not been sent: no ledger can balance (exit code 1)."""
+    """The receiver is lcore 1. It gets answers to what has not been sent: no ledger can balance (exit code 1)."""
     vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=True)},infinite_rx=1"
     options = f"{sendrecv(TO_PEER, payload)} --seed 5 --rate 1000"
     run = rig.run("sendrecv", vdev, [rig.other, rig.measured], options, codes=(0, 1))
@@ -160,10 +161,11 @@ class Result(NamedTuple):
 
 def measure_rounds(rig: Rig, cell: Cell, reps: int) -> tuple[list[Round], list[str]]:
     """Rounds whose sides can be compared, and why others cannot. Sides take turns, so that drift is nobody's gain."""
-    sides: dict[str, Callable[[], float]] = {OURS: lambda: cell.rig.ours(rig, cell.payload)}
+    sides: dict[str, Callable[[], float]] = {OURS: partial(cell.rig.ours, rig, cell.payload)}
     for peer in cell.peers:
-        sides[peer] = lambda peer=peer: cell.rig.peer(rig, peer, cell.payload)  # type: ignore[misc]
-    good, bad = [], []
+        sides[peer] = partial(cell.rig.peer, rig, peer, cell.payload)
+    good: list[Round] = []
+    bad: list[str] = []
     for repetition in range(reps):
         order = list(sides)[:: -1 if repetition % 2 else 1]
         for _ in range(ATTEMPTS):
@@ -228,7 +230,8 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
     pps = share * of_this_kind(ours, kind_of(before_ns, before_ns))
     run = over_memif(rig, f"{sendrecv(TO_PEER, cell.payload, drain='--drain 1')} --rate {round(pps)}")
     kind = kind_of(before_ns, rig.round_trip_ns())
-    found = {"pps": pps, "kind": kind, "sent": run["tx"]["sent"], "lost": run["lost"]["total"], "not_sent": run["tx"]["not_sent"]}
+    found = {"pps": pps, "kind": kind, "sent": run["tx"]["sent"], "lost": run["lost"]["total"],
+             "not_sent": run["tx"]["not_sent"]}
     return (f"{cell.name + ' ' + kind:<14} lost {found['lost']:,} of {found['sent']:,} at {share:g} x its own rate "
             f"({pps / 1e6:.3g} Mpps; not sent {found['not_sent']:,}){goal_text('0 lost', found['lost'] == 0)}", found)
 
@@ -241,7 +244,7 @@ def measure_flat(rig: Rig, seconds: float, before: dict[str, Result]) -> Result:
             two = cell.rig.two_cores
             ours = before[name].ours if name in before else {}
             if not ours:
-                taken = [rig.sample(lambda: cell.rig.ours(rig, cell.payload), two) for _ in range(3)]
+                taken = [rig.sample(partial(cell.rig.ours, rig, cell.payload), two) for _ in range(3)]
                 ours = {kind: spread([sample.pps for sample in taken if sample.kind == kind])
                         for kind in {sample.kind for sample in taken}}
             pps = 0.8 * of_this_kind(ours, kind_of(*[rig.round_trip_ns()] * 2) if two else "")
@@ -275,8 +278,8 @@ def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dic
     rows.unlink()
     rss = {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {}
     mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in rss.items())
-    line = (f"{'flat ' + cell.name:<14} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, worst {flat.worst:.0f}, "
-            f"of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the variance, period "
+    line = (f"{'flat ' + cell.name:<14} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
+            f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the variance, period "
             f"{flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; steal {sample.steal:.2%} {sample.kind}")
     return line.rstrip(), {"asked_pps": pps, "rss_bytes": rss, **sample._asdict(), **flat._asdict()}
 
@@ -284,10 +287,11 @@ def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dic
 def measure_bridge(rig: Rig, seconds: float) -> Result:
     with rig.alone():
         found = rig.bench("bridge", seconds, rig.measured)
-    legs = ("send", "reflect", "receive")
-    lines = [f"{'bridge ' + row['variant']:<14} {row['payload']:>4} bytes: "
-             + ", ".join(f"{leg} {row[leg + '_ns']['median']:.1f} [{row[leg + '_ns']['min']:.1f}..{row[leg + '_ns']['max']:.1f}]"
-                         for leg in legs) + " ns" for row in found["results"]]
+    lines = []
+    for row in found["results"]:
+        costs = [(leg, row[leg + "_ns"]) for leg in ("send", "reflect", "receive")]
+        text = ", ".join(f"{leg} {ns['median']:.1f} [{ns['min']:.1f}..{ns['max']:.1f}]" for leg, ns in costs)
+        lines.append(f"{'bridge ' + row['variant']:<14} {row['payload']:>4} bytes: {text} ns")
     return Result(lines, found)
 
 

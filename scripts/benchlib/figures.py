@@ -114,7 +114,10 @@ class Ratio(NamedTuple):
 
 
 def goal_text(goal: float | str | None, met: bool | None) -> str:
-    return "" if goal is None else f"  goal {goal}: {'met' if met else 'NOT MET'}"
+    if goal is None:
+        return ""
+    wanted = goal if isinstance(goal, str) else f"{goal:g}"
+    return f"  goal {wanted}: {'met' if met else 'NOT MET'}"
 
 
 class Flatness(NamedTuple):

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib import pyplot as plt
 
 from .cells import CELLS, OURS, Result, median_steal
-from .figures import by_kind, of_side
+from .figures import Round, Sample, by_kind, of_side
 from .rigs import free_hugepages
 
 OURS_COLOUR, OTHER_COLOURS = "#f5a623", ("#1f4e79", "#7f9db9")
@@ -27,16 +27,16 @@ def machine(root: Path, cpus: tuple[int, int], date: str) -> dict[str, Any]:
     models = [line.split(": ", 1)[1] for line in Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")]
     free, pages = free_hugepages()
+    commit = output_of("git", "-c", f"safe.directory={root}", "-C", str(root), "describe", "--always", "--dirty")
     return {"date": date, "cpu": models[0] if models else "", "cpus": os.cpu_count(), "other_cpu": cpus[0],
-            "measured_cpu": cpus[1], "kernel": os.uname().release, "dpdk": output_of("pkg-config", "--modversion", "libdpdk"),
-            "hugepages_2m": pages, "hugepages_2m_free": free,
-            "commit": output_of("git", "-C", str(root), "-c", f"safe.directory={root}", "describe", "--always", "--dirty")}
+            "measured_cpu": cpus[1], "kernel": os.uname().release, "hugepages_2m": pages, "hugepages_2m_free": free,
+            "dpdk": output_of("pkg-config", "--modversion", "libdpdk"), "commit": commit}
 
 
 def describe(host: dict[str, Any]) -> str:
-    return (f"{host['cpu']}, {host['cpus']} CPUs (measured: {host['measured_cpu']}, the other one: {host['other_cpu']}), "
-            f"Linux {host['kernel']}, {host['dpdk']}, {host['hugepages_2m_free']} of {host['hugepages_2m']} hugepages free, "
-            f"{host['date']}, commit {host['commit'] or 'unknown'}")
+    return (f"{host['cpu']}, {host['cpus']} CPUs (measured: {host['measured_cpu']}, other: {host['other_cpu']}), "
+            f"Linux {host['kernel']}, DPDK {host['dpdk']}, {host['hugepages_2m_free']} of {host['hugepages_2m']} "
+            f"hugepages free, {host['date']}, commit {host['commit'] or 'unknown'}")
 
 
 def write_json(path: Path, host: dict[str, Any], settings: dict[str, Any], results: dict[str, Result]) -> None:
@@ -78,6 +78,5 @@ def draw(stem: Path, host: dict[str, Any], results: dict[str, Result]) -> list[P
     return paths
 
 
-def to_round(samples: dict[str, dict[str, Any]]) -> Any:
-    from .figures import Sample
+def to_round(samples: dict[str, dict[str, Any]]) -> Round:
     return {side: Sample(**sample) for side, sample in samples.items()}

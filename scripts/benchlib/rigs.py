@@ -133,7 +133,8 @@ class Rig:
         """For lcores 0, 1 and so on, on these CPUs."""
         lcores = ",".join(f"{lcore}@{cpu}" for lcore, cpu in enumerate(cpus))
         prefix = f"{self.folder.name}-{self.started}"
-        return ["--lcores", lcores, "--in-memory", "--no-pci", "--no-telemetry", f"--file-prefix={prefix}", f"--vdev={vdev}"]
+        return ["--lcores", lcores, "--in-memory", "--no-pci", "--no-telemetry", f"--file-prefix={prefix}",
+                f"--vdev={vdev}"]
 
     def ours(self, mode: str, vdev: str, cpus: list[int], options: str) -> Program:
         """`mode` of ours. Its lcores take its workers in turn, senders first."""
@@ -149,7 +150,7 @@ class Rig:
         program = self.ours(mode, vdev, cpus, f"{options} --duration {seconds} --json {report}")
         program.wait(seconds + PATIENCE_S, codes, lambda: every(program))
         found: dict[str, Any] = json.loads(report.read_text())
-        self.dpdk = found["host"]["dpdk"]
+        self.dpdk = found["host"]["dpdk"].removeprefix("DPDK ")
         return found
 
     def testpmd(self, mode: str, vdev: str, cpus: list[int], payload: int) -> Program:
