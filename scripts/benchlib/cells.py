@@ -216,7 +216,8 @@ def measure(rig: Rig, cell: Cell, reps: int, before: dict[str, Result]) -> Resul
         with rig.alone():
             lossless, data["lossless"] = measure_loss(rig, cell, cell.lossless, ours)
         lines.append(lossless)
-        goals.append(data["lossless"]["lost"] == 0)
+        if data["lossless"]["met"] is not None:
+            goals.append(data["lossless"]["met"])
     return Result(lines, data, ours, goals)
 
 
@@ -226,14 +227,21 @@ def of_this_kind(ours: dict[str, Spread], kind: str) -> float:
 
 
 def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) -> tuple[str, dict[str, Any]]:
-    before_ns = rig.round_trip_ns()
-    pps = share * of_this_kind(ours, kind_of(before_ns, before_ns))
-    run = over_memif(rig, f"{sendrecv(TO_PEER, cell.payload, drain='--drain 1')} --rate {round(pps)}")
-    kind = kind_of(before_ns, rig.round_trip_ns())
-    found = {"pps": pps, "kind": kind, "sent": run["tx"]["sent"], "lost": run["lost"]["total"],
-             "not_sent": run["tx"]["not_sent"]}
-    return (f"{cell.name + ' ' + kind:<14} lost {found['lost']:,} of {found['sent']:,} at {share:g} x its own rate "
-            f"({pps / 1e6:.3g} Mpps; not sent {found['not_sent']:,}){goal_text('0 lost', found['lost'] == 0)}", found)
+    """Judged only if the CPUs stayed as far apart as they were for the rate that is asked for."""
+    for _ in range(ATTEMPTS):
+        before_ns = rig.round_trip_ns()
+        wanted = kind_of(before_ns, before_ns)
+        pps = share * of_this_kind(ours, wanted)
+        run = over_memif(rig, f"{sendrecv(TO_PEER, cell.payload, drain='--drain 1')} --rate {round(pps)}")
+        kind = kind_of(before_ns, rig.round_trip_ns())
+        if judged := kind == wanted and kind in ours:
+            break
+    sent, lost, not_sent = run["tx"]["sent"], run["lost"]["total"], run["tx"]["not_sent"]
+    text = (f"{cell.name + ' ' + kind:<14} lost {lost:,} of {sent:,} at {share:g} x its own rate "
+            f"({pps / 1e6:.3g} Mpps; not sent {not_sent:,})")
+    text += goal_text("0 lost", lost == 0) if judged else "  not judged: the CPUs moved"
+    return text, {"pps": pps, "kind": kind, "sent": sent, "lost": lost, "not_sent": not_sent,
+                  "met": lost == 0 if judged else None}
 
 
 def measure_flat(rig: Rig, seconds: float, before: dict[str, Result]) -> Result:
@@ -279,8 +287,9 @@ def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dic
     rss = {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {}
     mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in rss.items())
     line = (f"{'flat ' + cell.name:<14} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
-            f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the variance, period "
-            f"{flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; steal {sample.steal:.2%} {sample.kind}")
+            f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the "
+            f"variance, period {flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; "
+            f"steal {sample.steal:.2%} {sample.kind}")
     return line.rstrip(), {"asked_pps": pps, "rss_bytes": rss, **sample._asdict(), **flat._asdict()}
 
 

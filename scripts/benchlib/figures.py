@@ -135,9 +135,8 @@ def flatness(tx: list[float], interval_ms: float) -> Flatness:
         raise ValueError(f"{len(tx)} intervals are too few to tell how even they are")
     mean = fmean(tx)
     power = np.abs(np.fft.rfft(np.array(tx) - mean)) ** 2
-    power[1:] *= 2  # each stands for a negative frequency too
     if len(tx) % 2 == 0:
-        power[-1] /= 2  # but for this one
+        power[-1] /= 2  # all others stand for a negative frequency too
     line = int(power[1:].argmax()) + 1
     total = float(power[1:].sum())
     return Flatness(len(tx), mean, pstdev(tx), min(tx), len(tx) * interval_ms / line,
