@@ -54,6 +54,7 @@ def send(rig: Rig, payload: int) -> float:
 
 
 def testpmd_sends(rig: Rig, mode: str, payload: int) -> float:
+    """It gets no packets either (no-rx=1): flowgen receives and frees as many as it sends, where there are some."""
     program = rig.testpmd(mode, f"net_null0,size={payload + 42},no-rx=1", [rig.other, rig.measured], payload)
     return rig.pps(program, "Tx")
 
