@@ -16,8 +16,9 @@ set_tests_properties(lint-cpp-tidy PROPERTIES RUN_SERIAL TRUE)
 
 add_test(NAME scripts-setup-host COMMAND ${scripts_tests}/setup-host-test)
 add_test(NAME scripts-plot COMMAND ${scripts_tests}/plot-test)
-set_tests_properties(scripts-plot PROPERTIES SKIP_REGULAR_EXPRESSION "No module named")
-set_tests_properties(scripts-setup-host scripts-plot PROPERTIES LABELS unit TIMEOUT 300)
+add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
+set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named")
+set_tests_properties(scripts-setup-host scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
 
 # Builds in this folder, where nobody else may do so meanwhile.
 add_test(NAME scripts-rebuild COMMAND ${scripts_tests}/rebuild-test ${CMAKE_BINARY_DIR})

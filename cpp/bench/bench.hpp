@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+namespace dpdkproj {
+
+/// Prints as JSON what each call over the bridge costs per packet, measured for `seconds` each.
+/// Throws where the packets did not take the path of valid ones.
+void bench_bridge(double seconds);
+
+/// Prints as JSON how long it takes two CPUs to hand a cache line to each other and back.
+void bench_ping_pong(unsigned first, unsigned second);
+
+/// The calling thread runs on `cpu` alone from now on.
+void pin_to(unsigned cpu);
+
+}  // namespace dpdkproj

@@ -1,0 +1,345 @@
+#include <rte_cycles.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench.hpp"
+#include "dpdk/clock.hpp"
+#include "dpdkproj_rs/ffi.h"
+#include "rust/cxx.h"
+
+namespace dpdkproj {
+
+namespace {
+
+constexpr uint16_t kBurst = 32;
+constexpr std::array<uint8_t, 6> kMac = {2, 0, 0, 0, 0, 1};
+
+/// Reading the TSC twice, with nothing in between.
+uint64_t overhead_cycles() noexcept {
+  uint64_t least = UINT64_MAX;
+  for (int i = 0; i < 1000; ++i) {
+    const uint64_t start = rte_rdtsc();
+    least = std::min(least, rte_rdtsc() - start);
+  }
+  return least;
+}
+
+/// What calls of one kind cost per packet. Each slice of time gives one figure, so that those in
+/// which the thread was interrupted do not spoil the median.
+class Leg {
+ public:
+  void add(uint64_t start_tsc, std::size_t packets) noexcept {
+    const uint64_t cycles = rte_rdtsc() - start_tsc;
+    cycles_ += cycles - std::min(cycles, overhead_);
+    packets_ += packets;
+  }
+
+  void end_slice() {
+    if (packets_ > 0) {
+      slices_.push_back(static_cast<double>(cycles_) / static_cast<double>(packets_));
+    }
+    cycles_ = 0;
+    packets_ = 0;
+  }
+
+  std::string json(double ns_per_tick) {
+    std::ranges::sort(slices_);
+    std::array<char, 128> text{};
+    if (slices_.empty()) {
+      return "null";
+    }
+    std::snprintf(text.data(), text.size(), R"({"median": %.2f, "min": %.2f, "max": %.2f})",
+                  slices_[slices_.size() / 2] * ns_per_tick, slices_.front() * ns_per_tick,
+                  slices_.back() * ns_per_tick);
+    return text.data();
+  }
+
+ private:
+  uint64_t overhead_ = overhead_cycles();
+  uint64_t cycles_ = 0;
+  std::size_t packets_ = 0;
+  std::vector<double> slices_;
+};
+
+struct Legs {
+  Leg send;
+  Leg reflect;
+  Leg receive;
+
+  void end_slice() {
+    send.end_slice();
+    reflect.end_slice();
+    receive.end_slice();
+  }
+};
+
+/// Bursts of frames in plain memory, one after the other and round again.
+class Buffers {
+ public:
+  Buffers() : lines_(kBursts * kBurst * kLinesApart) {}
+
+  /// Calls `each` with the index and the room of every buffer.
+  template <typename F>
+  void for_each(F each) {
+    for (std::size_t i = 0; i < kBursts * kBurst; ++i) {
+      rs::Frame frame{lines_[i * kLinesApart].bytes.data(), kRoom, kRoom, rs::Verdict::Drop, 0};
+      each(i, frame);
+    }
+  }
+
+  /// The next burst, of frames as long as given.
+  rust::Slice<rs::Frame> next(uint16_t frame_len) noexcept {
+    turn_ = (turn_ + 1) % kBursts;
+    for (std::size_t i = 0; i < kBurst; ++i) {
+      frames_[i].data = lines_[(turn_ * kBurst + i) * kLinesApart].bytes.data();
+      frames_[i].len = frame_len;
+      frames_[i].wire_len = frame_len;
+    }
+    return {frames_.data(), kBurst};
+  }
+
+ private:
+  struct alignas(64) Line {
+    std::array<uint8_t, 64> bytes;
+  };
+  /// As the mbufs of a mempool: 2 KiB of data with what stands in front of it. (2 KiB sharp would
+  /// put the headers of a whole burst into two sets of the first-level cache.)
+  static constexpr uint16_t kRoom = 2048;
+  static constexpr std::size_t kLinesApart = (kRoom + 320) / sizeof(Line);
+  /// About as many frames as go round in a mempool's cache.
+  static constexpr std::size_t kBursts = 8;
+
+  std::vector<Line> lines_;
+  std::array<rs::Frame, kBurst> frames_{};
+  std::size_t turn_ = 0;
+};
+
+rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
+  rust::Vec<rs::Mode> modes;
+  modes.push_back({"sendrecv", ""});
+  modes.push_back({"reflect", ""});
+  rust::Vec<rust::String> copies;
+  for (const std::string& arg : args) {
+    copies.push_back(arg);
+  }
+  return rs::parse_args(std::move(copies), std::move(modes));
+}
+
+/// sendrecv and reflect, joined by a copy: each burst is built, turned round and verified, on the
+/// same thread. A copy, as paths make one: the sender's buffers still hold its packets when they
+/// come round again.
+class Chain {
+ public:
+  explicit Chain(const Clock& clock)
+      : clock_(clock.restarted()),
+        config_(parse({"reflect", "-q"})),
+        reflecting_(rs::new_run(*config_, {})),
+        reflector_(rs::new_reflector(*reflecting_, 0, false)) {}
+
+  /// Does `run`, for `duration_ns` unless it ends by itself, with a burst every `gap_ns`.
+  void go(rs::Run& run, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns, Legs& legs) {
+    constexpr uint64_t kTickNs = 1'000'000;
+    constexpr uint64_t kTicksPerSlice = 10;
+    const Clock clock = clock_.restarted();
+    rust::Box<rs::Sender> sender = rs::new_sender(run, 0, kMac, false);
+    rust::Box<rs::Receiver> receiver = rs::new_receiver(run, 0, false);
+    sending_.for_each([&](std::size_t index, rs::Frame& room) { sender->prepare(index, room); });
+    sent_ = 0;
+    returned_ = 0;
+    uint64_t next_burst_ns = 0;
+    uint64_t next_tick_ns = 0;
+    uint64_t ticks = 0;
+    bool stopping = false;
+    for (;;) {
+      const uint64_t now_ns = clock.now_ns();
+      if (now_ns >= next_tick_ns) {
+        next_tick_ns = now_ns + kTickNs;
+        run.tick(now_ns);
+        reflecting_->tick(clock_.now_ns());
+        if (++ticks % kTicksPerSlice == 0) {
+          legs.end_slice();
+        }
+        if (!stopping && (now_ns >= duration_ns || run.is_done())) {
+          stopping = true;
+          sender->stop(now_ns);
+          run.stop(now_ns);
+        } else if (stopping && run.is_over(now_ns)) {
+          return;
+        }
+      }
+      if (now_ns >= next_burst_ns) {
+        next_burst_ns += gap_ns;
+        exchange(*sender, *receiver, clock, frame_len, legs);
+      }
+    }
+  }
+
+  void finish(rs::Run& run) const {
+    run.finish(returned_, sent_, {}, {"", ""});
+    if (run.has_broken_limits()) {
+      throw std::runtime_error("not every packet came back valid");
+    }
+  }
+
+  void finish_reflector() {
+    reflecting_->stop(clock_.now_ns());
+    reflecting_->finish(reflector_got_, reflector_sent_, {}, {"", ""});
+  }
+
+  uint64_t sent() const noexcept { return sent_; }
+
+ private:
+  void exchange(rs::Sender& sender, rs::Receiver& receiver, const Clock& clock, uint16_t frame_len,
+                Legs& legs) {
+    rust::Slice<rs::Frame> frames = sending_.next(frame_len);
+    uint64_t now_ns = clock.now_ns();
+    uint64_t start = rte_rdtsc();
+    const rs::Burst wanted = sender.poll(now_ns, kBurst);
+    if (wanted.frame_len != frame_len) [[unlikely]] {
+      frames = sending_.next(wanted.frame_len);  // a question to the reflector
+    }
+    frames = {frames.data(), wanted.packets};
+    sender.build(now_ns, frames);
+    if (wanted.packets > 0) {
+      sender.sent(wanted.packets);
+    }
+    legs.send.add(start, frames.size());
+    sent_ += frames.size();
+    reflector_got_ += frames.size();
+    frames = copied(frames, wanted.frame_len);
+
+    now_ns = clock_.now_ns();
+    start = rte_rdtsc();
+    const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
+    if (outcome.wants_stamps) {
+      reflector_->stamp(now_ns, {&now_ns, 1}, frames);
+    }
+    const auto* end =
+        std::remove_if(frames.data(), frames.data() + frames.size(),
+                       [](const rs::Frame& f) { return f.verdict == rs::Verdict::Drop; });
+    frames = {frames.data(), static_cast<std::size_t>(end - frames.data())};
+    if (!frames.empty()) {
+      reflector_->sent(static_cast<uint16_t>(frames.size()), {frames.data(), frames.size()});
+    }
+    legs.reflect.add(start, frames.size());
+    reflector_sent_ += frames.size();
+
+    now_ns = clock.now_ns();
+    start = rte_rdtsc();
+    receiver.receive(now_ns, {frames.data(), frames.size()});
+    legs.receive.add(start, frames.size());
+    returned_ += frames.size();
+  }
+
+  rust::Slice<rs::Frame> copied(rust::Slice<rs::Frame> from, uint16_t frame_len) noexcept {
+    const rust::Slice<rs::Frame> to = arriving_.next(frame_len);
+    for (std::size_t i = 0; i < from.size(); ++i) {
+      std::memcpy(to[i].data, from[i].data, frame_len);
+    }
+    return {to.data(), from.size()};
+  }
+
+  /// The reflector's; each run has another one.
+  Clock clock_;
+  rust::Box<rs::Config> config_;
+  rust::Box<rs::Run> reflecting_;
+  rust::Box<rs::Reflector> reflector_;
+  Buffers sending_;
+  Buffers arriving_;
+  /// Of the run that is under way, and of the reflector, in all of them.
+  uint64_t sent_ = 0;
+  uint64_t returned_ = 0;
+  uint64_t reflector_got_ = 0;
+  uint64_t reflector_sent_ = 0;
+};
+
+struct Variant {
+  const char* name;
+  std::vector<std::string> options;
+  /// Of the payload.
+  uint16_t least_bytes;
+  /// Between bursts, in step with the rate in `options`.
+  uint64_t gap_ns;
+};
+
+void measure(const Clock& clock, const Variant& variant, uint16_t payload, double seconds,
+             double ns_per_tick, const char* separator) {
+  constexpr uint16_t kHeaders = 42;
+  constexpr double kNsPerSecond = 1e9;
+  std::vector<std::string> args = {"sendrecv",
+                                   "--src",
+                                   "10.0.0.1",
+                                   "--dest",
+                                   "10.0.0.2:10000",
+                                   "--dest-mac",
+                                   "02:00:00:00:00:02",
+                                   "--seed",
+                                   "5",
+                                   "--packet-size",
+                                   std::to_string(payload),
+                                   "--max-loss",
+                                   "0",
+                                   "--stats-interval-ms",
+                                   "10",
+                                   "-q"};
+  args.insert(args.end(), variant.options.begin(), variant.options.end());
+  const rust::Box<rs::Config> config = parse(args);
+  rust::Box<rs::Run> run = rs::new_run(*config, {});
+  const auto frame_len = static_cast<uint16_t>(kHeaders + payload);
+  Chain chain(clock);
+  if (rs::has_preliminary(*config)) {
+    // Stamps are for flows that the reflector knows: those that asked it.
+    rust::Box<rs::Run> preliminary = rs::new_preliminary(*config);
+    Legs nobodys;
+    chain.go(*preliminary, frame_len, UINT64_MAX, 0, nobodys);
+    run->begin_after(*preliminary);
+  }
+  Legs legs;
+  chain.go(*run, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns, legs);
+  chain.finish(*run);
+  chain.finish_reflector();
+  std::printf(
+      "%s{\"variant\": \"%s\", \"payload\": %u, \"packets\": %llu,\n"
+      "  \"send_ns\": %s,\n  \"reflect_ns\": %s,\n  \"receive_ns\": %s}",
+      separator, variant.name, static_cast<unsigned>(payload),
+      static_cast<unsigned long long>(chain.sent()), legs.send.json(ns_per_tick).c_str(),
+      legs.reflect.json(ns_per_tick).c_str(), legs.receive.json(ns_per_tick).c_str());
+}
+
+}  // namespace
+
+void bench_bridge(double seconds) {
+  constexpr std::array<uint16_t, 4> kPayloads = {16, 256, 1000, 1400};
+  constexpr double kFixedPoint = 4294967296.0;
+  // Slow enough for all three legs on one thread: the pacer is always in time, with a full burst.
+  const std::vector<Variant> variants = {
+      {"plain", {"--no-peer-report"}, 16, 0},
+      {"stamp", {"--stamp"}, 34, 0},
+      {"paced", {"--no-peer-report", "--rate", "2m"}, 16, 1'000'000'000ULL * kBurst / 2'000'000},
+  };
+  const ClockReading started = ClockReading::take();
+  const Clock clock(started);
+  const double ns_per_tick =
+      static_cast<double>(ns_per_cycle(started, ClockReading::take())) / kFixedPoint;
+  std::printf(R"({"burst": %u, "results": [)", static_cast<unsigned>(kBurst));
+  const char* separator = "\n ";
+  for (const Variant& variant : variants) {
+    for (const uint16_t payload : kPayloads) {
+      measure(clock, variant, std::max(payload, variant.least_bytes), seconds, ns_per_tick,
+              separator);
+      separator = ",\n ";
+    }
+  }
+  std::puts("]}");
+}
+
+}  // namespace dpdkproj

@@ -1,0 +1,314 @@
+"""What is measured: a table of cells, and how each kind of cell is measured."""
+
+import time
+from functools import partial
+from statistics import median
+from typing import Any, Callable, NamedTuple
+
+from .figures import (Ratio, Round, Sample, Spread, by_kind, flatness, goal_text, kind_of, not_comparable, of_side,
+                      sent_per_interval, spread)
+from .rigs import TO_ITSELF, TO_PEER, Rig, RigError, rss_bytes
+
+ATTEMPTS = 3  # at a round whose sides can be compared
+OURS = "ours"
+
+# What "the original" reached (the weekend implementation of the article "Blazingly fast packet processing with DPDK",
+# github.com/micromaomao/dpdk-project), built against DPDK 22.11.11 and run once on a virtual machine with 2 CPUs (AMD
+# EPYC), so in another run than ours. By bytes of payload, in packets per second.
+ORIGINAL_SEND = {16: 15.7e6, 256: 4.5e6, 1000: 3.5e6, 1400: 2.6e6}  # one core, net_null
+ORIGINAL_RING = {16: 14e6, 1000: 2.9e6}  # sending and verifying, two cores, net_ring
+
+
+class Rigged(NamedTuple):
+    """How to measure in one rig: functions to packets per second."""
+    about: str
+    two_cores: bool
+    ours: Callable[[Rig, int], float]
+    peer: Callable[[Rig, str, int], float]  # the other side, by its name
+    original: dict[int, float] = {}
+
+
+class Cell(NamedTuple):
+    name: str
+    rig: Rigged
+    payload: int
+    peers: dict[str, float | None]  # with the ratio wanted
+    original: float | None = None  # the ratio wanted, to the original
+    cells: dict[str, float] = {}  # the ratio wanted, to our own figure of another cell
+    mpps: float | None = None  # wanted
+    lossless: float | None = None  # at this share of its own rate
+
+
+def sendrecv(to: str, payload: int, drain: str = "--drain 0.01") -> str:
+    return f"{to} --packet-size {payload} --stats-interval-ms 10 --no-peer-report {drain}"
+
+
+def rate(count: int, run: dict[str, Any]) -> float:
+    return float(count) / float(run["duration_s"])
+
+
+def send(rig: Rig, payload: int) -> float:
+    """The sender is lcore 0; the receiver polls in vain on the other CPU."""
+    run = rig.run("sendrecv", "net_null0,no-rx=1", [rig.measured, rig.other], sendrecv(TO_PEER, payload))
+    return rate(run["tx"]["sent"], run)
+
+
+def testpmd_sends(rig: Rig, mode: str, payload: int) -> float:
+    """It gets no packets either; flowgen "with rx" receives and frees as many as it sends, which takes a fifth."""
+    mode, _, with_rx = mode.partition(" ")
+    vdev = f"net_null0,size={payload + 42}" + ("" if with_rx else ",no-rx=1")
+    program = rig.testpmd(mode, vdev, [rig.other, rig.measured], payload)
+    return rig.pps(program, "Tx")
+
+
+def reflect(rig: Rig, payload: int) -> float:
+    vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=False)},infinite_rx=1"
+    run = rig.run("reflect", vdev, [rig.measured], "--stats-interval-ms 10")
+    if run["tx"]["sent"] < run["rx"]["received"]:
+        raise RigError("reflect did not send all frames back: what it costs to send one is not measured")
+    return rate(run["rx"]["received"], run)
+
+
+def testpmd_forwards(rig: Rig, mode: str, payload: int) -> float:
+    vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=mode == 'rxonly')},infinite_rx=1"
+    return rig.pps(rig.testpmd(mode, vdev, [rig.other, rig.measured], payload), "Rx")
+
+
+def verify(rig: Rig, payload: int) -> float:
+    """The receiver is lcore 1. It gets answers to what has not been sent: no ledger can balance (exit code 1)."""
+    vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=True)},infinite_rx=1"
+    options = f"{sendrecv(TO_PEER, payload)} --seed 5 --rate 1000"
+    run = rig.run("sendrecv", vdev, [rig.other, rig.measured], options, codes=(0, 1))
+    received = run["rx"]["received"]
+    if run["rx"]["duplicate"] < 0.99 * received:
+        raise RigError(f"only {run['rx']['duplicate']} of {received} frames took the path of valid ones")
+    return rate(received, run)
+
+
+def ring_on(rig: Rig, payload: int, cpus: list[int]) -> float:
+    run = rig.run("sendrecv", "net_ring0", cpus, sendrecv(TO_ITSELF, payload, drain="--drain 1"))
+    all_valid(run)
+    return rate(run["rx"]["valid"], run)
+
+
+def all_valid(run: dict[str, Any]) -> None:
+    rx = run["rx"]
+    if rx["valid"] == 0 or rx["valid"] != rx["received"]:
+        raise RigError(f"only {rx['valid']} of {rx['received']} packets came back valid")
+
+
+def memif(rig: Rig, role: str, mac: int) -> str:
+    socket = f"{rig.folder}/memif.sock,socket-abstract=no"
+    return f"net_memif0,role={role},socket={socket},rsize=12,mac=02:00:00:00:00:0{mac}"
+
+
+def over_memif(rig: Rig, options: str, **how: Any) -> dict[str, Any]:
+    """A run of sendrecv with reflect behind it, one CPU each; its JSON."""
+    reflector = rig.ours("reflect", memif(rig, "server", 2), [rig.other], "")
+    reflector.wait_until(lambda text: "reflect runs" in text)
+    run = rig.run("sendrecv", memif(rig, "client", 1), [rig.measured], options, **how)
+    reflector.stop()
+    return run
+
+
+def memif_ours(rig: Rig, payload: int) -> float:
+    run = over_memif(rig, sendrecv(TO_PEER, payload, drain="--drain 1"))
+    all_valid(run)
+    return rate(run["rx"]["valid"], run)
+
+
+def memif_testpmd(rig: Rig, name: str, payload: int) -> float:
+    """Main lcore and forwarding lcore share the CPU: the main one sleeps but for a line per second."""
+    there, back = name.split("+")
+    reflector = rig.testpmd(back, memif(rig, "server", 2), [rig.other, rig.other], payload)
+    reflector.wait_until(lambda text: "Tx-pps:" in text)
+    program = rig.testpmd(there, memif(rig, "client", 1), [rig.measured, rig.measured], payload)
+    return rig.pps(program, "Rx")
+
+
+SEND = Rigged("build and send, one core, net_null", False, send, testpmd_sends, ORIGINAL_SEND)
+REFLECT = Rigged("turn frames of a file round, one core, net_pcap", False, reflect, testpmd_forwards)
+VERIFY = Rigged("verify frames of a file, one core, net_pcap: all but the first are duplicates", False, verify,
+                testpmd_forwards)
+RING = Rigged("send to itself and verify, two cores, net_ring", True,
+              lambda rig, payload: ring_on(rig, payload, [rig.measured, rig.other]),
+              lambda rig, _, payload: ring_on(rig, payload, [rig.measured]), ORIGINAL_RING)
+MEMIF = Rigged("there and back, all verified, two processes with a core each, net_memif", True, memif_ours,
+               memif_testpmd)
+SENDERS: dict[str, float | None] = {"flowgen": None, "txonly": None}
+
+CELLS = [
+    Cell("send-16", SEND, 16, {"flowgen": 1.5, "txonly": 0.9, "flowgen with rx": None}, original=3),
+    Cell("send-256", SEND, 256, SENDERS),
+    Cell("send-1000", SEND, 1000, SENDERS, original=10),
+    Cell("send-1400", SEND, 1400, SENDERS, original=10, cells={"send-16": 0.8}),
+    Cell("reflect-16", REFLECT, 16, {"5tswap": 1.2, "io": None}),
+    Cell("reflect-1000", REFLECT, 1000, {"5tswap": 1.2, "io": None}),
+    Cell("verify-16", VERIFY, 16, {"rxonly": 0.4}),
+    Cell("verify-1000", VERIFY, 1000, {"rxonly": None}, mpps=12),
+    Cell("ring-16", RING, 16, {"one lcore": None}, original=2),
+    Cell("ring-1000", RING, 1000, {"one lcore": None}, original=5),
+    Cell("memif-16", MEMIF, 16, {"flowgen+5tswap": 0.8}, lossless=0.9),
+]
+OTHERS = {"flat": "how even 80 % of the rate of send-16 and memif-16 is, per millisecond, and what memory it takes",
+          "bridge": "ns per packet of each call over the bridge, without ports"}
+
+
+class Result(NamedTuple):
+    """What came of a cell."""
+    lines: list[str]
+    data: dict[str, Any]  # for the JSON
+    ours: dict[str, Spread] = {}  # by kind
+    goals: list[bool] = []
+
+
+def measure_rounds(rig: Rig, cell: Cell, reps: int) -> tuple[list[Round], list[str]]:
+    """Rounds whose sides can be compared, and why others cannot. Sides take turns, so that drift is nobody's gain."""
+    sides: dict[str, Callable[[], float]] = {OURS: partial(cell.rig.ours, rig, cell.payload)}
+    for peer in cell.peers:
+        sides[peer] = partial(cell.rig.peer, rig, peer, cell.payload)
+    good: list[Round] = []
+    bad: list[str] = []
+    for repetition in range(reps):
+        order = list(sides)[:: -1 if repetition % 2 else 1]
+        for _ in range(ATTEMPTS):
+            with rig.alone():
+                taken = {side: rig.sample(sides[side], cell.rig.two_cores and side != "one lcore") for side in order}
+            samples = {side: taken[side] for side in sides}
+            if not (why := not_comparable(samples)):
+                good.append(samples)
+                break
+        else:
+            bad.append(why)
+    return good, bad
+
+
+def ratios(cell: Cell, rounds: list[Round], before: dict[str, Result]) -> list[Ratio]:
+    """All that a cell's rounds are compared with, for each distance of the CPUs by itself."""
+    lines = []
+    for kind, same in by_kind(rounds).items():
+        ours = of_side(same, OURS)
+        for peer, goal in cell.peers.items():
+            lines.append(Ratio(cell.name, kind, ours, peer, of_side(same, peer), goal))
+        if original := cell.rig.original.get(cell.payload):
+            lines.append(Ratio(cell.name, kind, ours, "the original", original, cell.original, ", other run"))
+        for name, goal in cell.cells.items():
+            if name in before and kind in before[name].ours:
+                lines.append(Ratio(cell.name, kind, ours, name, before[name].ours[kind], goal))
+        if cell.mpps:
+            lines.append(Ratio(cell.name, kind, ours, "its goal", cell.mpps * 1e6, 1.0))
+    return lines
+
+
+def measure(rig: Rig, cell: Cell, reps: int, before: dict[str, Result]) -> Result:
+    rounds, bad = measure_rounds(rig, cell, reps)
+    data: dict[str, Any] = {"about": cell.rig.about, "payload": cell.payload, "not_comparable": bad,
+                            "rounds": [{side: sample._asdict() for side, sample in r.items()} for r in rounds]}
+    if 2 * len(rounds) <= reps:
+        return Result([f"{cell.name:<14} not comparable: {bad[-1]}"], data)
+    found = ratios(cell, rounds, before)
+    lines = list(map(str, found))
+    goals = [ratio.met for ratio in found if ratio.met is not None]
+    ours = {kind: of_side(same, OURS) for kind, same in by_kind(rounds).items()}
+    if bad:
+        lines.append(f"{cell.name:<14} {len(bad)} of {reps} repetitions left out: {bad[-1]}")
+    data["ratios"] = [{**ratio._asdict(), "ours": ratio.ours._asdict(), "value": ratio.value, "met": ratio.met,
+                       "other": ratio.other._asdict() if isinstance(ratio.other, Spread) else ratio.other}
+                      for ratio in found]
+    if cell.lossless:
+        with rig.alone():
+            lossless, data["lossless"] = measure_loss(rig, cell, cell.lossless, ours)
+        lines.append(lossless)
+        if data["lossless"]["met"] is not None:
+            goals.append(data["lossless"]["met"])
+    return Result(lines, data, ours, goals)
+
+
+def of_this_kind(ours: dict[str, Spread], kind: str) -> float:
+    """Our rate while CPUs are as far apart as now; where that is not known, the lowest."""
+    return (ours.get(kind) or min(ours.values())).median
+
+
+def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) -> tuple[str, dict[str, Any]]:
+    """Judged only if the CPUs stayed as far apart as they were for the rate that is asked for."""
+    for _ in range(ATTEMPTS):
+        before_ns = rig.round_trip_ns()
+        wanted = kind_of(before_ns, before_ns)
+        pps = share * of_this_kind(ours, wanted)
+        run = over_memif(rig, f"{sendrecv(TO_PEER, cell.payload, drain='--drain 1')} --rate {round(pps)}")
+        kind = kind_of(before_ns, rig.round_trip_ns())
+        if judged := kind == wanted and kind in ours:
+            break
+    sent, lost, not_sent = run["tx"]["sent"], run["lost"]["total"], run["tx"]["not_sent"]
+    text = (f"{cell.name + ' ' + kind:<14} lost {lost:,} of {sent:,} at {share:g} x its own rate "
+            f"({pps / 1e6:.3g} Mpps; not sent {not_sent:,})")
+    text += goal_text("0 lost", lost == 0) if judged else "  not judged: the CPUs moved"
+    return text, {"pps": pps, "kind": kind, "sent": sent, "lost": lost, "not_sent": not_sent,
+                  "met": lost == 0 if judged else None}
+
+
+def measure_flat(rig: Rig, seconds: float, before: dict[str, Result]) -> Result:
+    result = Result([], {})
+    for name in ("send-16", "memif-16"):
+        cell = next(cell for cell in CELLS if cell.name == name)
+        with rig.alone():
+            two = cell.rig.two_cores
+            ours = before[name].ours if name in before else {}
+            if not ours:
+                taken = [rig.sample(partial(cell.rig.ours, rig, cell.payload), two) for _ in range(3)]
+                ours = {kind: spread([sample.pps for sample in taken if sample.kind == kind])
+                        for kind in {sample.kind for sample in taken}}
+            pps = 0.8 * of_this_kind(ours, kind_of(*[rig.round_trip_ns()] * 2) if two else "")
+            line, result.data[name] = flat_run(rig, cell, pps, seconds)
+            result.lines.append(line)
+    return result
+
+
+def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dict[str, Any]]:
+    rows = rig.folder / "flat.csv"
+    options = (f"{TO_PEER} --packet-size {cell.payload} --stats-interval-ms 1 --no-peer-report --drain 1 "
+               f"--rate {round(pps)} -s {rows}")
+    memory: list[int] = []
+    next_s = time.monotonic() + 2  # by then all is allocated that is allocated at the start
+
+    def look(program: Any) -> None:
+        nonlocal next_s
+        if time.monotonic() >= next_s:
+            memory.append(rss_bytes(program.process.pid))
+            next_s = time.monotonic() + 2
+
+    def run() -> float:
+        if cell.rig.two_cores:
+            return float(over_memif(rig, options, seconds=seconds, every=look)["tx"]["sent_pps"])
+        vdev, cpus = "net_null0,no-rx=1", [rig.measured, rig.other]
+        return float(rig.run("sendrecv", vdev, cpus, options, seconds=seconds, every=look)["tx"]["sent_pps"])
+
+    sample: Sample = rig.sample(run, cell.rig.two_cores)
+    with open(rows) as stream:
+        flat = flatness(sent_per_interval(stream), 1.0)
+    rows.unlink()
+    rss = {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {}
+    mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in rss.items())
+    line = (f"{'flat ' + cell.name:<14} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
+            f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the "
+            f"variance, period {flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; "
+            f"steal {sample.steal:.2%} {sample.kind}")
+    return line.rstrip(), {"asked_pps": pps, "rss_bytes": rss, **sample._asdict(), **flat._asdict()}
+
+
+def measure_bridge(rig: Rig, seconds: float) -> Result:
+    with rig.alone():
+        found = rig.bench("bridge", seconds, rig.measured)
+    lines = []
+    for row in found["results"]:
+        costs = [(leg, row[leg + "_ns"]) for leg in ("send", "reflect", "receive")]
+        text = ", ".join(f"{leg} {ns['median']:.1f} [{ns['min']:.1f}..{ns['max']:.1f}]" for leg, ns in costs)
+        lines.append(f"{'bridge ' + row['variant']:<14} {row['payload']:>4} bytes: {text} ns")
+    return Result(lines, found)
+
+
+def median_steal(results: dict[str, Result]) -> float | None:
+    """Of all samples that were compared."""
+    steals = [sample["steal"] for result in results.values() for samples in result.data.get("rounds", [])
+              for sample in samples.values()]
+    return median(steals) if steals else None
