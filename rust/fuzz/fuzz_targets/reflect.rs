@@ -57,7 +57,10 @@ fuzz_target!(|input: &[u8]| {
         if reflector.wants_stamps() {
             reflector.stamp(&mut bytes, slot, 0, 7);
         }
-        reflector.sent(u16::from(which & 1), Some(slot).filter(|_| verdict != Verdict::Drop).into_iter());
+        reflector.sent(
+            u16::from(which & 1),
+            Some(slot).filter(|_| verdict != Verdict::Drop).into_iter(),
+        );
         registrar.tick();
     });
 });
