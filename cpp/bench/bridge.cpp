@@ -210,7 +210,7 @@ class Chain {
     frames = {frames.data(), wanted.packets};
     sender.build(now_ns, frames);
     if (wanted.packets > 0) {
-      sender.sent(wanted.packets);
+      sender.sent(now_ns, wanted.packets);
     }
     legs.send.add(start, frames.size());
     sent_ += frames.size();

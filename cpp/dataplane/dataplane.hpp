@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <tuple>
@@ -69,6 +70,9 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   };
   (deal_out(workers), ...);
 
+  rust::Vec<uint32_t> cpus;
+  std::ranges::copy(cpus_of(lcores), std::back_inserter(cpus));
+  run_.begin_on(std::move(cpus));
   std::atomic<Phase> phase{Phase::kRun};
   std::vector<std::function<void()>> work;
   work.reserve(shares.size());

@@ -3,6 +3,7 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -15,6 +16,20 @@ std::vector<unsigned> all_lcores() {
   unsigned lcore = 0;
   RTE_LCORE_FOREACH_WORKER(lcore) { lcores.push_back(lcore); }
   return lcores;
+}
+
+std::vector<uint32_t> cpus_of(const std::vector<unsigned>& lcores) {
+  std::vector<uint32_t> cpus;
+  for (uint32_t cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    const auto runs_here = [cpu](unsigned lcore) {
+      const rte_cpuset_t set = rte_lcore_cpuset(lcore);
+      return CPU_ISSET(cpu, &set);
+    };
+    if (std::ranges::any_of(lcores, runs_here)) {
+      cpus.push_back(cpu);
+    }
+  }
+  return cpus;
 }
 
 void warn_about_lcores(std::size_t workers, std::size_t lcores) {

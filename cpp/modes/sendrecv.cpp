@@ -11,12 +11,13 @@ namespace {
 class Send final {
  public:
   Send(TxQueue& queue, rte_mempool* pool, rust::Box<rs::Sender> sender, const Clock& clock,
-       uint16_t burst, bool offload)
+       const rs::Options& options, bool offload)
       : queue_(queue),
         pool_(pool),
         sender_(std::move(sender)),
         clock_(clock),
-        max_burst_(burst),
+        max_burst_(options.burst),
+        paced_(options.paced),
         offload_(offload) {
     for_each_mbuf(pool, [this](unsigned index, rte_mbuf* mbuf) {
       const auto room = static_cast<uint16_t>(mbuf->buf_len - RTE_PKTMBUF_HEADROOM);
@@ -41,7 +42,9 @@ class Send final {
     // The send time in the packets: as late as it can be.
     const rust::Slice<rs::Frame> frames = frames_.of(burst_);
     sender_->build(clock_.now_ns(), frames);
-    sender_->sent(queue_.send(burst_));
+    // When packets leave: what the check of the pacing looks at.
+    const uint64_t at_ns = paced_ ? clock_.now_ns() : 0;
+    sender_->sent(at_ns, queue_.send(burst_));
   }
 
   void drain(uint64_t now_ns) noexcept { sender_->stop(now_ns); }
@@ -61,6 +64,7 @@ class Send final {
   rust::Box<rs::Sender> sender_;
   const Clock& clock_;
   uint16_t max_burst_;
+  bool paced_;
   bool offload_;
   Frames frames_;
   Burst burst_;
@@ -98,7 +102,7 @@ void run(Dataplane& dataplane) {
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
     senders.emplace_back(port.tx_queue(queue), port.tx_pool(queue),
                          rs::new_sender(run, queue, port.mac(), offload), dataplane.clock(),
-                         options.burst, offload);
+                         options, offload);
   }
   std::vector<Receive> receivers;
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {

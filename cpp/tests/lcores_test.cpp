@@ -13,6 +13,16 @@ TEST(AllLcores, BeginWithTheMainOne) {
   EXPECT_EQ(lcores, (std::vector<unsigned>{0, 1}));
 }
 
+TEST(CpusOf, NamesEachOnce) {
+  const rte_cpuset_t set = rte_lcore_cpuset(1);
+  uint32_t cpu = 0;
+  while (!CPU_ISSET(cpu, &set)) {
+    ++cpu;
+  }
+  EXPECT_EQ(cpus_of(all_lcores()), std::vector<uint32_t>{cpu}) << "both share it";
+  EXPECT_EQ(cpus_of({}), std::vector<uint32_t>{});
+}
+
 TEST(RunOnLcores, RunsEachOnItsOwnAndWaitsForAll) {
   const std::vector<unsigned> lcores = all_lcores();
   // Again and again: lcores are free once it has returned.

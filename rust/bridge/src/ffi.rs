@@ -79,6 +79,8 @@ pub(crate) mod bridge {
         tx_descriptors: u16,
         burst: u16,
         checksum_offload: bool,
+        /// Packets are sent at a rate.
+        paced: bool,
         /// Packets are harmed on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.
@@ -132,6 +134,8 @@ pub(crate) mod bridge {
         fn has_preliminary(config: &Config) -> bool;
         /// That run.
         fn new_preliminary(config: &Config) -> Result<Box<Run>>;
+        /// Workers are about to start on these CPUs.
+        fn begin_on(self: &mut Run, cpus: Vec<u32>);
         /// All workers of a preliminary run have stopped; takes over what it found out.
         fn begin_after(self: &mut Run, preliminary: &Run);
         /// When to stop by itself, in ns since the start; 0: never.
@@ -182,8 +186,9 @@ pub(crate) mod bridge {
         fn no_mbuf(self: &mut Sender);
         /// Writes them into prepared buffers, with `now_ns` as their send time.
         unsafe fn build(self: &mut Sender, now_ns: u64, frames: &mut [Frame]);
-        /// The driver took the first `accepted` of them.
-        fn sent(self: &mut Sender, accepted: u16);
+        /// The driver was called at `at_ns` (0 where nothing is paced) and took the first `accepted` of
+        /// them.
+        fn sent(self: &mut Sender, at_ns: u64, accepted: u16);
         /// Nothing is sent from `now_ns` on; goes on being polled.
         fn stop(self: &mut Sender, now_ns: u64);
 
@@ -267,6 +272,7 @@ impl Config {
             tx_descriptors: config.tx_descriptors,
             burst: config.burst,
             checksum_offload: config.checksum_offload,
+            paced: config.rate().is_some(),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
@@ -327,8 +333,8 @@ impl Sender {
         }
     }
 
-    fn sent(&mut self, accepted: u16) {
-        self.0.sent(accepted);
+    fn sent(&mut self, at_ns: u64, accepted: u16) {
+        self.0.sent(at_ns, accepted);
     }
 
     fn stop(&mut self, now_ns: u64) {

@@ -21,3 +21,40 @@ pub(crate) fn describe(versions: &Versions) -> Host {
         driver: versions.driver.clone(),
     }
 }
+
+/// For how long the hypervisor has had these CPUs since this machine started, while something here
+/// wanted to run on them, in ms; `None` where the system does not say.
+pub(crate) fn steal_ms(cpus: &[u32]) -> Option<u64> {
+    steal_in(&fs::read_to_string("/proc/stat").ok()?, cpus)
+}
+
+/// `stat` is the text of `/proc/stat`. Its unit is the `USER_HZ` of all of Linux's architectures
+/// that DPDK knows: a hundredth of a second (proc(5)).
+fn steal_in(stat: &str, cpus: &[u32]) -> Option<u64> {
+    const MS_PER_TICK: u64 = 10;
+    const STEAL: usize = 8;
+    let of_one = |cpu: &u32| {
+        let name = format!("cpu{cpu}");
+        let mut lines = stat.lines().map(|line| line.split_ascii_whitespace());
+        let mut fields = lines.find(|line| line.clone().next() == Some(&name))?;
+        fields.nth(STEAL)?.parse::<u64>().ok()
+    };
+    let ticks = cpus.iter().map(of_one).sum::<Option<u64>>()?;
+    (!cpus.is_empty()).then_some(ticks * MS_PER_TICK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steal_is_that_of_the_cpus_asked_about() {
+        let stat = "cpu  1 2 3 4 5 6 7 60 9 10\ncpu0 1 2 3 4 5 6 7 10 9 10\n\
+                    cpu1 1 2 3 4 5 6 7 20 9 10\ncpu10 1 2 3 4 5 6 7 30 9 10\ncpu2 1 2\nintr 5";
+        assert_eq!(steal_in(stat, &[1]), Some(200));
+        assert_eq!(steal_in(stat, &[0, 10]), Some(400));
+        for unknown in [&[2][..], &[0, 3], &[]] {
+            assert_eq!(steal_in(stat, unknown), None);
+        }
+    }
+}

@@ -78,6 +78,9 @@ pub struct Run {
     registrar: Registrar,
     flows: Arc<Flows>,
     limits_broken: bool,
+    /// The CPUs that workers run on, and for how long the host had had them when they started.
+    cpus: Vec<u32>,
+    steal_before_ms: Option<u64>,
     /// What has been said, to be said once.
     said: BTreeSet<String>,
     summary: String,
@@ -131,6 +134,8 @@ impl Run {
             registrar: Registrar::new(Arc::clone(&flows)),
             flows,
             limits_broken: false,
+            cpus: Vec::new(),
+            steal_before_ms: None,
             collector: Collector::new(Arc::clone(&board), config.patience_ns),
             board,
             content,
@@ -333,6 +338,11 @@ impl Run {
         self.peer_at_start = preliminary.inquiry.known();
     }
 
+    pub(crate) fn begin_on(&mut self, cpus: Vec<u32>) {
+        self.steal_before_ms = host::steal_ms(&cpus);
+        self.cpus = cpus;
+    }
+
     pub(crate) fn duration_ns(&self) -> u64 {
         self.config.duration_ns.unwrap_or(0)
     }
@@ -360,6 +370,9 @@ impl Run {
         let run = stats::Run {
             command: self.command.clone(),
             host: host::describe(versions),
+            steal_ms: host::steal_ms(&self.cpus)
+                .zip(self.steal_before_ms)
+                .and_then(|(after, before)| after.checked_sub(before)),
             driver: Driver { delivered, accepted },
             port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
             peer: Peer::between(self.peer_at_start, end),

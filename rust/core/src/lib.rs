@@ -17,6 +17,7 @@ pub mod packet;
 pub mod peer;
 pub mod receiver;
 pub mod reflector;
+mod self_check;
 pub mod sender;
 pub mod stats;
 

@@ -107,6 +107,19 @@ impl Pacer {
         self.due_ns.get(index).copied()
     }
 
+    /// When the first `packets` of the last grant were due; none without a rate.
+    #[must_use]
+    #[inline]
+    pub fn first_due_ns(&self, packets: u16) -> &[u64] {
+        &self.due_ns[..usize::from(packets).min(self.due_ns.len())]
+    }
+
+    /// Whether there is a rate to keep.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        self.share.is_some()
+    }
+
     /// Under a count, packets that were granted and could not be sent are made up for by later
     /// ones.
     pub fn not_sent(&mut self, packets: u64) {

@@ -6,6 +6,7 @@ use crate::packet::HEADERS_LEN;
 use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::template::Template;
 use crate::peer::Questions;
+use crate::self_check::SelfCheck;
 use crate::stats::{Counter, Recorder};
 
 /// Of so many bursts one shows its first packet's buffer, one its second's, and so on.
@@ -31,6 +32,8 @@ pub struct Sender {
     /// When the burst at hand is sent, and how many of its packets are written.
     stamp_ns: u64,
     written: usize,
+    /// Only with a rate.
+    check: Option<SelfCheck>,
     /// Only one sender asks.
     questions: Option<Questions>,
     /// The burst at hand is a question.
@@ -61,9 +64,11 @@ impl Sender {
         end_ns: Option<u64>,
         questions: Option<Questions>,
     ) -> Self {
+        let check = pacer.is_paced().then(SelfCheck::default);
         Self {
             recorder,
             pacer,
+            check,
             template,
             stream,
             end_ns: end_ns.unwrap_or(u64::MAX),
@@ -94,6 +99,11 @@ impl Sender {
             self.end_ns = u64::MAX;
         }
         self.recorder.poll(now_ns);
+        if let Some(check) = &mut self.check {
+            if check.poll(now_ns) {
+                self.recorder.note_departures(check.counts());
+            }
+        }
         self.stamp_ns = now_ns;
         self.asking = self.questions.as_ref().is_some_and(Questions::is_due);
         if self.asking {
@@ -171,12 +181,17 @@ impl Sender {
         }
     }
 
-    /// The driver took the first `accepted` packets of the burst.
-    pub fn sent(&mut self, accepted: u16) {
+    /// The driver was called at `at_ns` (of no meaning without a rate), and took the first `accepted`
+    /// packets of the burst.
+    pub fn sent(&mut self, at_ns: u64, accepted: u16) {
         if self.asking {
             let interval = self.recorder.interval(self.stamp_ns);
             self.recorder.add(interval, Counter::ControlSent, u64::from(accepted));
         } else {
+            if let Some(check) = &mut self.check {
+                check.left(at_ns, self.pacer.first_due_ns(accepted));
+                self.recorder.note_departures(check.counts());
+            }
             self.settle(u64::from(accepted), Counter::TxQueueFull);
         }
     }

@@ -131,7 +131,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
                 .collect();
             let refused = if dice.one_in(path.refuse) { granted / 2 } else { 0 };
             let accepted = granted - refused;
-            sender.sent(accepted);
+            sender.sent(now, accepted);
             known.refused += u64::from(refused);
             known.sent += u64::from(accepted);
             let interval = intervals.entry(now / MS).or_default();
@@ -220,6 +220,11 @@ fn check(outcome: &Outcome) {
     assert_eq!(reported, outcome.known);
     assert_eq!(ledger(&outcome.run), Vec::<String>::new());
     assert_eq!(counts.sum(Counter::FOREIGN), 0);
+    // Each packet but the first of a queue has a gap in front of it.
+    if let Some(departures) = outcome.run.departures {
+        let first = outcome.run.workers.iter().filter(|worker| worker.counts[Counter::Sent] > 0);
+        assert_eq!(departures.gaps, counts[Counter::Sent] - first.count() as u64);
+    }
     let by_row: BTreeMap<u64, (u64, u64)> = outcome
         .rows
         .iter()
@@ -266,6 +271,19 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
     assert!((since_due(0.1) / (3 * STEP_NS) as f64 - 1.0).abs() < 0.016, "{}", since_due(0.1));
     assert!((since_due(1.0) / 195_000.0 - 1.0).abs() < 0.016, "{}", since_due(1.0));
     assert!(outcome.rows.iter().filter_map(|row| row.percentiles_ns).flatten().all(|ns| ns == p99));
+}
+
+/// The lengths of statistics intervals are nothing to the pacing: gap by gap the same.
+#[test]
+fn the_statistics_interval_does_not_change_the_pacing() {
+    let paced = |interval_ms| {
+        let config = config("-t 2 -r 2", "--rate 430k");
+        let config = Config { interval_ns: interval_ms * MS, ..config };
+        let run = simulate(&config, Path { refuse: 5, ..Path::default() }, 7, 60).run;
+        (run.totals.counts[Counter::Sent], run.departures)
+    };
+    assert_eq!(paced(1), paced(1000));
+    assert!(paced(1).1.unwrap().stalls > 0, "polled every 50 us");
 }
 
 #[test]

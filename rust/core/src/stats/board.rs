@@ -12,6 +12,7 @@
 //!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
 use super::counter::Counter;
+use super::departures::{Departures, Published};
 use super::notes::Notes;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slot};
@@ -78,6 +79,8 @@ pub(super) struct Place {
     pub(super) arrived: Box<[SeqMap]>,
     /// A receiver's, over the whole run.
     pub(super) notes: Option<Notes>,
+    /// A paced sender's, over the whole run.
+    departures: Line<Published>,
 }
 
 /// All workers' places.
@@ -105,6 +108,7 @@ impl Board {
                 Role::Send { .. } | Role::Count => Box::default(),
             },
             notes: (*role == Role::Receive).then(Notes::new),
+            departures: Line::default(),
         };
         Arc::new(Self {
             shape,
@@ -190,6 +194,11 @@ impl Place {
         Some(self.progress.0.done_ns.load(Ordering::Acquire)).filter(|ns| *ns > 0)
     }
 
+    /// How well it has kept its schedule, as of its last burst.
+    pub(super) fn departures(&self) -> Departures {
+        self.departures.0.load()
+    }
+
     /// Whether this sender has ever had to wait for the statistics.
     pub(super) fn was_held_back(&self) -> bool {
         self.progress.0.held_back.load(Ordering::Relaxed)
@@ -255,6 +264,11 @@ impl Recorder {
         if progress.done_ns.load(Ordering::Relaxed) == 0 {
             progress.done_ns.store(now_ns.max(1), Ordering::Release);
         }
+    }
+
+    /// Publishes how well this sender keeps its schedule.
+    pub fn note_departures(&self, departures: &Departures) {
+        self.place().departures.0.store(departures);
     }
 
     /// Says that this sender could not send because of [`Recorder::may_send`].

@@ -2,6 +2,7 @@
 
 use super::board::{Board, Place, Role};
 use super::counter::{Counter, Counts};
+use super::departures::Departures;
 use super::histogram::Histogram;
 use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
@@ -57,6 +58,8 @@ pub struct WorkerCounts {
     pub role: Role,
     /// All that it counted. `Valid` counts a packet on the first of the rx queues it arrived on.
     pub counts: Counts,
+    /// A paced sender's.
+    pub departures: Departures,
 }
 
 /// What the C++ side counted by itself, from the return values of rx and tx bursts.
@@ -158,7 +161,12 @@ impl Collector {
     pub fn by_worker(&self) -> Vec<WorkerCounts> {
         let places = self.board.places.iter().zip(&self.by_worker);
         let claimed = places.filter(|(place, _)| place.is_claimed());
-        claimed.map(|(place, counts)| WorkerCounts { role: place.role, counts: *counts }).collect()
+        let of_one = |(place, counts): (&Place, &Counts)| WorkerCounts {
+            role: place.role,
+            counts: *counts,
+            departures: place.departures(),
+        };
+        claimed.map(of_one).collect()
     }
 
     /// The sum of all rows so far.

@@ -3,6 +3,7 @@
 use super::board::Role;
 use super::collector::WorkerCounts;
 use super::counter::{Counter, Counts};
+use super::departures::Departures;
 use super::histogram::Histogram;
 use super::ledger::ledger;
 use super::limits;
@@ -42,6 +43,8 @@ struct Document<'a> {
     reflector: Option<Reflector>,
     #[serde(skip_serializing_if = "Option::is_none")]
     impaired: Option<Counted>,
+    pacing: Option<Departures>,
+    steal_ms: Option<u64>,
     queues: Vec<Queue>,
     port: &'a BTreeMap<String, u64>,
     limits_broken: Vec<String>,
@@ -208,6 +211,8 @@ struct Queue {
     name: String,
     #[serde(flatten)]
     counts: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pacing: Option<Departures>,
 }
 
 fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
@@ -260,6 +265,8 @@ pub fn to_json(run: &Run) -> String {
         }),
         reflector: ours.then(|| reflector(run)),
         impaired: run.impaired.then(|| counted(counts, Counter::IMPAIRED)),
+        pacing: run.departures,
+        steal_ms: run.steal_ms,
         queues: queues(run),
         port: &run.port,
         limits_broken: limits::broken(run),
@@ -356,7 +363,12 @@ fn named(run: &Run) -> impl Iterator<Item = (String, &WorkerCounts)> {
 }
 
 fn queues(run: &Run) -> Vec<Queue> {
-    named(run).map(|(name, worker)| Queue { name, counts: of_queue(worker) }).collect()
+    let pacing = |worker: &WorkerCounts| {
+        let is_sender = matches!(worker.role, Role::Send { .. });
+        run.departures.filter(|_| is_sender).map(|_| worker.departures)
+    };
+    let queue = |(name, worker)| Queue { name, counts: of_queue(worker), pacing: pacing(worker) };
+    named(run).map(queue).collect()
 }
 
 /// How many packets each queue sent or received, for people.
@@ -401,11 +413,19 @@ mod tests {
         assert_eq!(found["queues"][0]["not_sent.tx_queue_full"], 6);
         assert_eq!(found["queues"][1]["received"], 1005);
         assert_eq!(found["queues"][1]["corrupt.tag"], 1);
+        assert_eq!(found["pacing"]["within_256_ns"], 990);
+        assert_eq!(found["queues"][0]["pacing"], found["pacing"]);
+        assert!(found["queues"][1].get("pacing").is_none());
+        assert_eq!(found["steal_ms"], 10);
         assert_eq!(found["ledger_balanced"], true);
         run.meaning = Meaning::Tally;
+        run.departures = None;
+        run.steal_ms = None;
         run.totals.latency = Latency::default();
         let found = document(&run);
         assert!(found["lost"]["total"].is_null());
+        assert!(found["pacing"].is_null() && found["steal_ms"].is_null());
+        assert!(found["queues"][0].get("pacing").is_none());
         assert!(found["loss_ratio"].is_null());
         assert!(found["latency_ns"]["min"].is_null());
         assert!(found["rx"].get("valid").is_none());

@@ -2,6 +2,7 @@
 
 use super::collector::{Collector, Driver, Totals, WorkerCounts};
 use super::counter::Counter;
+use super::departures::Departures;
 use super::histogram::Histogram;
 use super::limits::Limits;
 use super::loss::Peer;
@@ -95,6 +96,11 @@ pub struct Run {
     pub notes: RunNotes,
     /// Losses in a row.
     pub loss_runs: LossRuns,
+    /// How well all senders together kept their schedules; `None` where there is no schedule.
+    pub departures: Option<Departures>,
+    /// For how long the host took the CPUs that lcores run on away from this machine, in ms;
+    /// `None` where the system does not say.
+    pub steal_ms: Option<u64>,
     /// What the C++ side counted.
     pub driver: Driver,
     /// What the port says about packets that never reached a queue's user, by name.
@@ -114,11 +120,19 @@ const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 
 impl Run {
     /// A run of `config` that `collector` has finished; sending ended at `stopped_ns`, unless the
-    /// senders know better. What others know is still to be filled in: `command`, `host`, `driver`,
-    /// `port`, `peer`.
+    /// senders know better. What others know is still to be filled in: `command`, `host`,
+    /// `steal_ms`, `driver`, `port`, `peer`.
     #[must_use]
     pub fn new(config: &Config, collector: &Collector, stopped_ns: u64) -> Self {
         let sendrecv = config.sendrecv.as_ref();
+        let workers = collector.by_worker();
+        let departures = config.rate().map(|_| {
+            let mut sum = Departures::default();
+            for worker in &workers {
+                sum += &worker.departures;
+            }
+            sum
+        });
         Self {
             mode: config.mode.clone(),
             command: Vec::new(),
@@ -129,11 +143,13 @@ impl Run {
             drain_ns: config.drain_ns,
             requested_pps: config.rate().map(Rate::pps),
             totals: *collector.totals(),
-            workers: collector.by_worker(),
+            workers,
             mismatch: collector.mismatch(),
             latencies: collector.latencies().clone(),
             notes: collector.notes(),
             loss_runs: collector.loss_runs().clone(),
+            departures,
+            steal_ms: None,
             driver: Driver::default(),
             port: BTreeMap::new(),
             peer: Peer::NotAsked,
@@ -194,11 +210,27 @@ pub(super) mod tests {
             (Counter::ForeignNotIpv4, 4),
             (Counter::Reordered, 7),
         ];
+        let departures = Departures {
+            gaps: 999,
+            within_64_ns: 970,
+            within_128_ns: 980,
+            within_256_ns: 990,
+            within_512_ns: 995,
+            micro_bursts: 3,
+            micro_bursts_after_stall: 2,
+            stalls: 4,
+            stall_ns: 70_000,
+            stall_max_ns: 40_000,
+        };
         let mut workers = Vec::new();
         for (role, counted) in
             [(Role::Send { stream: 0 }, &sender[..]), (Role::Receive, &receiver[..])]
         {
-            let mut worker = WorkerCounts { role, counts: super::super::Counts::default() };
+            let mut worker = WorkerCounts {
+                role,
+                counts: super::super::Counts::default(),
+                departures: if role == Role::Receive { Departures::default() } else { departures },
+            };
             for (counter, value) in counted {
                 worker.counts[*counter] = *value;
                 totals.counts[*counter] = *value;
@@ -220,6 +252,8 @@ pub(super) mod tests {
             latencies: Histogram::default(),
             notes: RunNotes::default(),
             loss_runs: LossRuns::default(),
+            departures: Some(departures),
+            steal_ms: Some(10),
             driver: Driver { delivered: 1006, accepted: 1002 },
             port: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
             peer: Peer::Silent,

@@ -2,6 +2,7 @@
 
 use super::collector::Totals;
 use super::counter::{Counter, Counts};
+use super::departures::Departures;
 use super::histogram::Histogram;
 use super::ledger::ledger;
 use super::limits;
@@ -46,6 +47,7 @@ pub fn summary(run: &Run) -> String {
             lines.push(format!("received  {}", grouped(totals.counts[Counter::Received])));
         }
     }
+    lines.extend(lcores(run));
     if !run.port.is_empty() {
         let port = run.port.iter().map(|(name, value)| format!("{name} {}", grouped(*value)));
         lines.push(format!("port      {}", port.collect::<Vec<_>>().join("  ")));
@@ -128,6 +130,7 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
             told.concat()
         ));
     }
+    lines.extend(run.departures.as_ref().map(pacing));
     latency(run, lines);
     let reordered = counts[Counter::Reordered];
     let ratio = run.reordered_ratio().map_or("-".into(), percent);
@@ -146,6 +149,48 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
         ));
     }
     lines.push(format!("queues    {}", super::json::queues_text(run).join("  ")));
+}
+
+/// How exactly packets left, in the columns that papers on the subject have.
+fn pacing(departures: &Departures) -> String {
+    let all = departures.gaps;
+    let share = |gaps| if all > 0 { percent(gaps as f64 / all as f64) } else { "-".into() };
+    let mut line = format!(
+        "pacing    within 64 ns {}  128 ns {}  256 ns {}  512 ns {}  micro-bursts {}",
+        share(departures.within_64_ns),
+        share(departures.within_128_ns),
+        share(departures.within_256_ns),
+        share(departures.within_512_ns),
+        grouped(departures.micro_bursts),
+    );
+    if departures.micro_bursts > 0 {
+        let after = match departures.micro_bursts_after_stall {
+            after if after == departures.micro_bursts => "all".into(),
+            after => grouped(after),
+        };
+        let share = share(departures.micro_bursts);
+        let _ = write!(line, " ({share}), {after} after stalls of the lcore");
+    }
+    line
+}
+
+/// What took lcores away from senders.
+fn lcores(run: &Run) -> Option<String> {
+    let stalls = run.departures.map(|departures| match departures.stalls {
+        0 => "  stalls 0".into(),
+        stalls => format!(
+            "  stalls {} (longest {}, {} in all)",
+            grouped(stalls),
+            time(departures.stall_max_ns as f64),
+            time(departures.stall_ns as f64)
+        ),
+    });
+    let steal = match run.steal_ms {
+        Some(ms) => Some(format!("  host steal {} ms", grouped(ms))),
+        None => stalls.is_some().then(|| "  host steal unknown".into()),
+    };
+    let known: Vec<String> = stalls.into_iter().chain(steal).collect();
+    (!known.is_empty()).then(|| format!("lcores  {}", known.concat()))
 }
 
 fn loss_run(run: &LossRun) -> String {
@@ -283,10 +328,12 @@ mod tests {
              lost      3 (0.300 %): forward path unknown, reflector's NIC unknown, reflector unknown, return path unknown, corrupt 1, late 1, of unknown place 1 (the reflector did not answer)\n\
              due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)\n\
              received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (not_ipv4 4) + late 1\n\
+             pacing    within 64 ns 97.097 %  128 ns 98.098 %  256 ns 99.099 %  512 ns 99.600 %  micro-bursts 3 (0.300 %), 2 after stalls of the lcore\n\
              latency   min 500 ns  mean 1.00 us  p50 -  p99 -  p99.9 -  max 2.00 ms  (round trip since sent)\n\
              jitter    0 ns  (RFC 3550)\n\
              order     reordered 7 (0.702 %)\n\
              queues    tx0 1,000  rx0 1,005\n\
+             lcores    stalls 4 (longest 40.00 us, 70.00 us in all)  host steal 10 ms\n\
              port      ierrors 0  imissed 0  rx_nombuf 0\n\
              ledger    balanced: every packet is accounted for"
         );
@@ -297,6 +344,29 @@ mod tests {
         let mut run = run();
         run.totals.lost += 1;
         assert!(summary(&run).contains("NOT BALANCED: sent = valid + lost: 1000 is not 1001"));
+    }
+
+    #[test]
+    fn pacing_is_told_where_there_is_a_schedule() {
+        let mut run = run();
+        run.departures = Some(Departures { stalls: 1, ..Departures::default() });
+        run.steal_ms = None;
+        let text = summary(&run);
+        assert!(text.contains("within 64 ns -  128 ns -"), "{text}");
+        assert!(text.contains("micro-bursts 0\n"), "{text}");
+        assert!(text.contains("0 ns in all)  host steal unknown\n"), "{text}");
+        run.departures = Some(Departures {
+            gaps: 9,
+            micro_bursts: 2,
+            micro_bursts_after_stall: 2,
+            ..Departures::default()
+        });
+        assert!(summary(&run).contains("micro-bursts 2 (22.222 %), all after stalls of the lcore"));
+        run.departures = None;
+        let text = summary(&run);
+        assert!(!text.contains("pacing") && !text.contains("lcores"), "{text}");
+        run.steal_ms = Some(0);
+        assert!(summary(&run).contains("lcores    host steal 0 ms\n"));
     }
 
     #[test]
