@@ -18,8 +18,11 @@ class Send final {
         clock_(clock),
         max_burst_(options.burst),
         paced_(options.paced),
-        offload_(offload) {
-    for_each_mbuf(pool, [this](unsigned index, rte_mbuf* mbuf) {
+        offload_(offload) {}
+
+  /// Before anything is sent from its pool.
+  void prepare_buffers() {
+    for_each_mbuf(pool_, [this](unsigned index, rte_mbuf* mbuf) {
       const auto room = static_cast<uint16_t>(mbuf->buf_len - RTE_PKTMBUF_HEADROOM);
       rs::Frame frame{static_cast<uint8_t*>(mbuf->buf_addr) + RTE_PKTMBUF_HEADROOM, room, room,
                       rs::Verdict::Drop, 0};
@@ -103,6 +106,9 @@ void run(Dataplane& dataplane) {
     senders.emplace_back(port.tx_queue(queue), port.tx_pool(queue),
                          rs::new_sender(run, queue, port.mac(), offload), dataplane.clock(),
                          options, offload);
+    if (run.is_first()) {
+      senders.back().prepare_buffers();
+    }
   }
   std::vector<Receive> receivers;
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {

@@ -136,6 +136,9 @@ pub(crate) mod bridge {
         fn new_preliminary(config: &Config) -> Result<Box<Run>>;
         /// Workers are about to start on these CPUs.
         fn begin_on(self: &mut Run, cpus: Vec<u32>);
+        /// Whether no other run has used the port before: then buffers are to be prepared. Those that
+        /// one left may still be under way, and need no more than that one did.
+        fn is_first(self: &Run) -> bool;
         /// All workers of a preliminary run have stopped; takes over what it found out.
         fn begin_after(self: &mut Run, preliminary: &Run);
         /// When to stop by itself, in ns since the start; 0: never.

@@ -55,6 +55,8 @@ pub struct Run {
     command: Vec<String>,
     /// Its packets count nowhere.
     is_preliminary: bool,
+    /// No run has used the port before.
+    is_first: bool,
     board: Arc<Board>,
     collector: Collector,
     content: Option<Arc<Content>>,
@@ -115,7 +117,8 @@ impl Run {
         let board = Board::new(config.shape(), &config.roles());
         let any = Mac([0; 6]);
         let content = config.sendrecv.as_ref().map(|sendrecv| {
-            Arc::new(Content::new(&sendrecv.flow(any, config.tx_queues), sendrecv.seed))
+            let flow = sendrecv.flow(any, config.tx_queues);
+            Arc::new(Content::with_filler_of(&flow, sendrecv.seed, sendrecv.filler_seed))
         });
         let random = RandomState::new().hash_one(0);
         let receivers = if config.sendrecv.is_some() { config.rx_queues } else { 0 };
@@ -125,6 +128,7 @@ impl Run {
         Ok(Self {
             command,
             is_preliminary: false,
+            is_first: true,
             ending: Ending::NotYet,
             inquiry,
             peer_at_start: Known::Nothing,
@@ -335,7 +339,12 @@ impl Run {
     }
 
     pub(crate) fn begin_after(&mut self, preliminary: &Self) {
+        self.is_first = false;
         self.peer_at_start = preliminary.inquiry.known();
+    }
+
+    pub(crate) fn is_first(&self) -> bool {
+        self.is_first
     }
 
     pub(crate) fn begin_on(&mut self, cpus: Vec<u32>) {

@@ -232,6 +232,7 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
         payload_len: args.packet_size,
         pacing: pacing(&args, interval_ms, seed)?,
         seed,
+        filler_seed: seed,
         stamp: args.stamp,
         warmup_ns: args.warmup.map_or(0, nanoseconds),
         ask_peer: !args.no_peer_report,

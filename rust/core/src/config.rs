@@ -71,8 +71,10 @@ pub struct Sendrecv {
     pub payload_len: u16,
     /// `None`: as fast as possible.
     pub pacing: Option<Pacing>,
-    /// Of this run's filler and tags.
+    /// Of this run's tags.
     pub seed: u64,
+    /// Of filler: that of the preliminary run too, because buffers are filled once for both.
+    pub filler_seed: u64,
     /// Leave room for a stamp of the reflector in each packet.
     pub stamp: bool,
     /// Send for so long before the run begins, in ns.

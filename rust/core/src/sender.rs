@@ -223,3 +223,96 @@ impl Sender {
         self.recorder.done(end_ns);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::content::Content;
+    use crate::packet::control::{Question, ask};
+    use crate::packet::flow::Flow;
+    use crate::packet::reflect::reflect;
+    use crate::packet::template::tests::{flow, template};
+    use crate::packet::template::{Checksums, write_single};
+    use crate::packet::verify::Verifier;
+    use crate::stats::{Board, Collector, Role, Shape};
+    use std::sync::Arc;
+
+    const SEED: u64 = 7;
+
+    struct Rig {
+        flow: Flow,
+        sender: Sender,
+        collector: Collector,
+        verifier: Verifier,
+        /// As a mempool gives them out: the same ones for every burst.
+        buffers: Vec<Vec<u8>>,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let flow = flow(300, 1);
+            let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
+            let board = Board::new(shape, &[Role::Send { stream: 0 }]);
+            let template = template(&flow, 0, SEED, Checksums::Software);
+            let room = template.frame_len() + 100;
+            let pacer = Pacer::new(None, 0, 1, None);
+            let sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
+            let mut buffers = vec![vec![0xaa; room]; 4];
+            for (index, buffer) in (0..).zip(&mut buffers) {
+                sender.prepare(index, buffer);
+            }
+            let verifier = Verifier::new(&flow, Arc::new(Content::new(&flow, SEED)));
+            Self { flow, sender, collector: Collector::new(board, 1_000_000), verifier, buffers }
+        }
+
+        /// How many packets of a burst are valid when they come back.
+        fn valid(&mut self) -> usize {
+            let Burst { packets, frame_len } = self.sender.poll(1000, 4);
+            assert_eq!(packets, 4);
+            self.sender.stamp(1000);
+            let mut valid = 0;
+            for buffer in &mut self.buffers {
+                self.sender.write(&mut buffer[..frame_len]);
+                let mut copy = buffer[..frame_len].to_vec();
+                reflect(&mut copy, frame_len, false).unwrap();
+                valid += usize::from(self.verifier.check(&copy, frame_len, false).is_ok());
+            }
+            self.sender.sent(1000, packets);
+            valid
+        }
+    }
+
+    #[test]
+    fn buffers_that_stay_as_they_were_are_never_prepared_again() {
+        let mut rig = Rig::new();
+        for _ in 0..2 * PROBES {
+            assert_eq!(rig.valid(), 4);
+        }
+        assert!(!rig.collector.has_changed_buffers());
+    }
+
+    #[test]
+    fn a_buffer_that_was_a_questions_holds_a_whole_packet_again() {
+        let mut rig = Rig::new();
+        let question = ask(Question { run: 1, number: 2 });
+        for turn in 0..2 * PROBES {
+            let frame = &mut rig.buffers[turn % 4][..HEADERS_LEN + CONTROL_LEN];
+            write_single(&rig.flow, &question, Checksums::Software, frame);
+            assert_eq!(rig.valid(), 4);
+        }
+        assert!(!rig.collector.has_changed_buffers());
+    }
+
+    #[test]
+    fn once_a_buffer_comes_back_changed_each_packet_is_written_whole() {
+        let mut rig = Rig::new();
+        let change = |rig: &mut Rig| rig.buffers.iter_mut().for_each(|buffer| buffer[200] ^= 1);
+        change(&mut rig);
+        assert!((0..PROBES).any(|_| rig.valid() > 0));
+        assert!(rig.collector.has_changed_buffers());
+        for _ in 0..PROBES {
+            change(&mut rig);
+            assert_eq!(rig.valid(), 4);
+        }
+    }
+}

@@ -365,6 +365,17 @@ fn a_number_or_a_time_that_cannot_be_is_foreign() {
     assert_eq!(collector.totals().counts[Counter::Received], 3);
 }
 
+/// A second and a half of 100 Mpps are under way before the first is given up; many receivers get less, because
+/// each has maps of its own.
+#[test]
+fn as_fast_as_it_goes_is_not_held_back_by_small_maps() {
+    let window = |queues| config(queues, "").shape().window;
+    assert!(window("-r 1") >= 150_000_000, "{}", window("-r 1"));
+    assert!(window("-r 1 -t 2") >= 75_000_000);
+    assert_eq!(window("-r 16"), 1 << 26);
+    assert_eq!(window("-r 40"), 1 << 26);
+}
+
 /// The sender outruns what the statistics can hold: it is held back, and nothing is miscounted.
 #[test]
 fn a_sender_that_outruns_the_collector_waits() {

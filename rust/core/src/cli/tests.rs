@@ -39,7 +39,9 @@ fn what_a_sender_is_asked_about_truth() {
     assert_eq!((config.limits.loss, config.limits.latencies.len()), (Some(LossLimit(0.001)), 2));
     let preliminary = config.preliminary().unwrap();
     assert_eq!((preliminary.duration_ns, preliminary.count), (Some(1_500_000_000), None));
-    assert_ne!(preliminary.sendrecv.unwrap().seed, sendrecv.seed);
+    let before = preliminary.sendrecv.unwrap();
+    assert_ne!(before.seed, sendrecv.seed);
+    assert_eq!(before.filler_seed, sendrecv.filler_seed, "buffers are filled once");
 
     let config = run(SENDRECV);
     assert_eq!(config.drain_ns, config.patience_ns);

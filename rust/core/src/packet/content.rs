@@ -27,6 +27,12 @@ impl Content {
     /// The content of the packets of `flow` in the run with `seed`.
     #[must_use]
     pub fn new(flow: &Flow, seed: u64) -> Self {
+        Self::with_filler_of(flow, seed, seed)
+    }
+
+    /// The same, with the filler of another seed: of runs that use the same buffers.
+    #[must_use]
+    pub fn with_filler_of(flow: &Flow, seed: u64, filler_seed: u64) -> Self {
         let udp = UdpHeader {
             source_port: 0,
             destination_port: flow.dst_port,
@@ -43,7 +49,7 @@ impl Content {
         let udp_sum = pseudo_header_sum + checksum::sum(&udp.to_bytes());
         Self {
             key: Key::new(seed),
-            filler: Filler::new(seed, usize::from(flow.payload_len) - filler_at),
+            filler: Filler::new(filler_seed, usize::from(flow.payload_len) - filler_at),
             pseudo_header_sum,
             udp,
             udp_sum,

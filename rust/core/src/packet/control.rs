@@ -82,7 +82,7 @@ pub fn is_control(payload: &[u8]) -> bool {
 }
 
 /// Whether a payload that begins as those of control packets do stands in a frame without IPv4
-/// options: none of our other packets does.
+/// options, of 8 bytes of payload at least: none of our other packets does.
 #[must_use]
 #[inline]
 pub fn begins_in(frame: &[u8]) -> bool {

@@ -209,6 +209,24 @@ pub(crate) mod tests {
         frame
     }
 
+    /// A preliminary run and the one behind it use the same buffers.
+    #[test]
+    fn runs_with_the_filler_of_one_seed_share_prepared_buffers() {
+        let flow = flow(300, 1);
+        let [before, after] = [1, 2].map(|seed| {
+            let content = Content::with_filler_of(&flow, seed, 9);
+            Template::new(&flow, Arc::new(content), 0, Checksums::Software)
+        });
+        let mut frame = written(&before, 5, 6);
+        assert!(after.is_prepared(&frame));
+        after.write(5, 6, 0, &mut frame);
+        let mut fresh = vec![0; after.frame_len()];
+        after.prepare(5, &mut fresh);
+        after.write(5, 6, 0, &mut fresh);
+        assert_eq!(frame, fresh);
+        assert_ne!(frame, written(&before, 5, 6), "the tag is another");
+    }
+
     #[test]
     fn a_buffer_is_prepared_once_for_all_of_its_packets() {
         for payload_len in [16, 17, 18, 19, 300] {
