@@ -1,7 +1,6 @@
 #pragma once
 
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 #include <algorithm>
 #include <array>
@@ -26,8 +25,6 @@ class Frames {
       }
       rs::Frame& frame = frames_[i];
       frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
-      // What another core or a NIC wrote: on its way here while the others are looked at.
-      rte_prefetch0(frame.data);
       frame.len = mbuf->data_len;
       frame.wire_len = mbuf->pkt_len;
     }
