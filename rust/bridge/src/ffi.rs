@@ -1,6 +1,7 @@
 //! The whole boundary: what C++ can call.
 
 use crate::run::Run;
+use dpdkproj_core::Release;
 use dpdkproj_core::cli::{ModeInfo, Parsed};
 use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
 use dpdkproj_core::packet::flow::Mac;
@@ -81,6 +82,8 @@ pub(crate) mod bridge {
         checksum_offload: bool,
         /// Packets are sent at a rate.
         paced: bool,
+        /// Each of them in a burst of its own, which is waited for.
+        spin: bool,
         /// Packets are harmed on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.
@@ -180,6 +183,9 @@ pub(crate) mod bridge {
         /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
         /// is a number that tells it from its neighbours.
         unsafe fn prepare(self: &Sender, index: u64, frame: &mut Frame);
+        /// Where packets are to leave just when they are due: until when to wait before `poll`, 20 us
+        /// at most; `now_ns` when the next one is due later than that.
+        fn wait_until(self: &mut Sender, now_ns: u64) -> u64;
         /// What to send at `now_ns`: at most `burst` packets. To be called in every poll.
         fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> Burst;
         /// There were no mbufs for them.
@@ -273,6 +279,7 @@ impl Config {
             burst: config.burst,
             checksum_offload: config.checksum_offload,
             paced: config.rate().is_some(),
+            spin: config.release() == Some(Release::Spin),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
@@ -319,6 +326,10 @@ impl Sender {
     fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
         let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
         Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
+    }
+
+    fn wait_until(&mut self, now_ns: u64) -> u64 {
+        self.0.wait_until(now_ns)
     }
 
     fn no_mbuf(&mut self) {

@@ -7,7 +7,7 @@ use crate::impair::Impairments;
 use crate::packet::flow::{Mac, PortRange};
 use crate::packet::stamp::STAMPED_LEN;
 use crate::stats::{LatencyLimit, Limits, LossLimit};
-use crate::{Pacing, Pattern, Rate};
+use crate::{Pacing, Pattern, Rate, Release};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
@@ -141,6 +141,10 @@ struct SendrecvArgs {
     /// [default: those of a millisecond]
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     catch_up: Option<u64>,
+    /// How packets leave: burst (all that are due in one burst), or spin (each by itself, waited for
+    /// up to 20 us: most exact, and at high rates not fast enough)
+    #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::release)]
+    pacing: Release,
     /// Of filler and tags; packets of another seed are foreign [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -251,8 +255,10 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
     });
     let asked = args.rate.and_then(|asked| asked.in_packets(args.packet_size));
     let Some(rate) = asked.or(per_interval.transpose()?) else {
-        if args.pattern != Pattern::Cbr || args.catch_up.is_some() {
-            return Err("--pattern, --catch-up: they need a rate (--rate or -R)".into());
+        let is_plain = args.pattern == Pattern::Cbr && args.pacing == Release::Burst;
+        if !is_plain || args.catch_up.is_some() {
+            let options = "--pattern, --catch-up, --pacing";
+            return Err(format!("{options}: they need a rate (--rate or -R, above 0)"));
         }
         return Ok(None);
     };
@@ -260,7 +266,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
         Pattern::Poisson(_) => Pattern::Poisson(seed),
         other => other,
     };
-    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up }))
+    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, release: args.pacing }))
 }
 
 fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {

@@ -6,7 +6,7 @@ use crate::packet::flow::{Flow, Mac, PortRange};
 use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
 use crate::stats::{HISTOGRAM_BYTES, Limits, Meaning, Role, SLOT_BYTES, Shape};
-use crate::{Pacing, Rate};
+use crate::{Pacing, Rate, Release};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -192,6 +192,12 @@ impl Config {
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
+    }
+
+    /// How packets are let go; `None`: there is no rate.
+    #[must_use]
+    pub fn release(&self) -> Option<Release> {
+        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.release)
     }
 
     /// What the counters of this run mean.

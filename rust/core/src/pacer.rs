@@ -35,6 +35,16 @@ pub enum Pattern {
     Poisson(u64),
 }
 
+/// How packets are let go when they are due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Release {
+    /// All that are due at once, in one burst.
+    #[default]
+    Burst,
+    /// Each in a burst of its own, and the sender waits for the moment.
+    Spin,
+}
+
 /// What a sender is to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
@@ -44,6 +54,8 @@ pub struct Pacing {
     pub pattern: Pattern,
     /// How many late packets each tx queue may send at once; `None`: those of a millisecond.
     pub catch_up: Option<u64>,
+    /// How packets are let go.
+    pub release: Release,
 }
 
 /// How late a packet may still be sent. A sender that was held up longer (a scheduler tick, a slow
@@ -112,6 +124,16 @@ impl Pacer {
     #[inline]
     pub fn first_due_ns(&self, packets: u16) -> &[u64] {
         &self.due_ns[..usize::from(packets).min(self.due_ns.len())]
+    }
+
+    /// When the next packet is due; `u64::MAX`: none ever will be, or nothing keeps it.
+    #[must_use]
+    #[inline]
+    pub fn next_due_ns(&self) -> u64 {
+        match &self.share {
+            Some(share) if self.left > 0 => share.due_at(),
+            _ => u64::MAX,
+        }
     }
 
     /// Whether there is a rate to keep.
@@ -299,7 +321,8 @@ mod tests {
 
     fn rate(packets: u64, period_ns: u64) -> Option<Pacing> {
         let rate = Rate::new(packets, period_ns)?;
-        Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: None })
+        let release = Release::Burst;
+        Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: None, release })
     }
 
     fn pattern(pattern: Pattern) -> Option<Pacing> {
@@ -351,6 +374,32 @@ mod tests {
             (0..10_000).step_by(250).map(|now| pacer.grant(now, 32).packets).collect();
         assert_eq!(granted[..9], [0, 0, 0, 0, 1, 0, 0, 0, 1]);
         assert_eq!(granted.iter().sum::<u16>(), 9);
+    }
+
+    /// Not so many each time, but all that have come due meanwhile.
+    #[test]
+    fn at_high_rates_whatever_is_due_is_granted() {
+        let mut pacer = Pacer::new(rate(14_880_952, SECOND), 0, 1, None);
+        let mut granted = Vec::new();
+        let mut now = 0;
+        for pause in [1000, 100, 2000, 67, 3000, 500, 68, 30] {
+            now += pause;
+            let before = granted.iter().sum::<u64>();
+            granted.push(u64::from(pacer.grant(now, 512).packets));
+            assert_eq!(before + granted[granted.len() - 1], now * 14_880_952 / SECOND);
+        }
+        assert_eq!(granted, [14, 2, 30, 1, 44, 8, 1, 0]);
+    }
+
+    #[test]
+    fn the_next_packet_is_known_until_there_is_none() {
+        let mut pacer = Pacer::new(rate(1_000_000, SECOND), 0, 1, Some(2));
+        assert_eq!(pacer.next_due_ns(), 1000);
+        pacer.grant(1000, 32);
+        assert_eq!(pacer.next_due_ns(), 2000);
+        pacer.grant(2000, 32);
+        assert_eq!(pacer.next_due_ns(), u64::MAX);
+        assert_eq!(Pacer::new(None, 0, 1, None).next_due_ns(), u64::MAX);
     }
 
     #[test]

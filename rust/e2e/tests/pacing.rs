@@ -55,3 +55,13 @@ fn without_a_rate_there_is_nothing_to_check() {
     assert!(summary.value("tx.requested_pps").is_null(), "{summary}");
     assert!(!outcome.stderr().contains("\npacing "), "{}", outcome.stderr());
 }
+
+#[test]
+fn packets_can_be_waited_for_one_by_one() {
+    let line = format!("sendrecv {FLOW} --rate 50k --count 20000 --pacing spin -q -t 2 -r 2");
+    let outcome = Program::new(&line).vdev("net_ring0").summed_up().run();
+    let summary = outcome.summary();
+    summary.assert_lossless(20_000);
+    assert_checked(&summary, 2);
+    assert!(summary.number("tx.sent_pps") < 50_100.0, "{summary}");
+}

@@ -214,6 +214,10 @@ fn a_pattern_needs_a_rate() {
         assert!(error.contains("cbr, poisson or burst:N"), "{error}");
     }
     assert!(error(&format!("{SENDRECV} --pattern poisson")).contains("need a rate"));
+    assert_eq!(pacing("--rate 1k").release, Release::Burst);
+    assert_eq!(pacing("--rate 1k --pacing spin").release, Release::Spin);
+    assert!(error(&format!("{SENDRECV} --pacing spin")).contains("--pacing: they need a rate"));
+    assert!(error(&format!("{SENDRECV} --rate 1k --pacing x")).contains("expected burst or spin"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::packet::flow::PortRange;
 use crate::packet::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
-use crate::{Pattern, Rate};
+use crate::{Pattern, Rate, Release};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -117,4 +117,13 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
         _ => burst().map(Pattern::Burst),
     }
     .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
+}
+
+/// `burst` or `spin`.
+pub(super) fn release(text: &str) -> Result<Release, String> {
+    match text {
+        "burst" => Ok(Release::Burst),
+        "spin" => Ok(Release::Spin),
+        _ => Err("expected burst or spin".into()),
+    }
 }
