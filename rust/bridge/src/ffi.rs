@@ -1,6 +1,6 @@
 //! The whole boundary: what C++ can call.
 
-use crate::run::Run;
+use crate::run::{Files, Run};
 use dpdkproj_core::Release;
 use dpdkproj_core::cli::{ModeInfo, Parsed};
 use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
@@ -124,15 +124,22 @@ pub(crate) mod bridge {
         fn options(self: &Config) -> Options;
         /// The error says what was asked, what is possible and which option to change.
         fn check_port(self: &Config, limits: PortLimits) -> Result<()>;
+        /// The port is started: a rate that is a share of the line rate becomes one in packets.
+        /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
+        fn resolve_line_rate(self: &mut Config, link_mbps: u32) -> Result<()>;
     }
 
     // --- statistics (one control thread)
     extern "Rust" {
+        type Files;
+
+        /// Opens all files of a run, before EAL. The error names the option.
+        fn open_files(config: &Config) -> Result<Box<Files>>;
+
         type Run;
 
-        /// Opens all files of the run; `command` is the whole command line. The error names the
-        /// option.
-        fn new_run(config: &Config, command: Vec<String>) -> Result<Box<Run>>;
+        /// `command` is the whole command line.
+        fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>>;
         /// Whether a run is to go before it, whose packets count nowhere.
         fn has_preliminary(config: &Config) -> bool;
         /// That run.
@@ -292,10 +299,22 @@ impl Config {
         let bridge::PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
         self.run()?.check_port(&PortLimits { max_rx_queues, max_tx_queues, mtu })
     }
+
+    fn resolve_line_rate(&mut self, link_mbps: u32) -> Result<(), String> {
+        match &mut self.0 {
+            Parsed::Run(config) => config.resolve_line_rate((link_mbps > 0).then_some(link_mbps)),
+            Parsed::Print(_) => Ok(()),
+        }
+    }
 }
 
-fn new_run(config: &Config, command: Vec<String>) -> Result<Box<Run>, String> {
-    Run::new(config.run()?.clone(), command).map(Box::new)
+fn open_files(config: &Config) -> Result<Box<Files>, String> {
+    Files::open(config.run()?).map(Box::new)
+}
+
+#[expect(clippy::boxed_local, reason = "that is how it comes over the bridge")]
+fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>, String> {
+    Ok(Box::new(Run::new(config.run()?.clone(), *files, command)))
 }
 
 fn has_preliminary(config: &Config) -> bool {

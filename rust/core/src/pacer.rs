@@ -16,6 +16,12 @@ impl Rate {
         (packets > 0 && period_ns > 0).then_some(Self { packets, period_ns })
     }
 
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, factor: u32) -> Option<Self> {
+        Self::new(self.packets.checked_mul(u64::from(factor))?, self.period_ns)
+    }
+
     /// Packets per second.
     #[must_use]
     pub fn pps(self) -> f64 {
