@@ -95,11 +95,11 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
   return code;
 }
 
-int run_mode(const Mode& mode, const rs::Config& config, const Strings& args,
-             const Strings& eal_args, const StopSignals& signals, const Affinity& affinity) {
+int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const Strings& eal_args,
+             const StopSignals& signals, const Affinity& affinity) {
   const ClockReading started = ClockReading::take();
   const rs::Options options = config.options();
-  rust::Box<rs::Run> run = rs::new_run(config, to_rust(args));
+  rust::Box<rs::Files> files = rs::open_files(config);
   redirect_stdout_to_stderr();
 
   const Eal eal(eal_args);
@@ -117,6 +117,8 @@ int run_mode(const Mode& mode, const rs::Config& config, const Strings& args,
       return kFailure;
     }
   }
+  config.resolve_line_rate(port.link_mbps());
+  rust::Box<rs::Run> run = rs::new_run(config, std::move(files), to_rust(args));
   return measure(mode, config, *run, port, started, signals, affinity);
 }
 
@@ -141,7 +143,7 @@ int run_app(const Strings& args) {
   }
   const std::vector<Mode> modes = all_modes();
   try {
-    const rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
+    rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
     if (const rust::String help = config->help_text(); !help.empty()) {
       std::fwrite(help.data(), 1, help.size(), stdout);
       return kSuccess;

@@ -142,7 +142,7 @@ class Chain {
   explicit Chain(const Clock& clock)
       : clock_(clock.restarted()),
         config_(parse({"reflect", "-q"})),
-        reflecting_(rs::new_run(*config_, {})),
+        reflecting_(rs::new_run(*config_, rs::open_files(*config_), {})),
         reflector_(rs::new_reflector(*reflecting_, 0, false)) {}
 
   /// Does `run`, for `duration_ns` unless it ends by itself, with a burst every `gap_ns`.
@@ -293,7 +293,7 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
                                    "-q"};
   args.insert(args.end(), variant.options.begin(), variant.options.end());
   const rust::Box<rs::Config> config = parse(args);
-  rust::Box<rs::Run> run = rs::new_run(*config, {});
+  rust::Box<rs::Run> run = rs::new_run(*config, rs::open_files(*config), {});
   const auto frame_len = static_cast<uint16_t>(kHeaders + payload);
   Chain chain(clock);
   if (rs::has_preliminary(*config)) {

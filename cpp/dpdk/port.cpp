@@ -113,6 +113,10 @@ PortInfo find_port(const std::string& mac) {
   throw UsageError("-p " + mac + ": no such port: " + list_ports());
 }
 
+uint32_t speed_mbps(const rte_eth_link& link) noexcept {
+  return link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? RTE_ETH_SPEED_NUM_NONE : link.link_speed;
+}
+
 Port::Port(const PortInfo& info, const PortConfig& config)
     : port_id_(info.port_id), mtu_(info.mtu), info_{} {
   check(rte_eth_dev_info_get(port_id_, &info_), "rte_eth_dev_info_get");
@@ -228,6 +232,11 @@ bool Port::wait_for_link(std::chrono::milliseconds patience,
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return true;
+}
+
+uint32_t Port::link_mbps() const noexcept {
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(port_id_, &link) == 0 ? speed_mbps(link) : 0;
 }
 
 uint64_t Port::delivered() const noexcept {

@@ -40,6 +40,9 @@ struct PortInfo {
   uint16_t mtu;
 };
 
+/// The speed that `link` tells of, in Mbit/s; 0 where it tells none.
+uint32_t speed_mbps(const rte_eth_link& link) noexcept;
+
 /// The port with MAC address `mac` (as `rte_ether_format_addr` writes it, in lower case), or the
 /// only one when `mac` is empty. Throws UsageError, with the ports there are, if there is none.
 PortInfo find_port(const std::string& mac);
@@ -75,6 +78,9 @@ class Port {
   bool wait_for_link(
       std::chrono::milliseconds patience,
       const std::function<bool()>& give_up = [] { return false; }) const;
+
+  /// How fast the link is, in Mbit/s; 0 where the driver does not say.
+  uint32_t link_mbps() const noexcept;
 
   /// Counters begin here: what a port that nobody polls yet throws away is no loss of the run.
   void begin_counting();

@@ -16,8 +16,9 @@ class Send final {
         pool_(pool),
         sender_(std::move(sender)),
         clock_(clock),
-        max_burst_(options.burst),
+        max_burst_(options.spin ? 1 : options.burst),
         paced_(options.paced),
+        spin_(options.spin),
         offload_(offload) {}
 
   /// Before anything is sent from its pool.
@@ -31,6 +32,12 @@ class Send final {
   }
 
   void poll(uint64_t now_ns) noexcept {
+    if (spin_) {
+      const uint64_t until_ns = sender_->wait_until(now_ns);
+      while (now_ns < until_ns) {
+        now_ns = clock_.now_ns();
+      }
+    }
     const rs::Burst wanted = sender_->poll(now_ns, max_burst_);
     if (wanted.packets == 0) {
       return;
@@ -68,6 +75,7 @@ class Send final {
   const Clock& clock_;
   uint16_t max_burst_;
   bool paced_;
+  bool spin_;
   bool offload_;
   Frames frames_;
   Burst burst_;

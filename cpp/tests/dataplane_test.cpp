@@ -49,7 +49,7 @@ class DataplaneTest : public testing::Test {
  protected:
   void run(std::vector<Record>& sending, std::vector<Record>& plain) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
-    rust::Box<rs::Run> rs_run = rs::new_run(*config, {});
+    rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
     const rs::Options options = config->options();
     Port port(find_port(""), {.rx_queues = 1,
                               .tx_queues = 1,

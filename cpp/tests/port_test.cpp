@@ -158,6 +158,20 @@ TEST_F(NullPort, HasALink) {
   EXPECT_TRUE(port.wait_for_link(std::chrono::milliseconds(0)));
 }
 
+TEST_F(NullPort, TellsHowFastItsLinkIs) {
+  const Port port(info, kSmall);
+  EXPECT_EQ(port.link_mbps(), 10'000U);
+}
+
+TEST(LinkSpeed, IsNothingWhereTheDriverDoesNotSay) {
+  rte_eth_link link{};
+  EXPECT_EQ(speed_mbps(link), 0U);
+  link.link_speed = RTE_ETH_SPEED_NUM_UNKNOWN;
+  EXPECT_EQ(speed_mbps(link), 0U);
+  link.link_speed = RTE_ETH_SPEED_NUM_100G;
+  EXPECT_EQ(speed_mbps(link), 100'000U);
+}
+
 TEST_F(NullPort, HasNoOffloadsThatItWouldHaveToKeepAPromiseOf) {
   const Port port(info, kSmall);
   EXPECT_FALSE(port.has_checksum_offload());

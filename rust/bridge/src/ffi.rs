@@ -1,6 +1,7 @@
 //! The whole boundary: what C++ can call.
 
-use crate::run::Run;
+use crate::run::{Files, Run};
+use dpdkproj_core::Release;
 use dpdkproj_core::cli::{ModeInfo, Parsed};
 use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
 use dpdkproj_core::packet::flow::Mac;
@@ -81,6 +82,8 @@ pub(crate) mod bridge {
         checksum_offload: bool,
         /// Packets are sent at a rate.
         paced: bool,
+        /// Each of them in a burst of its own, which is waited for.
+        spin: bool,
         /// Packets are harmed on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.
@@ -121,15 +124,22 @@ pub(crate) mod bridge {
         fn options(self: &Config) -> Options;
         /// The error says what was asked, what is possible and which option to change.
         fn check_port(self: &Config, limits: PortLimits) -> Result<()>;
+        /// The port is started: a rate that is a share of the line rate becomes one in packets.
+        /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
+        fn resolve_line_rate(self: &mut Config, link_mbps: u32) -> Result<()>;
     }
 
     // --- statistics (one control thread)
     extern "Rust" {
+        type Files;
+
+        /// Opens all files of a run, before EAL. The error names the option.
+        fn open_files(config: &Config) -> Result<Box<Files>>;
+
         type Run;
 
-        /// Opens all files of the run; `command` is the whole command line. The error names the
-        /// option.
-        fn new_run(config: &Config, command: Vec<String>) -> Result<Box<Run>>;
+        /// `command` is the whole command line.
+        fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>>;
         /// Whether a run is to go before it, whose packets count nowhere.
         fn has_preliminary(config: &Config) -> bool;
         /// That run.
@@ -183,6 +193,9 @@ pub(crate) mod bridge {
         /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
         /// is a number that tells it from its neighbours.
         unsafe fn prepare(self: &Sender, index: u64, frame: &mut Frame);
+        /// Where packets are to leave just when they are due: until when to wait before `poll`, 20 us
+        /// at most; `now_ns` when the next one is due later than that.
+        fn wait_until(self: &mut Sender, now_ns: u64) -> u64;
         /// What to send at `now_ns`: at most `burst` packets. To be called in every poll.
         fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> Burst;
         /// There were no mbufs for them.
@@ -276,6 +289,7 @@ impl Config {
             burst: config.burst,
             checksum_offload: config.checksum_offload,
             paced: config.rate().is_some(),
+            spin: config.release() == Some(Release::Spin),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
@@ -288,10 +302,22 @@ impl Config {
         let bridge::PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
         self.run()?.check_port(&PortLimits { max_rx_queues, max_tx_queues, mtu })
     }
+
+    fn resolve_line_rate(&mut self, link_mbps: u32) -> Result<(), String> {
+        match &mut self.0 {
+            Parsed::Run(config) => config.resolve_line_rate((link_mbps > 0).then_some(link_mbps)),
+            Parsed::Print(_) => Ok(()),
+        }
+    }
 }
 
-fn new_run(config: &Config, command: Vec<String>) -> Result<Box<Run>, String> {
-    Run::new(config.run()?.clone(), command).map(Box::new)
+fn open_files(config: &Config) -> Result<Box<Files>, String> {
+    Files::open(config.run()?).map(Box::new)
+}
+
+#[expect(clippy::boxed_local, reason = "that is how it comes over the bridge")]
+fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>, String> {
+    Ok(Box::new(Run::new(config.run()?.clone(), *files, command)))
 }
 
 fn has_preliminary(config: &Config) -> bool {
@@ -322,6 +348,10 @@ impl Sender {
     fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
         let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
         Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
+    }
+
+    fn wait_until(&mut self, now_ns: u64) -> u64 {
+        self.0.wait_until(now_ns)
     }
 
     fn no_mbuf(&mut self) {

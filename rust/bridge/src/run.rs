@@ -88,9 +88,17 @@ pub struct Run {
     summary: String,
 }
 
-impl Run {
-    /// A run of `config`, asked for with the command line `command`.
-    pub(crate) fn new(config: Config, command: Vec<String>) -> Result<Self, String> {
+/// What a run writes to: opened, with the threads that write begun, before anything that takes time
+/// or binds threads to CPUs.
+pub struct Files {
+    table: Option<Output>,
+    json: Option<(PathBuf, File)>,
+    screen: Output,
+}
+
+impl Files {
+    /// Those that `config` asks for. The error names the option.
+    pub(crate) fn open(config: &Config) -> Result<Self, String> {
         let open = |option: &str, path: &Path| {
             stats::create(path).map_err(|error| {
                 format!(
@@ -104,7 +112,7 @@ impl Run {
                 .map_err(|error| format!("{}: no thread to write it: {error}", path.display()))
         };
         let table = match &config.stats_path {
-            Some(path) => Some((Table::new(config.meaning()), started(path, open("-s", path)?)?)),
+            Some(path) => Some(started(path, open("-s", path)?)?),
             None => None,
         };
         let json = match &config.json_path {
@@ -114,6 +122,15 @@ impl Run {
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
         let screen = started(Path::new("-"), File::from(stderr))?;
+        Ok(Self { table, json, screen })
+    }
+}
+
+impl Run {
+    /// A run of `config`, asked for with the command line `command`.
+    pub(crate) fn new(config: Config, files: Files, command: Vec<String>) -> Self {
+        let Files { table, json, screen } = files;
+        let table = table.map(|output| (Table::new(config.meaning()), output));
         let board = Board::new(config.shape(), &config.roles());
         let any = Mac([0; 6]);
         let content = config.sendrecv.as_ref().map(|sendrecv| {
@@ -125,7 +142,7 @@ impl Run {
         let inquiry = Inquiry::new(config.sendrecv.as_ref().map_or(0, |s| mix(!s.seed)), receivers);
         let reflectors = if config.mode == "reflect" { config.rx_queues } else { 0 };
         let flows = Flows::new(reflectors, random);
-        Ok(Self {
+        Self {
             command,
             is_preliminary: false,
             is_first: true,
@@ -152,7 +169,7 @@ impl Run {
             said: BTreeSet::new(),
             summary: String::new(),
             config,
-        })
+        }
     }
 
     fn sendrecv(&self) -> (&Sendrecv, &Arc<Content>) {
@@ -335,7 +352,8 @@ impl Run {
 
     /// The run in front of another one: what it finds out is for [`Run::begin_after`].
     pub(crate) fn new_preliminary(config: Config) -> Result<Self, String> {
-        Ok(Self { is_preliminary: true, ..Self::new(config, Vec::new())? })
+        let files = Files::open(&config)?;
+        Ok(Self { is_preliminary: true, ..Self::new(config, files, Vec::new()) })
     }
 
     pub(crate) fn begin_after(&mut self, preliminary: &Self) {

@@ -7,12 +7,12 @@ use crate::impair::Impairments;
 use crate::packet::flow::{Mac, PortRange};
 use crate::packet::stamp::STAMPED_LEN;
 use crate::stats::{LatencyLimit, Limits, LossLimit};
-use crate::{Pacing, Pattern, Rate};
+use crate::{Pacing, Pattern, Rate, Release};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
-use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -127,11 +127,13 @@ struct SendrecvArgs {
     /// Bytes of UDP payload: 16 at least, and no more than the port's MTU allows
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
     packet_size: u16,
-    /// Packets per statistics interval, all tx queues together; pacing does not depend on it
+    /// Packets per statistics interval, all tx queues together; pacing does not depend on it; 0: as
+    /// fast as possible
     #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]
-    rate_per_interval: Option<NonZeroU64>,
+    rate_per_interval: Option<u64>,
     /// All tx queues together: packets per second such as 3500000, 3.5Mpps or 800k, or bits per second
-    /// such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap) [default: as fast as possible]
+    /// such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), or a share of the line rate
+    /// such as 80% (preamble and gap counted); 0: as fast as possible [default: 0]
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     rate: Option<Asked>,
     /// How packets are spread over time: cbr (evenly), poisson, or burst:N (N at once)
@@ -141,6 +143,10 @@ struct SendrecvArgs {
     /// [default: those of a millisecond]
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     catch_up: Option<u64>,
+    /// How packets leave: burst (all that are due in one burst), or spin (each by itself, waited for
+    /// up to 20 us: most exact, and at high rates not fast enough)
+    #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::release)]
+    pacing: Release,
     /// Of filler and tags; packets of another seed are foreign [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -231,6 +237,10 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
         dst_mac: args.dest_mac,
         payload_len: args.packet_size,
         pacing: pacing(&args, interval_ms, seed)?,
+        line_share: match args.rate {
+            Some(Asked::LineShare(millionths)) => Some(millionths),
+            _ => None,
+        },
         seed,
         filler_seed: seed,
         stamp: args.stamp,
@@ -240,10 +250,10 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
 }
 
 fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pacing>, String> {
-    let per_interval = args.rate_per_interval.map(|packets| {
+    let per_interval = args.rate_per_interval.filter(|packets| *packets > 0).map(|packets| {
         let most = RATE_MAX * u64::from(interval_ms) / 1000;
-        let rate = Rate::new(packets.get(), u64::from(interval_ms) * 1_000_000);
-        rate.filter(|_| packets.get() <= most).ok_or_else(|| {
+        let rate = Rate::new(packets, u64::from(interval_ms) * 1_000_000);
+        rate.filter(|_| packets <= most).ok_or_else(|| {
             format!(
                 "-R {packets}: at {interval_ms} ms per interval (--stats-interval-ms) it may be \
                  {most} at most"
@@ -252,8 +262,10 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
     });
     let asked = args.rate.and_then(|asked| asked.in_packets(args.packet_size));
     let Some(rate) = asked.or(per_interval.transpose()?) else {
-        if args.pattern != Pattern::Cbr || args.catch_up.is_some() {
-            return Err("--pattern, --catch-up: they need a rate (--rate or -R)".into());
+        let is_plain = args.pattern == Pattern::Cbr && args.pacing == Release::Burst;
+        if !is_plain || args.catch_up.is_some() {
+            let options = "--pattern, --catch-up, --pacing";
+            return Err(format!("{options}: they need a rate (--rate or -R, above 0)"));
         }
         return Ok(None);
     };
@@ -261,7 +273,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
         Pattern::Poisson(_) => Pattern::Poisson(seed),
         other => other,
     };
-    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up }))
+    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, release: args.pacing }))
 }
 
 fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {

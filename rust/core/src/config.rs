@@ -6,7 +6,7 @@ use crate::packet::flow::{Flow, Mac, PortRange};
 use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
 use crate::stats::{HISTOGRAM_BYTES, Limits, Meaning, Role, SLOT_BYTES, Shape};
-use crate::{Pacing, Rate};
+use crate::{Pacing, Rate, Release};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -71,6 +71,9 @@ pub struct Sendrecv {
     pub payload_len: u16,
     /// `None`: as fast as possible.
     pub pacing: Option<Pacing>,
+    /// The rate is this share of the line rate, in millionths: until [`Config::resolve_line_rate`],
+    /// that of `pacing` is the same share of 1 Mbit/s.
+    pub line_share: Option<u64>,
     /// Of this run's tags.
     pub seed: u64,
     /// Of filler: that of the preliminary run too, because buffers are filled once for both.
@@ -137,6 +140,28 @@ impl Config {
         Ok(())
     }
 
+    /// Makes a rate in packets of a share of the line rate, now that the link is up and has
+    /// `link_mbps` Mbit/s (`None`: the driver does not say).
+    ///
+    /// # Errors
+    /// As [`Config::check_port`], and as [`Config::check_statistics`].
+    pub fn resolve_line_rate(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
+        let Some(sendrecv) = &mut self.sendrecv else { return Ok(()) };
+        let (Some(millionths), Some(pacing)) = (sendrecv.line_share, &mut sendrecv.pacing) else {
+            return Ok(());
+        };
+        let Some(rate) = link_mbps.and_then(|mbps| pacing.rate.times(mbps)) else {
+            return Err(format!(
+                "--rate {}%: the port's driver does not tell how fast the link is; give --rate in \
+                 packets or bits per second, such as 3.5Mpps or 10GbpsL1",
+                millionths as f64 / 1e4
+            ));
+        };
+        pacing.rate = rate;
+        sendrecv.line_share = None;
+        self.check_statistics()
+    }
+
     /// Whether the statistics can hold what may be open at once: see `stats::board`.
     ///
     /// # Errors
@@ -194,6 +219,12 @@ impl Config {
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
+    }
+
+    /// How packets are let go; `None`: there is no rate.
+    #[must_use]
+    pub fn release(&self) -> Option<Release> {
+        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.release)
     }
 
     /// What the counters of this run mean.

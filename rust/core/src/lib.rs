@@ -21,4 +21,4 @@ mod self_check;
 pub mod sender;
 pub mod stats;
 
-pub use pacer::{Pacer, Pacing, Pattern, Rate};
+pub use pacer::{Pacer, Pacing, Pattern, Rate, Release};

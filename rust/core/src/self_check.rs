@@ -15,7 +15,7 @@ pub struct SelfCheck {
     counts: Departures,
     /// When the last packet left, and when it was due.
     last: Option<(u64, u64)>,
-    /// When the sender was polled last.
+    /// When the sender was polled last, or will be at the earliest.
     polled_ns: Option<u64>,
     /// How late the first packet of the last burst was.
     late_ns: u64,
@@ -42,6 +42,12 @@ impl SelfCheck {
         self.counts.stall_ns += ns;
         self.counts.stall_max_ns = self.counts.stall_max_ns.max(ns);
         self.late_before_ns.get_or_insert(self.late_ns);
+    }
+
+    /// The sender will wait until `until_ns`, and be polled then: that is no stall.
+    #[inline]
+    pub fn wait(&mut self, until_ns: u64) {
+        self.polled_ns = self.polled_ns.max(Some(until_ns));
     }
 
     /// The driver accepted packets at `at_ns` that were due at `due_ns`, in one burst.
@@ -163,5 +169,16 @@ mod tests {
         let found = check.counts();
         assert_eq!((found.micro_bursts, found.micro_bursts_after_stall), (1 + 39 + 1 + 1, 39 + 1));
         assert_eq!((found.stalls, found.stall_ns, found.stall_max_ns), (1, 40_000, 40_000));
+    }
+
+    #[test]
+    fn waiting_for_a_packet_is_no_stall() {
+        let mut check = SelfCheck::default();
+        check.poll(1_000);
+        check.wait(20_000);
+        assert!(!check.poll(20_010));
+        check.wait(40_000);
+        assert!(check.poll(50_001), "it did not come back in time");
+        assert_eq!(check.counts().stall_ns, 10_001);
     }
 }

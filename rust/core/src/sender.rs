@@ -12,6 +12,10 @@ use crate::stats::{Counter, Recorder};
 /// Of so many bursts one shows its first packet's buffer, one its second's, and so on.
 const PROBES: usize = 64;
 
+/// How long a sender that waits for its packets does so at most: so late may other workers of its
+/// lcore be.
+const WAIT_NS: u64 = 20_000;
+
 /// Paces, builds and counts the packets of one tx queue.
 ///
 /// A burst is [`Sender::poll`], then either [`Sender::no_mbuf`], or [`Sender::stamp`],
@@ -110,6 +114,19 @@ impl Sender {
             return Burst { packets: 1, frame_len: HEADERS_LEN + CONTROL_LEN };
         }
         Burst { packets: self.grant(now_ns, burst), frame_len: self.template.frame_len() }
+    }
+
+    /// Until when to wait, instead of polling at `now_ns`, for the next packet to leave just when it
+    /// is due: `now_ns` where that is further off than 20 us.
+    pub fn wait_until(&mut self, now_ns: u64) -> u64 {
+        let due_ns = self.pacer.next_due_ns();
+        if due_ns <= now_ns || due_ns - now_ns > WAIT_NS {
+            return now_ns;
+        }
+        if let Some(check) = &mut self.check {
+            check.wait(due_ns);
+        }
+        due_ns
     }
 
     fn grant(&mut self, now_ns: u64, burst: u16) -> u16 {

@@ -273,6 +273,36 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
     assert!(outcome.rows.iter().filter_map(|row| row.percentiles_ns).flatten().all(|ns| ns == p99));
 }
 
+/// It is polled just when its packet is due, and does not keep others waiting for one that is not due
+/// soon.
+#[test]
+fn a_sender_waits_only_for_what_is_due_soon() {
+    let config = config("", "--rate 40k --count 2 --pacing spin");
+    let sendrecv = config.sendrecv.as_ref().unwrap();
+    let flow = sendrecv.flow(Mac([2; 6]), 1);
+    let content = Arc::new(Content::new(&flow, sendrecv.seed));
+    let board = Board::new(config.shape(), &config.roles());
+    let template = Template::new(&flow, content, 0, Checksums::Software);
+    let pacer = Pacer::new(sendrecv.pacing, 0, 1, config.count);
+    let mut sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
+    // Due at 25 and at 50 us.
+    for (now, until) in [(0, 0), (4_999, 4_999), (5_000, 25_000), (24_999, 25_000)] {
+        assert_eq!(sender.wait_until(now), until);
+        sender.poll(now, 1);
+    }
+    for due in [25_000, 50_000] {
+        assert_eq!(sender.wait_until(due), due);
+        assert_eq!(sender.poll(due, 1).packets, 1);
+        sender.stamp(due);
+        sender.sent(due + 90, 1);
+        sender.wait_until(due + 5_000);
+    }
+    assert_eq!(sender.wait_until(55_000), 55_000, "nothing more will be due");
+    let run = Run::new(&config, &Collector::new(board, 0), 0);
+    let departures = run.departures.unwrap();
+    assert_eq!((departures.gaps, departures.within_64_ns, departures.stalls), (1, 1, 0));
+}
+
 /// The lengths of statistics intervals are nothing to the pacing: gap by gap the same.
 #[test]
 fn the_statistics_interval_does_not_change_the_pacing() {

@@ -185,7 +185,9 @@ fn bad_input_is_one_line_without_eal() {
         ("S --src-port-range 1-65536", vec!["--src-port-range", "'1-65536'", "65535"]),
         ("S --packet-size 15", vec!["--packet-size", "'15'", "16"]),
         ("S --packet-size 65508", vec!["--packet-size", "'65508'", "65507"]),
-        ("S --rate 0", vec!["--rate", "'0'", "1 to 1g"]),
+        ("S --rate 0%", vec!["--rate", "'0%'", "such as 80%"]),
+        ("S --pacing spin", vec!["--pacing", "need a rate (--rate or -R"]),
+        ("S --rate 1 --pacing hw", vec!["--pacing", "'hw'", "burst or spin"]),
         ("S --rate fast", vec!["--rate", "'fast'", "800k"]),
         ("S -R 1 --rate 1", vec!["--rate-per-interval", "--rate "]),
         (

@@ -49,9 +49,30 @@ fn what_is_due_is_the_rate_times_the_time() {
 
 #[test]
 fn without_a_rate_there_is_nothing_to_check() {
-    let outcome = into_nothing("--count 1000").run();
+    for rate in ["", "--rate 0", "-R 0"] {
+        let outcome = into_nothing(&format!("--count 1000 {rate}")).run();
+        let summary = outcome.summary();
+        assert!(summary.value("pacing").is_null(), "{summary}");
+        assert!(summary.value("tx.requested_pps").is_null(), "{summary}");
+        assert!(!outcome.stderr().contains("\npacing "), "{}", outcome.stderr());
+    }
+}
+
+/// `net_null` says that it has 10 Gbit/s.
+#[test]
+fn a_share_of_the_line_rate_is_that_of_the_port() {
+    let summary = into_nothing("--rate 0.5% --packet-size 934 --duration 1").run().summary();
+    // 50 Mbit/s of 1000 bytes on the wire each.
+    assert_eq!(summary.value("tx.requested_pps"), 6250.0, "{summary}");
+    assert!(summary.count("tx.due").abs_diff(6250) <= 1, "{summary}");
+}
+
+#[test]
+fn packets_can_be_waited_for_one_by_one() {
+    let line = format!("sendrecv {FLOW} --rate 50k --count 20000 --pacing spin -q -t 2 -r 2");
+    let outcome = Program::new(&line).vdev("net_ring0").summed_up().run();
     let summary = outcome.summary();
-    assert!(summary.value("pacing").is_null(), "{summary}");
-    assert!(summary.value("tx.requested_pps").is_null(), "{summary}");
-    assert!(!outcome.stderr().contains("\npacing "), "{}", outcome.stderr());
+    summary.assert_lossless(20_000);
+    assert_checked(&summary, 2);
+    assert!(summary.number("tx.sent_pps") < 50_100.0, "{summary}");
 }

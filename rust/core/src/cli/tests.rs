@@ -126,7 +126,6 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
         ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
         ("{} --rate 1.5", ["'1.5' for '--rate <RATE>'", "10GbpsL1"]),
-        ("{} --rate 0", ["'0' for '--rate <RATE>'", "from 1"]),
         ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
         (
             "{} --rate 10m --stats-interval-ms 60000",
@@ -199,7 +198,41 @@ fn rates_in_bits_count_whole_frames() {
     assert!((pps("10Gbps", 16) - 19_531_250.0).abs() < 0.01);
     assert_eq!(rate("10Gbps", 1458), rate("10GbpsL2", 1458));
     assert!((pps("10gbps", 1458) - 10e9 / (8.0 * 1504.0)).abs() < 0.01);
-    for bad in ["bps", "10Gbit", "1.5bps", "80%", "99999Gbps"] {
+    for bad in ["bps", "10Gbit", "1.5bps", "99999Gbps"] {
+        assert!(values::rate(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_rate_of_nothing_is_no_limit() {
+    for rate in ["--rate 0", "--rate 0Gbps", "-R 0"] {
+        assert_eq!(run(&format!("{SENDRECV} {rate}")).rate(), None, "{rate}");
+        let error = error(&format!("{SENDRECV} {rate} --pattern poisson"));
+        assert!(error.contains("need a rate"), "{error}");
+    }
+}
+
+/// What the link carries is known once it is up.
+#[test]
+fn a_share_of_the_line_rate_is_one_of_layer_1() {
+    let at = |line: &str, mbps| {
+        let mut config = run(&format!("{SENDRECV} {line}"));
+        config.resolve_line_rate(mbps).map(|()| config.rate().map(Rate::pps))
+    };
+    let bits = |len: f64, share: f64| Ok(Some(share * 10e9 / (8.0 * (42.0 + len + 4.0 + 20.0))));
+    assert_eq!(at("--rate 80% --packet-size 100", Some(10_000)), bits(100.0, 0.8));
+    assert_eq!(at("--rate 0.0025% --packet-size 1458", Some(10_000)), bits(1458.0, 0.000_025));
+    assert_eq!(at("--rate 100%", Some(10_000)), at("--rate 10GbpsL1", None));
+    // The shortest frame has 64 bytes.
+    let same = at("--rate 50% --packet-size 18", Some(1000));
+    assert_eq!(at("--rate 50% --packet-size 16", Some(1000)), same);
+    assert_eq!(at("--rate 7", Some(10_000)), Ok(Some(7.0)));
+    let refused = at("--rate 12.5%", None).unwrap_err();
+    assert!(refused.starts_with("--rate 12.5%: the port's driver does not tell"), "{refused}");
+    assert!(refused.contains("such as 3.5Mpps or 10GbpsL1"), "{refused}");
+    let refused = at("--rate 100% --packet-size 16", Some(400_000)).unwrap_err();
+    assert!(refused.contains("can be accounted for"), "{refused}");
+    for bad in ["0%", "%", "100.0001%", "1.00001%", "-1%", "8k%"] {
         assert!(values::rate(bad).is_err(), "{bad}");
     }
 }
@@ -216,6 +249,10 @@ fn a_pattern_needs_a_rate() {
         assert!(error.contains("cbr, poisson or burst:N"), "{error}");
     }
     assert!(error(&format!("{SENDRECV} --pattern poisson")).contains("need a rate"));
+    assert_eq!(pacing("--rate 1k").release, Release::Burst);
+    assert_eq!(pacing("--rate 1k --pacing spin").release, Release::Spin);
+    assert!(error(&format!("{SENDRECV} --pacing spin")).contains("--pacing: they need a rate"));
+    assert!(error(&format!("{SENDRECV} --rate 1k --pacing x")).contains("expected burst or spin"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::packet::flow::PortRange;
 use crate::packet::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
-use crate::{Pattern, Rate};
+use crate::{Pattern, Rate, Release};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -43,12 +43,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// A rate as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
+    /// 0: as fast as possible.
+    Unlimited,
     /// Packets per second.
     Packets(u64),
     /// Bits per second of whole frames, FCS included.
     BitsL2(u64),
     /// The same with preamble, start delimiter and the gap behind each frame.
     BitsL1(u64),
+    /// Millionths of what the link carries of layer 1.
+    LineShare(u64),
 }
 
 /// Bytes behind the payload of a frame (FCS), and around it on the wire (preamble and start
@@ -59,24 +63,43 @@ const AROUND_LEN: u64 = 20;
 const FRAME_MIN: u64 = 64;
 
 impl Asked {
-    /// In packets with so much payload; `None` above what any port does.
+    /// In packets with so much payload, of a link of 1 Mbit/s where it is a share of the line rate;
+    /// `None` where there is no limit, and above what any port does.
     pub(super) fn in_packets(self, payload_len: u16) -> Option<Rate> {
         const SECOND_NS: u64 = 1_000_000_000;
         let frame = (HEADERS_LEN as u64 + u64::from(payload_len) + FCS_LEN).max(FRAME_MIN);
         let rate = match self {
+            Self::Unlimited => None,
             Self::Packets(packets) => Rate::new(packets, SECOND_NS),
             Self::BitsL2(bits) => Rate::new(bits, SECOND_NS * 8 * frame),
-            Self::BitsL1(bits) => Rate::new(bits, SECOND_NS * 8 * (frame + AROUND_LEN)),
+            // Millionths of a million bits are bits.
+            Self::BitsL1(bits) | Self::LineShare(bits) => {
+                Rate::new(bits, SECOND_NS * 8 * (frame + AROUND_LEN))
+            }
         };
         rate.filter(|rate| rate.pps() <= RATE_MAX as f64)
     }
 }
 
+/// A number with at most so many decimal places, times ten to that power.
+fn scaled_up(number: &str, zeros: usize) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
+        return None;
+    }
+    let digits = format!("{whole}{fraction:0<zeros$}");
+    digits.parse().ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
 /// A number with an optional `k`, `M` or `G`, exactly, and an optional unit: `pps` (or none), `bps`
-/// of layer 2, `bpsL1`.
+/// of layer 2, `bpsL1`; 0 of any; or a percentage of the line rate.
 pub(super) fn rate(text: &str) -> Result<Asked, String> {
     let parsed = || {
         let lower = text.to_ascii_lowercase();
+        if let Some(percent) = lower.strip_suffix('%') {
+            let millionths = scaled_up(percent, 4).filter(|value| (1..=1_000_000).contains(value));
+            return millionths.map(Asked::LineShare);
+        }
         let (scaled, per_bit) = match lower.strip_suffix("bpsl1") {
             Some(scaled) => (scaled, Some(Asked::BitsL1 as fn(u64) -> Asked)),
             None => match lower.strip_suffix("bpsl2").or(lower.strip_suffix("bps")) {
@@ -89,20 +112,18 @@ pub(super) fn rate(text: &str) -> Result<Asked, String> {
             .iter()
             .find_map(|(suffix, zeros)| Some((scaled.strip_suffix(suffix)?, *zeros)));
         let (number, zeros) = found.unwrap_or((scaled, 0));
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
-            return None;
+        let value = scaled_up(number, zeros)?;
+        if value == 0 {
+            return Some(Asked::Unlimited);
         }
-        let digits = format!("{whole}{fraction:0<zeros$}");
-        let all_digits = digits.bytes().all(|digit| digit.is_ascii_digit());
-        let value: u64 = digits.parse().ok().filter(|value| all_digits && *value > 0)?;
         let asked = per_bit.map_or(Asked::Packets(value), |asked| asked(value));
         // With the smallest packets, as far as can be said without knowing their size.
         asked.in_packets(0).is_some().then_some(asked)
     };
     parsed().ok_or_else(|| {
-        "expected packets per second from 1 to 1g, such as 3500000, 3.5Mpps or 800k, or bits per second \
-         such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap)"
+        "expected packets per second up to 1g, such as 3500000, 3.5Mpps or 800k, bits per second such as \
+         10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), a share of the line rate such as \
+         80%, or 0 for as fast as possible"
             .into()
     })
 }
@@ -117,4 +138,13 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
         _ => burst().map(Pattern::Burst),
     }
     .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
+}
+
+/// `burst` or `spin`.
+pub(super) fn release(text: &str) -> Result<Release, String> {
+    match text {
+        "burst" => Ok(Release::Burst),
+        "spin" => Ok(Release::Spin),
+        _ => Err("expected burst or spin".into()),
+    }
 }
