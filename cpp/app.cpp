@@ -66,8 +66,7 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
       std::fprintf(stderr, "dpdkproj: %s warms up for %.1f s\n", std::string(options.mode).c_str(),
                    static_cast<double>(preliminary->duration_ns()) / 1e9);
     }
-    const Clock preliminary_clock = clock.restarted();
-    Dataplane dataplane(port, *preliminary, options, preliminary_clock, signals, affinity);
+    Dataplane dataplane(port, *preliminary, options, clock, signals, affinity);
     mode.run(dataplane);
     if (signals.requested()) {
       std::fprintf(stderr, "dpdkproj: stopped before the run began: nothing was measured\n");
@@ -75,8 +74,7 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
     }
     run.begin_after(*preliminary);
   }
-  const Clock run_clock = clock.restarted();
-  Dataplane dataplane(port, run, options, run_clock, signals, affinity);
+  Dataplane dataplane(port, run, options, clock, signals, affinity);
   std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
                port.id());
   port.begin_counting();
@@ -105,9 +103,10 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
   const Eal eal(eal_args);
   const PortInfo info = find_port(std::string(options.port));
   config.check_port({info.max_rx_queues, info.max_tx_queues, info.mtu});
-  Port port(info, {options.rx_queues, options.tx_queues, options.rx_descriptors,
-                   options.tx_descriptors, options.burst, options.checksum_offload,
-                   options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0});
+  Port port(info,
+            {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
+             options.burst, options.checksum_offload, options.release == rs::Release::Hardware,
+             options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0});
   if (mode.needs_link) {
     const auto give_up = [&signals] { return signals.requested(); };
     if (!port.wait_for_link(kLinkPatience, give_up) && !signals.requested()) {

@@ -35,6 +35,7 @@ class Dataplane {
   Port& port() noexcept { return port_; }
   rs::Run& run() noexcept { return run_; }
   const rs::Options& options() const noexcept { return options_; }
+  /// Its zero is the moment when workers begin: what making them takes is not in any run.
   const Clock& clock() const noexcept { return clock_; }
 
   /// Runs these workers on the lcores that EAL was given until the run is over. Workers are taken
@@ -46,7 +47,7 @@ class Dataplane {
   Port& port_;
   rs::Run& run_;
   const rs::Options& options_;
-  const Clock& clock_;
+  Clock clock_;
   const StopSignals& signals_;
   const Affinity& affinity_;
 };
@@ -81,6 +82,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
       std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);
     });
   }
+  clock_ = clock_.restarted();
   std::exception_ptr failure;
   std::thread controller([&] {
     affinity_.apply();

@@ -142,6 +142,14 @@ void Port::start() const {
   check(result, "rte_eth_dev_start");
 }
 
+void Port::require_send_on_timestamp() const {
+  if ((info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) == 0) {
+    throw UsageError("--pacing hw: port " + std::to_string(port_id_) + " (" + info_.driver_name +
+                     ") cannot send packets at given times; use --pacing spin, or, with mlx5, "
+                     "give EAL the device argument tx_pp=500");
+  }
+}
+
 void Port::configure(const PortConfig& config) {
   rte_eth_conf conf{};
   // Left 0 it would become 1500, whatever the port has.
@@ -163,6 +171,10 @@ void Port::configure(const PortConfig& config) {
   checksum_offload_ = config.checksum_offload && (info_.tx_offload_capa & kChecksums) == kChecksums;
   if (checksum_offload_) {
     conf.txmode.offloads |= kChecksums;
+  }
+  if (config.send_on_timestamp) {
+    require_send_on_timestamp();
+    conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
   // Legal because all packets of a tx queue come from one pool and nobody else refers to them.
   conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;

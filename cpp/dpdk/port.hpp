@@ -28,6 +28,8 @@ struct PortConfig {
   uint16_t burst;
   /// Use checksum offload if the port has it.
   bool checksum_offload;
+  /// Packets say when they are to leave (TxSchedule); refused where the port cannot keep to it.
+  bool send_on_timestamp = false;
   /// Mbufs of each rx queue that a worker may hold back.
   unsigned held_mbufs = 0;
 };
@@ -107,6 +109,7 @@ class Port {
   const char* driver() const noexcept { return info_.driver_name; }
 
  private:
+  void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
   void start() const;
   void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);

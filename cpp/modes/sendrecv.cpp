@@ -3,6 +3,7 @@
 #include "dataplane/dataplane.hpp"
 #include "dataplane/frames.hpp"
 #include "dataplane/mode.hpp"
+#include "dpdk/tx_schedule.hpp"
 
 namespace dpdkproj {
 namespace {
@@ -10,16 +11,20 @@ namespace {
 /// Sends on one tx queue.
 class Send final {
  public:
-  Send(TxQueue& queue, rte_mempool* pool, rust::Box<rs::Sender> sender, const Clock& clock,
-       const rs::Options& options, bool offload)
-      : queue_(queue),
-        pool_(pool),
+  Send(Port& port, uint16_t queue, rust::Box<rs::Sender> sender, const Clock& clock,
+       const rs::Options& options)
+      : queue_(port.tx_queue(queue)),
+        pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
-        max_burst_(options.spin ? 1 : options.burst),
+        max_burst_(options.release == rs::Release::Burst ? options.burst : 1),
         paced_(options.paced),
-        spin_(options.spin),
-        offload_(offload) {}
+        spin_(options.release == rs::Release::Spin),
+        offload_(port.has_checksum_offload()) {
+    if (options.release == rs::Release::Hardware) {
+      schedule_.emplace(port.id(), clock);
+    }
+  }
 
   /// Before anything is sent from its pool.
   void prepare_buffers() {
@@ -38,6 +43,10 @@ class Send final {
         now_ns = clock_.now_ns();
       }
     }
+    if (schedule_) {
+      schedule_->follow(now_ns);
+      now_ns += TxSchedule::kLeadNs;
+    }
     const rs::Burst wanted = sender_->poll(now_ns, max_burst_);
     if (wanted.packets == 0) {
       return;
@@ -49,15 +58,24 @@ class Send final {
     if (offload_) {
       request_checksums();
     }
-    // The send time in the packets: as late as it can be.
     const rust::Slice<rs::Frame> frames = frames_.of(burst_);
-    sender_->build(clock_.now_ns(), frames);
+    if (schedule_) {
+      // It leaves when it is due, or at once.
+      const uint64_t leaves_ns = std::max(sender_->due_ns(), clock_.now_ns());
+      sender_->build(leaves_ns, frames);
+      schedule_->set(*burst_.mbufs[0], leaves_ns);
+    } else {
+      // The send time in the packets: as late as it can be.
+      sender_->build(clock_.now_ns(), frames);
+    }
     // When packets leave: what the check of the pacing looks at.
     const uint64_t at_ns = paced_ ? clock_.now_ns() : 0;
     sender_->sent(at_ns, queue_.send(burst_));
   }
 
-  void drain(uint64_t now_ns) noexcept { sender_->stop(now_ns); }
+  void drain(uint64_t now_ns) noexcept {
+    sender_->stop(now_ns + (schedule_ ? TxSchedule::kLeadNs : 0));
+  }
 
  private:
   void request_checksums() noexcept {
@@ -77,6 +95,8 @@ class Send final {
   bool paced_;
   bool spin_;
   bool offload_;
+  /// Only where the port keeps the schedule.
+  std::optional<TxSchedule> schedule_;
   Frames frames_;
   Burst burst_;
 };
@@ -108,12 +128,11 @@ void run(Dataplane& dataplane) {
   Port& port = dataplane.port();
   rs::Run& run = dataplane.run();
   const rs::Options& options = dataplane.options();
-  const bool offload = port.has_checksum_offload();
   std::vector<Send> senders;
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
-    senders.emplace_back(port.tx_queue(queue), port.tx_pool(queue),
-                         rs::new_sender(run, queue, port.mac(), offload), dataplane.clock(),
-                         options, offload);
+    senders.emplace_back(port, queue,
+                         rs::new_sender(run, queue, port.mac(), port.has_checksum_offload()),
+                         dataplane.clock(), options);
     if (run.is_first()) {
       senders.back().prepare_buffers();
     }

@@ -1,14 +1,12 @@
 //! The whole boundary: what C++ can call.
 
 use crate::run::{Files, Run};
+use crate::workers::{
+    Receiver, Reflector, Sender, Tally, new_receiver, new_reflector, new_sender, new_tally,
+};
 use dpdkproj_core::Release;
 use dpdkproj_core::cli::{ModeInfo, Parsed};
 use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
-use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::packet::template::Checksums;
-use dpdkproj_core::reflector::{Reflector as CoreReflector, Tally as CoreTally};
-use dpdkproj_core::stats::Counter;
-use dpdkproj_core::{receiver, reflector, sender};
 
 #[allow(clippy::missing_safety_doc, reason = "a comment says what holds for all of them")]
 #[cxx::bridge(namespace = "dpdkproj::rs")]
@@ -29,6 +27,17 @@ pub(crate) mod bridge {
         Reorder,
         /// Send it back at once: it is an answer to a question.
         Answer,
+    }
+
+    /// How packets are let go when they are due.
+    #[repr(u8)]
+    enum Release {
+        /// All that are due at once, in one burst.
+        Burst,
+        /// Each in a burst of its own, and the sender waits for the moment.
+        Spin,
+        /// Each in a burst of its own, ahead of time, and the port waits for the moment.
+        Hardware,
     }
 
     /// One packet that C++ lends for the length of one call.
@@ -82,8 +91,8 @@ pub(crate) mod bridge {
         checksum_offload: bool,
         /// Packets are sent at a rate.
         paced: bool,
-        /// Each of them in a burst of its own, which is waited for.
-        spin: bool,
+        /// How they are let go.
+        release: Release,
         /// Packets are harmed on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.
@@ -196,6 +205,8 @@ pub(crate) mod bridge {
         /// Where packets are to leave just when they are due: until when to wait before `poll`, 20 us
         /// at most; `now_ns` when the next one is due later than that.
         fn wait_until(self: &mut Sender, now_ns: u64) -> u64;
+        /// When the packet that `poll` granted is due, or its `now_ns` if it is to go at once.
+        fn due_ns(self: &Sender) -> u64;
         /// What to send at `now_ns`: at most `burst` packets. To be called in every poll.
         fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> Burst;
         /// There were no mbufs for them.
@@ -248,10 +259,7 @@ pub(crate) mod bridge {
     }
 }
 
-use bridge::{Burst, Frame, Mode, Options, Outcome, Verdict};
-
-// Workers of several lcores are made one after the other: without their alignment two could share a
-// cache line.
+use bridge::{Frame, Mode, Options};
 
 /// What the command line came to.
 pub struct Config(Parsed);
@@ -289,7 +297,7 @@ impl Config {
             burst: config.burst,
             checksum_offload: config.checksum_offload,
             paced: config.rate().is_some(),
-            spin: config.release() == Some(Release::Spin),
+            release: config.release().unwrap_or_default().into(),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
@@ -330,164 +338,19 @@ fn new_preliminary(config: &Config) -> Result<Box<Run>, String> {
     Run::new_preliminary(preliminary).map(Box::new)
 }
 
-/// See [`sender::Sender`].
-#[repr(align(128))]
-pub struct Sender(sender::Sender);
-
-fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender> {
-    let checksums = if offload { Checksums::Offload } else { Checksums::Software };
-    Box::new(Sender(run.sender(queue, Mac(mac), checksums)))
+impl Default for bridge::Release {
+    fn default() -> Self {
+        Release::default().into()
+    }
 }
 
-impl Sender {
-    unsafe fn prepare(&self, index: u64, frame: &mut Frame) {
-        // SAFETY: C++ lends a writable frame for this call.
-        self.0.prepare(index, unsafe { frame.bytes_mut() });
-    }
-
-    fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
-        let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
-        Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
-    }
-
-    fn wait_until(&mut self, now_ns: u64) -> u64 {
-        self.0.wait_until(now_ns)
-    }
-
-    fn no_mbuf(&mut self) {
-        self.0.no_mbuf();
-    }
-
-    unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
-        self.0.stamp(now_ns);
-        for frame in frames {
-            // SAFETY: C++ lends distinct, writable frames for this call.
-            self.0.write(unsafe { frame.bytes_mut() });
+impl From<Release> for bridge::Release {
+    fn from(release: Release) -> Self {
+        match release {
+            Release::Burst => Self::Burst,
+            Release::Spin => Self::Spin,
+            Release::Hardware => Self::Hardware,
         }
-    }
-
-    fn sent(&mut self, at_ns: u64, accepted: u16) {
-        self.0.sent(at_ns, accepted);
-    }
-
-    fn stop(&mut self, now_ns: u64) {
-        self.0.stop(now_ns);
-    }
-}
-
-/// See [`receiver::Receiver`].
-#[repr(align(128))]
-pub struct Receiver {
-    receiver: receiver::Receiver,
-    partial_checksums: bool,
-}
-
-fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Box<Receiver> {
-    Box::new(Receiver { receiver: run.receiver(queue), partial_checksums })
-}
-
-impl Receiver {
-    unsafe fn receive(&mut self, now_ns: u64, frames: &[Frame]) {
-        self.receiver.poll(now_ns);
-        for frame in frames {
-            // SAFETY: C++ lends readable frames for this call.
-            let bytes = unsafe { frame.bytes() };
-            self.receiver.receive(now_ns, bytes, frame.wire_len(), self.partial_checksums);
-        }
-        self.receiver.flush();
-    }
-}
-
-/// See [`CoreReflector`].
-#[repr(align(128))]
-pub struct Reflector {
-    reflector: CoreReflector,
-    partial_checksums: bool,
-}
-
-fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector> {
-    Box::new(Reflector { reflector: run.reflector(queue), partial_checksums })
-}
-
-impl From<reflector::Verdict> for Verdict {
-    #[inline]
-    fn from(verdict: reflector::Verdict) -> Self {
-        match verdict {
-            reflector::Verdict::Drop => Self::Drop,
-            reflector::Verdict::Send => Self::Send,
-            reflector::Verdict::SendCorrupt => Self::SendCorrupt,
-            reflector::Verdict::Duplicate => Self::Duplicate,
-            reflector::Verdict::Reorder => Self::Reorder,
-            reflector::Verdict::Answer => Self::Answer,
-        }
-    }
-}
-
-impl Reflector {
-    unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
-        self.reflector.poll(now_ns);
-        let all = frames.len() as u64;
-        for frame in frames {
-            let wire_len = frame.wire_len();
-            // SAFETY: C++ lends distinct, writable frames for this call.
-            let bytes = unsafe { frame.bytes_mut() };
-            let (verdict, flow) =
-                self.reflector.reflect(now_ns, bytes, wire_len, self.partial_checksums);
-            frame.verdict = verdict.into();
-            frame.flow = flow;
-        }
-        Outcome { drops: self.reflector.kept() < all, wants_stamps: self.reflector.wants_stamps() }
-    }
-
-    unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
-        let mut ahead = [0; 1 + u8::MAX as usize];
-        for (index, frame) in frames.iter_mut().enumerate() {
-            if frame.verdict == Verdict::Drop {
-                continue;
-            }
-            let arrived_ns = arrived_ns.get(index).or(arrived_ns.first()).copied();
-            let residence_ns = now_ns.saturating_sub(arrived_ns.unwrap_or(now_ns));
-            let flow = frame.flow;
-            // SAFETY: C++ lends distinct, writable frames for this call.
-            let bytes = unsafe { frame.bytes_mut() };
-            self.reflector.stamp(bytes, flow, ahead[usize::from(flow)], residence_ns);
-            ahead[usize::from(flow)] += 1;
-        }
-    }
-
-    fn sent(&mut self, accepted: u16, frames: &[Frame]) {
-        let kept = frames.iter().filter(|frame| frame.verdict != Verdict::Drop);
-        self.reflector.sent(accepted, kept.map(|frame| frame.flow));
-    }
-
-    fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {
-        self.reflector.sent_later(flow, accepted, is_copy);
-    }
-
-    fn reordered(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairReordered, 1);
-    }
-
-    fn delayed(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairDelayed, 1);
-    }
-
-    fn overflowed(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairOverflow, 1);
-    }
-}
-
-/// See [`CoreTally`].
-#[repr(align(128))]
-pub struct Tally(CoreTally);
-
-fn new_tally(run: &Run, index: u16) -> Box<Tally> {
-    Box::new(Tally(CoreTally::new(run.recorder(index))))
-}
-
-impl Tally {
-    fn add(&mut self, now_ns: u64, received: u16, sent: u16, refused: u16) {
-        self.0.add(now_ns, received, sent, refused);
     }
 }
 

@@ -12,3 +12,5 @@ mod ffi;
 mod frame;
 mod host;
 mod run;
+#[allow(clippy::unnecessary_box_returns, reason = "signatures are what cxx asks for")]
+mod workers;

@@ -143,8 +143,9 @@ struct SendrecvArgs {
     /// [default: those of a millisecond]
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     catch_up: Option<u64>,
-    /// How packets leave: burst (all that are due in one burst), or spin (each by itself, waited for
-    /// up to 20 us: most exact, and at high rates not fast enough)
+    /// How packets leave: burst (all that are due in one burst), spin (each by itself, waited for up
+    /// to 20 us: most exact, and at high rates not fast enough), or hw (each by itself, given to the
+    /// port 100 us early, which waits for the moment; few ports can)
     #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::release)]
     pacing: Release,
     /// Of filler and tags; packets of another seed are foreign [default: random]

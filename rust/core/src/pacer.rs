@@ -49,6 +49,8 @@ pub enum Release {
     Burst,
     /// Each in a burst of its own, and the sender waits for the moment.
     Spin,
+    /// Each in a burst of its own, ahead of time, and the port waits for the moment.
+    Hardware,
 }
 
 /// What a sender is to keep.
@@ -83,6 +85,8 @@ pub struct Grant {
 pub struct Pacer {
     /// `None`: as fast as it goes.
     share: Option<Share>,
+    /// A packet leaves as it is handed over.
+    is_kept_here: bool,
     /// Packets that may still be granted.
     left: u64,
     /// When the packets of the last grant were due; empty without a rate.
@@ -96,7 +100,13 @@ impl Pacer {
     pub fn new(pacing: Option<Pacing>, worker: u16, workers: u16, count: Option<u64>) -> Self {
         let share = pacing.map(|pacing| Share::new(pacing, u64::from(worker), u64::from(workers)));
         let share_of = |count| (count + u64::from(worker)) / u64::from(workers);
-        Self { share, left: count.map_or(u64::MAX, share_of), due_ns: Vec::with_capacity(MOST) }
+        let is_kept_here = pacing.is_some_and(|pacing| pacing.release != Release::Hardware);
+        Self {
+            share,
+            is_kept_here,
+            left: count.map_or(u64::MAX, share_of),
+            due_ns: Vec::with_capacity(MOST),
+        }
     }
 
     /// What is to be sent at `now_ns`: at most `want` packets at once.
@@ -142,10 +152,10 @@ impl Pacer {
         }
     }
 
-    /// Whether there is a rate to keep.
+    /// Whether there is a rate, and a packet leaves as it is handed over.
     #[must_use]
-    pub fn is_paced(&self) -> bool {
-        self.share.is_some()
+    pub fn is_kept_here(&self) -> bool {
+        self.is_kept_here
     }
 
     /// Under a count, packets that were granted and could not be sent are made up for by later

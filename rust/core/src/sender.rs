@@ -36,7 +36,7 @@ pub struct Sender {
     /// When the burst at hand is sent, and how many of its packets are written.
     stamp_ns: u64,
     written: usize,
-    /// Only with a rate.
+    /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
     /// Only one sender asks.
     questions: Option<Questions>,
@@ -68,7 +68,7 @@ impl Sender {
         end_ns: Option<u64>,
         questions: Option<Questions>,
     ) -> Self {
-        let check = pacer.is_paced().then(SelfCheck::default);
+        let check = pacer.is_kept_here().then(SelfCheck::default);
         Self {
             recorder,
             pacer,
@@ -146,6 +146,14 @@ impl Sender {
         self.shortfall = grant.shortfall;
         self.written = 0;
         grant.packets
+    }
+
+    /// When the first packet of the burst at hand is due; when it was polled for where that is a
+    /// question, or there is no rate.
+    #[must_use]
+    pub fn due_ns(&self) -> u64 {
+        let due_ns = if self.asking { None } else { self.pacer.due_ns(0) };
+        due_ns.unwrap_or(self.stamp_ns)
     }
 
     /// There were no mbufs for the burst.

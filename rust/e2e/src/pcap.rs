@@ -33,25 +33,45 @@ pub fn write<F: AsRef<[u8]>>(path: &Path, frames: &[F]) {
     fs::write(path, to_bytes(frames)).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
+/// A captured frame.
+pub struct Record {
+    /// When it was captured, in ns since the epoch.
+    pub at_ns: u64,
+    /// All its bytes.
+    pub frame: Vec<u8>,
+}
+
 /// The frames in a file.
 #[must_use]
 pub fn read(path: &Path) -> Vec<Vec<u8>> {
+    records(path).into_iter().map(|record| record.frame).collect()
+}
+
+/// The frames in a file, with the times when they were captured.
+#[must_use]
+pub fn records(path: &Path) -> Vec<Record> {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let word = |at: usize| {
         let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
         u32::from_le_bytes(word.unwrap_or_else(|| panic!("{} ends early", path.display())))
     };
-    let readable = [MICROSECONDS, NANOSECONDS].contains(&word(0)) && word(20) == ETHERNET;
-    assert!(readable, "{} is of another kind", path.display());
-    let mut frames = Vec::new();
+    let unit_ns = match word(0) {
+        MICROSECONDS => 1000,
+        NANOSECONDS => 1,
+        other => panic!("{} begins with {other:x}", path.display()),
+    };
+    assert_eq!(word(20), ETHERNET, "{} is of another kind", path.display());
+    let mut records = Vec::new();
     let mut at = FILE_HEADER_LEN;
     while at < bytes.len() {
+        let at_ns = u64::from(word(at)) * 1_000_000_000 + u64::from(word(at + 4)) * unit_ns;
         let (captured, original) = (word(at + 8), word(at + 12));
-        assert_eq!(captured, original, "frame {} of {} is cut", frames.len(), path.display());
+        assert_eq!(captured, original, "frame {} of {} is cut", records.len(), path.display());
         let start = at + RECORD_HEADER_LEN;
         at = start + captured as usize;
         let frame = bytes.get(start..at);
-        frames.push(frame.unwrap_or_else(|| panic!("{} ends early", path.display())).to_vec());
+        let frame = frame.unwrap_or_else(|| panic!("{} ends early", path.display())).to_vec();
+        records.push(Record { at_ns, frame });
     }
-    frames
+    records
 }

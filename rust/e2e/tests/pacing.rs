@@ -68,6 +68,13 @@ fn a_share_of_the_line_rate_is_that_of_the_port() {
 }
 
 #[test]
+fn a_port_that_cannot_keep_the_schedule_refuses_to() {
+    let outcome = into_nothing("--rate 1k --pacing hw").start().finish().expect_code(2);
+    let stderr = outcome.stderr();
+    assert!(stderr.contains("--pacing hw: port 0 (net_null) cannot send packets at given times"));
+}
+
+#[test]
 fn packets_can_be_waited_for_one_by_one() {
     let line = format!("sendrecv {FLOW} --rate 50k --count 20000 --pacing spin -q -t 2 -r 2");
     let outcome = Program::new(&line).vdev("net_ring0").summed_up().run();

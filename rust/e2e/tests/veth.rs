@@ -5,8 +5,10 @@
 //! together.
 
 use dpdkproj_e2e::netns::{Checksums, Veth};
+use dpdkproj_e2e::pcap;
 use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Program, cpu};
+use dpdkproj_e2e::scratch::Scratch;
 
 const PEER: &str = env!("CARGO_BIN_EXE_udp-peer");
 
@@ -118,4 +120,43 @@ fn a_sender_gets_over_the_death_of_its_reflector() {
     // From a moment on all are lost, and the rows say so.
     let last = outcome.table().rows.iter().rev().find(|row| row.tx > 0).copied();
     assert_eq!(last.map(|row| (row.rx, row.loss_ratio)), Some((0, Some(1.0))));
+}
+
+/// The pacing by another clock than its own: that by which the kernel stamps what arrives.
+#[test]
+fn a_capture_shows_the_rate_and_no_bursts() {
+    const SECONDS: u64 = 4;
+    let Some(veth) = veth(Checksums::Whole) else { return };
+    for rate in [1000, 3000, 10_000] {
+        let scratch = Scratch::new();
+        let file = scratch.path("capture.pcap");
+        let (path, count) = (file.to_str().expect("a path in UTF-8"), SECONDS * rate);
+        let options = "-n -p -B 8192 --time-stamp-precision nano -Z root";
+        let line = format!("{options} -c {count} -i {} -w {path} udp dst port 7", Veth::PEER);
+        let args: Vec<_> = line.split(' ').collect();
+        let mut capture = veth.peer.start("tcpdump", &args);
+        capture.wait_for_stderr("listening on");
+        let flow = format!(
+            "--src {} --dest {}:7 --dest-mac {}",
+            Veth::OUR_IP,
+            Veth::PEER_IP,
+            Veth::PEER_MAC
+        );
+        let options = format!("--rate {rate} --count {count} --no-peer-report --drain 0.1 -q");
+        let sender = on(&veth, &format!("sendrecv {flow} {options}"));
+        let outcome = sender.lcores(format!("0@{}", cpu(1))).summed_up().run();
+        outcome.summary().assert_counts(&[("tx.sent", count)]);
+        let ended = capture.finish().expect_code(0);
+        assert!(ended.stderr.contains("\n0 packets dropped by kernel"), "{ended}");
+        let times: Vec<_> = pcap::records(&file).iter().map(|record| record.at_ns).collect();
+        assert_eq!(times.len() as u64, count);
+        let gap_ns = (times[times.len() - 1] - times[0]) as f64 / (count - 1) as f64;
+        let found = 1e9 / gap_ns;
+        // The two clocks differ by as much as NTP slews one of them, and this host may be late.
+        assert!((found / rate as f64 - 1.0).abs() < 0.001, "{found} instead of {rate} pps");
+        let at_once =
+            times.windows(2).filter(|two| (two[1] - two[0]) as f64 <= 0.1 * gap_ns).count();
+        println!("{rate} pps: {found:.3} pps in the capture, {at_once} of {count} packets at once");
+        assert!(at_once as u64 <= count / 100, "{at_once} of {count} packets at once");
+    }
 }

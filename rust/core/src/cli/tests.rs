@@ -251,8 +251,11 @@ fn a_pattern_needs_a_rate() {
     assert!(error(&format!("{SENDRECV} --pattern poisson")).contains("need a rate"));
     assert_eq!(pacing("--rate 1k").release, Release::Burst);
     assert_eq!(pacing("--rate 1k --pacing spin").release, Release::Spin);
+    assert_eq!(pacing("--rate 1k --pacing hw").release, Release::Hardware);
     assert!(error(&format!("{SENDRECV} --pacing spin")).contains("--pacing: they need a rate"));
-    assert!(error(&format!("{SENDRECV} --rate 1k --pacing x")).contains("expected burst or spin"));
+    assert!(
+        error(&format!("{SENDRECV} --rate 1k --pacing x")).contains("expected burst, spin or hw")
+    );
 }
 
 #[test]

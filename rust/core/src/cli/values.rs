@@ -140,11 +140,12 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
     .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
 }
 
-/// `burst` or `spin`.
+/// `burst`, `spin` or `hw`.
 pub(super) fn release(text: &str) -> Result<Release, String> {
     match text {
         "burst" => Ok(Release::Burst),
         "spin" => Ok(Release::Spin),
-        _ => Err("expected burst or spin".into()),
+        "hw" => Ok(Release::Hardware),
+        _ => Err("expected burst, spin or hw".into()),
     }
 }

@@ -8,8 +8,8 @@ use super::limits::Limits;
 use super::loss::Peer;
 use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
-use crate::Rate;
 use crate::config::Config;
+use crate::{Rate, Release};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -96,7 +96,8 @@ pub struct Run {
     pub notes: RunNotes,
     /// Losses in a row.
     pub loss_runs: LossRuns,
-    /// How well all senders together kept their schedules; `None` where there is no schedule.
+    /// How well all senders together kept their schedules; `None` where there is no schedule, or
+    /// the port keeps it.
     pub departures: Option<Departures>,
     /// For how long the host took the CPUs that lcores run on away from this machine, in ms;
     /// `None` where the system does not say.
@@ -126,7 +127,8 @@ impl Run {
     pub fn new(config: &Config, collector: &Collector, stopped_ns: u64) -> Self {
         let sendrecv = config.sendrecv.as_ref();
         let workers = collector.by_worker();
-        let departures = config.rate().map(|_| {
+        let by_port = config.release() == Some(Release::Hardware);
+        let departures = config.rate().filter(|_| !by_port).map(|_| {
             let mut sum = Departures::default();
             for worker in &workers {
                 sum += &worker.departures;

@@ -2,7 +2,6 @@
 
 use super::collector::Totals;
 use super::counter::{Counter, Counts};
-use super::departures::Departures;
 use super::histogram::Histogram;
 use super::ledger::ledger;
 use super::limits;
@@ -130,7 +129,7 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
             told.concat()
         ));
     }
-    lines.extend(run.departures.as_ref().map(pacing));
+    lines.extend(pacing(run));
     latency(run, lines);
     let reordered = counts[Counter::Reordered];
     let ratio = run.reordered_ratio().map_or("-".into(), percent);
@@ -152,7 +151,11 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
 }
 
 /// How exactly packets left, in the columns that papers on the subject have.
-fn pacing(departures: &Departures) -> String {
+fn pacing(run: &Run) -> Option<String> {
+    run.requested_pps?;
+    let Some(departures) = &run.departures else {
+        return Some("pacing    by the port: how exactly packets left is unknown".into());
+    };
     let all = departures.gaps;
     let share = |gaps| if all > 0 { percent(gaps as f64 / all as f64) } else { "-".into() };
     let mut line = format!(
@@ -171,7 +174,7 @@ fn pacing(departures: &Departures) -> String {
         let share = share(departures.micro_bursts);
         let _ = write!(line, " ({share}), {after} after stalls of the lcore");
     }
-    line
+    Some(line)
 }
 
 /// What took lcores away from senders.
@@ -316,6 +319,7 @@ pub(super) fn grouped(value: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Departures;
     use super::super::run::tests::run;
     use super::*;
 
@@ -364,7 +368,10 @@ mod tests {
         assert!(summary(&run).contains("micro-bursts 2 (22.222 %), all after stalls of the lcore"));
         run.departures = None;
         let text = summary(&run);
-        assert!(!text.contains("pacing") && !text.contains("lcores"), "{text}");
+        assert!(text.contains("\npacing    by the port: "), "{text}");
+        assert!(!text.contains("lcores"), "{text}");
+        run.requested_pps = None;
+        assert!(!summary(&run).contains("pacing"));
         run.steal_ms = Some(0);
         assert!(summary(&run).contains("lcores    host steal 0 ms\n"));
     }

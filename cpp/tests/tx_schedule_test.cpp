@@ -1,0 +1,264 @@
+#include "dpdk/tx_schedule.hpp"
+
+#include <gtest/gtest.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dataplane/dataplane.hpp"
+#include "dataplane/mode.hpp"
+#include "dpdk/error.hpp"
+#include "dpdk/port.hpp"
+#include "tests/virtual_port.hpp"
+
+namespace dpdkproj {
+namespace {
+
+/// What makes a virtual port one that sends at given times. The linker leads the calls below here.
+struct Fake {
+  /// Of which its clock shows so many ticks per ns; nullptr: the port is what it is.
+  const Clock* clock = nullptr;
+  double ticks_per_ns = 0.3;
+  uint64_t offset = 1'000'000'000'000;
+  /// Of which the port was asked for the offload.
+  int configured = 0;
+  int queues = 0;
+
+  uint64_t ticks_at(uint64_t ns) const {
+    return offset + static_cast<uint64_t>(static_cast<double>(ns) * ticks_per_ns);
+  }
+};
+
+Fake fake;
+
+/// As precise as a reading of the port's clock may be, in ticks.
+constexpr double kTolerance = 0.3 * 5'000;
+
+}  // namespace
+
+extern "C" {
+int real_dev_info_get(uint16_t port, rte_eth_dev_info* info) asm("__real_rte_eth_dev_info_get");
+int real_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
+                       const rte_eth_conf* conf) asm("__real_rte_eth_dev_configure");
+int real_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, unsigned socket,
+                        const rte_eth_txconf* conf) asm("__real_rte_eth_tx_queue_setup");
+int real_read_clock(uint16_t port, uint64_t* ticks) asm("__real_rte_eth_read_clock");
+
+int fake_dev_info_get(uint16_t port, rte_eth_dev_info* info) asm("__wrap_rte_eth_dev_info_get");
+int fake_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
+                       const rte_eth_conf* conf) asm("__wrap_rte_eth_dev_configure");
+int fake_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, unsigned socket,
+                        const rte_eth_txconf* conf) asm("__wrap_rte_eth_tx_queue_setup");
+int fake_read_clock(uint16_t port, uint64_t* ticks) asm("__wrap_rte_eth_read_clock");
+
+int fake_dev_info_get(uint16_t port, rte_eth_dev_info* info) {
+  const int result = real_dev_info_get(port, info);
+  if (fake.clock != nullptr) {
+    info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
+  }
+  return result;
+}
+
+int fake_dev_configure(uint16_t port, uint16_t rx, uint16_t tx, const rte_eth_conf* conf) {
+  rte_eth_conf plain = *conf;
+  if (fake.clock != nullptr) {
+    fake.configured +=
+        static_cast<int>((plain.txmode.offloads & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) != 0);
+    plain.txmode.offloads &= ~RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
+  }
+  return real_dev_configure(port, rx, tx, &plain);
+}
+
+int fake_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, unsigned socket,
+                        const rte_eth_txconf* conf) {
+  rte_eth_txconf plain = *conf;
+  if (fake.clock != nullptr) {
+    fake.queues += static_cast<int>((plain.offloads & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) != 0);
+    plain.offloads &= ~RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
+  }
+  return real_tx_queue_setup(port, queue, descriptors, socket, &plain);
+}
+
+int fake_read_clock(uint16_t port, uint64_t* ticks) {
+  if (fake.clock == nullptr) {
+    return real_read_clock(port, ticks);
+  }
+  *ticks = fake.ticks_at(fake.clock->now_ns());
+  return 0;
+}
+}  // extern "C"
+
+namespace {
+
+/// A packet as the port got it.
+struct Departure {
+  bool is_scheduled;
+  uint64_t ticks;
+  /// The send time that it carries.
+  uint64_t sent_ns;
+};
+
+/// Notes the packets of a burst that is being sent in `departures`, a vector of them.
+uint16_t note(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** mbufs, uint16_t count,
+              void* departures) {
+  int offset = -1;
+  uint64_t flag = 0;
+  EXPECT_EQ(rte_mbuf_dyn_tx_timestamp_register(&offset, &flag), 0);
+  for (uint16_t i = 0; i < count; ++i) {
+    constexpr std::size_t kSentAt = 42 + 8;  // 48 bits behind the headers and the index
+    const auto* bytes = rte_pktmbuf_mtod(mbufs[i], const uint8_t*);
+    uint64_t sent_ns = 0;
+    for (std::size_t byte = 0; byte < 6; ++byte) {
+      sent_ns = sent_ns << 8 | bytes[kSentAt + byte];
+    }
+    static_cast<std::vector<Departure>*>(departures)
+        ->push_back({(mbufs[i]->ol_flags & flag) != 0,
+                     *RTE_MBUF_DYNFIELD(mbufs[i], offset, rte_mbuf_timestamp_t*), sent_ns});
+  }
+  return count;
+}
+
+class TxScheduleTest : public testing::Test {
+ protected:
+  TxScheduleTest() { fake = {}; }
+  ~TxScheduleTest() override { fake = {}; }
+
+  static PortConfig scheduled() {
+    return {.rx_queues = 1,
+            .tx_queues = 2,
+            .rx_descriptors = 256,
+            .tx_descriptors = 256,
+            .burst = 32,
+            .checksum_offload = false,
+            .send_on_timestamp = true,
+            .held_mbufs = 0};
+  }
+
+  VirtualPort device{"net_null"};
+  const Clock clock{ClockReading::take()};
+};
+
+TEST_F(TxScheduleTest, IsRefusedWhereThePortCannot) {
+  try {
+    const Port port(find_port(""), scheduled());
+    FAIL() << "not refused";
+  } catch (const UsageError& error) {
+    const std::string text = error.what();
+    EXPECT_EQ(text.find("--pacing hw: port "), 0U) << text;
+    EXPECT_NE(text.find("(net_null) cannot send packets at given times"), std::string::npos)
+        << text;
+    EXPECT_NE(text.find("--pacing spin"), std::string::npos) << text;
+  }
+}
+
+TEST_F(TxScheduleTest, NeedsThePortsClock) {
+  try {
+    const TxSchedule schedule(0, clock);
+    FAIL() << "not refused";
+  } catch (const DpdkError& error) {
+    EXPECT_NE(std::string(error.what()).find("does not tell its clock"), std::string::npos)
+        << error.what();
+  }
+}
+
+TEST_F(TxScheduleTest, FollowsThePortsClock) {
+  fake.clock = &clock;
+  TxSchedule schedule(0, clock);
+  const auto expect_right = [&](uint64_t at_ns) {
+    EXPECT_NEAR(static_cast<double>(schedule.ticks_at(at_ns)),
+                static_cast<double>(fake.ticks_at(at_ns)), kTolerance);
+  };
+  schedule.follow(0);
+  const uint64_t now_ns = clock.now_ns();
+  expect_right(now_ns);
+  expect_right(now_ns + 1'000'000);
+  fake.offset += 1'000'000;
+  schedule.follow(1);  // not yet
+  EXPECT_NEAR(static_cast<double>(schedule.ticks_at(now_ns)),
+              static_cast<double>(fake.ticks_at(now_ns) - 1'000'000), kTolerance);
+  uint64_t later_ns = TxSchedule::kFollowNs;
+  schedule.follow(later_ns);
+  expect_right(clock.now_ns());
+}
+
+/// The mode sendrecv on the fake port, with these options.
+void run(const Clock& clock, Port& port, std::initializer_list<const char*> words) {
+  rust::Vec<rust::String> args;
+  for (const char* word : words) {
+    args.push_back(word);
+  }
+  rust::Vec<rs::Mode> infos;
+  infos.push_back({"sendrecv", ""});
+  const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
+  rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
+  const StopSignals signals;
+  const Affinity affinity;
+  Dataplane dataplane(port, *rs_run, config->options(), clock, signals, affinity);
+  fake.clock = &dataplane.clock();
+  const std::vector<Mode> modes = all_modes();
+  const auto mode = std::ranges::find(modes, std::string_view("sendrecv"), &Mode::name);
+  ASSERT_NE(mode, modes.end());
+  mode->run(dataplane);
+  fake.clock = &clock;
+}
+
+TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
+  constexpr uint64_t kGapNs = 50'000;  // of each of two queues, at 40 kpps
+  constexpr std::size_t kPackets = 1'000;
+  fake.clock = &clock;
+  Port port(find_port(""), scheduled());
+  EXPECT_EQ(fake.configured, 1);
+  EXPECT_EQ(fake.queues, 2);
+  std::vector<Departure> departures[2];
+  for (uint16_t queue = 0; queue < 2; ++queue) {
+    ASSERT_NE(rte_eth_add_tx_callback(port.id(), queue, note, &departures[queue]), nullptr);
+  }
+  run(clock, port,
+      {"sendrecv",
+       "--src",
+       "10.0.0.1",
+       "--dest",
+       "10.0.0.2:7",
+       "--dest-mac",
+       "02:00:00:00:00:02",
+       "-t",
+       "2",
+       "--no-peer-report",
+       "--drain",
+       "0.01",
+       "-q",
+       "--rate",
+       "40k",
+       "--pacing",
+       "hw",
+       "--count",
+       "2000",
+       "--catch-up",
+       "1000000"});
+  for (uint64_t queue = 0; queue < 2; ++queue) {
+    ASSERT_EQ(departures[queue].size(), kPackets);
+    uint64_t due_ns = queue == 0 ? 0 : kGapNs / 2;
+    std::size_t on_time = 0;
+    for (const Departure& departure : departures[queue]) {
+      due_ns += queue == 0 || &departure != departures[queue].data() ? kGapNs : 0;
+      EXPECT_TRUE(departure.is_scheduled);
+      EXPECT_NEAR(static_cast<double>(departure.ticks),
+                  static_cast<double>(fake.ticks_at(departure.sent_ns)), kTolerance);
+      EXPECT_GE(departure.sent_ns, due_ns);
+      on_time += static_cast<std::size_t>(departure.sent_ns == due_ns);
+    }
+    // Not all: the lcores share a CPU here, and wait for each other for longer than the lead.
+    EXPECT_GT(on_time, 0U);
+  }
+}
+
+}  // namespace
+}  // namespace dpdkproj

@@ -1,0 +1,177 @@
+//! What an lcore holds of us, as C++ calls it: frames in, nothing that can fail.
+//!
+//! Workers of several lcores are made one after the other: without their alignment two could share a
+//! cache line.
+
+use crate::ffi::bridge::{Burst, Frame, Outcome, Verdict};
+use crate::run::Run;
+use dpdkproj_core::packet::flow::Mac;
+use dpdkproj_core::packet::template::Checksums;
+use dpdkproj_core::reflector::{Reflector as CoreReflector, Tally as CoreTally};
+use dpdkproj_core::stats::Counter;
+use dpdkproj_core::{receiver, reflector, sender};
+
+/// See [`sender::Sender`].
+#[repr(align(128))]
+pub struct Sender(sender::Sender);
+
+pub(crate) fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender> {
+    let checksums = if offload { Checksums::Offload } else { Checksums::Software };
+    Box::new(Sender(run.sender(queue, Mac(mac), checksums)))
+}
+
+impl Sender {
+    pub(crate) unsafe fn prepare(&self, index: u64, frame: &mut Frame) {
+        // SAFETY: C++ lends a writable frame for this call.
+        self.0.prepare(index, unsafe { frame.bytes_mut() });
+    }
+
+    pub(crate) fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
+        let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
+        Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
+    }
+
+    pub(crate) fn wait_until(&mut self, now_ns: u64) -> u64 {
+        self.0.wait_until(now_ns)
+    }
+
+    pub(crate) fn due_ns(&self) -> u64 {
+        self.0.due_ns()
+    }
+
+    pub(crate) fn no_mbuf(&mut self) {
+        self.0.no_mbuf();
+    }
+
+    pub(crate) unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
+        self.0.stamp(now_ns);
+        for frame in frames {
+            // SAFETY: C++ lends distinct, writable frames for this call.
+            self.0.write(unsafe { frame.bytes_mut() });
+        }
+    }
+
+    pub(crate) fn sent(&mut self, at_ns: u64, accepted: u16) {
+        self.0.sent(at_ns, accepted);
+    }
+
+    pub(crate) fn stop(&mut self, now_ns: u64) {
+        self.0.stop(now_ns);
+    }
+}
+
+/// See [`receiver::Receiver`].
+#[repr(align(128))]
+pub struct Receiver {
+    receiver: receiver::Receiver,
+    partial_checksums: bool,
+}
+
+pub(crate) fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Box<Receiver> {
+    Box::new(Receiver { receiver: run.receiver(queue), partial_checksums })
+}
+
+impl Receiver {
+    pub(crate) unsafe fn receive(&mut self, now_ns: u64, frames: &[Frame]) {
+        self.receiver.poll(now_ns);
+        for frame in frames {
+            // SAFETY: C++ lends readable frames for this call.
+            let bytes = unsafe { frame.bytes() };
+            self.receiver.receive(now_ns, bytes, frame.wire_len(), self.partial_checksums);
+        }
+        self.receiver.flush();
+    }
+}
+
+/// See [`CoreReflector`].
+#[repr(align(128))]
+pub struct Reflector {
+    reflector: CoreReflector,
+    partial_checksums: bool,
+}
+
+pub(crate) fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector> {
+    Box::new(Reflector { reflector: run.reflector(queue), partial_checksums })
+}
+
+impl From<reflector::Verdict> for Verdict {
+    #[inline]
+    fn from(verdict: reflector::Verdict) -> Self {
+        match verdict {
+            reflector::Verdict::Drop => Self::Drop,
+            reflector::Verdict::Send => Self::Send,
+            reflector::Verdict::SendCorrupt => Self::SendCorrupt,
+            reflector::Verdict::Duplicate => Self::Duplicate,
+            reflector::Verdict::Reorder => Self::Reorder,
+            reflector::Verdict::Answer => Self::Answer,
+        }
+    }
+}
+
+impl Reflector {
+    pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
+        self.reflector.poll(now_ns);
+        let all = frames.len() as u64;
+        for frame in frames {
+            let wire_len = frame.wire_len();
+            // SAFETY: C++ lends distinct, writable frames for this call.
+            let bytes = unsafe { frame.bytes_mut() };
+            let (verdict, flow) =
+                self.reflector.reflect(now_ns, bytes, wire_len, self.partial_checksums);
+            frame.verdict = verdict.into();
+            frame.flow = flow;
+        }
+        Outcome { drops: self.reflector.kept() < all, wants_stamps: self.reflector.wants_stamps() }
+    }
+
+    pub(crate) unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
+        let mut ahead = [0; 1 + u8::MAX as usize];
+        for (index, frame) in frames.iter_mut().enumerate() {
+            if frame.verdict == Verdict::Drop {
+                continue;
+            }
+            let arrived_ns = arrived_ns.get(index).or(arrived_ns.first()).copied();
+            let residence_ns = now_ns.saturating_sub(arrived_ns.unwrap_or(now_ns));
+            let flow = frame.flow;
+            // SAFETY: C++ lends distinct, writable frames for this call.
+            let bytes = unsafe { frame.bytes_mut() };
+            self.reflector.stamp(bytes, flow, ahead[usize::from(flow)], residence_ns);
+            ahead[usize::from(flow)] += 1;
+        }
+    }
+
+    pub(crate) fn sent(&mut self, accepted: u16, frames: &[Frame]) {
+        let kept = frames.iter().filter(|frame| frame.verdict != Verdict::Drop);
+        self.reflector.sent(accepted, kept.map(|frame| frame.flow));
+    }
+
+    pub(crate) fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {
+        self.reflector.sent_later(flow, accepted, is_copy);
+    }
+
+    pub(crate) fn reordered(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairReordered, 1);
+    }
+
+    pub(crate) fn delayed(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairDelayed, 1);
+    }
+
+    pub(crate) fn overflowed(&mut self, flow: u8) {
+        self.reflector.count(flow, Counter::ImpairOverflow, 1);
+    }
+}
+
+/// See [`CoreTally`].
+#[repr(align(128))]
+pub struct Tally(CoreTally);
+
+pub(crate) fn new_tally(run: &Run, index: u16) -> Box<Tally> {
+    Box::new(Tally(CoreTally::new(run.recorder(index))))
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, now_ns: u64, received: u16, sent: u16, refused: u16) {
+        self.0.add(now_ns, received, sent, refused);
+    }
+}
