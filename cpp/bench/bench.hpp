@@ -11,6 +11,10 @@ void bench_bridge(double seconds);
 /// Prints as JSON how long it takes two CPUs to hand a cache line to each other and back.
 void bench_ping_pong(unsigned first, unsigned second);
 
+/// Prints as JSON for how long a thread that does nothing but read the TSC does not get to it, in
+/// `seconds` on `cpu`: no sender there can do better.
+void bench_stalls(double seconds, unsigned cpu);
+
 /// The calling thread runs on `cpu` alone from now on.
 void pin_to(unsigned cpu);
 

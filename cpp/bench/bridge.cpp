@@ -146,7 +146,9 @@ class Chain {
         reflector_(rs::new_reflector(*reflecting_, 0, false)) {}
 
   /// Does `run`, for `duration_ns` unless it ends by itself, with a burst every `gap_ns`.
-  void go(rs::Run& run, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns, Legs& legs) {
+  void go(rs::Run& run, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns,
+          rs::Part left_out, Legs& legs) {
+    left_out_ = left_out;
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
     const Clock clock = clock_.restarted();
@@ -184,6 +186,9 @@ class Chain {
   }
 
   void finish(rs::Run& run) const {
+    if (left_out_ != rs::Part::None) {
+      return;  // nothing balances
+    }
     run.finish(returned_, sent_, {}, {"", ""});
     if (run.has_broken_limits()) {
       throw std::runtime_error("not every packet came back valid");
@@ -235,7 +240,7 @@ class Chain {
 
     now_ns = clock.now_ns();
     start = rte_rdtsc();
-    receiver.receive(now_ns, {frames.data(), frames.size()});
+    receiver.receive_without(left_out_, now_ns, {frames.data(), frames.size()});
     legs.receive.add(start, frames.size());
     returned_ += frames.size();
   }
@@ -256,6 +261,7 @@ class Chain {
   Buffers sending_;
   Buffers arriving_;
   /// Of the run that is under way, and of the reflector, in all of them.
+  rs::Part left_out_ = rs::Part::None;
   uint64_t sent_ = 0;
   uint64_t returned_ = 0;
   uint64_t reflector_got_ = 0;
@@ -269,6 +275,8 @@ struct Variant {
   uint16_t least_bytes;
   /// Between bursts, in step with the rate in `options`.
   uint64_t gap_ns;
+  /// Of the receiver's work.
+  rs::Part left_out;
 };
 
 void measure(const Clock& clock, const Variant& variant, uint16_t payload, double seconds,
@@ -300,11 +308,12 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
     // Stamps are for flows that the reflector knows: those that asked it.
     rust::Box<rs::Run> preliminary = rs::new_preliminary(*config);
     Legs nobodys;
-    chain.go(*preliminary, frame_len, UINT64_MAX, 0, nobodys);
+    chain.go(*preliminary, frame_len, UINT64_MAX, 0, rs::Part::None, nobodys);
     run->begin_after(*preliminary);
   }
   Legs legs;
-  chain.go(*run, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns, legs);
+  chain.go(*run, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
+           variant.left_out, legs);
   chain.finish(*run);
   chain.finish_reflector();
   std::printf(
@@ -322,9 +331,16 @@ void bench_bridge(double seconds) {
   constexpr double kFixedPoint = 4294967296.0;
   // Slow enough for all three legs on one thread: the pacer is always in time, with a full burst.
   const std::vector<Variant> variants = {
-      {"plain", {"--no-peer-report"}, 16, 0},
-      {"stamp", {"--stamp"}, 34, 0},
-      {"paced", {"--no-peer-report", "--rate", "2m"}, 16, 1'000'000'000ULL * kBurst / 2'000'000},
+      {"plain", {"--no-peer-report"}, 16, 0, rs::Part::None},
+      {"no histogram", {"--no-peer-report"}, 16, 0, rs::Part::Histogram},
+      {"no duplicates", {"--no-peer-report"}, 16, 0, rs::Part::Duplicates},
+      {"no order", {"--no-peer-report"}, 16, 0, rs::Part::Order},
+      {"stamp", {"--stamp"}, 34, 0, rs::Part::None},
+      {"paced",
+       {"--no-peer-report", "--rate", "2m"},
+       16,
+       1'000'000'000ULL * kBurst / 2'000'000,
+       rs::Part::None},
   };
   const ClockReading started = ClockReading::take();
   const Clock clock(started);
@@ -334,6 +350,9 @@ void bench_bridge(double seconds) {
   const char* separator = "\n ";
   for (const Variant& variant : variants) {
     for (const uint16_t payload : kPayloads) {
+      if (variant.left_out != rs::Part::None && payload != kPayloads.front()) {
+        continue;  // these parts do not look at the payload
+      }
       measure(clock, variant, std::max(payload, variant.least_bytes), seconds, ns_per_tick,
               separator);
       separator = ",\n ";

@@ -28,8 +28,12 @@ int main(int argc, char** argv) {
       dpdkproj::bench_bridge(std::stod(args[1]));
     } else if (what == "ping-pong" && args.size() == 3) {
       dpdkproj::bench_ping_pong(cpu_of(args[1]), cpu_of(args[2]));
+    } else if (what == "stalls" && args.size() == 3) {
+      dpdkproj::bench_stalls(std::stod(args[1]), cpu_of(args[2]));
     } else {
-      std::fputs("usage: dpdkproj-bench bridge SECONDS [CPU] | ping-pong CPU CPU\n", stderr);
+      std::fputs(
+          "usage: dpdkproj-bench bridge SECONDS [CPU] | ping-pong CPU CPU | stalls SECONDS CPU\n",
+          stderr);
       return kUsage;
     }
   } catch (const std::exception& error) {

@@ -40,6 +40,19 @@ pub(crate) mod bridge {
         Hardware,
     }
 
+    /// What `receive_without` leaves out.
+    #[repr(u8)]
+    enum Part {
+        /// Nothing.
+        None,
+        /// The histogram of round-trip times.
+        Histogram,
+        /// The bitmap of what was here.
+        Duplicates,
+        /// Reordering.
+        Order,
+    }
+
     /// One packet that C++ lends for the length of one call.
     ///
     /// `data` points to the `len` bytes of its first segment, which no other frame of the burst
@@ -227,6 +240,13 @@ pub(crate) mod bridge {
         /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
         /// frames.
         unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &[Frame]);
+        /// The same, less a part of the work, for a benchmark: results are wrong then.
+        unsafe fn receive_without(
+            self: &mut Receiver,
+            left_out: Part,
+            now_ns: u64,
+            frames: &[Frame],
+        );
 
         type Reflector;
 

@@ -3,10 +3,11 @@
 //! Workers of several lcores are made one after the other: without their alignment two could share a
 //! cache line.
 
-use crate::ffi::bridge::{Burst, Frame, Outcome, Verdict};
+use crate::ffi::bridge::{Burst, Frame, Outcome, Part, Verdict};
 use crate::run::Run;
 use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::template::Checksums;
+use dpdkproj_core::receiver::part;
 use dpdkproj_core::reflector::{Reflector as CoreReflector, Tally as CoreTally};
 use dpdkproj_core::stats::Counter;
 use dpdkproj_core::{receiver, reflector, sender};
@@ -73,11 +74,29 @@ pub(crate) fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Bo
 
 impl Receiver {
     pub(crate) unsafe fn receive(&mut self, now_ns: u64, frames: &[Frame]) {
+        // SAFETY: C++ lends readable frames for this call.
+        unsafe { self.receive_all::<{ part::NONE }>(now_ns, frames) }
+    }
+
+    pub(crate) unsafe fn receive_without(&mut self, left_out: Part, now_ns: u64, frames: &[Frame]) {
+        // SAFETY: C++ lends readable frames for this call.
+        unsafe {
+            match left_out {
+                Part::Histogram => self.receive_all::<{ part::HISTOGRAM }>(now_ns, frames),
+                Part::Duplicates => self.receive_all::<{ part::DUPLICATES }>(now_ns, frames),
+                Part::Order => self.receive_all::<{ part::ORDER }>(now_ns, frames),
+                _ => self.receive_all::<{ part::NONE }>(now_ns, frames),
+            }
+        }
+    }
+
+    unsafe fn receive_all<const LEFT_OUT: u8>(&mut self, now_ns: u64, frames: &[Frame]) {
         self.receiver.poll(now_ns);
         for frame in frames {
             // SAFETY: C++ lends readable frames for this call.
             let bytes = unsafe { frame.bytes() };
-            self.receiver.receive(now_ns, bytes, frame.wire_len(), self.partial_checksums);
+            let (wire_len, partial_checksums) = (frame.wire_len(), self.partial_checksums);
+            self.receiver.receive_without::<LEFT_OUT>(now_ns, bytes, wire_len, partial_checksums);
         }
         self.receiver.flush();
     }
