@@ -18,7 +18,7 @@ struct Record {
   int polls_after_drain = 0;
 };
 
-struct Plain {
+struct alignas(2 * RTE_CACHE_LINE_SIZE) Plain {
   Record* record;
   void poll(uint64_t /*now_ns*/) noexcept {
     record->lcore = rte_lcore_id();
@@ -26,7 +26,7 @@ struct Plain {
   }
 };
 
-struct Sending {
+struct alignas(2 * RTE_CACHE_LINE_SIZE) Sending {
   Record* record;
   void poll(uint64_t /*now_ns*/) noexcept {
     record->lcore = rte_lcore_id();

@@ -61,6 +61,13 @@ def testpmd_sends(rig: Rig, mode: str, payload: int) -> float:
     return rig.pps(program, "Tx")
 
 
+def send_per_queue(rig: Rig, queues: int) -> float:
+    """Each tx queue has a lcore, with an rx queue that gets nothing."""
+    cpus = [rig.measured, rig.other][:queues]
+    run = rig.run("sendrecv", "net_null0,no-rx=1", cpus, f"{sendrecv(TO_PEER, 16)} -t {queues} -r {queues}")
+    return rate(run["tx"]["sent"], run) / queues
+
+
 def reflect(rig: Rig, payload: int) -> float:
     vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=False)},infinite_rx=1"
     run = rig.run("reflect", vdev, [rig.measured], "--stats-interval-ms 10")
@@ -127,6 +134,8 @@ def memif_testpmd(rig: Rig, name: str, payload: int) -> float:
 
 
 SEND = Rigged("build and send, one core, net_null", False, send, testpmd_sends, ORIGINAL_SEND)
+QUEUES = Rigged("build and send on two tx queues, a core each, packets per queue, net_null", True,
+                lambda rig, _: send_per_queue(rig, 2), lambda rig, *_: send_per_queue(rig, 1))
 REFLECT = Rigged("turn frames of a file round, one core, net_pcap", False, reflect, testpmd_forwards)
 VERIFY = Rigged("verify frames of a file, one core, net_pcap: all but the first are duplicates", False, verify,
                 testpmd_forwards)
@@ -142,6 +151,7 @@ CELLS = [
     Cell("send-256", SEND, 256, SENDERS),
     Cell("send-1000", SEND, 1000, SENDERS, original=10),
     Cell("send-1400", SEND, 1400, SENDERS, original=10, cells={"send-16": 0.8}),
+    Cell("queues-16", QUEUES, 16, {"one lcore": None}),
     Cell("reflect-16", REFLECT, 16, {"5tswap": 1.2, "io": None}),
     Cell("reflect-1000", REFLECT, 1000, {"5tswap": 1.2, "io": None}),
     Cell("verify-16", VERIFY, 16, {"rxonly": 0.4}),
@@ -151,7 +161,9 @@ CELLS = [
     Cell("memif-16", MEMIF, 16, {"flowgen+5tswap": 0.8}, lossless=0.9),
 ]
 OTHERS = {"flat": "how even 80 % of the rate of send-16 and memif-16 is, per millisecond, and what memory it takes",
-          "bridge": "ns per packet of each call over the bridge, without ports"}
+          "bridge": "ns per packet of each call over the bridge, without ports, and less each part that could be left out",
+          "pacing": "how exactly packets leave at a rate, beside what the MoonGen paper found",
+          "rates": "how exactly rates are kept, from 1 kpps to 80 % of the top, by 1, 2 and 3 tx queues"}
 
 
 class Result(NamedTuple):

@@ -383,4 +383,7 @@ const _: () = {
     send::<Tally>();
     send::<Run>();
     assert!(size_of::<Frame>() == 16);
+    // What workers write is in no cache line that another one writes.
+    assert!(align_of::<Sender>() >= 128 && align_of::<Receiver>() >= 128);
+    assert!(align_of::<Reflector>() >= 128 && align_of::<Tally>() >= 128);
 };

@@ -13,17 +13,12 @@
 
 use super::counter::Counter;
 use super::departures::{Departures, Published};
+use super::lines::Line;
 use super::notes::Notes;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slot};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-/// Keeps what different threads write on different cache lines (two, for the adjacent-line
-/// prefetcher).
-#[repr(align(128))]
-#[derive(Default)]
-struct Line<T>(T);
 
 /// What a worker does with packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +77,13 @@ pub(super) struct Place {
     /// A paced sender's, over the whole run.
     departures: Line<Published>,
 }
+
+// What different threads write is in different cache lines: `Lines` are so by themselves.
+const _: () = {
+    assert!(align_of::<Slot>() >= 128 && align_of::<Notes>() >= 128);
+    assert!(align_of::<Line<Progress>>() >= 128 && align_of::<Line<Published>>() >= 128);
+    assert!(align_of::<Line<Frontier>>() >= 128 && align_of::<Line<AtomicU64>>() >= 128);
+};
 
 /// All workers' places.
 pub struct Board {

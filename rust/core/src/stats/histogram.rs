@@ -1,5 +1,6 @@
 //! How often which time occurred, in the buckets of [`crate::log_linear`].
 
+use super::lines::Lines;
 use super::slot::Slot;
 use crate::log_linear::{BUCKETS, bucket, middle_ns};
 use base64::Engine as _;
@@ -9,17 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// A histogram of a whole run with one writer. Plain loads and stores, as in a slot.
 pub(super) struct Recording {
     // worker: rw, collector: ro once the worker has stopped
-    buckets: Box<[AtomicU64]>,
+    buckets: Lines<AtomicU64, 16>,
 }
 
 impl Recording {
     pub(super) fn new() -> Self {
-        Self { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect() }
+        Self { buckets: Lines::new(BUCKETS) }
     }
 
     #[inline]
     pub(super) fn record(&self, ns: u64) {
-        let count = &self.buckets[usize::from(bucket(ns))];
+        let count = self.buckets.at(usize::from(bucket(ns)));
         count.store(count.load(Relaxed) + 1, Relaxed);
     }
 }
@@ -39,7 +40,7 @@ impl Default for Histogram {
 
 impl Histogram {
     pub(super) fn add(&mut self, recording: &Recording) {
-        for (bucket, count) in recording.buckets.iter().enumerate() {
+        for (bucket, count) in recording.buckets.iter().take(BUCKETS).enumerate() {
             self.add_bucket(bucket, count.load(Relaxed));
         }
     }

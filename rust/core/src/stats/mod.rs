@@ -14,6 +14,7 @@ mod histogram;
 mod json;
 mod ledger;
 mod limits;
+mod lines;
 mod live;
 mod loss;
 mod loss_runs;

@@ -4,6 +4,7 @@ use super::histogram::{Histogram, Recording};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One receiver's. Written by it alone, read when it has stopped.
+#[repr(align(128))]
 pub(super) struct Notes {
     /// Round-trip times since packets were due, where that is earlier than when they were sent.
     pub(super) since_due: Recording,

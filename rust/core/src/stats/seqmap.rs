@@ -4,6 +4,7 @@
 //! A word of another block counts as empty, so nothing ever has to be cleared. Senders are held
 //! back before they reach numbers that would displace others still in use (see `board`).
 
+use super::lines::Lines;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -12,7 +13,7 @@ const BITS: u64 = 32;
 /// The sequence numbers of one stream that one receiver has seen.
 pub struct SeqMap {
     // receiver: rw, collector: ro
-    words: Box<[AtomicU64]>,
+    words: Lines<AtomicU64, 16>,
     mask: u64,
 }
 
@@ -21,13 +22,14 @@ impl SeqMap {
     #[must_use]
     pub fn new(window: u64) -> Self {
         let words = window.div_ceil(BITS).next_power_of_two().max(2);
-        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), mask: words - 1 }
+        let len = usize::try_from(words).unwrap_or(usize::MAX);
+        Self { words: Lines::new(len), mask: words - 1 }
     }
 
     fn word(&self, block: u64) -> &AtomicU64 {
         #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
         let at = (block & self.mask) as usize;
-        &self.words[at]
+        self.words.at(at)
     }
 
     /// Notes the arrival of `seq`: whether it is the first one. For the one thread that owns this

@@ -1,6 +1,7 @@
 //! One interval of one worker: written by the worker alone, read by the collector.
 
 use super::counter::{Counter, Counts};
+use super::lines::Lines;
 use crate::log_linear::{BUCKETS, bucket};
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -61,13 +62,13 @@ pub(super) struct Slot {
     latency_min_ns: AtomicU64,
     latency_max_ns: AtomicU64,
     /// A receiver's round-trip times, by bucket; empty for others. 32 bits hold a minute at 70 Mpps.
-    buckets: Box<[AtomicU32]>,
+    buckets: Lines<AtomicU32, 32>,
 }
 
 /// Bytes of one interval of one worker.
 pub const SLOT_BYTES: u64 = size_of::<Slot>() as u64;
 /// Bytes more of one that receives.
-pub const HISTOGRAM_BYTES: u64 = (BUCKETS * size_of::<AtomicU32>()) as u64;
+pub const HISTOGRAM_BYTES: u64 = (BUCKETS * size_of::<AtomicU32>()).next_multiple_of(128) as u64;
 
 impl Slot {
     pub(super) fn new(receives: bool) -> Self {
@@ -79,7 +80,7 @@ impl Slot {
             latency_sum_ns: AtomicU64::new(0),
             latency_min_ns: AtomicU64::new(0),
             latency_max_ns: AtomicU64::new(0),
-            buckets: (0..buckets).map(|_| AtomicU32::new(0)).collect(),
+            buckets: Lines::new(buckets),
         }
     }
 
@@ -92,7 +93,7 @@ impl Slot {
             count.store(0, Relaxed);
         }
         for bucket in self.used_buckets() {
-            self.buckets[bucket].store(0, Relaxed);
+            self.buckets.at(bucket).store(0, Relaxed);
         }
         let empty = Latency::default();
         self.latency_count.store(empty.count, Relaxed);
@@ -119,14 +120,14 @@ impl Slot {
     /// Calls `each` with every bucket in use and what it counted.
     pub(super) fn for_each_bucket(&self, mut each: impl FnMut(usize, u32)) {
         for bucket in self.used_buckets() {
-            each(bucket, self.buckets[bucket].load(Relaxed));
+            each(bucket, self.buckets.at(bucket).load(Relaxed));
         }
     }
 
     /// Those between the smallest and the greatest time: all others are 0.
     fn used_buckets(&self) -> std::ops::Range<usize> {
         let latency = self.latency();
-        if latency.count == 0 || self.buckets.is_empty() {
+        if latency.count == 0 || self.buckets.get(0).is_none() {
             return 0..0;
         }
         usize::from(bucket(latency.min_ns))..usize::from(bucket(latency.max_ns)) + 1
