@@ -77,7 +77,6 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
   Dataplane dataplane(port, run, options, clock, signals, affinity);
   std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
                port.id());
-  port.begin_counting();
   mode.run(dataplane);
 
   int code = kSuccess;
@@ -116,7 +115,9 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
       return kFailure;
     }
   }
-  config.resolve_line_rate(port.link_mbps());
+  if (!signals.requested()) {
+    config.resolve_line_rate(port.link_mbps());  // else the link may be down, and nothing is sent
+  }
   rust::Box<rs::Run> run = rs::new_run(config, std::move(files), to_rust(args));
   return measure(mode, config, *run, port, started, signals, affinity);
 }

@@ -186,8 +186,8 @@ class Chain {
   }
 
   void finish(rs::Run& run) const {
-    if (left_out_ != rs::Part::None) {
-      return;  // nothing balances
+    if (left_out_ == rs::Part::Duplicates) {
+      return;  // without it, nothing is known to have come back
     }
     run.finish(returned_, sent_, {}, {"", ""});
     if (run.has_broken_limits()) {
@@ -208,7 +208,7 @@ class Chain {
     rust::Slice<rs::Frame> frames = sending_.next(frame_len);
     uint64_t now_ns = clock.now_ns();
     uint64_t start = rte_rdtsc();
-    const rs::Burst wanted = sender.poll(now_ns, kBurst);
+    const rs::Burst wanted = sender.poll(now_ns, now_ns, kBurst);
     if (wanted.frame_len != frame_len) [[unlikely]] {
       frames = sending_.next(wanted.frame_len);  // a question to the reflector
     }
@@ -260,8 +260,9 @@ class Chain {
   rust::Box<rs::Reflector> reflector_;
   Buffers sending_;
   Buffers arriving_;
-  /// Of the run that is under way, and of the reflector, in all of them.
+  /// What the receiver does not do.
   rs::Part left_out_ = rs::Part::None;
+  /// Of the run that is under way, and of the reflector, in all of them.
   uint64_t sent_ = 0;
   uint64_t returned_ = 0;
   uint64_t reflector_got_ = 0;

@@ -35,7 +35,8 @@ class Dataplane {
   Port& port() noexcept { return port_; }
   rs::Run& run() noexcept { return run_; }
   const rs::Options& options() const noexcept { return options_; }
-  /// Its zero is the moment when workers begin: what making them takes is not in any run.
+  /// Its zero is the moment when workers begin, and an earlier one before: what making them takes
+  /// is not in any run. To be kept by reference.
   const Clock& clock() const noexcept { return clock_; }
 
   /// Runs these workers on the lcores that EAL was given until the run is over. Workers are taken
@@ -85,6 +86,8 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
       std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);
     });
   }
+  // What came in while workers were made, nobody was there to take.
+  port_.begin_counting();
   clock_ = clock_.restarted();
   std::exception_ptr failure;
   std::thread controller([&] {

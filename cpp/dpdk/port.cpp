@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "dpdk/error.hpp"
+#include "dpdk/tx_schedule.hpp"
 
 namespace dpdkproj {
 
@@ -174,6 +175,8 @@ void Port::configure(const PortConfig& config) {
   }
   if (config.send_on_timestamp) {
     require_send_on_timestamp();
+    // mlx5 looks for it when it is started, and only then.
+    LaunchTimeField::make();
     conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
   // Legal because all packets of a tx queue come from one pool and nobody else refers to them.

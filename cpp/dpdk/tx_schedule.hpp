@@ -10,6 +10,16 @@
 
 namespace dpdkproj {
 
+/// Where an mbuf says when it is to leave, and the flag that says that it does.
+struct LaunchTimeField {
+  int offset;
+  uint64_t flag;
+
+  /// Registers both; to be called before a port that is to heed them is started. Throws a
+  /// DpdkError.
+  static LaunchTimeField make();
+};
+
 /// Tells a port when each packet is to leave: RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP, whose
 /// timestamps are ticks of the port's own clock (DPDK Programmer's Guide, "Poll Mode Driver";
 /// rte_mbuf_dyn.h). That clock and the TSC drift apart, so it is read again and again. For one
@@ -36,13 +46,15 @@ class TxSchedule {
     }
   }
 
-  /// `mbuf` is to leave at `at_ns`.
+  /// `mbuf` is to leave at `at_ns`. (While the port has not told its clock, it leaves at once.)
   void set(rte_mbuf& mbuf, uint64_t at_ns) const noexcept {
-    mbuf.ol_flags |= flag_;
-    *RTE_MBUF_DYNFIELD(&mbuf, offset_, rte_mbuf_timestamp_t*) = ticks_at(at_ns);
+    if (is_followed_) [[likely]] {
+      mbuf.ol_flags |= field_.flag;
+      *RTE_MBUF_DYNFIELD(&mbuf, field_.offset, rte_mbuf_timestamp_t*) = ticks_at(at_ns);
+    }
   }
 
-  /// What the port's clock says at `at_ns`.
+  /// What the port's clock says at `at_ns`; after follow().
   uint64_t ticks_at(uint64_t at_ns) const noexcept {
     const auto since_ns = static_cast<double>(static_cast<int64_t>(at_ns - last_.ns));
     return last_.ticks + static_cast<uint64_t>(static_cast<int64_t>(since_ns * ticks_per_ns_));
@@ -55,18 +67,17 @@ class TxSchedule {
     uint64_t ticks;
   };
 
-  void compare(const Reading& reading) noexcept;
   std::optional<Reading> read() const noexcept;
   void read_again(uint64_t now_ns) noexcept;
+  void compare(const Reading& reading) noexcept;
 
   uint16_t port_id_;
   const Clock* clock_;
-  int offset_ = -1;
-  uint64_t flag_ = 0;
+  LaunchTimeField field_;
   Reading first_{};
   Reading last_{};
-  /// 0: not followed yet.
   uint64_t next_ns_ = 0;
+  bool is_followed_ = false;
   double ticks_per_ns_ = 0;
 };
 

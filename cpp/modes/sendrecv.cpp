@@ -18,7 +18,8 @@ class Send final {
         sender_(std::move(sender)),
         clock_(clock),
         max_burst_(options.release == rs::Release::Burst ? options.burst : 1),
-        paced_(options.paced),
+        // Where the port keeps the schedule, the driver's call tells nothing.
+        checks_pacing_(options.paced && options.release != rs::Release::Hardware),
         spin_(options.release == rs::Release::Spin),
         offload_(port.has_checksum_offload()) {
     if (options.release == rs::Release::Hardware) {
@@ -43,11 +44,12 @@ class Send final {
         now_ns = clock_.now_ns();
       }
     }
+    uint64_t due_by_ns = now_ns;
     if (schedule_) {
       schedule_->follow(now_ns);
-      now_ns += TxSchedule::kLeadNs;
+      due_by_ns += TxSchedule::kLeadNs;
     }
-    const rs::Burst wanted = sender_->poll(now_ns, max_burst_);
+    const rs::Burst wanted = sender_->poll(now_ns, due_by_ns, max_burst_);
     if (wanted.packets == 0) {
       return;
     }
@@ -60,16 +62,19 @@ class Send final {
     }
     const rust::Slice<rs::Frame> frames = frames_.of(burst_);
     if (schedule_) {
-      // It leaves when it is due, or at once.
-      const uint64_t leaves_ns = std::max(sender_->due_ns(), clock_.now_ns());
+      // It leaves when it is due, or at once if that has passed.
+      now_ns = clock_.now_ns();
+      const uint64_t leaves_ns = std::max(sender_->due_ns(), now_ns);
       sender_->build(leaves_ns, frames);
-      schedule_->set(*burst_.mbufs[0], leaves_ns);
+      if (leaves_ns > now_ns) {
+        schedule_->set(*burst_.mbufs[0], leaves_ns);
+      }
     } else {
       // The send time in the packets: as late as it can be.
       sender_->build(clock_.now_ns(), frames);
     }
     // When packets leave: what the check of the pacing looks at.
-    const uint64_t at_ns = paced_ ? clock_.now_ns() : 0;
+    const uint64_t at_ns = checks_pacing_ ? clock_.now_ns() : 0;
     sender_->sent(at_ns, queue_.send(burst_));
   }
 
@@ -92,7 +97,7 @@ class Send final {
   rust::Box<rs::Sender> sender_;
   const Clock& clock_;
   uint16_t max_burst_;
-  bool paced_;
+  bool checks_pacing_;
   bool spin_;
   bool offload_;
   /// Only where the port keeps the schedule.

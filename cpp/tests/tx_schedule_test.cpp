@@ -5,7 +5,8 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
@@ -28,9 +29,13 @@ struct Fake {
   const Clock* clock = nullptr;
   double ticks_per_ns = 0.3;
   uint64_t offset = 1'000'000'000'000;
-  /// Of which the port was asked for the offload.
+  /// So many readings of its clock fail.
+  int failures = 0;
+  /// What was asked for the offload.
   int configured = 0;
   int queues = 0;
+  /// When it was started.
+  bool knows_flag = false;
 
   uint64_t ticks_at(uint64_t ns) const {
     return offset + static_cast<uint64_t>(static_cast<double>(ns) * ticks_per_ns);
@@ -50,8 +55,10 @@ int real_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
                        const rte_eth_conf* conf) asm("__real_rte_eth_dev_configure");
 int real_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, unsigned socket,
                         const rte_eth_txconf* conf) asm("__real_rte_eth_tx_queue_setup");
+int real_dev_start(uint16_t port) asm("__real_rte_eth_dev_start");
 int real_read_clock(uint16_t port, uint64_t* ticks) asm("__real_rte_eth_read_clock");
 
+int fake_dev_start(uint16_t port) asm("__wrap_rte_eth_dev_start");
 int fake_dev_info_get(uint16_t port, rte_eth_dev_info* info) asm("__wrap_rte_eth_dev_info_get");
 int fake_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
                        const rte_eth_conf* conf) asm("__wrap_rte_eth_dev_configure");
@@ -87,12 +94,20 @@ int fake_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, uns
   return real_tx_queue_setup(port, queue, descriptors, socket, &plain);
 }
 
+/// As mlx5, it needs the flag by now.
+int fake_dev_start(uint16_t port) {
+  if (fake.clock != nullptr) {
+    fake.knows_flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_TX_TIMESTAMP_NAME, nullptr) >= 0;
+  }
+  return real_dev_start(port);
+}
+
 int fake_read_clock(uint16_t port, uint64_t* ticks) {
   if (fake.clock == nullptr) {
     return real_read_clock(port, ticks);
   }
   *ticks = fake.ticks_at(fake.clock->now_ns());
-  return 0;
+  return fake.failures > 0 && fake.failures-- > 0 ? -EIO : 0;
 }
 }  // extern "C"
 
@@ -106,12 +121,20 @@ struct Departure {
   uint64_t sent_ns;
 };
 
-/// Notes the packets of a burst that is being sent in `departures`, a vector of them.
+/// What a tx queue sent.
+struct Departures {
+  std::vector<Departure> packets;
+  std::size_t bursts = 0;
+};
+
+/// Notes a burst that is being sent in `departures`.
 uint16_t note(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** mbufs, uint16_t count,
               void* departures) {
   int offset = -1;
   uint64_t flag = 0;
   EXPECT_EQ(rte_mbuf_dyn_tx_timestamp_register(&offset, &flag), 0);
+  auto* noted = static_cast<Departures*>(departures);
+  ++noted->bursts;
   for (uint16_t i = 0; i < count; ++i) {
     constexpr std::size_t kSentAt = 42 + 8;  // 48 bits behind the headers and the index
     const auto* bytes = rte_pktmbuf_mtod(mbufs[i], const uint8_t*);
@@ -119,12 +142,37 @@ uint16_t note(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** mbufs, uint16_t 
     for (std::size_t byte = 0; byte < 6; ++byte) {
       sent_ns = sent_ns << 8 | bytes[kSentAt + byte];
     }
-    static_cast<std::vector<Departure>*>(departures)
-        ->push_back({(mbufs[i]->ol_flags & flag) != 0,
-                     *RTE_MBUF_DYNFIELD(mbufs[i], offset, rte_mbuf_timestamp_t*), sent_ns});
+    noted->packets.push_back({(mbufs[i]->ol_flags & flag) != 0,
+                              *RTE_MBUF_DYNFIELD(mbufs[i], offset, rte_mbuf_timestamp_t*),
+                              sent_ns});
   }
   return count;
 }
+
+/// Both tx queues of a port, listened to.
+class Listener {
+ public:
+  explicit Listener(const Port& port) : port_id_(port.id()) {
+    for (uint16_t queue = 0; queue < 2; ++queue) {
+      callbacks_[queue] = rte_eth_add_tx_callback(port_id_, queue, note, &departures_[queue]);
+    }
+  }
+  ~Listener() {
+    // A port that gets the same number would still have them.
+    for (uint16_t queue = 0; queue < 2; ++queue) {
+      EXPECT_EQ(rte_eth_remove_tx_callback(port_id_, queue, callbacks_[queue]), 0);
+    }
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  const Departures& operator[](uint64_t queue) const { return departures_[queue]; }
+
+ private:
+  uint16_t port_id_;
+  std::array<Departures, 2> departures_;
+  std::array<const rte_eth_rxtx_callback*, 2> callbacks_{};
+};
 
 class TxScheduleTest : public testing::Test {
  protected:
@@ -176,7 +224,10 @@ TEST_F(TxScheduleTest, FollowsThePortsClock) {
     EXPECT_NEAR(static_cast<double>(schedule.ticks_at(at_ns)),
                 static_cast<double>(fake.ticks_at(at_ns)), kTolerance);
   };
+  // A reading that fails is not heeded.
+  fake.failures = 3;
   schedule.follow(0);
+  EXPECT_EQ(fake.failures, 0);
   const uint64_t now_ns = clock.now_ns();
   expect_right(now_ns);
   expect_right(now_ns + 1'000'000);
@@ -184,14 +235,18 @@ TEST_F(TxScheduleTest, FollowsThePortsClock) {
   schedule.follow(1);  // not yet
   EXPECT_NEAR(static_cast<double>(schedule.ticks_at(now_ns)),
               static_cast<double>(fake.ticks_at(now_ns) - 1'000'000), kTolerance);
-  uint64_t later_ns = TxSchedule::kFollowNs;
-  schedule.follow(later_ns);
+  schedule.follow(TxSchedule::kFollowNs);
   expect_right(clock.now_ns());
 }
 
-/// The mode sendrecv on the fake port, with these options.
-void run(const Clock& clock, Port& port, std::initializer_list<const char*> words) {
+/// Runs the mode sendrecv with these options; returns how much later than `clock` its clock began.
+uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> words) {
   rust::Vec<rust::String> args;
+  for (const char* word :
+       {"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac", "02:00:00:00:00:02",
+        "-t", "2", "--no-peer-report", "--drain", "0.01", "-q", "--catch-up", "1000000"}) {
+    args.push_back(word);
+  }
   for (const char* word : words) {
     args.push_back(word);
   }
@@ -199,15 +254,19 @@ void run(const Clock& clock, Port& port, std::initializer_list<const char*> word
   infos.push_back({"sendrecv", ""});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
   rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
+  const rs::Options options = config->options();
   const StopSignals signals;
   const Affinity affinity;
-  Dataplane dataplane(port, *rs_run, config->options(), clock, signals, affinity);
-  fake.clock = &dataplane.clock();
+  Dataplane dataplane(port, *rs_run, options, clock, signals, affinity);
   const std::vector<Mode> modes = all_modes();
   const auto mode = std::ranges::find(modes, std::string_view("sendrecv"), &Mode::name);
-  ASSERT_NE(mode, modes.end());
+  if (mode == modes.end()) {
+    ADD_FAILURE() << "no such mode";
+    return 0;
+  }
   mode->run(dataplane);
-  fake.clock = &clock;
+  const uint64_t now_ns = clock.now_ns();
+  return now_ns - dataplane.clock().now_ns();
 }
 
 TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
@@ -217,46 +276,46 @@ TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
   Port port(find_port(""), scheduled());
   EXPECT_EQ(fake.configured, 1);
   EXPECT_EQ(fake.queues, 2);
-  std::vector<Departure> departures[2];
-  for (uint16_t queue = 0; queue < 2; ++queue) {
-    ASSERT_NE(rte_eth_add_tx_callback(port.id(), queue, note, &departures[queue]), nullptr);
-  }
-  run(clock, port,
-      {"sendrecv",
-       "--src",
-       "10.0.0.1",
-       "--dest",
-       "10.0.0.2:7",
-       "--dest-mac",
-       "02:00:00:00:00:02",
-       "-t",
-       "2",
-       "--no-peer-report",
-       "--drain",
-       "0.01",
-       "-q",
-       "--rate",
-       "40k",
-       "--pacing",
-       "hw",
-       "--count",
-       "2000",
-       "--catch-up",
-       "1000000"});
+  EXPECT_TRUE(fake.knows_flag);
+  const Listener departures(port);
+  const uint64_t zero_ns = run(clock, port, {"--rate", "40k", "--pacing", "hw", "--count", "2000"});
   for (uint64_t queue = 0; queue < 2; ++queue) {
-    ASSERT_EQ(departures[queue].size(), kPackets);
-    uint64_t due_ns = queue == 0 ? 0 : kGapNs / 2;
+    const std::vector<Departure>& packets = departures[queue].packets;
+    ASSERT_EQ(packets.size(), kPackets);
     std::size_t on_time = 0;
-    for (const Departure& departure : departures[queue]) {
-      due_ns += queue == 0 || &departure != departures[queue].data() ? kGapNs : 0;
-      EXPECT_TRUE(departure.is_scheduled);
-      EXPECT_NEAR(static_cast<double>(departure.ticks),
-                  static_cast<double>(fake.ticks_at(departure.sent_ns)), kTolerance);
-      EXPECT_GE(departure.sent_ns, due_ns);
-      on_time += static_cast<std::size_t>(departure.sent_ns == due_ns);
+    for (std::size_t i = 0; i < kPackets; ++i) {
+      const uint64_t due_ns = (i + 1) * kGapNs - queue * kGapNs / 2;
+      EXPECT_GE(packets[i].sent_ns, due_ns);
+      if (packets[i].sent_ns == due_ns && packets[i].is_scheduled) {
+        ++on_time;
+        EXPECT_NEAR(static_cast<double>(packets[i].ticks),
+                    static_cast<double>(fake.ticks_at(zero_ns + due_ns)), kTolerance);
+      }
     }
     // Not all: the lcores share a CPU here, and wait for each other for longer than the lead.
     EXPECT_GT(on_time, 0U);
+    EXPECT_EQ(departures[queue].bursts, kPackets);
+  }
+}
+
+/// The same callback shows that each packet is a burst of its own, which no schedule could tell
+/// from outside.
+TEST_F(TxScheduleTest, SpinSendsPacketsOneByOneAndNotEarly) {
+  constexpr uint64_t kGapNs = 2'000;  // of each of two queues, at 1 Mpps
+  constexpr std::size_t kPackets = 10'000;
+  PortConfig config = scheduled();
+  config.send_on_timestamp = false;
+  Port port(find_port(""), config);
+  const Listener departures(port);
+  run(clock, port, {"--rate", "1m", "--pacing", "spin", "--count", "20000"});
+  for (uint64_t queue = 0; queue < 2; ++queue) {
+    const std::vector<Departure>& packets = departures[queue].packets;
+    ASSERT_EQ(packets.size(), kPackets);
+    EXPECT_EQ(departures[queue].bursts, kPackets);
+    for (std::size_t i = 0; i < kPackets; ++i) {
+      EXPECT_FALSE(packets[i].is_scheduled);
+      EXPECT_GE(packets[i].sent_ns, (i + 1) * kGapNs - queue * kGapNs / 2);
+    }
   }
 }
 

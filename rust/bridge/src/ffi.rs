@@ -218,10 +218,11 @@ pub(crate) mod bridge {
         /// Where packets are to leave just when they are due: until when to wait before `poll`, 20 us
         /// at most; `now_ns` when the next one is due later than that.
         fn wait_until(self: &mut Sender, now_ns: u64) -> u64;
-        /// When the packet that `poll` granted is due, or its `now_ns` if it is to go at once.
+        /// When the packet that `poll` granted is due, or `now_ns` if it is to go at once.
         fn due_ns(self: &Sender) -> u64;
-        /// What to send at `now_ns`: at most `burst` packets. To be called in every poll.
-        fn poll(self: &mut Sender, now_ns: u64, burst: u16) -> Burst;
+        /// What to send at `now_ns` of what is due by `due_by_ns`, which is later where the port keeps
+        /// the schedule: at most `burst` packets. To be called in every poll.
+        fn poll(self: &mut Sender, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst;
         /// There were no mbufs for them.
         fn no_mbuf(self: &mut Sender);
         /// Writes them into prepared buffers, with `now_ns` as their send time.

@@ -27,8 +27,8 @@ impl Sender {
         self.0.prepare(index, unsafe { frame.bytes_mut() });
     }
 
-    pub(crate) fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
-        let sender::Burst { packets, frame_len } = self.0.poll(now_ns, burst);
+    pub(crate) fn poll(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst {
+        let sender::Burst { packets, frame_len } = self.0.poll_ahead(now_ns, due_by_ns, burst);
         Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
     }
 

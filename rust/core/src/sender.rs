@@ -96,7 +96,13 @@ impl Sender {
 
     /// What to send at `now_ns`: at most `burst` packets.
     pub fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
-        if now_ns >= self.end_ns {
+        self.poll_ahead(now_ns, now_ns, burst)
+    }
+
+    /// The same, for packets that leave by themselves when they are due, `due_by_ns` at the latest,
+    /// and not before `now_ns`.
+    pub fn poll_ahead(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst {
+        if due_by_ns >= self.end_ns {
             // Up to the end, not beyond: that may be another interval, and this one is final once
             // the poll is published.
             self.finish(self.end_ns - 1, self.end_ns);
@@ -113,7 +119,7 @@ impl Sender {
         if self.asking {
             return Burst { packets: 1, frame_len: HEADERS_LEN + CONTROL_LEN };
         }
-        Burst { packets: self.grant(now_ns, burst), frame_len: self.template.frame_len() }
+        Burst { packets: self.grant(due_by_ns, burst), frame_len: self.template.frame_len() }
     }
 
     /// Until when to wait, instead of polling at `now_ns`, for the next packet to leave just when it
@@ -124,6 +130,9 @@ impl Sender {
             return now_ns;
         }
         if let Some(check) = &mut self.check {
+            if check.poll(now_ns) {
+                self.recorder.note_departures(check.counts());
+            }
             check.wait(due_ns);
         }
         due_ns
@@ -259,7 +268,8 @@ mod tests {
     use crate::packet::template::tests::{flow, template};
     use crate::packet::template::{Checksums, write_single};
     use crate::packet::verify::Verifier;
-    use crate::stats::{Board, Collector, Role, Shape};
+    use crate::stats::{Board, Collector, Role, Row, Shape};
+    use crate::{Pacing, Pattern, Rate, Release};
     use std::sync::Arc;
 
     const SEED: u64 = 7;
@@ -275,19 +285,24 @@ mod tests {
 
     impl Rig {
         fn new() -> Self {
+            Self::paced(None)
+        }
+
+        /// That keeps `pacing`; intervals are closed without waiting.
+        fn paced(pacing: Option<Pacing>) -> Self {
             let flow = flow(300, 1);
             let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
             let board = Board::new(shape, &[Role::Send { stream: 0 }]);
             let template = template(&flow, 0, SEED, Checksums::Software);
             let room = template.frame_len() + 100;
-            let pacer = Pacer::new(None, 0, 1, None);
+            let pacer = Pacer::new(pacing, 0, 1, None);
             let sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
             let mut buffers = vec![vec![0xaa; room]; 4];
             for (index, buffer) in (0..).zip(&mut buffers) {
                 sender.prepare(index, buffer);
             }
             let verifier = Verifier::new(&flow, Arc::new(Content::new(&flow, SEED)));
-            Self { flow, sender, collector: Collector::new(board, 1_000_000), verifier, buffers }
+            Self { flow, sender, collector: Collector::new(board, 0), verifier, buffers }
         }
 
         /// How many packets of a burst are valid when they come back.
@@ -305,6 +320,48 @@ mod tests {
             self.sender.sent(1000, packets);
             valid
         }
+    }
+
+    fn per_ms(release: Release) -> Pacing {
+        let rate = Rate::new(1, 1_000_000).unwrap();
+        Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(100), release }
+    }
+
+    #[test]
+    fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
+        let mut rig = Rig::paced(Some(per_ms(Release::Hardware)));
+        let mut rows = Vec::new();
+        let mut note = |row: &Row| rows.push(row.totals.counts[Counter::Sent]);
+        let mut send = |now_ns, due_by_ns| {
+            let packets = rig.sender.poll_ahead(now_ns, due_by_ns, 1).packets;
+            // The collector comes in between: it closes nothing that this packet may count in.
+            rig.collector.tick(&mut note);
+            let leaves_ns = rig.sender.due_ns().max(now_ns);
+            rig.sender.stamp(leaves_ns);
+            rig.sender.sent(0, packets);
+            (packets > 0).then_some(leaves_ns)
+        };
+        assert_eq!(send(800_000, 900_000), None);
+        assert_eq!(send(950_000, 1_050_000), Some(1_000_000));
+        assert_eq!(send(2_990_000, 3_090_000), Some(2_990_000), "due at 2 ms");
+        assert_eq!(send(2_995_000, 3_095_000), Some(3_000_000));
+        rig.sender.stop(3_500_000);
+        rig.collector.finish(&mut note);
+        assert_eq!(rows, [0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
+        let mut rig = Rig::paced(Some(per_ms(Release::Spin)));
+        let _ = rig.sender.poll(0, 1);
+        assert_eq!(rig.sender.wait_until(9_000), 9_000);
+        let _ = rig.sender.poll(9_000, 1);
+        assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
+        let _ = rig.sender.poll(1_000_010, 1);
+        rig.sender.stamp(1_000_010);
+        rig.sender.sent(1_000_020, 1);
+        let departures = rig.collector.by_worker()[0].departures;
+        assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn bad_input_is_one_line_without_eal() {
         ("S --packet-size 65508", vec!["--packet-size", "'65508'", "65507"]),
         ("S --rate 0%", vec!["--rate", "'0%'", "such as 80%"]),
         ("S --pacing spin", vec!["--pacing", "need a rate (--rate or -R"]),
-        ("S --rate 1 --pacing hw", vec!["--pacing", "'hw'", "burst or spin"]),
+        ("S --rate 1 --pacing x", vec!["--pacing", "'x'", "burst, spin or hw"]),
         ("S --rate fast", vec!["--rate", "'fast'", "800k"]),
         ("S -R 1 --rate 1", vec!["--rate-per-interval", "--rate "]),
         (
