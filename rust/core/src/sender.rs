@@ -103,10 +103,7 @@ impl Sender {
     /// and not before `now_ns`.
     pub fn poll_ahead(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst {
         if due_by_ns >= self.end_ns {
-            // Up to the end, not beyond: that may be another interval, and this one is final once
-            // the poll is published.
-            self.finish(self.end_ns - 1, self.end_ns);
-            self.end_ns = u64::MAX;
+            self.stop(due_by_ns);
         }
         self.recorder.poll(now_ns);
         if let Some(check) = &mut self.check {
@@ -243,9 +240,16 @@ impl Sender {
         self.shortfall = 0;
     }
 
-    /// Nothing is sent from `now_ns` on.
+    /// Nothing is sent from `now_ns` on, or from the end on where that has passed.
     pub fn stop(&mut self, now_ns: u64) {
-        self.finish(now_ns, now_ns);
+        if now_ns < self.end_ns {
+            self.finish(now_ns, now_ns);
+        } else {
+            // Up to the end, not beyond: that may be another interval, and this one is final once a
+            // poll is published.
+            self.finish(self.end_ns - 1, self.end_ns);
+            self.end_ns = u64::MAX;
+        }
     }
 
     /// What was due by `last_ns` counts there; nothing is sent from `end_ns` on.
@@ -348,6 +352,18 @@ mod tests {
         rig.sender.stop(3_500_000);
         rig.collector.finish(&mut note);
         assert_eq!(rows, [0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
+        let mut rig = Rig::paced(Some(per_ms(Release::Burst)));
+        rig.sender.end_ns = 5_000_000;
+        assert_eq!(rig.sender.poll(900_000, 1).packets, 0);
+        rig.sender.stop(9_000_000);
+        rig.collector.finish(&mut |_| ());
+        // Due at 1, 2, 3 and 4 ms; the one at 5 ms is not in the run.
+        assert_eq!(rig.collector.totals().counts[Counter::Due], 4);
+        assert_eq!(rig.collector.sending_done_ns(), Some(5_000_000));
     }
 
     #[test]
