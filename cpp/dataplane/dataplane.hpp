@@ -56,7 +56,7 @@ class Dataplane {
 template <Worker... Ws>
 void Dataplane::run_workers(std::vector<Ws>... workers) {
   // Those of several lcores are neighbours in memory.
-  static_assert(((alignof(Ws) >= 2 * RTE_CACHE_LINE_SIZE) && ...),
+  static_assert(((alignof(Ws) >= 2UL * RTE_CACHE_LINE_SIZE) && ...),
                 "a worker needs cache lines of its own: alignas(2 * RTE_CACHE_LINE_SIZE)");
   using Share = std::tuple<std::vector<Ws>...>;
   const std::size_t count = (workers.size() + ...);

@@ -191,6 +191,11 @@ impl Place {
         self.progress.0.adopted.load(Ordering::Acquire)
     }
 
+    /// The last interval that this worker has counted in.
+    pub(super) fn last_interval(&self) -> Option<u64> {
+        self.ring.iter().filter_map(Slot::interval).max()
+    }
+
     /// When this worker had sent all it will ever send; `None`: not yet.
     pub(super) fn done_ns(&self) -> Option<u64> {
         Some(self.progress.0.done_ns.load(Ordering::Acquire)).filter(|ns| *ns > 0)

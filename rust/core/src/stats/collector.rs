@@ -127,7 +127,8 @@ impl Collector {
 
     /// All workers have stopped for good: closes everything that any of them counted in.
     pub fn finish(&mut self, row: &mut dyn FnMut(&Row)) {
-        while self.closed <= self.last_interval() {
+        let last = self.last_counted();
+        while self.closed <= last {
             self.close_one();
         }
         self.emit(row);
@@ -195,7 +196,7 @@ impl Collector {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         let mut seq = self.closed_seq.clone();
-        (self.closed..=self.last_interval()).all(|interval| {
+        (self.closed..=self.last_counted()).all(|interval| {
             let sent: Vec<_> = self.sent(interval).collect();
             let complete =
                 self.arrived(interval, &seq) == sent.iter().map(|(_, sent)| sent).sum::<u64>();
@@ -211,6 +212,12 @@ impl Collector {
     fn last_interval(&self) -> u64 {
         let polled_ns = self.board.workers().map(Place::polled_ns).max().unwrap_or(0);
         polled_ns / self.board.interval_ns() + 1
+    }
+
+    /// The same; and also where one was held up after its last poll, and counted later than that.
+    fn last_counted(&self) -> u64 {
+        let counted = self.board.workers().filter_map(Place::last_interval).max();
+        self.last_interval().max(counted.unwrap_or(0))
     }
 
     /// Packets received so far, those in open intervals included.

@@ -103,6 +103,11 @@ impl Slot {
         self.interval.store(interval, Release);
     }
 
+    /// Which interval's it is; `None`: of none so far.
+    pub(super) fn interval(&self) -> Option<u64> {
+        Some(self.interval.load(Acquire)).filter(|interval| *interval != u64::MAX)
+    }
+
     pub(super) fn add(&self, counter: Counter, packets: u64) {
         let count = &self.counts[counter as usize];
         count.store(count.load(Relaxed) + packets, Relaxed);
