@@ -130,7 +130,6 @@ impl From<reflector::Verdict> for Verdict {
 impl Reflector {
     pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
         self.reflector.poll(now_ns);
-        let all = frames.len() as u64;
         for frame in frames {
             let wire_len = frame.wire_len();
             // SAFETY: C++ lends distinct, writable frames for this call.
@@ -140,7 +139,7 @@ impl Reflector {
             frame.verdict = verdict.into();
             frame.flow = flow;
         }
-        Outcome { drops: self.reflector.kept() < all, wants_stamps: self.reflector.wants_stamps() }
+        Outcome { drops: self.reflector.drops(), wants_stamps: self.reflector.wants_stamps() }
     }
 
     pub(crate) unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
@@ -161,7 +160,7 @@ impl Reflector {
 
     pub(crate) fn sent(&mut self, accepted: u16, frames: &[Frame]) {
         let kept = frames.iter().filter(|frame| frame.verdict != Verdict::Drop);
-        self.reflector.sent(accepted, kept.map(|frame| frame.flow));
+        self.reflector.sent(frames.len() as u64, kept.map(|frame| frame.flow), accepted);
     }
 
     pub(crate) fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {

@@ -207,12 +207,14 @@ impl FlowCounter {
         }
     }
 
-    /// To be called first in every poll: learns of new flows.
+    /// To be called first in every poll: learns of new flows. Whether slots may have changed.
     #[inline]
-    pub fn poll(&mut self) {
-        if self.flows.registry.version.load(Acquire) != self.version {
+    pub fn poll(&mut self) -> bool {
+        let changed = self.flows.registry.version.load(Acquire) != self.version;
+        if changed {
             self.learn();
         }
+        changed
     }
 
     #[cold]

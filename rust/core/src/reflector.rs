@@ -2,12 +2,12 @@
 
 use crate::flows::{FlowCounter, FlowKey, NO_FLOW};
 use crate::impair::{Dice, Fate};
-use crate::packet::ETHERNET_LEN;
-use crate::packet::control::{self, CONTROL_LEN};
+use crate::packet::control::{self, CONTROL_LEN, MAGIC};
 use crate::packet::payload::STAMPED;
-use crate::packet::reflect::{Reflected, reflect, replace_payload};
+use crate::packet::reflect::{Prediction, Reflected, reflect, reflect_predicted, replace_payload};
 use crate::packet::stamp::{self, Stamp};
 use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be16, be64};
+use crate::packet::{ETHERNET_LEN, HEADERS_LEN};
 use crate::stats::{Counter, Recorder};
 
 /// What is to be done with a packet that came in.
@@ -38,11 +38,13 @@ pub struct Reflector {
     /// The number of the queue in stamps.
     queue: u16,
     dice: Option<Dice>,
-    /// How many packets of the burst at hand are sent back, the flow of the first one, and whether
-    /// they are all of it.
-    kept: u64,
-    first: u8,
-    uniform: bool,
+    /// What the last packet that was like most looked like, and its flow's slot.
+    predicted: Prediction,
+    predicted_slot: u8,
+    /// All packets of the burst at hand were as predicted.
+    all_predicted: bool,
+    /// Some of them are not sent back, or may want a stamp.
+    drops: bool,
     wants_stamps: bool,
 }
 
@@ -56,9 +58,10 @@ impl Reflector {
             flows,
             queue,
             dice,
-            kept: 0,
-            first: NO_FLOW,
-            uniform: true,
+            predicted: Prediction::NONE,
+            predicted_slot: NO_FLOW,
+            all_predicted: true,
+            drops: false,
             wants_stamps: false,
         }
     }
@@ -68,9 +71,11 @@ impl Reflector {
     pub fn poll(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
-        self.flows.poll();
-        self.kept = 0;
-        self.uniform = true;
+        if self.flows.poll() {
+            self.predicted = Prediction::NONE;
+        }
+        self.all_predicted = true;
+        self.drops = false;
         self.wants_stamps = false;
     }
 
@@ -84,6 +89,31 @@ impl Reflector {
         wire_len: usize,
         partial_checksums: bool,
     ) -> (Verdict, u8) {
+        let whole = frame.len() >= wire_len;
+        if let Some(head) = frame.first_chunk_mut() {
+            let first: [u8; 8] = std::array::from_fn(|at| head[HEADERS_LEN + at]);
+            let predicted = whole && Prediction::of(head, wire_len) == self.predicted;
+            if predicted && first != MAGIC.to_be_bytes() && reflect_predicted(head) {
+                if u64::from_be_bytes(first) & STAMPED != 0 {
+                    self.wants_stamps = true;
+                }
+                return (Verdict::Send, self.predicted_slot);
+            }
+        }
+        self.reflect_any(now_ns, frame, wire_len, partial_checksums)
+    }
+
+    /// The same for all packets.
+    #[inline(never)]
+    fn reflect_any(
+        &mut self,
+        now_ns: u64,
+        frame: &mut [u8],
+        wire_len: usize,
+        partial_checksums: bool,
+    ) -> (Verdict, u8) {
+        self.all_predicted = false;
+        let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
         let Reflected { udp, addresses, dst_port } =
             match reflect(frame, wire_len, partial_checksums) {
                 Ok(reflected) => reflected,
@@ -91,6 +121,7 @@ impl Reflector {
                     let slot = self.slot_of_ignored(frame, wire_len, reason);
                     self.count(slot, Counter::Received, 1);
                     self.count(slot, reason, 1);
+                    self.drops = true;
                     return (Verdict::Drop, NO_FLOW);
                 }
             };
@@ -102,12 +133,13 @@ impl Reflector {
             }
         }
         let slot = self.flows.slot(key);
-        match &mut self.dice {
-            None => self.keep(slot),
-            Some(dice) => {
-                let fate = dice.roll(now_ns);
-                return (self.suffer(fate, frame, udp, slot), slot);
-            }
+        if let Some(dice) = &mut self.dice {
+            let fate = dice.roll(now_ns);
+            return (self.suffer(fate, frame, udp, slot), slot);
+        }
+        if udp.payload() == HEADERS_LEN && !partial_checksums {
+            self.predicted = prediction.unwrap_or(Prediction::NONE);
+            self.predicted_slot = slot;
         }
         (Verdict::Send, slot)
     }
@@ -122,15 +154,6 @@ impl Reflector {
             }
             _ => NO_FLOW,
         }
-    }
-
-    #[inline]
-    fn keep(&mut self, slot: u8) {
-        if self.kept == 0 {
-            self.first = slot;
-        }
-        self.kept += 1;
-        self.uniform &= slot == self.first;
     }
 
     #[cold]
@@ -169,18 +192,18 @@ impl Reflector {
             return None;
         };
         self.recorder.add(self.interval, Counter::ControlReceived, 1);
-        let Some(report) = self.flows.report(key) else { return Some(Verdict::Drop) };
+        let Some(report) = self.flows.report(key) else {
+            self.drops = true;
+            return Some(Verdict::Drop);
+        };
         replace_payload(frame, udp, &control::answer(question, report));
-        if self.dice.is_none() {
-            self.keep(ANSWER);
-        }
         Some(Verdict::Answer)
     }
 
-    /// How many packets of the burst at hand are to be sent back; not to be asked with dice.
+    /// Whether packets of the burst at hand are to be freed, for whatever reason but dice.
     #[must_use]
-    pub fn kept(&self) -> u64 {
-        self.kept
+    pub fn drops(&self) -> bool {
+        self.drops
     }
 
     /// Whether packets of the burst at hand may want a stamp: then [`Reflector::stamp`] is to be
@@ -201,14 +224,14 @@ impl Reflector {
         }
     }
 
-    /// Of the packets of the burst at hand that were to be sent, with the flows in `slots`, the
-    /// driver took the first `accepted`.
-    pub fn sent(&mut self, accepted: u16, slots: impl Iterator<Item = u8>) {
-        if self.uniform && self.kept > 0 && self.first != ANSWER {
-            let refused = self.kept.saturating_sub(u64::from(accepted));
-            self.count(self.first, Counter::Received, self.kept);
-            self.count(self.first, Counter::Sent, u64::from(accepted));
-            self.count(self.first, Counter::TxQueueFull, refused);
+    /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
+    /// the driver took the first `accepted` of them.
+    pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u8>, accepted: u16) {
+        if self.all_predicted {
+            let (slot, accepted) = (self.predicted_slot, u64::from(accepted));
+            self.count(slot, Counter::Received, packets);
+            self.count(slot, Counter::Sent, accepted);
+            self.count(slot, Counter::TxQueueFull, packets - accepted);
             return;
         }
         for (index, slot) in slots.enumerate() {
@@ -269,5 +292,132 @@ impl Tally {
         self.recorder.add(interval, Counter::Received, u64::from(received));
         self.recorder.add(interval, Counter::Sent, u64::from(sent));
         self.recorder.add(interval, Counter::TxQueueFull, u64::from(refused));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flows::{Flows, Registrar};
+    use crate::packet::template::tests::flow;
+    use crate::packet::template::{Checksums, write_single};
+    use crate::stats::{Board, Collector, Role, Shape};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    struct Rig {
+        reflector: Reflector,
+        registrar: Registrar,
+        collector: Collector,
+        partial_checksums: bool,
+    }
+
+    impl Rig {
+        fn new(partial_checksums: bool) -> Self {
+            let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+            let board = Board::new(shape, &[Role::Count]);
+            let flows = Flows::new(1, 5);
+            let counter = FlowCounter::new(Arc::clone(&flows), 0);
+            Self {
+                reflector: Reflector::new(board.recorder(0), counter, 0, None),
+                registrar: Registrar::new(flows),
+                collector: Collector::new(board, 0),
+                partial_checksums,
+            }
+        }
+
+        /// What becomes of a burst, of which the driver takes all but the last packet. Without
+        /// `predicts`, each packet is looked at as if it were the first one.
+        fn burst(&mut self, frames: &[Came], predicts: bool) -> Vec<(Vec<u8>, Verdict, u8, bool)> {
+            self.reflector.poll(1000);
+            let mut became = Vec::new();
+            for Came { frame, wire_len } in frames {
+                if !predicts {
+                    self.reflector.predicted = Prediction::NONE;
+                }
+                let mut frame = frame.clone();
+                let (verdict, slot) =
+                    self.reflector.reflect(1000, &mut frame, *wire_len, self.partial_checksums);
+                became.push((frame, verdict, slot, self.reflector.wants_stamps()));
+            }
+            let kept = || became.iter().filter(|packet| packet.1 != Verdict::Drop);
+            assert_eq!(kept().count() < became.len(), self.reflector.drops());
+            let accepted = u16::try_from(kept().count().saturating_sub(1)).unwrap();
+            self.reflector.sent(frames.len() as u64, kept().map(|packet| packet.2), accepted);
+            self.registrar.tick();
+            became
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    struct Came {
+        frame: Vec<u8>,
+        wire_len: usize,
+    }
+
+    /// Frames of two flows, each now and then with something changed in its headers or at the
+    /// beginning of its payload; questions, and frames that want a stamp.
+    fn came() -> impl Strategy<Value = Came> {
+        let payload = prop_oneof![
+            6 => Just(vec![7; 60]),
+            1 => Just(vec![7; 20]),
+            1 => Just(vec![0x80; 60]),
+            1 => any::<u64>().prop_map(|run| {
+                control::ask(control::Question { run, number: 1 }).to_vec()
+            }),
+        ];
+        let change = prop_oneof![
+            3 => Just(None),
+            1 => (0..HEADERS_LEN + 8, any::<u8>()).prop_map(Some),
+        ];
+        let lengths = prop_oneof![8 => Just((0, 0)), 1 => (0..30usize, 0..3usize)];
+        let checksums = prop_oneof![Just(Checksums::Software), Just(Checksums::Offload)];
+        (payload, 0..2u16, change, lengths, checksums).prop_map(
+            |(payload, port, change, (cut, more), checksums)| {
+                let mut flow = flow(60, 1);
+                flow.dst_port += port;
+                let mut frame = vec![0; HEADERS_LEN + payload.len()];
+                write_single(&flow, &payload, checksums, &mut frame);
+                if let Some((at, to)) = change {
+                    frame[at] = to;
+                }
+                frame.truncate(frame.len() - cut);
+                let wire_len = frame.len() + more;
+                Came { frame, wire_len }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_predicted_is_what_would_be_found(
+            bursts in prop::collection::vec(prop::collection::vec(came(), 0..12), 1..12),
+            partial_checksums: bool,
+        ) {
+            let [mut one, mut another] = [partial_checksums; 2].map(Rig::new);
+            for burst in bursts {
+                prop_assert_eq!(one.burst(&burst, true), another.burst(&burst, false));
+            }
+            for collector in [&mut one.collector, &mut another.collector] {
+                collector.finish(&mut |_| ());
+            }
+            prop_assert_eq!(one.collector.totals().counts, another.collector.totals().counts);
+        }
+    }
+
+    #[test]
+    fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
+        let mut rig = Rig::new(false);
+        let frame = |payload: &[u8]| {
+            let mut frame = vec![0; HEADERS_LEN + payload.len()];
+            write_single(&flow(60, 1), payload, Checksums::Software, &mut frame);
+            let wire_len = frame.len();
+            Came { frame, wire_len }
+        };
+        let packets = [frame(&[1; 60]), frame(&[2; 60])];
+        assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == NO_FLOW));
+        let question = frame(&control::ask(control::Question { run: 1, number: 1 }));
+        rig.burst(&[question], true);
+        assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
     }
 }

@@ -57,10 +57,8 @@ fuzz_target!(|input: &[u8]| {
         if reflector.wants_stamps() {
             reflector.stamp(&mut bytes, slot, 0, 7);
         }
-        reflector.sent(
-            u16::from(which & 1),
-            Some(slot).filter(|_| verdict != Verdict::Drop).into_iter(),
-        );
+        let kept = Some(slot).filter(|_| verdict != Verdict::Drop);
+        reflector.sent(1, kept.into_iter(), u16::from(which & 1));
         registrar.tick();
     });
 });

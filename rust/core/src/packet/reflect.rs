@@ -4,9 +4,9 @@
 //! checksum is touched: what was corrupt on the way here is still corrupt on the way back, and
 //! TTL, DSCP, ID and options stay.
 
-use super::checksum;
 use super::verify::pseudo_header;
-use super::wire::{ADDRESSES, UdpOverIpv4, be16, be32, be64};
+use super::wire::{ADDRESSES, UdpOverIpv4, be16, be64, le16, le32, le64};
+use super::{HEADERS_LEN, checksum};
 use crate::stats::Counter;
 
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
@@ -47,18 +47,91 @@ pub fn reflect(
     if partial_checksums {
         finish_partial_checksum(frame, udp);
     }
-    // Each pair is read whole and written whole: bytes that are written one by one and read together
-    // soon after (here, or by a driver) make a core wait.
-    let macs = be64(frame, 0);
-    let rest = be32(frame, 8);
-    let [dst, src] = [macs >> 16, (macs & 0xffff) << 32 | u64::from(rest)];
-    frame[..8].copy_from_slice(&(src << 16 | dst >> 32).to_be_bytes());
-    frame[8..12].copy_from_slice(&((dst & 0xffff_ffff) as u32).to_be_bytes());
     let addresses = be64(frame, ADDRESSES);
-    frame[ADDRESSES..ADDRESSES + 8].copy_from_slice(&addresses.rotate_left(32).to_be_bytes());
-    let ports = be32(frame, udp.udp());
-    frame[udp.udp()..udp.udp() + 4].copy_from_slice(&ports.rotate_left(16).to_be_bytes());
-    Ok(Reflected { udp, addresses, dst_port: (ports & 0xffff) as u16 })
+    let dst_port = be16(frame, udp.udp() + 2);
+    swap_macs(frame);
+    swap_addresses(frame);
+    swap_ports(frame, udp.udp());
+    Ok(Reflected { udp, addresses, dst_port })
+}
+
+// Each pair is read whole and written whole: bytes that are written one by one and read together soon
+// after (here, or by a driver) make a core wait.
+#[inline]
+fn swap_macs(frame: &mut [u8]) {
+    let first_two = u64::from(le16(frame, 0));
+    let next_four = le32(frame, 2);
+    let last_eight = le64(frame, 4);
+    // Not two shifts: compilers make of them an instruction that is slow on some CPUs.
+    let turned = (last_eight & !0xffff | first_two).rotate_right(16);
+    frame[..8].copy_from_slice(&turned.to_le_bytes());
+    frame[8..12].copy_from_slice(&next_four.to_le_bytes());
+}
+
+#[inline]
+fn swap_addresses(frame: &mut [u8]) {
+    let swapped = le64(frame, ADDRESSES).rotate_left(32);
+    frame[ADDRESSES..ADDRESSES + 8].copy_from_slice(&swapped.to_le_bytes());
+}
+
+#[inline]
+fn swap_ports(frame: &mut [u8], at: usize) {
+    let swapped = le32(frame, at).rotate_left(16);
+    frame[at..at + 4].copy_from_slice(&swapped.to_le_bytes());
+}
+
+/// Bytes of headers without IPv4 options and of the first word of the payload.
+pub const HEAD_LEN: usize = HEADERS_LEN + 8;
+
+/// The header fields that packets of a flow have in common, without IPv4 options: all but the MAC
+/// addresses, the IPv4 identification, the source port and the checksums.
+///
+/// For header prediction, as TCP stacks do it (RFC 1144 has the idea, section 3.2.2): what was found
+/// out about one packet holds for the next one that has the same prediction.
+#[derive(Clone, Copy, Debug)]
+pub struct Prediction([u64; 4]);
+
+impl PartialEq for Prediction {
+    /// Word by word: a derived one writes all four to memory and waits for them.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let differences = self.0.iter().zip(other.0).map(|(one, another)| one ^ another);
+        differences.fold(0, |all, difference| all | difference) == 0
+    }
+}
+
+impl Prediction {
+    /// Of no packet.
+    pub const NONE: Self = Self([0; 4]);
+
+    /// That of a packet of `wire_len` bytes.
+    #[must_use]
+    #[inline]
+    pub fn of(head: &[u8; HEAD_LEN], wire_len: usize) -> Self {
+        // EtherType, version, header length, TOS, total length, [identification]
+        let first = le64(head, 12) & 0x0000_ffff_ffff_ffff;
+        // fragment offset, time to live, protocol, [checksum], first half of the source address
+        let second = le64(head, 20) & 0xffff_0000_ffff_ffff;
+        // the other half, destination address, [source port]
+        let third = le64(head, 28) & 0x0000_ffff_ffff_ffff;
+        // destination port, UDP length, [checksum]
+        let fourth = u64::from(le32(head, 36));
+        Self([first, second, third, fourth << 32 | wire_len as u64])
+    }
+}
+
+/// What [`reflect`] does to a frame with the [`Prediction`] of another one that it turned round, with
+/// whole checksums; `false`, and nothing, where it is sent to a group.
+#[must_use]
+#[inline]
+pub fn reflect_predicted(head: &mut [u8; HEAD_LEN]) -> bool {
+    if head[0] & GROUP != 0 {
+        return false;
+    }
+    swap_macs(head);
+    swap_addresses(head);
+    swap_ports(head, ADDRESSES + 8);
+    true
 }
 
 /// Puts `payload` in place of the payload of a frame that has as many bytes of it.

@@ -154,6 +154,27 @@ pub fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(word)
 }
 
+/// The little-endian 16 bits at `at`, which must lie in `bytes`.
+#[must_use]
+#[inline]
+pub fn le16(bytes: &[u8], at: usize) -> u16 {
+    be16(bytes, at).swap_bytes()
+}
+
+/// The little-endian 32 bits at `at`, which must lie in `bytes`.
+#[must_use]
+#[inline]
+pub fn le32(bytes: &[u8], at: usize) -> u32 {
+    be32(bytes, at).swap_bytes()
+}
+
+/// The little-endian 64 bits at `at`, which must lie in `bytes`.
+#[must_use]
+#[inline]
+pub fn le64(bytes: &[u8], at: usize) -> u64 {
+    be64(bytes, at).swap_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
