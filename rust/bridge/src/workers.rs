@@ -45,11 +45,8 @@ impl Sender {
     }
 
     pub(crate) unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
-        self.0.stamp(now_ns);
-        for frame in frames {
-            // SAFETY: C++ lends distinct, writable frames for this call.
-            self.0.write(unsafe { frame.bytes_mut() });
-        }
+        // SAFETY: C++ lends distinct, writable frames for this call.
+        self.0.build(now_ns, frames.iter_mut().map(|frame| unsafe { frame.bytes_mut() }));
     }
 
     pub(crate) fn sent(&mut self, at_ns: u64, accepted: u16) {

@@ -18,9 +18,8 @@ const WAIT_NS: u64 = 20_000;
 
 /// Paces, builds and counts the packets of one tx queue.
 ///
-/// A burst is [`Sender::poll`], then either [`Sender::no_mbuf`], or [`Sender::stamp`],
-/// [`Sender::write`] for each packet and [`Sender::sent`]. A question to the peer is a burst of
-/// one packet with another length.
+/// A burst is [`Sender::poll`], then either [`Sender::no_mbuf`], or [`Sender::build`] and
+/// [`Sender::sent`]. A question to the peer is a burst of one packet with another length.
 pub struct Sender {
     recorder: Recorder,
     pacer: Pacer,
@@ -33,9 +32,8 @@ pub struct Sender {
     /// What the pacer said for the burst at hand, not counted yet.
     granted: u64,
     shortfall: u64,
-    /// When the burst at hand is sent, and how many of its packets are written.
+    /// When the burst at hand is sent.
     stamp_ns: u64,
-    written: usize,
     /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
     /// Only one sender asks.
@@ -80,7 +78,6 @@ impl Sender {
             granted: 0,
             shortfall: 0,
             stamp_ns: 0,
-            written: 0,
             questions,
             asking: false,
             probe: 0,
@@ -150,7 +147,6 @@ impl Sender {
         }
         self.granted = u64::from(grant.packets);
         self.shortfall = grant.shortfall;
-        self.written = 0;
         grant.packets
     }
 
@@ -169,40 +165,40 @@ impl Sender {
         }
     }
 
-    /// The burst is about to be written and sent: `now_ns` is the send time of its packets.
-    pub fn stamp(&mut self, now_ns: u64) {
+    /// Writes the packets of the burst, sent at `now_ns`, into `frames`: prepared ones as long as
+    /// [`Sender::poll`] said.
+    pub fn build<'a>(&mut self, now_ns: u64, frames: impl Iterator<Item = &'a mut [u8]>) {
         self.stamp_ns = now_ns;
         self.probe = (self.probe + 1) % PROBES;
-    }
-
-    /// Writes the next packet of the burst into `frame`, a prepared one as long as [`Sender::poll`]
-    /// said.
-    #[inline]
-    pub fn write(&mut self, frame: &mut [u8]) {
         if self.asking {
-            return self.ask(frame);
+            return frames.for_each(|frame| self.ask(frame));
         }
-        let due_ns = self.pacer.due_ns(self.written);
-        let lag = due_ns.map_or(0, |due_ns| bucket(self.stamp_ns.saturating_sub(due_ns)));
-        let seq = self.seq + self.written as u64;
-        if self.written == self.probe || self.rewrites || control::begins_in(frame) {
-            self.restore(seq, frame);
+        let mut series = self.template.series(self.seq, now_ns);
+        let mut rewrites = self.rewrites;
+        for ((index, seq), frame) in (0..).zip(self.seq..).zip(frames) {
+            let due_ns = self.pacer.due_ns(index);
+            let lag = due_ns.map_or(0, |due_ns| bucket(now_ns.saturating_sub(due_ns)));
+            if index == self.probe || rewrites || control::begins_in(frame) {
+                rewrites |= self.restore(seq, frame, rewrites);
+            }
+            series.write(lag, frame);
         }
-        self.template.write(seq, self.stamp_ns, lag, frame);
-        self.written += 1;
-    }
-
-    /// A buffer that was a question's is prepared anew, and so are all once one came back changed.
-    #[cold]
-    fn restore(&mut self, seq: u64, frame: &mut [u8]) {
-        let was_question = control::begins_in(frame);
-        if !self.rewrites && !was_question && !self.template.is_prepared(frame) {
+        if rewrites && !self.rewrites {
             self.rewrites = true;
             self.recorder.buffers_changed();
         }
-        if self.rewrites || was_question {
+    }
+
+    /// Prepares a buffer anew that was a question's, or any if all are to be. Whether it came back
+    /// changed: then all are to be, from here on.
+    #[cold]
+    fn restore(&self, seq: u64, frame: &mut [u8], rewrites: bool) -> bool {
+        let was_question = control::begins_in(frame);
+        let changed = !rewrites && !was_question && !self.template.is_prepared(frame);
+        if rewrites || was_question || changed {
             self.template.prepare(seq, frame);
         }
+        changed
     }
 
     #[cold]
@@ -274,6 +270,7 @@ mod tests {
     use crate::packet::verify::Verifier;
     use crate::stats::{Board, Collector, Role, Row, Shape};
     use crate::{Pacing, Pattern, Rate, Release};
+    use std::iter;
     use std::sync::Arc;
 
     const SEED: u64 = 7;
@@ -313,10 +310,10 @@ mod tests {
         fn valid(&mut self) -> usize {
             let Burst { packets, frame_len } = self.sender.poll(1000, 4);
             assert_eq!(packets, 4);
-            self.sender.stamp(1000);
+            let frames = self.buffers.iter_mut().map(|buffer| &mut buffer[..frame_len]);
+            self.sender.build(1000, frames);
             let mut valid = 0;
-            for buffer in &mut self.buffers {
-                self.sender.write(&mut buffer[..frame_len]);
+            for buffer in &self.buffers {
                 let mut copy = buffer[..frame_len].to_vec();
                 reflect(&mut copy, frame_len, false).unwrap();
                 valid += usize::from(self.verifier.check(&copy, frame_len, false).is_ok());
@@ -341,7 +338,7 @@ mod tests {
             // The collector comes in between: it closes nothing that this packet may count in.
             rig.collector.tick(&mut note);
             let leaves_ns = rig.sender.due_ns().max(now_ns);
-            rig.sender.stamp(leaves_ns);
+            rig.sender.build(leaves_ns, iter::empty());
             rig.sender.sent(0, packets);
             (packets > 0).then_some(leaves_ns)
         };
@@ -374,7 +371,7 @@ mod tests {
         let _ = rig.sender.poll(9_000, 1);
         assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
         let _ = rig.sender.poll(1_000_010, 1);
-        rig.sender.stamp(1_000_010);
+        rig.sender.build(1_000_010, iter::empty());
         rig.sender.sent(1_000_020, 1);
         let departures = rig.collector.by_worker()[0].departures;
         assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));

@@ -30,9 +30,10 @@ pub fn words(value: u64) -> u64 {
 #[must_use]
 #[inline]
 pub fn fold(sum: u64) -> u16 {
-    // The second time nothing is carried: what the first leaves is below 2^33 - 1.
-    #[expect(clippy::cast_possible_truncation, reason = "two folds of a u64 leave 32 bits")]
-    let sum = words(words(sum)) as u32;
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    let (halves, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
+    // Nothing is carried again: two halves of all ones leave one bit less.
+    let sum = halves + u32::from(carry);
     // Both halves added, with the carry from the lower half into the upper one.
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
@@ -44,15 +45,13 @@ pub fn finish(sum: u64) -> u16 {
     !fold(sum)
 }
 
-/// The checksum field of a UDP datagram whose other words (pseudo-header included) sum to `sum`:
-/// 0 means "none" on the wire, so it is sent as 0xffff (RFC 768).
+/// The checksum field of a UDP datagram whose other words (pseudo-header included) sum to `sum`, which
+/// is not `u64::MAX`: 0 means "none" on the wire, so it is sent as 0xffff (RFC 768).
 #[must_use]
 #[inline]
 pub fn finish_udp(sum: u64) -> u16 {
-    match finish(sum) {
-        0 => 0xffff,
-        checksum => checksum,
-    }
+    // The complement modulo 0xffff before it is folded is the one afterwards, but for 0.
+    fold(!sum)
 }
 
 /// Whether words that sum to `sum`, checksum field included, are intact.
@@ -96,6 +95,8 @@ mod tests {
             prop_assert_eq!(words(value) % 0xffff, value % 0xffff);
             let total = words(value) + u64::from(more);
             prop_assert_eq!(u64::from(fold(total)) % 0xffff, total % 0xffff);
+            prop_assert_eq!(u64::from(fold(value)) % 0xffff, value % 0xffff);
+            prop_assert_eq!(finish_udp(total), match finish(total) { 0 => 0xffff, sum => sum });
         }
 
         #[test]
@@ -108,8 +109,12 @@ mod tests {
 
     #[test]
     fn udp_never_sends_zero() {
-        assert_eq!(finish(0xffff), 0);
-        assert_eq!(finish_udp(0xffff), 0xffff);
+        for sum in [0xffff, 0x1_fffe, 0xffff_0000, 0xffff_ffff, 0xffff_0000_0000, u64::MAX - 0xffff]
+        {
+            assert_eq!(finish(sum), 0);
+            assert_eq!(finish_udp(sum), 0xffff);
+        }
+        assert_eq!(finish_udp(0), 0xffff);
     }
 
     #[test]

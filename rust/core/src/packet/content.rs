@@ -89,25 +89,23 @@ impl Content {
         self.filler_at > HEADER_LEN
     }
 
-    /// The UDP checksum of the packet with this source port, payload header, filler offset and sum
-    /// over the stamp area. The reflected packet, with addresses and ports swapped, has the same
-    /// one.
+    /// The UDP checksum of the packet with this source port, first word of the payload header and
+    /// filler offset, and `other_sum` over the other word and the stamp area. The reflected packet, with
+    /// addresses and ports swapped, has the same one.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a third of a packet's cost is the call")]
     pub(super) fn udp_checksum(
         &self,
         src_port: u16,
-        header: [u64; 2],
+        first_word: u64,
         offset: u16,
-        stamp_sum: u64,
+        other_sum: u64,
     ) -> u16 {
         let sum = self.udp_sum
-            + stamp_sum
+            + other_sum
             + u64::from(src_port)
-            + words(header[0])
-            + words(header[1])
-            + u64::from(offset)
-            + self.filler.sum(offset);
+            + words(first_word)
+            + self.filler.sum_with_offset(offset);
         checksum::finish_udp(sum)
     }
 }

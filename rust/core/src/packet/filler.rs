@@ -13,7 +13,7 @@ const SLICES: usize = 1024;
 /// The filler of all packets of a run.
 pub struct Filler {
     bytes: Box<[u8]>,
-    /// The folded one's complement sum of each slice.
+    /// The folded one's complement sum of each slice and its offset.
     sums: Box<[u16; SLICES]>,
     len: usize,
 }
@@ -27,7 +27,7 @@ impl Filler {
             (0..words as u64).flat_map(|i| mix(seed ^ mix(i)).to_be_bytes()).collect();
         let mut sums = Box::new([0; SLICES]);
         for (sum, at) in sums.iter_mut().zip((0..).step_by(2)) {
-            *sum = checksum::fold(checksum::sum(&bytes[at..at + len]));
+            *sum = checksum::fold(checksum::sum(&bytes[at..at + len]) + at as u64);
         }
         Self { bytes, sums, len }
     }
@@ -52,10 +52,11 @@ impl Filler {
         self.bytes.get(offset..offset + self.len)
     }
 
-    /// The one's complement sum of [`Filler::slice`] at the same offset, if there is one.
+    /// The one's complement sum of [`Filler::slice`] at the same offset, if there is one, and of the
+    /// offset, which stands in front of it in a packet.
     #[must_use]
     #[inline]
-    pub fn sum(&self, offset: u16) -> u64 {
+    pub fn sum_with_offset(&self, offset: u16) -> u64 {
         u64::from(self.sums[usize::from(offset / 2) % SLICES])
     }
 }
@@ -72,7 +73,8 @@ mod tests {
             let offset = Filler::offset(index);
             let slice = filler.slice(offset).unwrap();
             prop_assert_eq!(slice.len(), len);
-            prop_assert_eq!(filler.sum(offset) % 0xffff, checksum::sum(slice) % 0xffff);
+            let sum = checksum::sum(slice) + u64::from(offset);
+            prop_assert_eq!(filler.sum_with_offset(offset) % 0xffff, sum % 0xffff);
         }
     }
 

@@ -146,11 +146,46 @@ impl PortSweep {
         port
     }
 
-    /// The source port of the packet with sequence number `seq`.
+    /// The source ports of the packet with sequence number `seq` and of all behind it.
     #[must_use]
     #[inline]
-    pub fn port(&self, seq: u64) -> u16 {
-        self.port_of(self.turn(seq))
+    pub fn ports_from(&self, seq: u64) -> Ports {
+        let turn = self.turn(seq);
+        #[expect(clippy::cast_possible_truncation, reason = "as in turn()")]
+        let before_jump = u64::from(u32::MAX - seq as u32) + 1;
+        let (step, left) = match self.count {
+            1 => (0, before_jump),
+            count => (self.step, before_jump.min(u64::from(count - turn))),
+        };
+        Ports { sweep: *self, port: self.port_of(turn), step, left, seq: seq.wrapping_add(left) }
+    }
+}
+
+/// Source ports in the order in which packets are sent from them; endless.
+pub struct Ports {
+    sweep: PortSweep,
+    port: u16,
+    step: u32,
+    /// How many are in steps of `step`, and the sequence number behind them.
+    left: u64,
+    seq: u64,
+}
+
+impl Iterator for Ports {
+    type Item = u16;
+
+    #[inline]
+    fn next(&mut self) -> Option<u16> {
+        if self.left == 0 {
+            *self = self.sweep.ports_from(self.seq);
+        }
+        self.left -= 1;
+        let port = self.port;
+        #[expect(clippy::cast_possible_truncation, reason = "in range as long as any is left")]
+        {
+            self.port = (u32::from(port) + self.step) as u16;
+        }
+        Some(port)
     }
 }
 
@@ -186,7 +221,7 @@ mod tests {
             let mut owners: HashMap<u16, Vec<u16>> = HashMap::new();
             for stream in 0..streams {
                 let sweep = PortSweep::new(ports, stream, streams);
-                let mut mine: Vec<u16> = (0..u64::from(count) + 3).map(|seq| sweep.port(seq)).collect();
+                let mut mine: Vec<u16> = sweep.ports_from(0).take(usize::from(count) + 3).collect();
                 mine.sort_unstable();
                 mine.dedup();
                 for port in mine {
@@ -207,6 +242,16 @@ mod tests {
             let sweep = PortSweep::new(PortRange::new(1, ports).unwrap(), 0, 1);
             for seq in [seq, u32::MAX, u32::MAX - seq % 3] {
                 prop_assert_eq!(sweep.turn(u64::from(seq)), seq % u32::from(ports));
+            }
+        }
+
+        #[test]
+        fn ports_are_those_of_their_turns(count in 1..9u16, streams in 1..4u16, seq: u64, back in 0..20u64) {
+            let sweep = PortSweep::new(PortRange::new(5, 4 + count).unwrap(), 1, streams.max(2));
+            for seq in [seq, (seq << 32).wrapping_sub(back)] {
+                for (ahead, port) in (0..40).zip(sweep.ports_from(seq)) {
+                    prop_assert_eq!(port, sweep.port_of(sweep.turn(seq.wrapping_add(ahead))));
+                }
             }
         }
     }

@@ -96,13 +96,15 @@ impl Key {
         Self([mix(seed), mix(!seed)])
     }
 
-    /// The tag over a first word, a time and a filler offset.
+    /// The tag over a first word, a time and a filler offset: both halves of one product of 128 bits
+    /// (as in wyhash, Wang Yi), because the next packet waits for more.
     fn tag(self, first_word: u64, time48: u64, offset: u16) -> u16 {
         let Self([first, second]) = self;
-        let mixed = (first_word ^ first).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 32) ^ (time48 | u64::from(offset) << TIME_BITS) ^ second)
-            .wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
+        let time_and_offset = time48 | u64::from(offset) << TIME_BITS;
+        let product = u128::from(first_word ^ first) * u128::from(time_and_offset ^ second);
+        #[expect(clippy::cast_possible_truncation, reason = "the lower bits of both halves")]
+        let tag = (product as u64 ^ (product >> 64) as u64) as u16;
+        tag
     }
 
     /// The two big-endian words of a header whose filler starts at `offset`.

@@ -1,18 +1,19 @@
 //! Building packets: a template with everything that never changes, and a few patches.
 
-use super::checksum::fold;
+use super::checksum::{fold, words};
 use super::content::Content;
 use super::filler::Filler;
-use super::flow::{Flow, PortSweep};
+use super::flow::{Flow, PortSweep, Ports};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, time48};
 use super::stamp::{BLANK, STAMP, STAMPED_LEN};
-use super::wire::be16;
+use super::wire::{be16, be64};
 use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN, checksum, wire};
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, UdpHeader};
 use std::sync::Arc;
 
 const UDP: usize = ETHERNET_LEN + IPV4_LEN as usize;
-const UDP_CHECKSUM: usize = UDP + 6;
+/// Headers, and the part of the payload that every packet has.
+const HEAD_LEN: usize = HEADERS_LEN + HEADER_LEN;
 
 /// Who writes the IPv4 and UDP checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub enum Checksums {
 /// Builds the packets of one stream.
 pub struct Template {
     headers: [u8; HEADERS_LEN],
+    /// The UDP header as a big-endian number, without what is of each packet: the source port and, if
+    /// we write them, checksums.
+    udp: u64,
     payload_len: usize,
     stream: u16,
     sweep: PortSweep,
@@ -99,8 +103,11 @@ impl Template {
     /// The packets of `stream` in `flow`, filled with `content`.
     #[must_use]
     pub fn new(flow: &Flow, content: Arc<Content>, stream: u16, checksums: Checksums) -> Self {
+        let headers = headers(flow, 0, flow.payload_len, 0, checksums);
+        let checksum = if checksums == Checksums::Software { 0xffff } else { 0 };
         Self {
-            headers: headers(flow, 0, flow.payload_len, 0, checksums),
+            headers,
+            udp: be64(&headers, UDP) & !checksum,
             payload_len: usize::from(flow.payload_len),
             stream,
             sweep: PortSweep::new(flow.src_ports, stream, flow.streams),
@@ -146,32 +153,61 @@ impl Template {
         if self.content.has_offset() { be16(payload, HEADER_LEN) } else { 0 }
     }
 
-    /// Writes packet `seq`, sent at `time_ns`, `lag` (a bucket of [`crate::log_linear`]) after it
-    /// was due, into `frame`, which has [`Template::frame_len`] bytes and was once prepared. What
-    /// it costs does not depend on its size: the filler stays as it is.
-    #[inline]
-    pub fn write(&self, seq: u64, time_ns: u64, lag: u16, frame: &mut [u8]) {
-        let (headers, payload) = frame.split_at_mut(HEADERS_LEN);
-        let offset = self.offset(payload);
-        let port = self.sweep.port(seq);
-        let id = PacketId { stream: self.stream, seq };
-        let stamped = self.content.has_stamp();
-        let fields = Header { id, time48_ns: time48(time_ns), lag, stamped };
-        let words = self.content.key.encode(fields, offset);
+    /// For packets from number `seq` on that are sent at `time_ns`.
+    #[must_use]
+    pub fn series(&self, seq: u64, time_ns: u64) -> Series<'_> {
+        let time48_ns = time48(time_ns);
+        let sum = u64::from(fold(words(time48_ns << 16) + self.content.blank_sum()));
+        Series { template: self, seq, ports: self.sweep.ports_from(seq), time48_ns, sum }
+    }
+}
 
-        headers.copy_from_slice(&self.headers);
-        headers[UDP..UDP + 2].copy_from_slice(&port.to_be_bytes());
-        payload[..8].copy_from_slice(&words[0].to_be_bytes());
-        payload[8..HEADER_LEN].copy_from_slice(&words[1].to_be_bytes());
-        if stamped {
-            let stamp = &mut payload[STAMP..STAMPED_LEN];
-            stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
-            stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
+/// Packets of a [`Template`], one after another, that are sent at the same time.
+pub struct Series<'a> {
+    template: &'a Template,
+    /// Of the next one, and below its port.
+    seq: u64,
+    ports: Ports,
+    time48_ns: u64,
+    /// Over the time and the stamp area, as they stand in the packets.
+    sum: u64,
+}
+
+impl Series<'_> {
+    /// Writes the next packet, sent `lag` (a bucket of [`crate::log_linear`]) after it was due, into
+    /// `frame`, which has [`Template::frame_len`] bytes and was once prepared; one that is too short
+    /// for a packet stays as it is. What it costs does not depend on its size: the filler stays as
+    /// it is.
+    #[inline]
+    pub fn write(&mut self, lag: u16, frame: &mut [u8]) {
+        let Template { content, stream, .. } = self.template;
+        let seq = self.seq;
+        self.seq += 1;
+        let port = self.ports.next().unwrap_or_default();
+        let Some((head, rest)) = frame.split_first_chunk_mut::<HEAD_LEN>() else { return };
+        let offset = match rest.first_chunk() {
+            Some(offset) if content.has_offset() => u16::from_be_bytes(*offset),
+            _ => 0,
+        };
+        let stamped = content.has_stamp();
+        let id = PacketId { stream: *stream, seq };
+        let fields = Header { id, time48_ns: self.time48_ns, lag, stamped };
+        let header = content.key.encode(fields, offset);
+        let mut udp = u64::from(port) << 48 | self.template.udp;
+        if self.template.checksums == Checksums::Software {
+            let other_sum = self.sum + (header[1] & 0xffff);
+            udp |= u64::from(content.udp_checksum(port, header[0], offset, other_sum));
         }
-        if self.checksums == Checksums::Software {
-            let stamp_sum = self.content.blank_sum();
-            let checksum = self.content.udp_checksum(port, words, offset, stamp_sum);
-            headers[UDP_CHECKSUM..].copy_from_slice(&checksum.to_be_bytes());
+        // By words: bytes that are written in parts and read together soon after make a core wait.
+        head[..UDP].copy_from_slice(&self.template.headers[..UDP]);
+        head[UDP..HEADERS_LEN].copy_from_slice(&udp.to_be_bytes());
+        head[HEADERS_LEN..HEADERS_LEN + 8].copy_from_slice(&header[0].to_be_bytes());
+        head[HEADERS_LEN + 8..].copy_from_slice(&header[1].to_be_bytes());
+        if stamped {
+            if let Some(stamp) = rest.get_mut(STAMP - HEADER_LEN..STAMPED_LEN - HEADER_LEN) {
+                stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
+                stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
+            }
         }
     }
 }
@@ -205,7 +241,7 @@ pub(crate) mod tests {
     fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0xaa; template.frame_len()];
         template.prepare(seq, &mut frame);
-        template.write(seq, time_ns, 0, &mut frame);
+        template.series(seq, time_ns).write(0, &mut frame);
         frame
     }
 
@@ -219,10 +255,10 @@ pub(crate) mod tests {
         });
         let mut frame = written(&before, 5, 6);
         assert!(after.is_prepared(&frame));
-        after.write(5, 6, 0, &mut frame);
+        after.series(5, 6).write(0, &mut frame);
         let mut fresh = vec![0; after.frame_len()];
         after.prepare(5, &mut fresh);
-        after.write(5, 6, 0, &mut fresh);
+        after.series(5, 6).write(0, &mut fresh);
         assert_eq!(frame, fresh);
         assert_ne!(frame, written(&before, 5, 6), "the tag is another");
     }
@@ -235,11 +271,11 @@ pub(crate) mod tests {
             let mut frame = vec![0xaa; template.frame_len()];
             template.prepare(5, &mut frame);
             for seq in [9, 1 << 30, 3] {
-                template.write(seq, seq * 3, 0, &mut frame);
+                template.series(seq, seq * 3).write(0, &mut frame);
                 assert!(template.is_prepared(&frame));
                 let mut fresh = vec![0; template.frame_len()];
                 template.prepare(5, &mut fresh);
-                template.write(seq, seq * 3, 0, &mut fresh);
+                template.series(seq, seq * 3).write(0, &mut fresh);
                 assert_eq!(frame, fresh);
             }
             // A peer that turned the packet round in the buffer changed no filler.
@@ -292,7 +328,7 @@ pub(crate) mod tests {
             prop_assert_eq!(header.total_len, payload_len + 28);
             let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("no UDP") };
             prop_assert_eq!(udp.destination_port(), flow.dst_port);
-            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].port(seq));
+            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].ports_from(seq).next().unwrap());
             prop_assert_eq!(usize::from(udp.length()), usize::from(payload_len) + 8);
             let checksum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).unwrap();
             prop_assert_eq!(udp.checksum(), checksum);

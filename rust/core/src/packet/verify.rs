@@ -107,7 +107,8 @@ impl Verifier {
         } else {
             (None, 0)
         };
-        let checksum = content.udp_checksum(port, words, offset, stamp_sum);
+        let other_sum = checksum::words(words[1]) + stamp_sum;
+        let checksum = content.udp_checksum(port, words[0], offset, other_sum);
         if flow_port != port || be16(head, UDP + 6) != checksum {
             return None;
         }
@@ -161,7 +162,8 @@ impl Verifier {
             return Err(Counter::CorruptFiller);
         }
         let udp_checksum = be16(frame, udp.udp() + 6);
-        if udp_checksum != self.content.udp_checksum(port, words, offset, stamp_sum) {
+        let other_sum = checksum::words(words[1]) + stamp_sum;
+        if udp_checksum != self.content.udp_checksum(port, words[0], offset, other_sum) {
             let partial = checksum::fold(self.content.pseudo_header_sum());
             if !partial_checksums || udp_checksum != partial {
                 return Err(Counter::CorruptUdpChecksum);
@@ -284,7 +286,7 @@ mod tests {
     fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0; template.frame_len()];
         template.prepare(seq, &mut frame);
-        template.write(seq, time_ns, 9, &mut frame);
+        template.series(seq, time_ns).write(9, &mut frame);
         let len = frame.len();
         reflect(&mut frame, len, false).unwrap();
         frame
@@ -421,7 +423,7 @@ mod tests {
         let mut frame = vec![0; 106];
         let template = template(&ours, 0, SEED, Checksums::Software);
         template.prepare(1, &mut frame);
-        template.write(1, 2, 0, &mut frame);
+        template.series(1, 2).write(0, &mut frame);
         assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
         assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
     }
