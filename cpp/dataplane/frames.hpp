@@ -31,6 +31,17 @@ class Frames {
     return {frames_.data(), burst.size};
   }
 
+  /// The packets of a burst that was just allocated, `len` bytes each: without looking at them.
+  rust::Slice<rs::Frame> of_allocated(const Burst& burst, uint16_t len) noexcept {
+    for (uint16_t i = 0; i < burst.size; ++i) {
+      rs::Frame& frame = frames_[i];
+      frame.data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
+      frame.len = len;
+      frame.wire_len = len;
+    }
+    return {frames_.data(), burst.size};
+  }
+
   /// What Rust wants done with packet `i` of the last of().
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
 

@@ -60,7 +60,7 @@ class Send final {
     if (offload_) {
       request_checksums();
     }
-    const rust::Slice<rs::Frame> frames = frames_.of(burst_);
+    const rust::Slice<rs::Frame> frames = frames_.of_allocated(burst_, wanted.frame_len);
     if (schedule_) {
       // It leaves when it is due, or at once if that has passed.
       now_ns = clock_.now_ns();

@@ -82,6 +82,20 @@ TEST_F(FramesTest, ShowTheFirstSegmentWhereThereIsNoRoom) {
   EXPECT_EQ(in_use(), 0U);
 }
 
+TEST_F(FramesTest, ShowAllocatedPacketsAsIfTheyWereLookedAt) {
+  ASSERT_TRUE(burst.allocate(pool.get(), 3, 98));
+  Frames others;
+  const rust::Slice<rs::Frame> looked_at = others.of(burst);
+  const rust::Slice<rs::Frame> shown = frames.of_allocated(burst, 98);
+  ASSERT_EQ(shown.size(), looked_at.size());
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    EXPECT_EQ(shown[i].data, looked_at[i].data);
+    EXPECT_EQ(shown[i].len, looked_at[i].len);
+    EXPECT_EQ(shown[i].wire_len, looked_at[i].wire_len);
+  }
+  burst.free_from(0);
+}
+
 TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
   constexpr uint16_t kPackets = 16;
   for (uint16_t i = 0; i < kPackets; ++i) {

@@ -14,6 +14,7 @@
 //! the path can forge it, as he can every packet on it; whoever does not, cannot.
 
 use super::HEADERS_LEN;
+use super::payload::HEADER_LEN;
 use super::wire::be64;
 use crate::stats::Counter;
 use siphasher::sip::SipHasher24;
@@ -82,11 +83,12 @@ pub fn is_control(payload: &[u8]) -> bool {
 }
 
 /// Whether a payload that begins as those of control packets do stands in a frame without IPv4
-/// options, of 8 bytes of payload at least: none of our other packets does.
+/// options that is long enough for a packet of ours: none of our other packets does.
 #[must_use]
 #[inline]
 pub fn begins_in(frame: &[u8]) -> bool {
-    be64(frame, HEADERS_LEN) == MAGIC
+    let head = frame.first_chunk::<{ HEADERS_LEN + HEADER_LEN }>();
+    head.is_some_and(|head| be64(head, HEADERS_LEN) == MAGIC)
 }
 
 fn tag(run: u64, bytes: &[u8]) -> u64 {

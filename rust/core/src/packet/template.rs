@@ -158,7 +158,15 @@ impl Template {
     pub fn series(&self, seq: u64, time_ns: u64) -> Series<'_> {
         let time48_ns = time48(time_ns);
         let sum = u64::from(fold(words(time48_ns << 16) + self.content.blank_sum()));
-        Series { template: self, seq, ports: self.sweep.ports_from(seq), time48_ns, sum }
+        Series {
+            template: self,
+            seq,
+            ports: self.sweep.ports_from(seq),
+            time48_ns,
+            sum,
+            has_offset: self.content.has_offset(),
+            has_stamp: self.content.has_stamp(),
+        }
     }
 }
 
@@ -171,6 +179,9 @@ pub struct Series<'a> {
     time48_ns: u64,
     /// Over the time and the stamp area, as they stand in the packets.
     sum: u64,
+    // Copies: for all that a compiler knows, writing into a frame may change the template.
+    has_offset: bool,
+    has_stamp: bool,
 }
 
 impl Series<'_> {
@@ -186,12 +197,11 @@ impl Series<'_> {
         let port = self.ports.next().unwrap_or_default();
         let Some((head, rest)) = frame.split_first_chunk_mut::<HEAD_LEN>() else { return };
         let offset = match rest.first_chunk() {
-            Some(offset) if content.has_offset() => u16::from_be_bytes(*offset),
+            Some(offset) if self.has_offset => u16::from_be_bytes(*offset),
             _ => 0,
         };
-        let stamped = content.has_stamp();
         let id = PacketId { stream: *stream, seq };
-        let fields = Header { id, time48_ns: self.time48_ns, lag, stamped };
+        let fields = Header { id, time48_ns: self.time48_ns, lag, stamped: self.has_stamp };
         let header = content.key.encode(fields, offset);
         let mut udp = u64::from(port) << 48 | self.template.udp;
         if self.template.checksums == Checksums::Software {
@@ -203,7 +213,7 @@ impl Series<'_> {
         head[UDP..HEADERS_LEN].copy_from_slice(&udp.to_be_bytes());
         head[HEADERS_LEN..HEADERS_LEN + 8].copy_from_slice(&header[0].to_be_bytes());
         head[HEADERS_LEN + 8..].copy_from_slice(&header[1].to_be_bytes());
-        if stamped {
+        if self.has_stamp {
             if let Some(stamp) = rest.get_mut(STAMP - HEADER_LEN..STAMPED_LEN - HEADER_LEN) {
                 stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
                 stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
