@@ -117,17 +117,32 @@ impl Receiver {
         wire_len: usize,
         partial_checksums: bool,
     ) {
-        let counter = match self.verifier.check(frame, wire_len, partial_checksums) {
-            Ok(arrival) => match self.arrive::<LEFT_OUT>(now_ns, arrival) {
-                Ok(()) => return,
-                Err(counter) => counter,
-            },
-            Err(counter) => counter,
-        };
-        if counter == Counter::Duplicate {
-            self.duplicates += 1;
+        if let Some(arrival) = self.verifier.check_usual(frame) {
+            match self.arrive::<LEFT_OUT>(now_ns, arrival) {
+                Ok(()) => {}
+                Err(Counter::Duplicate) => self.duplicates += 1,
+                Err(counter) => self.reject(counter, frame),
+            }
         } else {
-            self.reject(counter, frame);
+            self.receive_any::<LEFT_OUT>(now_ns, frame, wire_len, partial_checksums);
+        }
+    }
+
+    /// The same for all frames. Not in one with the above, so that what is found out there stays in
+    /// registers.
+    #[cold]
+    fn receive_any<const LEFT_OUT: u8>(
+        &mut self,
+        now_ns: u64,
+        frame: &[u8],
+        wire_len: usize,
+        partial_checksums: bool,
+    ) {
+        let judged = self.verifier.check_any(frame, wire_len, partial_checksums);
+        match judged.and_then(|arrival| self.arrive::<LEFT_OUT>(now_ns, arrival)) {
+            Ok(()) => {}
+            Err(Counter::Duplicate) => self.duplicates += 1,
+            Err(counter) => self.reject(counter, frame),
         }
     }
 

@@ -88,7 +88,7 @@ const _: () = {
 /// All workers' places.
 pub struct Board {
     shape: Shape,
-    pub(super) places: Box<[Place]>,
+    places: Box<[Arc<Place>]>,
     frontier: Line<Frontier>,
     /// By stream: all sequence numbers below lie in closed intervals. collector: wo, senders: ro
     released: Box<[Line<AtomicU64>]>,
@@ -114,7 +114,7 @@ impl Board {
         };
         Arc::new(Self {
             shape,
-            places: roles.iter().map(place).collect(),
+            places: roles.iter().map(place).map(Arc::new).collect(),
             frontier: Line::default(),
             released: (0..streams).map(|_| Line::default()).collect(),
         })
@@ -135,10 +135,11 @@ impl Board {
     /// the first is used.
     #[must_use]
     pub fn recorder(self: &Arc<Self>, index: usize) -> Recorder {
-        self.places[index].progress.0.claimed.store(true, Ordering::Release);
+        let place = Arc::clone(&self.places[index]);
+        place.progress.0.claimed.store(true, Ordering::Release);
         Recorder {
             board: Arc::clone(self),
-            index,
+            place,
             closed: 0,
             read: 0,
             current: Cursor::default(),
@@ -146,9 +147,14 @@ impl Board {
         }
     }
 
-    /// The places of all workers that there are.
+    /// The places of all workers that there may be, in their order.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> + Clone {
+        self.places.iter().map(|place| &**place)
+    }
+
+    /// Those of all that there are.
     pub(super) fn workers(&self) -> impl Iterator<Item = &Place> + Clone {
-        self.places.iter().filter(|place| place.is_claimed())
+        self.places().filter(|place| place.is_claimed())
     }
 
     pub(super) fn close_below(&self, interval: u64) {
@@ -220,7 +226,7 @@ impl Place {
 /// The writing end of one worker.
 pub struct Recorder {
     board: Arc<Board>,
-    index: usize,
+    place: Arc<Place>,
     closed: u64,
     read: u64,
     /// The interval last asked for, and that of the poll.
@@ -247,16 +253,12 @@ impl Cursor {
 }
 
 impl Recorder {
-    fn place(&self) -> &Place {
-        &self.board.places[self.index]
-    }
-
     /// To be called first in every poll: publishes that all earlier ones are through.
     pub fn poll(&mut self, now_ns: u64) {
         let frontier = &self.board.frontier.0;
         let closed = frontier.closed.load(Ordering::Acquire);
         self.read = frontier.read.load(Ordering::Acquire);
-        let progress = &self.place().progress.0;
+        let progress = &self.place.progress.0;
         if closed != self.closed {
             progress.adopted.store(closed, Ordering::Release);
         }
@@ -267,7 +269,7 @@ impl Recorder {
 
     /// Says that this worker will not send any more from `now_ns` on. Later calls do not count.
     pub fn done(&self, now_ns: u64) {
-        let progress = &self.place().progress.0;
+        let progress = &self.place.progress.0;
         if progress.done_ns.load(Ordering::Relaxed) == 0 {
             progress.done_ns.store(now_ns.max(1), Ordering::Release);
         }
@@ -275,19 +277,19 @@ impl Recorder {
 
     /// Publishes how well this sender keeps its schedule.
     pub fn note_departures(&self, departures: &Departures) {
-        self.place().departures.0.store(departures);
+        self.place.departures.0.store(departures);
     }
 
     /// Says that this sender could not send because of [`Recorder::may_send`].
     #[cold]
     pub fn held_back(&self) {
-        self.place().progress.0.held_back.store(true, Ordering::Relaxed);
+        self.place.progress.0.held_back.store(true, Ordering::Relaxed);
     }
 
     /// Says that buffers do not come back to this sender as they were.
     #[cold]
     pub fn buffers_changed(&self) {
-        self.place().progress.0.buffers_changed.store(true, Ordering::Relaxed);
+        self.place.progress.0.buffers_changed.store(true, Ordering::Relaxed);
     }
 
     /// All sequence numbers of `stream` below are in closed intervals.
@@ -352,7 +354,7 @@ impl Recorder {
     #[inline]
     pub fn enter(&self, interval: u64) -> usize {
         let interval = self.reachable(interval);
-        let place = self.place();
+        let place = &self.place;
         place.slot(interval).enter(interval);
         place.at(interval)
     }
@@ -361,7 +363,7 @@ impl Recorder {
     /// `slot`; [`Recorder::add_latency`] must follow in the same poll.
     #[inline]
     pub fn record_latency(&self, slot: usize, ns: u64) {
-        if let Some(slot) = self.place().ring.get(slot) {
+        if let Some(slot) = self.place.ring.get(slot) {
             slot.record(ns);
         }
     }
@@ -369,7 +371,7 @@ impl Recorder {
     /// Takes the time since a packet was due until it came back in.
     #[inline]
     pub fn record_since_due(&self, ns: u64) {
-        if let Some(notes) = &self.place().notes {
+        if let Some(notes) = &self.place.notes {
             notes.since_due.record(ns);
         }
     }
@@ -377,14 +379,14 @@ impl Recorder {
     /// Takes a round-trip time without the reflector's residence time in.
     #[inline]
     pub fn record_network(&self, ns: u64) {
-        if let Some(notes) = &self.place().notes {
+        if let Some(notes) = &self.place.notes {
             notes.network.record(ns);
         }
     }
 
     /// The receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
     pub fn note_jitter(&self, sixteenths_ns: u64) {
-        if let Some(notes) = &self.place().notes {
+        if let Some(notes) = &self.place.notes {
             notes.note_jitter(sixteenths_ns);
         }
     }
@@ -392,7 +394,7 @@ impl Recorder {
     /// The extent of a reordered packet (RFC 4737, section 4.2).
     #[cold]
     pub fn note_extent(&self, packets: u64) {
-        if let Some(notes) = &self.place().notes {
+        if let Some(notes) = &self.place.notes {
             notes.note_extent(packets);
         }
     }
@@ -410,7 +412,7 @@ impl Recorder {
     #[inline]
     fn slot(&self, interval: u64) -> &Slot {
         let interval = self.reachable(interval);
-        let slot = self.place().slot(interval);
+        let slot = self.place.slot(interval);
         slot.enter(interval);
         slot
     }
@@ -418,6 +420,6 @@ impl Recorder {
     /// This receiver's map of `stream`.
     #[must_use]
     pub fn arrived(&self, stream: u16) -> &SeqMap {
-        &self.place().arrived[usize::from(stream)]
+        &self.place.arrived[usize::from(stream)]
     }
 }

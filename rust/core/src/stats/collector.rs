@@ -98,9 +98,9 @@ impl Collector {
     /// after the end of the interval in which it was sent.
     #[must_use]
     pub fn new(board: Arc<Board>, patience_ns: u64) -> Self {
-        let streams = board.places.iter().filter(|place| place.is_sender()).count();
+        let streams = board.places().filter(|place| place.is_sender()).count();
         Self {
-            by_worker: vec![Counts::default(); board.places.len()].into(),
+            by_worker: vec![Counts::default(); board.places().count()].into(),
             latencies: Histogram::default(),
             interval_latencies: Histogram::default(),
             loss_runs: LossRuns::new(streams),
@@ -160,7 +160,7 @@ impl Collector {
     /// What each worker counted, in the order of the board.
     #[must_use]
     pub fn by_worker(&self) -> Vec<WorkerCounts> {
-        let places = self.board.places.iter().zip(&self.by_worker);
+        let places = self.board.places().zip(&self.by_worker);
         let claimed = places.filter(|(place, _)| place.is_claimed());
         let of_one = |(place, counts): (&Place, &Counts)| WorkerCounts {
             role: place.role,
@@ -233,7 +233,7 @@ impl Collector {
     /// Workers that have not polled in the `patience_ns` before `now_ns`, by their index.
     pub fn stalled(&self, now_ns: u64, patience_ns: u64) -> impl Iterator<Item = usize> {
         let late = move |place: &Place| place.polled_ns() + patience_ns < now_ns;
-        let all = self.board.places.iter().enumerate();
+        let all = self.board.places().enumerate();
         all.filter(move |(_, place)| place.is_claimed() && late(place)).map(|(index, _)| index)
     }
 
@@ -280,8 +280,7 @@ impl Collector {
         };
         let (sent, valid) = self
             .board
-            .places
-            .iter()
+            .places()
             .map(sent_and_valid)
             .fold((0, 0), |(sent, valid), (more_sent, more_valid)| {
                 (sent + more_sent, valid + more_valid)
@@ -341,7 +340,7 @@ impl Collector {
         if !self.interval_latencies.is_empty() {
             self.interval_latencies.clear();
         }
-        for (place, sum) in self.board.places.iter().zip(&mut self.by_worker) {
+        for (place, sum) in self.board.places().zip(&mut self.by_worker) {
             let slot = place.slot(interval);
             let Some((counts, latency)) = slot.read(interval) else { continue };
             *sum += &counts;
@@ -396,7 +395,7 @@ impl Collector {
             let seqs = self.next_seq[*stream]..self.next_seq[*stream] + sent;
             let mut maps: Vec<&SeqMap> = Vec::new();
             let mut before = 0;
-            for (place, counts) in self.board.places.iter().zip(&mut self.by_worker) {
+            for (place, counts) in self.board.places().zip(&mut self.by_worker) {
                 if !place.is_receiver() {
                     continue;
                 }
