@@ -124,13 +124,33 @@ def memif_ours(rig: Rig, payload: int) -> float:
     return rate(run["rx"]["valid"], run)
 
 
-def memif_testpmd(rig: Rig, name: str, payload: int) -> float:
-    """Main lcore and forwarding lcore share the CPU: the main one sleeps but for a line per second."""
-    there, back = name.split("+")
-    reflector = rig.testpmd(back, memif(rig, "server", 2), [rig.other, rig.other], payload)
+def come_back(rig: Rig, mode: str, cpu: int, payload: int) -> float:
+    """What testpmd gets back of what it sends in `mode`. Main lcore and forwarding lcore share the CPU: the main one
+    sleeps but for a line per second."""
+    return rig.pps(rig.testpmd(mode, memif(rig, "client", 1), [cpu, cpu], payload), "Rx")
+
+
+def testpmd_reflects(rig: Rig, mode: str, cpu: int, payload: int) -> None:
+    """Until the rig stops all programs."""
+    reflector = rig.testpmd(mode, memif(rig, "server", 2), [cpu, cpu], payload)
     reflector.wait_until(lambda text: "Tx-pps:" in text)
-    program = rig.testpmd(there, memif(rig, "client", 1), [rig.measured, rig.measured], payload)
-    return rig.pps(program, "Rx")
+
+
+def memif_testpmd(rig: Rig, name: str, payload: int) -> float:
+    there, back = name.split("+")
+    testpmd_reflects(rig, back, rig.other, payload)
+    return come_back(rig, there, rig.measured, payload)
+
+
+def memif_reflect(rig: Rig, payload: int) -> float:
+    reflector = rig.ours("reflect", memif(rig, "server", 2), [rig.measured], "")
+    reflector.wait_until(lambda text: "reflect runs" in text)
+    return come_back(rig, "flowgen", rig.other, payload)
+
+
+def memif_testpmd_reflects(rig: Rig, mode: str, payload: int) -> float:
+    testpmd_reflects(rig, mode, rig.measured, payload)
+    return come_back(rig, "flowgen", rig.other, payload)
 
 
 SEND = Rigged("build and send, one core, net_null", False, send, testpmd_sends, ORIGINAL_SEND)
@@ -144,6 +164,8 @@ RING = Rigged("send to itself and verify, two cores, net_ring", True,
               lambda rig, _, payload: ring_on(rig, payload, [rig.measured]), ORIGINAL_RING)
 MEMIF = Rigged("there and back, all verified, two processes with a core each, net_memif", True, memif_ours,
                memif_testpmd)
+MEMIF_REFLECT = Rigged("turn packets of testpmd flowgen round, two processes with a core each, net_memif", True,
+                       memif_reflect, memif_testpmd_reflects)
 SENDERS: dict[str, float | None] = {"flowgen": None, "txonly": None}
 
 CELLS = [
@@ -158,6 +180,7 @@ CELLS = [
     Cell("verify-1000", VERIFY, 1000, {"rxonly": None}, mpps=12),
     Cell("ring-16", RING, 16, {"one lcore": None}, original=2),
     Cell("ring-1000", RING, 1000, {"one lcore": None}, original=5),
+    Cell("reflect-memif-16", MEMIF_REFLECT, 16, {"5tswap": 1.0, "io": None}),
     Cell("memif-16", MEMIF, 16, {"flowgen+5tswap": 0.8}, lossless=0.9),
 ]
 OTHERS = {"flat": "how even 80 % of the rate of send-16 and memif-16 is, per millisecond, and what memory it takes",
@@ -217,13 +240,13 @@ def measure(rig: Rig, cell: Cell, reps: int, before: dict[str, Result]) -> Resul
     data: dict[str, Any] = {"about": cell.rig.about, "payload": cell.payload, "not_comparable": bad,
                             "rounds": [{side: sample._asdict() for side, sample in r.items()} for r in rounds]}
     if 2 * len(rounds) <= reps:
-        return Result([f"{cell.name:<14} not comparable: {bad[-1]}"], data)
+        return Result([f"{cell.name:<21} not comparable: {bad[-1]}"], data)
     found = ratios(cell, rounds, before)
     lines = list(map(str, found))
     goals = [ratio.met for ratio in found if ratio.met is not None]
     ours = {kind: of_side(same, OURS) for kind, same in by_kind(rounds).items()}
     if bad:
-        lines.append(f"{cell.name:<14} {len(bad)} of {reps} repetitions left out: {bad[-1]}")
+        lines.append(f"{cell.name:<21} {len(bad)} of {reps} repetitions left out: {bad[-1]}")
     data["ratios"] = [{**ratio._asdict(), "ours": ratio.ours._asdict(), "value": ratio.value, "met": ratio.met,
                        "other": ratio.other._asdict() if isinstance(ratio.other, Spread) else ratio.other}
                       for ratio in found]
@@ -252,7 +275,7 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
         if judged := kind == wanted and kind in ours:
             break
     sent, lost, not_sent = run["tx"]["sent"], run["lost"]["total"], run["tx"]["not_sent"]
-    text = (f"{cell.name + ' ' + kind:<14} lost {lost:,} of {sent:,} at {share:g} x its own rate "
+    text = (f"{cell.name + ' ' + kind:<21} lost {lost:,} of {sent:,} at {share:g} x its own rate "
             f"({pps / 1e6:.3g} Mpps; not sent {not_sent:,})")
     text += goal_text("0 lost", lost == 0) if judged else "  not judged: the CPUs moved"
     return text, {"pps": pps, "kind": kind, "sent": sent, "lost": lost, "not_sent": not_sent,
@@ -301,7 +324,7 @@ def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dic
     rows.unlink()
     rss = {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {}
     mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in rss.items())
-    line = (f"{'flat ' + cell.name:<14} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
+    line = (f"{'flat ' + cell.name:<21} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
             f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the "
             f"variance, period {flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; "
             f"steal {sample.steal:.2%} {sample.kind}")
@@ -315,7 +338,7 @@ def measure_bridge(rig: Rig, seconds: float) -> Result:
     for row in found["results"]:
         costs = [(leg, row[leg + "_ns"]) for leg in ("send", "reflect", "receive")]
         text = ", ".join(f"{leg} {ns['median']:.1f} [{ns['min']:.1f}..{ns['max']:.1f}]" for leg, ns in costs)
-        lines.append(f"{'bridge ' + row['variant']:<14} {row['payload']:>4} bytes: {text} ns")
+        lines.append(f"{'bridge ' + row['variant']:<21} {row['payload']:>4} bytes: {text} ns")
     return Result(lines, found)
 
 

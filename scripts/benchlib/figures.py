@@ -109,7 +109,7 @@ class Ratio(NamedTuple):
     def __str__(self) -> str:
         other = self.other if isinstance(self.other, Spread) else f"{self.other / 1e6:.3g}"
         name = f"{self.cell} {self.kind}".rstrip()
-        text = f"{name:<14} {self.value:5.2f} x {self.than} ({self.ours} / {other} Mpps{self.note})"
+        text = f"{name:<21} {self.value:5.2f} x {self.than} ({self.ours} / {other} Mpps{self.note})"
         return text + goal_text(self.goal, self.met)
 
 
