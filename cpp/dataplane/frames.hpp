@@ -31,7 +31,8 @@ class Frames {
     return {frames_.data(), burst.size};
   }
 
-  /// The packets of a burst that was just allocated, `len` bytes each: without looking at them.
+  /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
+  /// is known, and not read back from mbufs that were written a moment ago.
   rust::Slice<rs::Frame> of_allocated(const Burst& burst, uint16_t len) noexcept {
     for (uint16_t i = 0; i < burst.size; ++i) {
       rs::Frame& frame = frames_[i];

@@ -5,8 +5,8 @@ from functools import partial
 from statistics import median
 from typing import Any, Callable, NamedTuple
 
-from .figures import (Ratio, Round, Sample, Spread, by_kind, flatness, goal_text, kind_of, not_comparable, of_side,
-                      sent_per_interval, spread)
+from .figures import (Ratio, Round, Sample, Spread, by_kind, flatness, goal_text, kind_of, label, not_comparable,
+                      of_side, sent_per_interval, spread)
 from .rigs import TO_ITSELF, TO_PEER, Rig, RigError, rss_bytes
 
 ATTEMPTS = 3  # at a round whose sides can be compared
@@ -143,6 +143,7 @@ def memif_testpmd(rig: Rig, name: str, payload: int) -> float:
 
 
 def memif_reflect(rig: Rig, payload: int) -> float:
+    """flowgen changes the destination address from packet to packet, and takes 4 bytes off the length for an FCS."""
     reflector = rig.ours("reflect", memif(rig, "server", 2), [rig.measured], "")
     reflector.wait_until(lambda text: "reflect runs" in text)
     return come_back(rig, "flowgen", rig.other, payload)
@@ -240,13 +241,13 @@ def measure(rig: Rig, cell: Cell, reps: int, before: dict[str, Result]) -> Resul
     data: dict[str, Any] = {"about": cell.rig.about, "payload": cell.payload, "not_comparable": bad,
                             "rounds": [{side: sample._asdict() for side, sample in r.items()} for r in rounds]}
     if 2 * len(rounds) <= reps:
-        return Result([f"{cell.name:<21} not comparable: {bad[-1]}"], data)
+        return Result([f"{label(cell.name)} not comparable: {bad[-1]}"], data)
     found = ratios(cell, rounds, before)
     lines = list(map(str, found))
     goals = [ratio.met for ratio in found if ratio.met is not None]
     ours = {kind: of_side(same, OURS) for kind, same in by_kind(rounds).items()}
     if bad:
-        lines.append(f"{cell.name:<21} {len(bad)} of {reps} repetitions left out: {bad[-1]}")
+        lines.append(f"{label(cell.name)} {len(bad)} of {reps} repetitions left out: {bad[-1]}")
     data["ratios"] = [{**ratio._asdict(), "ours": ratio.ours._asdict(), "value": ratio.value, "met": ratio.met,
                        "other": ratio.other._asdict() if isinstance(ratio.other, Spread) else ratio.other}
                       for ratio in found]
@@ -275,7 +276,7 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
         if judged := kind == wanted and kind in ours:
             break
     sent, lost, not_sent = run["tx"]["sent"], run["lost"]["total"], run["tx"]["not_sent"]
-    text = (f"{cell.name + ' ' + kind:<21} lost {lost:,} of {sent:,} at {share:g} x its own rate "
+    text = (f"{label(cell.name + ' ' + kind)} lost {lost:,} of {sent:,} at {share:g} x its own rate "
             f"({pps / 1e6:.3g} Mpps; not sent {not_sent:,})")
     text += goal_text("0 lost", lost == 0) if judged else "  not judged: the CPUs moved"
     return text, {"pps": pps, "kind": kind, "sent": sent, "lost": lost, "not_sent": not_sent,
@@ -324,7 +325,7 @@ def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dic
     rows.unlink()
     rss = {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {}
     mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in rss.items())
-    line = (f"{'flat ' + cell.name:<21} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
+    line = (f"{label('flat ' + cell.name)} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
             f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the "
             f"variance, period {flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; "
             f"steal {sample.steal:.2%} {sample.kind}")
@@ -338,7 +339,7 @@ def measure_bridge(rig: Rig, seconds: float) -> Result:
     for row in found["results"]:
         costs = [(leg, row[leg + "_ns"]) for leg in ("send", "reflect", "receive")]
         text = ", ".join(f"{leg} {ns['median']:.1f} [{ns['min']:.1f}..{ns['max']:.1f}]" for leg, ns in costs)
-        lines.append(f"{'bridge ' + row['variant']:<21} {row['payload']:>4} bytes: {text} ns")
+        lines.append(f"{label('bridge ' + row['variant'])} {row['payload']:>4} bytes: {text} ns")
     return Result(lines, found)
 
 

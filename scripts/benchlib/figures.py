@@ -109,8 +109,13 @@ class Ratio(NamedTuple):
     def __str__(self) -> str:
         other = self.other if isinstance(self.other, Spread) else f"{self.other / 1e6:.3g}"
         name = f"{self.cell} {self.kind}".rstrip()
-        text = f"{name:<21} {self.value:5.2f} x {self.than} ({self.ours} / {other} Mpps{self.note})"
+        text = f"{label(name)} {self.value:5.2f} x {self.than} ({self.ours} / {other} Mpps{self.note})"
         return text + goal_text(self.goal, self.met)
+
+
+def label(name: str) -> str:
+    """What a line begins with, as wide as the longest one and the distance of the CPUs."""
+    return f"{name:<21}"
 
 
 def goal_text(goal: float | str | None, met: bool | None) -> str:

@@ -4,7 +4,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from .cells import TO_PEER, Result, sendrecv
-from .figures import goal_text
+from .figures import goal_text, label
 from .rigs import Rig
 
 RATES = (500_000, 1_000_000)
@@ -101,7 +101,7 @@ def measure_rates(rig: Rig, seconds: float) -> Result:
             off = run["tx"]["sent_pps"] / pps - 1
             due_off = run["tx"]["due"] - pps * run["duration_s"]
             goals.append(abs(off) <= ACHIEVED)
-            text = (f"{'rate':<21} {pps:>10,} pps on {queues} tx queue{'s' if queues > 1 else ''}: off by {off:+.5%}, "
+            text = (f"{label('rate')} {pps:>10,} pps on {queues} tx queue{'s' if queues > 1 else ''}: off by {off:+.5%}, "
                     f"due off by {due_off:+.0f} packets, not sent {run['tx']['not_sent']:,}")
             lines.append(text + goal_text(f"{ACHIEVED:.2%}", goals[-1]))
             data[f"{pps} on {queues}"] = {"sent_pps": run["tx"]["sent_pps"], "due": run["tx"]["due"],

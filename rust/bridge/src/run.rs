@@ -203,11 +203,11 @@ impl Run {
         Receiver::new(self.recorder(self.config.tx_queues + queue), verifier, hearing, looks)
     }
 
-    pub(crate) fn reflector(&self, queue: u16) -> Reflector {
+    pub(crate) fn reflector(&self, queue: u16, partial_checksums: bool) -> Reflector {
         let flows = FlowCounter::new(Arc::clone(&self.flows), queue);
         let dice =
             self.config.impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
-        Reflector::new(self.recorder(queue), flows, queue, dice)
+        Reflector::new(self.recorder(queue), flows, queue, partial_checksums, dice)
     }
 
     pub(crate) fn recorder(&self, worker: u16) -> Recorder {

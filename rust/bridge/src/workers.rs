@@ -101,13 +101,10 @@ impl Receiver {
 
 /// See [`CoreReflector`].
 #[repr(align(128))]
-pub struct Reflector {
-    reflector: CoreReflector,
-    partial_checksums: bool,
-}
+pub struct Reflector(CoreReflector);
 
 pub(crate) fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector> {
-    Box::new(Reflector { reflector: run.reflector(queue), partial_checksums })
+    Box::new(Reflector(run.reflector(queue, partial_checksums)))
 }
 
 impl From<reflector::Verdict> for Verdict {
@@ -126,17 +123,16 @@ impl From<reflector::Verdict> for Verdict {
 
 impl Reflector {
     pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
-        self.reflector.poll(now_ns);
+        self.0.poll(now_ns);
         for frame in frames {
             let wire_len = frame.wire_len();
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
-            let (verdict, flow) =
-                self.reflector.reflect(now_ns, bytes, wire_len, self.partial_checksums);
+            let (verdict, flow) = self.0.reflect(now_ns, bytes, wire_len);
             frame.verdict = verdict.into();
             frame.flow = flow;
         }
-        Outcome { drops: self.reflector.drops(), wants_stamps: self.reflector.wants_stamps() }
+        Outcome { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
     }
 
     pub(crate) unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
@@ -150,30 +146,30 @@ impl Reflector {
             let flow = frame.flow;
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
-            self.reflector.stamp(bytes, flow, ahead[usize::from(flow)], residence_ns);
+            self.0.stamp(bytes, flow, ahead[usize::from(flow)], residence_ns);
             ahead[usize::from(flow)] += 1;
         }
     }
 
     pub(crate) fn sent(&mut self, accepted: u16, frames: &[Frame]) {
         let kept = frames.iter().filter(|frame| frame.verdict != Verdict::Drop);
-        self.reflector.sent(frames.len() as u64, kept.map(|frame| frame.flow), accepted);
+        self.0.sent(frames.len() as u64, kept.map(|frame| frame.flow), accepted);
     }
 
     pub(crate) fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {
-        self.reflector.sent_later(flow, accepted, is_copy);
+        self.0.sent_later(flow, accepted, is_copy);
     }
 
     pub(crate) fn reordered(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairReordered, 1);
+        self.0.count(flow, Counter::ImpairReordered, 1);
     }
 
     pub(crate) fn delayed(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairDelayed, 1);
+        self.0.count(flow, Counter::ImpairDelayed, 1);
     }
 
     pub(crate) fn overflowed(&mut self, flow: u8) {
-        self.reflector.count(flow, Counter::ImpairOverflow, 1);
+        self.0.count(flow, Counter::ImpairOverflow, 1);
     }
 }
 

@@ -207,14 +207,12 @@ impl FlowCounter {
         }
     }
 
-    /// To be called first in every poll: learns of new flows. Whether slots may have changed.
+    /// To be called first in every poll: learns of new flows.
     #[inline]
-    pub fn poll(&mut self) -> bool {
-        let changed = self.flows.registry.version.load(Acquire) != self.version;
-        if changed {
+    pub fn poll(&mut self) {
+        if self.flows.registry.version.load(Acquire) != self.version {
             self.learn();
         }
-        changed
     }
 
     #[cold]

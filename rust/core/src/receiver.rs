@@ -118,18 +118,15 @@ impl Receiver {
         partial_checksums: bool,
     ) {
         if let Some(arrival) = self.verifier.check_usual(frame) {
-            match self.arrive::<LEFT_OUT>(now_ns, arrival) {
-                Ok(()) => {}
-                Err(Counter::Duplicate) => self.duplicates += 1,
-                Err(counter) => self.reject(counter, frame),
-            }
+            let arrived = self.arrive::<LEFT_OUT>(now_ns, arrival);
+            self.take_in(arrived, frame);
         } else {
             self.receive_any::<LEFT_OUT>(now_ns, frame, wire_len, partial_checksums);
         }
     }
 
-    /// The same for all frames. Not in one with the above, so that what is found out there stays in
-    /// registers.
+    /// The same for all frames: [`Verifier::check`] in two functions, so that what the usual one finds
+    /// out stays in registers.
     #[cold]
     fn receive_any<const LEFT_OUT: u8>(
         &mut self,
@@ -139,7 +136,13 @@ impl Receiver {
         partial_checksums: bool,
     ) {
         let judged = self.verifier.check_any(frame, wire_len, partial_checksums);
-        match judged.and_then(|arrival| self.arrive::<LEFT_OUT>(now_ns, arrival)) {
+        let arrived = judged.and_then(|arrival| self.arrive::<LEFT_OUT>(now_ns, arrival));
+        self.take_in(arrived, frame);
+    }
+
+    #[inline]
+    fn take_in(&mut self, arrived: Result<(), Counter>, frame: &[u8]) {
+        match arrived {
             Ok(()) => {}
             Err(Counter::Duplicate) => self.duplicates += 1,
             Err(counter) => self.reject(counter, frame),

@@ -4,7 +4,9 @@ use crate::flows::{FlowCounter, FlowKey, NO_FLOW};
 use crate::impair::{Dice, Fate};
 use crate::packet::control::{self, CONTROL_LEN, MAGIC};
 use crate::packet::payload::STAMPED;
-use crate::packet::reflect::{Prediction, Reflected, reflect, reflect_predicted, replace_payload};
+use crate::packet::reflect::{
+    PREDICTED_LEN, Prediction, Reflected, reflect, reflect_predicted, replace_payload,
+};
 use crate::packet::stamp::{self, Stamp};
 use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be16, be64};
 use crate::packet::{ETHERNET_LEN, HEADERS_LEN};
@@ -38,30 +40,43 @@ pub struct Reflector {
     /// The number of the queue in stamps.
     queue: u16,
     dice: Option<Dice>,
-    /// What the last packet that was like most looked like, and its flow's slot.
-    predicted: Prediction,
-    predicted_slot: u8,
-    /// All packets of the burst at hand were as predicted.
-    all_predicted: bool,
-    /// Some of them are not sent back, or may want a stamp.
-    drops: bool,
+    /// The port delivers packets whose checksums are still to be finished.
+    partial_checksums: bool,
+    /// That of a packet that was just turned round and sent back; `None` before there was one, and where
+    /// each packet has to be looked at.
+    predicted: Option<Prediction>,
+    /// The slot of the last packet that was sent back.
+    slot: u8,
+    /// Packets of the burst at hand are of several slots.
+    mixed: bool,
+    /// How many of them are not sent back.
+    drops: u64,
+    /// Some of them may want a stamp.
     wants_stamps: bool,
 }
 
 impl Reflector {
-    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose.
+    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose. For
+    /// `partial_checksums` see [`reflect`].
     #[must_use]
-    pub fn new(recorder: Recorder, flows: FlowCounter, queue: u16, dice: Option<Dice>) -> Self {
+    pub fn new(
+        recorder: Recorder,
+        flows: FlowCounter,
+        queue: u16,
+        partial_checksums: bool,
+        dice: Option<Dice>,
+    ) -> Self {
         Self {
             recorder,
             interval: 0,
             flows,
             queue,
             dice,
-            predicted: Prediction::NONE,
-            predicted_slot: NO_FLOW,
-            all_predicted: true,
-            drops: false,
+            partial_checksums,
+            predicted: None,
+            slot: NO_FLOW,
+            mixed: false,
+            drops: 0,
             wants_stamps: false,
         }
     }
@@ -71,57 +86,44 @@ impl Reflector {
     pub fn poll(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
-        if self.flows.poll() {
-            self.predicted = Prediction::NONE;
-        }
-        self.all_predicted = true;
-        self.drops = false;
+        self.flows.poll();
+        self.mixed = false;
+        self.drops = 0;
         self.wants_stamps = false;
     }
 
     /// Turns a frame round; what is to be done with it, and the slot of its flow. See [`reflect`]
     /// for the arguments.
     #[inline]
-    pub fn reflect(
-        &mut self,
-        now_ns: u64,
-        frame: &mut [u8],
-        wire_len: usize,
-        partial_checksums: bool,
-    ) -> (Verdict, u8) {
+    pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
         let whole = frame.len() >= wire_len;
         if let Some(head) = frame.first_chunk_mut() {
-            let first: [u8; 8] = std::array::from_fn(|at| head[HEADERS_LEN + at]);
-            let predicted = whole && Prediction::of(head, wire_len) == self.predicted;
-            if predicted && first != MAGIC.to_be_bytes() && reflect_predicted(head) {
-                if u64::from_be_bytes(first) & STAMPED != 0 {
+            let predicted = whole && self.predicted == Some(Prediction::of(head, wire_len));
+            let key =
+                FlowKey { addresses: be64(head, ADDRESSES), port: be16(head, HEADERS_LEN - 6) };
+            let first = be64(head, HEADERS_LEN);
+            if predicted && first != MAGIC && reflect_predicted(head) {
+                if first & STAMPED != 0 {
                     self.wants_stamps = true;
                 }
-                return (Verdict::Send, self.predicted_slot);
+                return (Verdict::Send, self.keep(key));
             }
         }
-        self.reflect_any(now_ns, frame, wire_len, partial_checksums)
+        self.reflect_any(now_ns, frame, wire_len)
     }
 
-    /// The same for all packets.
+    /// The same for all packets. By itself, so that the above is short.
     #[inline(never)]
-    fn reflect_any(
-        &mut self,
-        now_ns: u64,
-        frame: &mut [u8],
-        wire_len: usize,
-        partial_checksums: bool,
-    ) -> (Verdict, u8) {
-        self.all_predicted = false;
+    fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
         let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
         let Reflected { udp, addresses, dst_port } =
-            match reflect(frame, wire_len, partial_checksums) {
+            match reflect(frame, wire_len, self.partial_checksums) {
                 Ok(reflected) => reflected,
                 Err(reason) => {
                     let slot = self.slot_of_ignored(frame, wire_len, reason);
                     self.count(slot, Counter::Received, 1);
                     self.count(slot, reason, 1);
-                    self.drops = true;
+                    self.drops += 1;
                     return (Verdict::Drop, NO_FLOW);
                 }
             };
@@ -132,16 +134,26 @@ impl Reflector {
                 return (verdict, ANSWER);
             }
         }
-        let slot = self.flows.slot(key);
         if let Some(dice) = &mut self.dice {
             let fate = dice.roll(now_ns);
+            let slot = self.flows.slot(key);
             return (self.suffer(fate, frame, udp, slot), slot);
         }
-        if udp.payload() == HEADERS_LEN && !partial_checksums {
-            self.predicted = prediction.unwrap_or(Prediction::NONE);
-            self.predicted_slot = slot;
+        if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !self.partial_checksums {
+            self.predicted = prediction;
         }
-        (Verdict::Send, slot)
+        (Verdict::Send, self.keep(key))
+    }
+
+    /// The slot of a packet that is sent back.
+    #[inline]
+    fn keep(&mut self, key: FlowKey) -> u8 {
+        let slot = self.flows.slot(key);
+        if slot != self.slot {
+            self.slot = slot;
+            self.mixed = true;
+        }
+        slot
     }
 
     /// The flow of a packet that is ignored: one that came in several segments has all its headers.
@@ -193,9 +205,10 @@ impl Reflector {
         };
         self.recorder.add(self.interval, Counter::ControlReceived, 1);
         let Some(report) = self.flows.report(key) else {
-            self.drops = true;
+            self.drops += 1;
             return Some(Verdict::Drop);
         };
+        self.mixed = true;
         replace_payload(frame, udp, &control::answer(question, report));
         Some(Verdict::Answer)
     }
@@ -203,7 +216,7 @@ impl Reflector {
     /// Whether packets of the burst at hand are to be freed, for whatever reason but dice.
     #[must_use]
     pub fn drops(&self) -> bool {
-        self.drops
+        self.drops > 0
     }
 
     /// Whether packets of the burst at hand may want a stamp: then [`Reflector::stamp`] is to be
@@ -227,11 +240,11 @@ impl Reflector {
     /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
     /// the driver took the first `accepted` of them.
     pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u8>, accepted: u16) {
-        if self.all_predicted {
-            let (slot, accepted) = (self.predicted_slot, u64::from(accepted));
-            self.count(slot, Counter::Received, packets);
-            self.count(slot, Counter::Sent, accepted);
-            self.count(slot, Counter::TxQueueFull, packets - accepted);
+        if !self.mixed {
+            let (kept, accepted) = (packets.saturating_sub(self.drops), u64::from(accepted));
+            self.count(self.slot, Counter::Received, kept);
+            self.count(self.slot, Counter::Sent, accepted);
+            self.count(self.slot, Counter::TxQueueFull, kept.saturating_sub(accepted));
             return;
         }
         for (index, slot) in slots.enumerate() {
@@ -299,6 +312,7 @@ impl Tally {
 mod tests {
     use super::*;
     use crate::flows::{Flows, Registrar};
+    use crate::packet::flow::Flow;
     use crate::packet::template::tests::flow;
     use crate::packet::template::{Checksums, write_single};
     use crate::stats::{Board, Collector, Role, Shape};
@@ -309,7 +323,6 @@ mod tests {
         reflector: Reflector,
         registrar: Registrar,
         collector: Collector,
-        partial_checksums: bool,
     }
 
     impl Rig {
@@ -319,11 +332,15 @@ mod tests {
             let flows = Flows::new(1, 5);
             let counter = FlowCounter::new(Arc::clone(&flows), 0);
             Self {
-                reflector: Reflector::new(board.recorder(0), counter, 0, None),
+                reflector: Reflector::new(board.recorder(0), counter, 0, partial_checksums, None),
                 registrar: Registrar::new(flows),
                 collector: Collector::new(board, 0),
-                partial_checksums,
             }
+        }
+
+        fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
+            let prediction = Prediction::of(frame.first_chunk().unwrap(), *wire_len);
+            self.reflector.predicted == Some(prediction)
         }
 
         /// What becomes of a burst, of which the driver takes all but the last packet. Without
@@ -333,12 +350,18 @@ mod tests {
             let mut became = Vec::new();
             for Came { frame, wire_len } in frames {
                 if !predicts {
-                    self.reflector.predicted = Prediction::NONE;
+                    self.reflector.predicted = None;
                 }
                 let mut frame = frame.clone();
-                let (verdict, slot) =
-                    self.reflector.reflect(1000, &mut frame, *wire_len, self.partial_checksums);
+                let (verdict, slot) = self.reflector.reflect(1000, &mut frame, *wire_len);
                 became.push((frame, verdict, slot, self.reflector.wants_stamps()));
+            }
+            let mut ahead = 0;
+            for (frame, verdict, slot, wants_stamps) in &mut became {
+                if *wants_stamps && *verdict == Verdict::Send {
+                    self.reflector.stamp(frame, *slot, ahead, 5);
+                    ahead += 1;
+                }
             }
             let kept = || became.iter().filter(|packet| packet.1 != Verdict::Drop);
             assert_eq!(kept().count() < became.len(), self.reflector.drops());
@@ -361,6 +384,7 @@ mod tests {
         let payload = prop_oneof![
             6 => Just(vec![7; 60]),
             1 => Just(vec![7; 20]),
+            1 => prop::collection::vec(0..=0xffu8, 0..9),
             1 => Just(vec![0x80; 60]),
             1 => any::<u64>().prop_map(|run| {
                 control::ask(control::Question { run, number: 1 }).to_vec()
@@ -370,16 +394,18 @@ mod tests {
             3 => Just(None),
             1 => (0..HEADERS_LEN + 8, any::<u8>()).prop_map(Some),
         ];
-        let lengths = prop_oneof![8 => Just((0, 0)), 1 => (0..30usize, 0..3usize)];
+        // Cut off, padded, and longer on the wire.
+        let lengths = prop_oneof![8 => Just((0, 0, 0)), 2 => (0..30usize, 0..20usize, 0..3usize)];
         let checksums = prop_oneof![Just(Checksums::Software), Just(Checksums::Offload)];
         (payload, 0..2u16, change, lengths, checksums).prop_map(
-            |(payload, port, change, (cut, more), checksums)| {
+            |(payload, port, change, (cut, padding, more), checksums)| {
                 let mut flow = flow(60, 1);
                 flow.dst_port += port;
                 let mut frame = vec![0; HEADERS_LEN + payload.len()];
                 write_single(&flow, &payload, checksums, &mut frame);
-                if let Some((at, to)) = change {
-                    frame[at] = to;
+                frame.resize(frame.len() + padding, 0xff);
+                if let Some(byte) = change.and_then(|(at, _)| frame.get_mut(at)) {
+                    *byte = change.map_or(0, |(_, to)| to);
                 }
                 frame.truncate(frame.len() - cut);
                 let wire_len = frame.len() + more;
@@ -405,19 +431,57 @@ mod tests {
         }
     }
 
+    fn packet(flow: &Flow, payload: &[u8]) -> Came {
+        let mut frame = vec![0; HEADERS_LEN + payload.len()];
+        write_single(flow, payload, Checksums::Software, &mut frame);
+        let wire_len = frame.len();
+        Came { frame, wire_len }
+    }
+
+    #[test]
+    fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
+        let mut rig = Rig::new(false);
+        let first = packet(&flow(60, 1), &[1; 60]);
+        assert!(!rig.predicts(&first));
+        rig.burst(std::slice::from_ref(&first), true);
+        assert!(rig.predicts(&first));
+        // MAC addresses, TOS, identification, "don't fragment", TTL, checksum, addresses, ports,
+        // checksum, payload.
+        let others = [0..12, 15..16, 18..20, 22..23, 24..26, 26..34, 34..38, 40..42, 42..102];
+        for range in others {
+            let mut other = first.clone();
+            other.frame[range].fill(0x42);
+            other.frame[20] ^= 0x40;
+            assert!(rig.predicts(&other));
+        }
+        for at in [12, 13, 14, 16, 17, 20, 21, 23, 38, 39] {
+            let mut other = first.clone();
+            other.frame[at] ^= 1;
+            assert!(!rig.predicts(&other), "{at}");
+        }
+        assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
+    }
+
+    #[test]
+    fn a_burst_of_one_flow_is_counted_as_one_whatever_its_packets_lengths() {
+        let mut rig = Rig::new(false);
+        let packets = [1, 60, 20].map(|len| packet(&flow(len, 1), &vec![1; usize::from(len)]));
+        rig.burst(&packets, true);
+        assert!(!rig.reflector.mixed);
+        rig.collector.finish(&mut |_| ());
+        let counts = rig.collector.totals().counts;
+        assert_eq!((counts[Counter::Received], counts[Counter::Sent]), (3, 2));
+        assert_eq!(counts[Counter::TxQueueFull], 1);
+    }
+
     #[test]
     fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
         let mut rig = Rig::new(false);
-        let frame = |payload: &[u8]| {
-            let mut frame = vec![0; HEADERS_LEN + payload.len()];
-            write_single(&flow(60, 1), payload, Checksums::Software, &mut frame);
-            let wire_len = frame.len();
-            Came { frame, wire_len }
-        };
-        let packets = [frame(&[1; 60]), frame(&[2; 60])];
+        let flow = flow(60, 1);
+        let packets = [packet(&flow, &[1; 60]), packet(&flow, &[2; 60])];
         assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == NO_FLOW));
-        let question = frame(&control::ask(control::Question { run: 1, number: 1 }));
-        rig.burst(&[question], true);
+        let question = control::ask(control::Question { run: 1, number: 1 });
+        rig.burst(&[packet(&flow, &question)], true);
         assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
     }
 }

@@ -17,22 +17,28 @@ struct Whole {
     now_ns: u64,
 }
 
-fn whole(impair: Option<&str>) -> Whole {
+fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let shape = Shape { interval_ns: 1 << 40, intervals: 4, window: 1 };
     let board = Board::new(shape, &[Role::Count]);
     let flows = Flows::new(1, 5);
     let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
     Whole {
-        reflector: Reflector::new(board.recorder(0), counter, 0, dice),
+        reflector: Reflector::new(board.recorder(0), counter, 0, partial_checksums, dice),
         registrar: Registrar::new(flows),
         now_ns: 0,
     }
 }
 
+const IMPAIR: &str = "corrupt=0.5,drop=0.1,reorder=0.1:2";
+
 thread_local! {
-    static WHOLE: RefCell<[Whole; 2]> =
-        RefCell::new([whole(None), whole(Some("corrupt=0.5,drop=0.1,reorder=0.1:2"))]);
+    static WHOLE: RefCell<[Whole; 4]> = RefCell::new([
+        whole(false, None),
+        whole(true, None),
+        whole(false, Some(IMPAIR)),
+        whole(true, Some(IMPAIR)),
+    ]);
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -48,12 +54,20 @@ fuzz_target!(|input: &[u8]| {
         }
         Ok(_) => {}
     }
-    WHOLE.with_borrow_mut(|both| {
-        let Whole { reflector, registrar, now_ns } = &mut both[usize::from(which >> 1 & 1)];
+    WHOLE.with_borrow_mut(|all| {
+        let Whole { reflector, registrar, now_ns } = &mut all[usize::from(which & 3)];
         *now_ns += 1000;
         reflector.poll(*now_ns);
+        if which & 2 == 0 {
+            // What the second one meets is predicted.
+            let mut twice = [(); 2].map(|()| frame.to_vec());
+            let found = twice.each_mut().map(|bytes| reflector.reflect(*now_ns, bytes, wire_len));
+            assert_eq!(found[0], found[1]);
+            assert_eq!(twice[0], twice[1]);
+            reflector.poll(*now_ns);
+        }
         let mut bytes = frame.to_vec();
-        let (verdict, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len, partial_checksums);
+        let (verdict, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len);
         if reflector.wants_stamps() {
             reflector.stamp(&mut bytes, slot, 0, 7);
         }

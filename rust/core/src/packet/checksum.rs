@@ -50,7 +50,8 @@ pub fn finish(sum: u64) -> u16 {
 #[must_use]
 #[inline]
 pub fn finish_udp(sum: u64) -> u16 {
-    // The complement modulo 0xffff before it is folded is the one afterwards, but for 0.
+    debug_assert!(sum != u64::MAX);
+    // 2^64 - 1 is a multiple of 0xffff, so this is -sum modulo 0xffff; and fold() gives 0 for 0 alone.
     fold(!sum)
 }
 

@@ -13,9 +13,8 @@
 //! run's number: an answer that carries it belongs to this question and is intact. Whoever reads
 //! the path can forge it, as he can every packet on it; whoever does not, cannot.
 
-use super::HEADERS_LEN;
-use super::payload::HEADER_LEN;
 use super::wire::be64;
+use super::{HEADERS_LEN, SHORTEST_LEN};
 use crate::stats::Counter;
 use siphasher::sip::SipHasher24;
 
@@ -87,7 +86,7 @@ pub fn is_control(payload: &[u8]) -> bool {
 #[must_use]
 #[inline]
 pub fn begins_in(frame: &[u8]) -> bool {
-    let head = frame.first_chunk::<{ HEADERS_LEN + HEADER_LEN }>();
+    let head = frame.first_chunk::<SHORTEST_LEN>();
     head.is_some_and(|head| be64(head, HEADERS_LEN) == MAGIC)
 }
 

@@ -149,7 +149,7 @@ impl PortSweep {
     /// The source ports of the packet with sequence number `seq` and of all behind it.
     #[must_use]
     #[inline]
-    pub fn ports_from(&self, seq: u64) -> Ports {
+    pub(super) fn ports_from(&self, seq: u64) -> Ports {
         let turn = self.turn(seq);
         #[expect(clippy::cast_possible_truncation, reason = "as in turn()")]
         let before_jump = u64::from(u32::MAX - seq as u32) + 1;
@@ -162,7 +162,7 @@ impl PortSweep {
 }
 
 /// Source ports in the order in which packets are sent from them; endless.
-pub struct Ports {
+pub(super) struct Ports {
     sweep: PortSweep,
     port: u16,
     step: u32,
@@ -171,11 +171,10 @@ pub struct Ports {
     seq: u64,
 }
 
-impl Iterator for Ports {
-    type Item = u16;
-
+impl Ports {
+    /// The next one.
     #[inline]
-    fn next(&mut self) -> Option<u16> {
+    pub(super) fn next_port(&mut self) -> u16 {
         if self.left == 0 {
             *self = self.sweep.ports_from(self.seq);
         }
@@ -185,7 +184,7 @@ impl Iterator for Ports {
         {
             self.port = (u32::from(port) + self.step) as u16;
         }
-        Some(port)
+        port
     }
 }
 
@@ -221,7 +220,10 @@ mod tests {
             let mut owners: HashMap<u16, Vec<u16>> = HashMap::new();
             for stream in 0..streams {
                 let sweep = PortSweep::new(ports, stream, streams);
-                let mut mine: Vec<u16> = sweep.ports_from(0).take(usize::from(count) + 3).collect();
+                let mut mine: Vec<u16> = {
+                    let mut ports = sweep.ports_from(0);
+                    (0..count + 3).map(|_| ports.next_port()).collect()
+                };
                 mine.sort_unstable();
                 mine.dedup();
                 for port in mine {
@@ -249,8 +251,10 @@ mod tests {
         fn ports_are_those_of_their_turns(count in 1..9u16, streams in 1..4u16, seq: u64, back in 0..20u64) {
             let sweep = PortSweep::new(PortRange::new(5, 4 + count).unwrap(), 1, streams.max(2));
             for seq in [seq, (seq << 32).wrapping_sub(back)] {
-                for (ahead, port) in (0..40).zip(sweep.ports_from(seq)) {
-                    prop_assert_eq!(port, sweep.port_of(sweep.turn(seq.wrapping_add(ahead))));
+                let mut ports = sweep.ports_from(seq);
+                for ahead in 0..40 {
+                    let port = sweep.port_of(sweep.turn(seq.wrapping_add(ahead)));
+                    prop_assert_eq!(ports.next_port(), port);
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use super::verify::pseudo_header;
 use super::wire::{ADDRESSES, UdpOverIpv4, be16, be64, le16, le32, le64};
-use super::{HEADERS_LEN, checksum};
+use super::{HEADERS_LEN, UDP, checksum};
 use crate::stats::Counter;
 
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
@@ -62,7 +62,7 @@ fn swap_macs(frame: &mut [u8]) {
     let first_two = u64::from(le16(frame, 0));
     let next_four = le32(frame, 2);
     let last_eight = le64(frame, 4);
-    // Not two shifts: compilers make of them an instruction that is slow on some CPUs.
+    // Not two shifts: compilers make SHLD of them, which AMD's CPUs take apart.
     let turned = (last_eight & !0xffff | first_two).rotate_right(16);
     frame[..8].copy_from_slice(&turned.to_le_bytes());
     frame[8..12].copy_from_slice(&next_four.to_le_bytes());
@@ -80,19 +80,19 @@ fn swap_ports(frame: &mut [u8], at: usize) {
     frame[at..at + 4].copy_from_slice(&swapped.to_le_bytes());
 }
 
-/// Bytes of headers without IPv4 options and of the first word of the payload.
-pub const HEAD_LEN: usize = HEADERS_LEN + 8;
+/// Bytes that tell whether a packet without IPv4 options is as predicted, and what kind it is of: its
+/// headers and the first word of its payload.
+pub(crate) const PREDICTED_LEN: usize = HEADERS_LEN + 8;
 
-/// The header fields that packets of a flow have in common, without IPv4 options: all but the MAC
-/// addresses, the IPv4 identification, the source port and the checksums.
+/// All that parsing looks at in a packet without IPv4 options: what was found out about one packet holds
+/// for any other one that has the same prediction.
 ///
-/// For header prediction, as TCP stacks do it (RFC 1144 has the idea, section 3.2.2): what was found
-/// out about one packet holds for the next one that has the same prediction.
+/// Header prediction is an old idea of TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
 #[derive(Clone, Copy, Debug)]
-pub struct Prediction([u64; 4]);
+pub(crate) struct Prediction([u64; 3]);
 
 impl PartialEq for Prediction {
-    /// Word by word: a derived one writes all four to memory and waits for them.
+    /// Word by word: a derived one writes all of them to memory and waits for them.
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         let differences = self.0.iter().zip(other.0).map(|(one, another)| one ^ another);
@@ -101,36 +101,28 @@ impl PartialEq for Prediction {
 }
 
 impl Prediction {
-    /// Of no packet.
-    pub const NONE: Self = Self([0; 4]);
-
-    /// That of a packet of `wire_len` bytes.
-    #[must_use]
+    /// That of a packet of `wire_len` bytes, of which `head` are the first.
     #[inline]
-    pub fn of(head: &[u8; HEAD_LEN], wire_len: usize) -> Self {
-        // EtherType, version, header length, TOS, total length, [identification]
-        let first = le64(head, 12) & 0x0000_ffff_ffff_ffff;
-        // fragment offset, time to live, protocol, [checksum], first half of the source address
-        let second = le64(head, 20) & 0xffff_0000_ffff_ffff;
-        // the other half, destination address, [source port]
-        let third = le64(head, 28) & 0x0000_ffff_ffff_ffff;
-        // destination port, UDP length, [checksum]
-        let fourth = u64::from(le32(head, 36));
-        Self([first, second, third, fourth << 32 | wire_len as u64])
+    pub(crate) fn of(head: &[u8; PREDICTED_LEN], wire_len: usize) -> Self {
+        // EtherType, version, header length, total length, but not TOS and identification; "more
+        // fragments", fragment offset, protocol, but neither "don't fragment" nor TTL; UDP length.
+        let first = le64(head, 12) & 0x0000_ffff_00ff_ffff;
+        let second = u64::from(le32(head, UDP - 14) & 0xff00_ffbf);
+        let third = u64::from(le16(head, UDP + 4));
+        Self([first, second | third << 32, wire_len as u64])
     }
 }
 
-/// What [`reflect`] does to a frame with the [`Prediction`] of another one that it turned round, with
+/// What [`reflect`] does to a packet with the [`Prediction`] of another one that it turned round, with
 /// whole checksums; `false`, and nothing, where it is sent to a group.
-#[must_use]
 #[inline]
-pub fn reflect_predicted(head: &mut [u8; HEAD_LEN]) -> bool {
+pub(crate) fn reflect_predicted(head: &mut [u8; PREDICTED_LEN]) -> bool {
     if head[0] & GROUP != 0 {
         return false;
     }
     swap_macs(head);
     swap_addresses(head);
-    swap_ports(head, ADDRESSES + 8);
+    swap_ports(head, UDP);
     true
 }
 

@@ -7,13 +7,9 @@ use super::flow::{Flow, PortSweep, Ports};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, time48};
 use super::stamp::{BLANK, STAMP, STAMPED_LEN};
 use super::wire::{be16, be64};
-use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN, checksum, wire};
+use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, SHORTEST_LEN, UDP, UDP_LEN, checksum, wire};
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, UdpHeader};
 use std::sync::Arc;
-
-const UDP: usize = ETHERNET_LEN + IPV4_LEN as usize;
-/// Headers, and the part of the payload that every packet has.
-const HEAD_LEN: usize = HEADERS_LEN + HEADER_LEN;
 
 /// Who writes the IPv4 and UDP checksums.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +24,8 @@ pub enum Checksums {
 /// Builds the packets of one stream.
 pub struct Template {
     headers: [u8; HEADERS_LEN],
-    /// The UDP header as a big-endian number, without what is of each packet: the source port and, if
-    /// we write them, checksums.
+    /// The UDP header as a big-endian number. What each packet has another one of is 0: the source port,
+    /// and the checksum if we write it.
     udp: u64,
     payload_len: usize,
     stream: u16,
@@ -143,14 +139,13 @@ impl Template {
     /// buffers back as they got them, unless they are for a peer that writes into them.
     #[must_use]
     pub fn is_prepared(&self, frame: &[u8]) -> bool {
-        let payload = &frame[HEADERS_LEN..];
-        let filler = &payload[self.content.filler_at()..];
-        self.content.filler.slice(self.offset(payload)) == Some(filler)
-    }
-
-    #[inline]
-    fn offset(&self, payload: &[u8]) -> u16 {
-        if self.content.has_offset() { be16(payload, HEADER_LEN) } else { 0 }
+        let Some((fields, filler)) = frame.split_at_checked(HEADERS_LEN + self.content.filler_at())
+        else {
+            return false;
+        };
+        let has_offset = self.content.has_offset();
+        let offset = if has_offset { be16(fields, SHORTEST_LEN) } else { 0 };
+        self.content.filler.slice(offset) == Some(filler)
     }
 
     /// For packets from number `seq` on that are sent at `time_ns`.
@@ -186,16 +181,15 @@ pub struct Series<'a> {
 
 impl Series<'_> {
     /// Writes the next packet, sent `lag` (a bucket of [`crate::log_linear`]) after it was due, into
-    /// `frame`, which has [`Template::frame_len`] bytes and was once prepared; one that is too short
-    /// for a packet stays as it is. What it costs does not depend on its size: the filler stays as
-    /// it is.
+    /// `frame`, which has [`Template::frame_len`] bytes and was once prepared. What it costs does not
+    /// depend on its size: the filler stays as it is.
     #[inline]
     pub fn write(&mut self, lag: u16, frame: &mut [u8]) {
         let Template { content, stream, .. } = self.template;
         let seq = self.seq;
         self.seq += 1;
-        let port = self.ports.next().unwrap_or_default();
-        let Some((head, rest)) = frame.split_first_chunk_mut::<HEAD_LEN>() else { return };
+        let port = self.ports.next_port();
+        let Some((head, rest)) = frame.split_first_chunk_mut::<SHORTEST_LEN>() else { return };
         let offset = match rest.first_chunk() {
             Some(offset) if self.has_offset => u16::from_be_bytes(*offset),
             _ => 0,
@@ -299,6 +293,31 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_series_goes_on_as_if_each_packet_were_its_first() {
+        let ports = PortRange::new(65533, 65535).unwrap();
+        let flow = Flow { src_ports: ports, ..flow(40, 1) };
+        let template = template(&flow, 0, 7, Checksums::Software);
+        for first in [0, 5, (1 << 32) - 4, (3 << 32) - 1] {
+            let mut series = template.series(first, 9);
+            for seq in first..first + 10 {
+                let mut frame = vec![0; template.frame_len()];
+                template.prepare(3, &mut frame);
+                let mut alone = frame.clone();
+                series.write(4, &mut frame);
+                template.series(seq, 9).write(4, &mut alone);
+                assert_eq!(frame, alone);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_is_not_prepared() {
+        let template = template(&flow(40, 1), 0, 7, Checksums::Software);
+        let frame = written(&template, 5, 6);
+        assert!((0..frame.len()).all(|len| !template.is_prepared(&frame[..len])));
+    }
+
+    #[test]
     fn a_single_packet_is_as_etherparse_builds_it() {
         let flow = flow(16, 1);
         let payload = [7; 33];
@@ -338,7 +357,7 @@ pub(crate) mod tests {
             prop_assert_eq!(header.total_len, payload_len + 28);
             let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("no UDP") };
             prop_assert_eq!(udp.destination_port(), flow.dst_port);
-            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].ports_from(seq).next().unwrap());
+            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].ports_from(seq).next_port());
             prop_assert_eq!(usize::from(udp.length()), usize::from(payload_len) + 8);
             let checksum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).unwrap();
             prop_assert_eq!(udp.checksum(), checksum);

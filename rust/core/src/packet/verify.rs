@@ -7,13 +7,10 @@ use super::flow::{Flow, FlowId, PortSweep};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header};
 use super::stamp::{STAMP, Stamp};
 use super::wire::{self, ADDRESSES, NotUdp, UdpOverIpv4, be16, be32, be64, le64};
-use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN};
+use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, SHORTEST_LEN, UDP};
 use crate::stats::Counter;
 use std::cell::Cell;
 use std::sync::Arc;
-
-/// Where UDP begins in a packet of ours.
-const UDP: usize = HEADERS_LEN - UDP_LEN as usize;
 
 /// A packet of ours that came back intact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +31,8 @@ pub struct Verifier {
     src_port: u16,
     sweeps: Box<[PortSweep]>,
     /// What stood from the `EtherType` to the UDP source port of the last packet that was right there:
-    /// mostly all that differs from packet to packet comes behind.
-    right: Cell<[u64; 3]>,
+    /// mostly all that differs from packet to packet comes behind. In a cell, as it changes no answer.
+    right: Cell<Option<[u64; 3]>>,
 }
 
 impl Verifier {
@@ -47,7 +44,7 @@ impl Verifier {
             addresses: u64::from_be_bytes(wire::addresses(flow.dst_ip, flow.src_ip)),
             src_port: flow.dst_port,
             sweeps: flow.sweeps(),
-            right: Cell::new([0; 3]),
+            right: Cell::new(None),
         }
     }
 
@@ -77,9 +74,10 @@ impl Verifier {
         }
     }
 
-    /// Whether the headers up to the UDP source port are those of a packet of ours.
+    /// Whether the headers up to the UDP source port are those of a packet of ours. By itself, because it
+    /// is rarely asked.
     #[inline(never)]
-    fn begins_right(&self, head: &[u8; HEADERS_LEN]) -> bool {
+    fn begins_right(&self, head: &[u8; SHORTEST_LEN]) -> bool {
         // EtherType, version and header length, and total length, but not TOS and identification;
         // "more fragments", fragment offset and protocol, but neither "don't fragment" nor TTL.
         const FIRST: u64 = 0xffff_ff00_ffff_0000;
@@ -95,18 +93,21 @@ impl Verifier {
     /// Whether a frame is valid, told in a few comparisons at known places; `None` says nothing.
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
-    pub fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
+    pub(crate) fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
         const PAYLOAD: usize = HEADERS_LEN;
         let content = &*self.content;
         let frame = frame.get(..UDP + usize::from(content.udp_len()))?;
-        let head = frame.first_chunk::<{ PAYLOAD + HEADER_LEN }>()?;
+        let head = frame.first_chunk::<SHORTEST_LEN>()?;
         let begins = [le64(head, 12), le64(head, 20), le64(head, 28)];
-        let right = self.right.get();
-        if (begins[0] ^ right[0]) | (begins[1] ^ right[1]) | (begins[2] ^ right[2]) != 0 {
-            if !self.begins_right(head.first_chunk()?) {
+        // By hand: a comparison of arrays writes one to memory and waits for it.
+        let same = |right: [u64; 3]| {
+            (begins[0] ^ right[0]) | (begins[1] ^ right[1]) | (begins[2] ^ right[2]) == 0
+        };
+        if !self.right.get().is_some_and(same) {
+            if !self.begins_right(head) {
                 return None;
             }
-            self.right.set(begins);
+            self.right.set(Some(begins));
         }
         if be16(head, UDP + 4) != content.udp_len() {
             return None;
@@ -128,17 +129,15 @@ impl Verifier {
             return None;
         }
         let filler = frame.get(PAYLOAD + content.filler_at()..)?;
+        let wanted = content.filler.slice(offset)?;
         // To call for a comparison of nothing costs more than all the others.
-        let intact = filler.is_empty() || content.filler.slice(offset) == Some(filler);
+        let intact = filler.is_empty() || wanted == filler;
         intact.then_some(Arrival { header, flow, stamp })
     }
 
     /// The same for all frames; see [`Verifier::check`].
-    ///
-    /// # Errors
-    /// As there.
     #[cold]
-    pub fn check_any(
+    pub(crate) fn check_any(
         &self,
         frame: &[u8],
         wire_len: usize,
@@ -352,6 +351,56 @@ mod tests {
             frame.truncate(frame.len() - cut);
             if let Some(usual) = verifier.check_usual(&frame) {
                 prop_assert_eq!(verifier.check_any(&frame, frame.len(), false), Ok(usual));
+            }
+        }
+
+        #[test]
+        fn who_has_seen_nothing_yet_is_not_fooled(at in 12..36usize, to: u8, zero: bool) {
+            let flow = flow(40, 1);
+            let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 7);
+            let original = frame.clone();
+            if zero {
+                frame[12..36].fill(0);
+            } else {
+                frame[at] = to;
+            }
+            prop_assert_eq!(check(&verifier(&flow), &frame).is_ok(), frame == original);
+        }
+
+        /// The tag and the checksum are right; only the filler's offset is none.
+        #[test]
+        fn an_offset_that_is_none_is_corrupt(payload_len in 18..60u16, bit in 0..16u16, seq in 0..1u64 << 40) {
+            let flow = flow(payload_len, 1);
+            let verifier = verifier(&flow);
+            let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), seq, 7);
+            let Content { key, .. } = &*verifier.content;
+            let header = check(&verifier, &frame).unwrap().header;
+            let offset = be16(&frame, SHORTEST_LEN) ^ 1 << bit;
+            let words = key.encode(header, offset);
+            frame[SHORTEST_LEN..SHORTEST_LEN + 2].copy_from_slice(&offset.to_be_bytes());
+            frame[HEADERS_LEN..HEADERS_LEN + 8].copy_from_slice(&words[0].to_be_bytes());
+            frame[HEADERS_LEN + 8..SHORTEST_LEN].copy_from_slice(&words[1].to_be_bytes());
+            let sum = verifier.content.udp_checksum(
+                be16(&frame, UDP + 2), words[0], offset, checksum::words(words[1])
+            );
+            frame[UDP + 6..HEADERS_LEN].copy_from_slice(&sum.to_be_bytes());
+            let is_one = verifier.content.filler.slice(offset).is_some();
+            if !is_one || payload_len > 40 {
+                prop_assert_eq!(check(&verifier, &frame), Err(Counter::CorruptFiller));
+            }
+        }
+
+        #[test]
+        fn the_headers_of_a_right_packet_are_remembered(seqs in prop::collection::vec(0..1u64 << 40, 2..5)) {
+            let flow = flow(40, 1);
+            let verifier = verifier(&flow);
+            let template = template(&flow, 0, SEED, Checksums::Software);
+            let mut remembered = None;
+            for seq in seqs {
+                prop_assert!(verifier.check_usual(&reflected(&template, seq, seq)).is_some());
+                let before = remembered.replace(verifier.right.get());
+                prop_assert!(before.is_none_or(|before| before == verifier.right.get()));
+                prop_assert!(verifier.right.get().is_some());
             }
         }
 

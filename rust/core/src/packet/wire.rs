@@ -154,25 +154,25 @@ pub fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(word)
 }
 
-/// The little-endian 16 bits at `at`, which must lie in `bytes`.
-#[must_use]
+// Little-endian where nothing depends on it: the CPUs that we run on then swap no bytes.
+
 #[inline]
-pub fn le16(bytes: &[u8], at: usize) -> u16 {
-    be16(bytes, at).swap_bytes()
+pub(super) fn le16(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
-/// The little-endian 32 bits at `at`, which must lie in `bytes`.
-#[must_use]
 #[inline]
-pub fn le32(bytes: &[u8], at: usize) -> u32 {
-    be32(bytes, at).swap_bytes()
+pub(super) fn le32(bytes: &[u8], at: usize) -> u32 {
+    let mut word = [0; 4];
+    word.copy_from_slice(&bytes[at..at + 4]);
+    u32::from_le_bytes(word)
 }
 
-/// The little-endian 64 bits at `at`, which must lie in `bytes`.
-#[must_use]
 #[inline]
-pub fn le64(bytes: &[u8], at: usize) -> u64 {
-    be64(bytes, at).swap_bytes()
+pub(super) fn le64(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
 }
 
 #[cfg(test)]
