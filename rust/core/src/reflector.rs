@@ -9,7 +9,7 @@ use crate::packet::reflect::{
 };
 use crate::packet::stamp::{self, Stamp};
 use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be16, be64};
-use crate::packet::{ETHERNET_LEN, HEADERS_LEN};
+use crate::packet::{ETHERNET_LEN, HEADERS_LEN, UDP};
 use crate::stats::{Counter, Recorder};
 
 /// What is to be done with a packet that came in.
@@ -42,8 +42,8 @@ pub struct Reflector {
     dice: Option<Dice>,
     /// The port delivers packets whose checksums are still to be finished.
     partial_checksums: bool,
-    /// That of a packet that was just turned round and sent back; `None` before there was one, and where
-    /// each packet has to be looked at.
+    /// That of a packet that was turned round and sent back; `None` before there was one, and where each
+    /// packet has to be looked at.
     predicted: Option<Prediction>,
     /// The slot of the last packet that was sent back.
     slot: u8,
@@ -99,8 +99,7 @@ impl Reflector {
         let whole = frame.len() >= wire_len;
         if let Some(head) = frame.first_chunk_mut() {
             let predicted = whole && self.predicted == Some(Prediction::of(head, wire_len));
-            let key =
-                FlowKey { addresses: be64(head, ADDRESSES), port: be16(head, HEADERS_LEN - 6) };
+            let key = FlowKey { addresses: be64(head, ADDRESSES), port: be16(head, UDP + 2) };
             let first = be64(head, HEADERS_LEN);
             if predicted && first != MAGIC && reflect_predicted(head) {
                 if first & STAMPED != 0 {

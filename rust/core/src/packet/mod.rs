@@ -33,6 +33,6 @@ pub const UDP_LEN: u16 = 8;
 /// All headers in front of the payload of a packet that we send.
 pub const HEADERS_LEN: usize = ETHERNET_LEN + (IPV4_LEN + UDP_LEN) as usize;
 /// Where the UDP header of a packet that we send begins.
-const UDP: usize = HEADERS_LEN - UDP_LEN as usize;
+pub(crate) const UDP: usize = HEADERS_LEN - UDP_LEN as usize;
 /// Bytes of the shortest packet that we send.
 const SHORTEST_LEN: usize = HEADERS_LEN + payload::HEADER_LEN;
