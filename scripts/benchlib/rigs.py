@@ -110,6 +110,8 @@ class Rig:
     def stop_all(self) -> None:
         while self.programs:
             self.programs.pop().stop()
+        for socket in self.folder.glob("*.sock"):  # of a testpmd that had to be killed
+            socket.unlink()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
