@@ -27,3 +27,24 @@ impl Frame {
         usize::try_from(self.wire_len).unwrap_or(usize::MAX)
     }
 }
+
+/// A frame whose bytes are lent for a call, to be written.
+#[repr(transparent)]
+pub(crate) struct Lent(Frame);
+
+impl Lent {
+    /// # Safety
+    /// The `data` of each frame points to `len` bytes that nobody else reads or writes while the slice
+    /// lives, and that no other frame has.
+    pub(crate) unsafe fn all(frames: &mut [Frame]) -> &mut [Self] {
+        // SAFETY: the layout is the same.
+        unsafe { &mut *(std::ptr::from_mut(frames) as *mut [Self]) }
+    }
+}
+
+impl AsMut<[u8]> for Lent {
+    fn as_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the promise of whoever made it.
+        unsafe { self.0.bytes_mut() }
+    }
+}

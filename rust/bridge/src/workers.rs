@@ -4,6 +4,7 @@
 //! cache line.
 
 use crate::ffi::bridge::{Burst, Frame, Outcome, Part, Verdict};
+use crate::frame::Lent;
 use crate::run::Run;
 use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::template::Checksums;
@@ -46,7 +47,7 @@ impl Sender {
 
     pub(crate) unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
         // SAFETY: C++ lends distinct, writable frames for this call.
-        self.0.build(now_ns, frames.iter_mut().map(|frame| unsafe { frame.bytes_mut() }));
+        self.0.build(now_ns, unsafe { Lent::all(frames) });
     }
 
     pub(crate) fn sent(&mut self, at_ns: u64, accepted: u16) {

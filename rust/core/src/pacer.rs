@@ -128,11 +128,11 @@ impl Pacer {
         Grant { packets, shortfall }
     }
 
-    /// When packet `index` of the last grant was due; `None` without a rate.
+    /// When the packets of the last grant were due; none without a rate.
     #[must_use]
     #[inline]
-    pub fn due_ns(&self, index: usize) -> Option<u64> {
-        self.due_ns.get(index).copied()
+    pub fn due_ns(&self) -> &[u64] {
+        &self.due_ns
     }
 
     /// When the first `packets` of the last grant were due; none without a rate.

@@ -3,7 +3,7 @@
 use crate::Pacer;
 use crate::log_linear::bucket;
 use crate::packet::HEADERS_LEN;
-use crate::packet::control::{self, CONTROL_LEN};
+use crate::packet::control::CONTROL_LEN;
 use crate::packet::template::Template;
 use crate::peer::Questions;
 use crate::self_check::SelfCheck;
@@ -154,7 +154,7 @@ impl Sender {
     /// question, or there is no rate.
     #[must_use]
     pub fn due_ns(&self) -> u64 {
-        let due_ns = if self.asking { None } else { self.pacer.due_ns(0) };
+        let due_ns = if self.asking { None } else { self.pacer.due_ns().first().copied() };
         due_ns.unwrap_or(self.stamp_ns)
     }
 
@@ -167,38 +167,48 @@ impl Sender {
 
     /// Writes the packets of the burst, sent at `now_ns`, into `frames`: prepared ones as long as
     /// [`Sender::poll`] said.
-    pub fn build<'a>(&mut self, now_ns: u64, frames: impl Iterator<Item = &'a mut [u8]>) {
+    pub fn build<F: AsMut<[u8]>>(&mut self, now_ns: u64, frames: &mut [F]) {
         self.stamp_ns = now_ns;
         self.probe = (self.probe + 1) % PROBES;
         if self.asking {
-            return frames.for_each(|frame| self.ask(frame));
+            return frames.iter_mut().for_each(|frame| self.ask(frame.as_mut()));
         }
-        let mut series = self.template.series(self.seq, now_ns);
-        let mut rewrites = self.rewrites;
-        for ((index, seq), frame) in (0..).zip(self.seq..).zip(frames) {
-            let due_ns = self.pacer.due_ns(index);
-            let lag = due_ns.map_or(0, |due_ns| bucket(now_ns.saturating_sub(due_ns)));
-            if index == self.probe || rewrites || control::begins_in(frame) {
-                rewrites |= self.restore(seq, frame, rewrites);
-            }
-            series.write(lag, frame);
-        }
-        if rewrites && !self.rewrites {
-            self.rewrites = true;
-            self.recorder.buffers_changed();
+        // A frame that was a question's is prepared anew, and the whole burst with it: that is rare.
+        if self.rewrites || !self.write(frames) || self.come_back_changed(frames) {
+            self.write_whole(frames);
         }
     }
 
-    /// Prepares a buffer anew that was a question's, or any if all are to be. Whether it came back
-    /// changed: then all are to be, from here on.
-    #[cold]
-    fn restore(&self, seq: u64, frame: &mut [u8], rewrites: bool) -> bool {
-        let was_question = control::begins_in(frame);
-        let changed = !rewrites && !was_question && !self.template.is_prepared(frame);
-        if rewrites || was_question || changed {
-            self.template.prepare(seq, frame);
+    /// `false` if a question stood in one of the frames.
+    fn write<F: AsMut<[u8]>>(&self, frames: &mut [F]) -> bool {
+        let now_ns = self.stamp_ns;
+        match self.pacer.due_ns() {
+            [] => self.template.write(self.seq, now_ns, |_| 0, frames),
+            due_ns => {
+                let late_ns = |due_ns: &u64| now_ns.saturating_sub(*due_ns);
+                let lag = |index| due_ns.get(index).map_or(0, |due_ns| bucket(late_ns(due_ns)));
+                self.template.write(self.seq, now_ns, lag, frames)
+            }
         }
-        changed
+    }
+
+    /// Whether the frame that is to show it in this burst has another filler than it was prepared with:
+    /// then each is to be prepared for each packet, from here on.
+    fn come_back_changed<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) -> bool {
+        let Some(probe) = frames.get_mut(self.probe) else { return false };
+        self.rewrites = !self.template.is_prepared(probe.as_mut());
+        if self.rewrites {
+            self.recorder.buffers_changed();
+        }
+        self.rewrites
+    }
+
+    #[cold]
+    fn write_whole<F: AsMut<[u8]>>(&self, frames: &mut [F]) {
+        for (seq, frame) in (self.seq..).zip(frames.iter_mut()) {
+            self.template.prepare(seq, frame.as_mut());
+        }
+        self.write(frames);
     }
 
     #[cold]
@@ -270,7 +280,6 @@ mod tests {
     use crate::packet::verify::Verifier;
     use crate::stats::{Board, Collector, Role, Row, Shape};
     use crate::{Pacing, Pattern, Rate, Release};
-    use std::iter;
     use std::sync::Arc;
 
     const SEED: u64 = 7;
@@ -310,8 +319,9 @@ mod tests {
         fn valid(&mut self) -> usize {
             let Burst { packets, frame_len } = self.sender.poll(1000, 4);
             assert_eq!(packets, 4);
-            let frames = self.buffers.iter_mut().map(|buffer| &mut buffer[..frame_len]);
-            self.sender.build(1000, frames);
+            let mut frames: Vec<_> =
+                self.buffers.iter_mut().map(|buffer| &mut buffer[..frame_len]).collect();
+            self.sender.build(1000, &mut frames);
             let mut valid = 0;
             for buffer in &self.buffers {
                 let mut copy = buffer[..frame_len].to_vec();
@@ -338,7 +348,7 @@ mod tests {
             // The collector comes in between: it closes nothing that this packet may count in.
             rig.collector.tick(&mut note);
             let leaves_ns = rig.sender.due_ns().max(now_ns);
-            rig.sender.build(leaves_ns, iter::empty());
+            rig.sender.build::<[u8; 0]>(leaves_ns, &mut []);
             rig.sender.sent(0, packets);
             (packets > 0).then_some(leaves_ns)
         };
@@ -371,7 +381,7 @@ mod tests {
         let _ = rig.sender.poll(9_000, 1);
         assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
         let _ = rig.sender.poll(1_000_010, 1);
-        rig.sender.build(1_000_010, iter::empty());
+        rig.sender.build::<[u8; 0]>(1_000_010, &mut []);
         rig.sender.sent(1_000_020, 1);
         let departures = rig.collector.by_worker()[0].departures;
         assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));

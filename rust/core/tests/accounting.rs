@@ -15,7 +15,6 @@ use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Meaning, Row, Run,
 use dpdkproj_core::{Pacer, cli};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::iter;
 use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
@@ -125,7 +124,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
             for frame in &mut frames {
                 sender.prepare(now, frame);
             }
-            sender.build(now, frames.iter_mut().map(Vec::as_mut_slice));
+            sender.build(now, &mut frames);
             let refused = if dice.one_in(path.refuse) { granted / 2 } else { 0 };
             let accepted = granted - refused;
             sender.sent(now, accepted);
@@ -291,7 +290,7 @@ fn a_sender_waits_only_for_what_is_due_soon() {
     for due in [25_000, 50_000] {
         assert_eq!(sender.wait_until(due), due);
         assert_eq!(sender.poll(due, 1).packets, 1);
-        sender.build(due, iter::empty());
+        sender.build::<[u8; 0]>(due, &mut []);
         sender.sent(due + 90, 1);
         sender.wait_until(due + 5_000);
     }
@@ -383,7 +382,7 @@ fn a_number_or_a_time_that_cannot_be_is_foreign() {
     for (seq, sent_ns) in [(1 << 40, now), (config.shape().window * 2, now), (0, now + 5 * MS)] {
         let mut frame = vec![0; template.frame_len()];
         template.prepare(seq, &mut frame);
-        template.series(seq, sent_ns).write(0, &mut frame);
+        template.write(seq, sent_ns, |_| 0, &mut [&mut frame]);
         reflect(&mut frame, template.frame_len(), false).unwrap();
         receiver.receive(now, &frame, frame.len(), false);
     }

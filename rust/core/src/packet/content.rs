@@ -16,7 +16,7 @@ pub struct Content {
     /// UDP header with source port and checksum still 0.
     udp: UdpHeader,
     /// Over pseudo-header and `udp`.
-    udp_sum: u64,
+    pub(super) udp_sum: UdpSum,
     /// Bytes of payload in front of the filler.
     filler_at: usize,
     /// Over [`BLANK`], where packets carry it.
@@ -46,7 +46,7 @@ impl Content {
         };
         let addresses = wire::addresses(flow.src_ip, flow.dst_ip);
         let pseudo_header_sum = checksum::udp_pseudo_header(addresses, udp.length);
-        let udp_sum = pseudo_header_sum + checksum::sum(&udp.to_bytes());
+        let udp_sum = UdpSum(pseudo_header_sum + checksum::sum(&udp.to_bytes()));
         Self {
             key: Key::new(seed),
             filler: Filler::new(filler_seed, usize::from(flow.payload_len) - filler_at),
@@ -88,24 +88,24 @@ impl Content {
     pub(super) fn has_offset(&self) -> bool {
         self.filler_at > HEADER_LEN
     }
+}
 
-    /// The UDP checksum of the packet with this source port, first word of the payload header and
-    /// filler offset, and `other_sum` over the other word and the stamp area. The reflected packet, with
-    /// addresses and ports swapped, has the same one.
+/// The sum over what packets have in common under their UDP checksum.
+#[derive(Clone, Copy)]
+pub(super) struct UdpSum(u64);
+
+impl UdpSum {
+    /// With something else that they have in common.
+    pub(super) fn and(self, sum: u64) -> Self {
+        Self(u64::from(checksum::fold(self.0 + sum)))
+    }
+
+    /// The UDP checksum of the packet with this source port and first word of the payload header, and
+    /// `other_sum` over all else that it has for itself. The reflected packet, with addresses and ports
+    /// swapped, has the same one.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "a third of a packet's cost is the call")]
-    pub(super) fn udp_checksum(
-        &self,
-        src_port: u16,
-        first_word: u64,
-        offset: u16,
-        other_sum: u64,
-    ) -> u16 {
-        let sum = self.udp_sum
-            + other_sum
-            + u64::from(src_port)
-            + words(first_word)
-            + self.filler.sum_with_offset(offset);
-        checksum::finish_udp(sum)
+    pub(super) fn checksum(self, src_port: u16, first_word: u64, other_sum: u64) -> u16 {
+        checksum::finish_udp(self.0 + other_sum + u64::from(src_port) + words(first_word))
     }
 }

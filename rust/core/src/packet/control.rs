@@ -81,13 +81,12 @@ pub fn is_control(payload: &[u8]) -> bool {
     payload.len() >= CONTROL_LEN && be64(payload, 0) == MAGIC
 }
 
-/// Whether a payload that begins as those of control packets do stands in a frame without IPv4
-/// options that is long enough for a packet of ours: none of our other packets does.
+/// Whether the first bytes of a frame without IPv4 options are followed by a payload that begins as those
+/// of control packets do: none of our other packets' does.
 #[must_use]
 #[inline]
-pub fn begins_in(frame: &[u8]) -> bool {
-    let head = frame.first_chunk::<SHORTEST_LEN>();
-    head.is_some_and(|head| be64(head, HEADERS_LEN) == MAGIC)
+pub(super) fn begins(head: &[u8; SHORTEST_LEN]) -> bool {
+    be64(head, HEADERS_LEN) == MAGIC
 }
 
 fn tag(run: u64, bytes: &[u8]) -> u64 {

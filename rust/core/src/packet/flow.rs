@@ -146,46 +146,31 @@ impl PortSweep {
         port
     }
 
-    /// The source ports of the packet with sequence number `seq` and of all behind it.
+    /// The source ports of the packet with sequence number `seq` and of some behind it. No run goes beyond
+    /// a multiple of 2^32.
     #[must_use]
-    #[inline]
-    pub(super) fn ports_from(&self, seq: u64) -> Ports {
+    pub(super) fn run_from(&self, seq: u64) -> PortRun {
         let turn = self.turn(seq);
         #[expect(clippy::cast_possible_truncation, reason = "as in turn()")]
         let before_jump = u64::from(u32::MAX - seq as u32) + 1;
-        let (step, left) = match self.count {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "no port is more than 65535 from another"
+        )]
+        let (step, len) = match self.count {
             1 => (0, before_jump),
-            count => (self.step, before_jump.min(u64::from(count - turn))),
+            count => (self.step as u16, before_jump.min(u64::from(count - turn))),
         };
-        Ports { sweep: *self, port: self.port_of(turn), step, left, seq: seq.wrapping_add(left) }
+        PortRun { first: self.port_of(turn), step, len: usize::try_from(len).unwrap_or(usize::MAX) }
     }
 }
 
-/// Source ports in the order in which packets are sent from them; endless.
-pub(super) struct Ports {
-    sweep: PortSweep,
-    port: u16,
-    step: u32,
-    /// How many are in steps of `step`, and the sequence number behind them.
-    left: u64,
-    seq: u64,
-}
-
-impl Ports {
-    /// The next one.
-    #[inline]
-    pub(super) fn next_port(&mut self) -> u16 {
-        if self.left == 0 {
-            *self = self.sweep.ports_from(self.seq);
-        }
-        self.left -= 1;
-        let port = self.port;
-        #[expect(clippy::cast_possible_truncation, reason = "in range as long as any is left")]
-        {
-            self.port = (u32::from(port) + self.step) as u16;
-        }
-        port
-    }
+/// Source ports of packets one after the other, each so far from the one before it.
+pub(super) struct PortRun {
+    pub(super) first: u16,
+    pub(super) step: u16,
+    /// How many.
+    pub(super) len: usize,
 }
 
 impl Flow {
@@ -212,6 +197,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashMap;
+    use std::iter;
+
+    /// The ports of all packets from number `seq` on, run by run.
+    fn ports_from(sweep: PortSweep, mut seq: u64) -> impl Iterator<Item = u16> {
+        let next_run = move || {
+            let run = sweep.run_from(seq);
+            seq = seq.wrapping_add(run.len as u64);
+            let next = move |port: &u16| Some(port.wrapping_add(run.step));
+            Some(iter::successors(Some(run.first), next).take(run.len))
+        };
+        iter::from_fn(next_run).flatten()
+    }
 
     proptest! {
         #[test]
@@ -220,10 +217,7 @@ mod tests {
             let mut owners: HashMap<u16, Vec<u16>> = HashMap::new();
             for stream in 0..streams {
                 let sweep = PortSweep::new(ports, stream, streams);
-                let mut mine: Vec<u16> = {
-                    let mut ports = sweep.ports_from(0);
-                    (0..count + 3).map(|_| ports.next_port()).collect()
-                };
+                let mut mine: Vec<_> = ports_from(sweep, 0).take(usize::from(count) + 3).collect();
                 mine.sort_unstable();
                 mine.dedup();
                 for port in mine {
@@ -251,10 +245,10 @@ mod tests {
         fn ports_are_those_of_their_turns(count in 1..9u16, streams in 1..4u16, seq: u64, back in 0..20u64) {
             let sweep = PortSweep::new(PortRange::new(5, 4 + count).unwrap(), 1, streams.max(2));
             for seq in [seq, (seq << 32).wrapping_sub(back)] {
-                let mut ports = sweep.ports_from(seq);
+                let mut ports = ports_from(sweep, seq);
                 for ahead in 0..40 {
                     let port = sweep.port_of(sweep.turn(seq.wrapping_add(ahead)));
-                    prop_assert_eq!(ports.next_port(), port);
+                    prop_assert_eq!(ports.next(), Some(port));
                 }
             }
         }

@@ -21,6 +21,7 @@ const STREAM_BITS: u32 = 10;
 const LAG_BITS: u32 = 11;
 const SEQ_BITS: u32 = 42;
 const TIME_BITS: u32 = 48;
+pub(super) const TAG_BITS: u32 = 16;
 const LOW_42: u64 = (1 << SEQ_BITS) - 1;
 const LOW_48: u64 = (1 << TIME_BITS) - 1;
 /// Of the first word: the packet has room for a stamp of the reflector ([`super::stamp`]).
@@ -47,6 +48,21 @@ pub struct Header {
     pub lag: u16,
     /// Whether a stamp area follows.
     pub stamped: bool,
+}
+
+impl Header {
+    /// The first of its two words. That of the next packet is one more, unless the numbers that a packet
+    /// carries begin anew.
+    pub(super) fn first_word(self) -> u64 {
+        let stamped = if self.stamped { STAMPED } else { 0 };
+        let stream = u64::from(self.id.stream) << (LAG_BITS + SEQ_BITS);
+        stamped | stream | lag_field(self.lag) | self.id.seq & LOW_42
+    }
+}
+
+/// A lag where it stands in the first word.
+pub(super) fn lag_field(lag: u16) -> u64 {
+    u64::from(lag) << SEQ_BITS
 }
 
 /// The secret of a run: who does not know the seed cannot make a header that passes.
@@ -99,7 +115,7 @@ impl Key {
     /// The tag over a first word, a time and a filler offset: one product of 128 bits (as in wyhash, Wang
     /// Yi), and another one over both of its halves, because a flipped bit shows in a few bits of the
     /// first one only. Not more of them: the checksum has to wait for the tag.
-    fn tag(self, first_word: u64, time48: u64, offset: u16) -> u16 {
+    pub(super) fn tag(self, first_word: u64, time48: u64, offset: u16) -> u16 {
         let Self([first, second]) = self;
         let time_and_offset = time48 | u64::from(offset) << TIME_BITS;
         let product = u128::from(first_word ^ first) * u128::from(time_and_offset ^ second);
@@ -111,19 +127,16 @@ impl Key {
     /// The two big-endian words of a header whose filler starts at `offset`.
     #[must_use]
     pub fn encode(self, header: Header, offset: u16) -> [u64; 2] {
-        let first = if header.stamped { STAMPED } else { 0 }
-            | u64::from(header.id.stream) << (LAG_BITS + SEQ_BITS)
-            | u64::from(header.lag) << SEQ_BITS
-            | header.id.seq & LOW_42;
+        let first = header.first_word();
         let tag = self.tag(first, header.time48_ns, offset);
-        [first, header.time48_ns << 16 | u64::from(tag)]
+        [first, header.time48_ns << TAG_BITS | u64::from(tag)]
     }
 
     /// The header in two big-endian words, or `None` where the tag does not fit: corrupt, or not
     /// of this run.
     #[must_use]
     pub fn decode(self, [first, time_and_tag]: [u64; 2], offset: u16) -> Option<Header> {
-        let time48_ns = time_and_tag >> 16;
+        let time48_ns = time_and_tag >> TAG_BITS;
         if time_and_tag & 0xffff != u64::from(self.tag(first, time48_ns, offset)) {
             return None;
         }

@@ -2,13 +2,17 @@
 
 use super::checksum::{fold, words};
 use super::content::Content;
+use super::control;
 use super::filler::Filler;
-use super::flow::{Flow, PortSweep, Ports};
-use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, time48};
-use super::stamp::{BLANK, STAMP, STAMPED_LEN};
+use super::flow::{Flow, PortSweep};
+use super::payload::{
+    HEADER_AND_OFFSET_LEN, HEADER_LEN, Header, PacketId, TAG_BITS, lag_field, time48,
+};
+use super::stamp::{BLANK, STAMP as STAMP_AT, STAMPED_LEN};
 use super::wire::{be16, be64};
 use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, SHORTEST_LEN, UDP, UDP_LEN, checksum, wire};
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, UdpHeader};
+use std::hint::black_box;
 use std::sync::Arc;
 
 /// Who writes the IPv4 and UDP checksums.
@@ -126,6 +130,8 @@ impl Template {
         };
         headers.copy_from_slice(&self.headers);
         let (fields, filler) = payload.split_at_mut(self.content.filler_at());
+        // Whatever stood there, a control packet it is no longer.
+        fields.fill(0);
         let offset = if self.content.has_offset() { Filler::offset(index) } else { 0 };
         if let Some(field) = fields.get_mut(HEADER_LEN..HEADER_AND_OFFSET_LEN) {
             field.copy_from_slice(&offset.to_be_bytes());
@@ -148,71 +154,98 @@ impl Template {
         self.content.filler.slice(offset) == Some(filler)
     }
 
-    /// For packets from number `seq` on that are sent at `time_ns`.
-    #[must_use]
-    pub fn series(&self, seq: u64, time_ns: u64) -> Series<'_> {
-        let time48_ns = time48(time_ns);
-        let sum = u64::from(fold(words(time48_ns << 16) + self.content.blank_sum()));
-        Series {
-            template: self,
-            seq,
-            ports: self.sweep.ports_from(seq),
-            time48_ns,
-            sum,
-            has_offset: self.content.has_offset(),
-            has_stamp: self.content.has_stamp(),
+    /// Writes the packets from number `seq` on, all sent at `time_ns`, into `frames` of
+    /// [`Template::frame_len`] bytes that were once prepared. `lag` says of each by its place in `frames`
+    /// how long after it was due it is sent, as a bucket of [`crate::log_linear`]. What a packet costs
+    /// does not depend on its size: the filler stays as it is.
+    ///
+    /// `false` if a control packet stood in one of the frames: all have to be prepared anew, and written
+    /// once more.
+    pub fn write<F: AsMut<[u8]>>(
+        &self,
+        seq: u64,
+        time_ns: u64,
+        lag: impl Fn(usize) -> u16,
+        frames: &mut [F],
+    ) -> bool {
+        match (self.content.has_offset(), self.content.has_stamp()) {
+            (false, _) => self.write_as::<false, false, F>(seq, time_ns, lag, frames),
+            (true, false) => self.write_as::<true, false, F>(seq, time_ns, lag, frames),
+            (true, true) => self.write_as::<true, true, F>(seq, time_ns, lag, frames),
         }
     }
-}
 
-/// Packets of a [`Template`], one after another, that are sent at the same time.
-pub struct Series<'a> {
-    template: &'a Template,
-    /// Of the next one, and below its port.
-    seq: u64,
-    ports: Ports,
-    time48_ns: u64,
-    /// Over the time and the stamp area, as they stand in the packets.
-    sum: u64,
-    // Copies: for all that a compiler knows, writing into a frame may change the template.
-    has_offset: bool,
-    has_stamp: bool,
-}
-
-impl Series<'_> {
-    /// Writes the next packet, sent `lag` (a bucket of [`crate::log_linear`]) after it was due, into
-    /// `frame`, which has [`Template::frame_len`] bytes and was once prepared. What it costs does not
-    /// depend on its size: the filler stays as it is.
+    /// The same, once for each kind of packet. In the inner loop is nothing that holds for a whole burst,
+    /// and nothing that is rare: all that it needs fits into registers.
     #[inline]
-    pub fn write(&mut self, lag: u16, frame: &mut [u8]) {
-        let Template { content, stream, .. } = self.template;
-        let seq = self.seq;
-        self.seq += 1;
-        let port = self.ports.next_port();
-        let Some((head, rest)) = frame.split_first_chunk_mut::<SHORTEST_LEN>() else { return };
-        let offset = match rest.first_chunk() {
-            Some(offset) if self.has_offset => u16::from_be_bytes(*offset),
-            _ => 0,
-        };
-        let id = PacketId { stream: *stream, seq };
-        let fields = Header { id, time48_ns: self.time48_ns, lag, stamped: self.has_stamp };
-        let header = content.key.encode(fields, offset);
-        let mut udp = u64::from(port) << 48 | self.template.udp;
-        if self.template.checksums == Checksums::Software {
-            let other_sum = self.sum + (header[1] & 0xffff);
-            udp |= u64::from(content.udp_checksum(port, header[0], offset, other_sum));
-        }
-        // By words: bytes that are written in parts and read together soon after make a core wait.
-        head[..UDP].copy_from_slice(&self.template.headers[..UDP]);
-        head[UDP..HEADERS_LEN].copy_from_slice(&udp.to_be_bytes());
-        head[HEADERS_LEN..HEADERS_LEN + 8].copy_from_slice(&header[0].to_be_bytes());
-        head[HEADERS_LEN + 8..].copy_from_slice(&header[1].to_be_bytes());
-        if self.has_stamp {
-            if let Some(stamp) = rest.get_mut(STAMP - HEADER_LEN..STAMPED_LEN - HEADER_LEN) {
-                stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
-                stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
+    fn write_as<const OFFSET: bool, const STAMP: bool, F: AsMut<[u8]>>(
+        &self,
+        mut seq: u64,
+        time_ns: u64,
+        lag: impl Fn(usize) -> u16,
+        mut frames: &mut [F],
+    ) -> bool {
+        // Copies: for all that a compiler knows, writing into a frame may change the template.
+        let Self { headers, udp, stream, .. } = *self;
+        let (content, key) = (&*self.content, self.content.key);
+        let software = self.checksums == Checksums::Software;
+        let time48_ns = time48(time_ns);
+        // Or compilers make SHRD of putting a tag behind it, which AMD's CPUs take apart.
+        let time_word = black_box(time48_ns << TAG_BITS);
+        let no_filler_sum = if OFFSET { 0 } else { content.filler.sum_with_offset(0) };
+        let udp_sum = content.udp_sum.and(words(time_word) + content.blank_sum() + no_filler_sum);
+        let mut start = 0;
+        while !frames.is_empty() {
+            let run = self.sweep.run_from(seq);
+            let (these, later) = frames.split_at_mut(run.len.min(frames.len()));
+            let places = start..start + these.len();
+            start = places.end;
+            let id = PacketId { stream, seq };
+            seq += these.len() as u64;
+            let first_words = Header { id, time48_ns, lag: 0, stamped: STAMP }.first_word()..;
+            let mut next_port = run.first;
+            for ((place, first_word), frame) in places.zip(first_words).zip(these) {
+                let first_word = first_word | lag_field(lag(place));
+                let port = next_port;
+                next_port = next_port.wrapping_add(run.step);
+                let Some((head, rest)) = frame.as_mut().split_first_chunk_mut::<SHORTEST_LEN>()
+                else {
+                    continue;
+                };
+                if control::begins(head) {
+                    return false;
+                }
+                let offset = match rest.first_chunk() {
+                    Some(offset) if OFFSET => u16::from_be_bytes(*offset),
+                    _ => 0,
+                };
+                let tag = key.tag(first_word, time48_ns, offset);
+                let mut udp = u64::from(port) << 48 | udp;
+                if software {
+                    let filler_sum =
+                        if OFFSET { content.filler.sum_with_offset(offset) } else { 0 };
+                    let other_sum = u64::from(tag) + filler_sum;
+                    udp |= u64::from(udp_sum.checksum(port, first_word, other_sum));
+                }
+                // By words: bytes that are written in parts and read together soon after make a core
+                // wait.
+                head[..UDP].copy_from_slice(&headers[..UDP]);
+                head[UDP..HEADERS_LEN].copy_from_slice(&udp.to_be_bytes());
+                head[HEADERS_LEN..HEADERS_LEN + 8].copy_from_slice(&first_word.to_be_bytes());
+                let second_word = time_word | u64::from(tag);
+                head[HEADERS_LEN + 8..].copy_from_slice(&second_word.to_be_bytes());
+                if STAMP {
+                    if let Some(stamp) =
+                        rest.get_mut(STAMP_AT - HEADER_LEN..STAMPED_LEN - HEADER_LEN)
+                    {
+                        stamp[..8].copy_from_slice(&BLANK[0].to_be_bytes());
+                        stamp[8..].copy_from_slice(&BLANK[1].to_be_bytes());
+                    }
+                }
             }
+            frames = later;
         }
+        true
     }
 }
 
@@ -245,7 +278,7 @@ pub(crate) mod tests {
     fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0xaa; template.frame_len()];
         template.prepare(seq, &mut frame);
-        template.series(seq, time_ns).write(0, &mut frame);
+        assert!(template.write(seq, time_ns, |_| 0, &mut [&mut frame]));
         frame
     }
 
@@ -259,10 +292,10 @@ pub(crate) mod tests {
         });
         let mut frame = written(&before, 5, 6);
         assert!(after.is_prepared(&frame));
-        after.series(5, 6).write(0, &mut frame);
+        after.write(5, 6, |_| 0, &mut [&mut frame]);
         let mut fresh = vec![0; after.frame_len()];
         after.prepare(5, &mut fresh);
-        after.series(5, 6).write(0, &mut fresh);
+        after.write(5, 6, |_| 0, &mut [&mut fresh]);
         assert_eq!(frame, fresh);
         assert_ne!(frame, written(&before, 5, 6), "the tag is another");
     }
@@ -275,11 +308,11 @@ pub(crate) mod tests {
             let mut frame = vec![0xaa; template.frame_len()];
             template.prepare(5, &mut frame);
             for seq in [9, 1 << 30, 3] {
-                template.series(seq, seq * 3).write(0, &mut frame);
+                template.write(seq, seq * 3, |_| 0, &mut [&mut frame]);
                 assert!(template.is_prepared(&frame));
                 let mut fresh = vec![0; template.frame_len()];
                 template.prepare(5, &mut fresh);
-                template.series(seq, seq * 3).write(0, &mut fresh);
+                template.write(seq, seq * 3, |_| 0, &mut [&mut fresh]);
                 assert_eq!(frame, fresh);
             }
             // A peer that turned the packet round in the buffer changed no filler.
@@ -293,20 +326,21 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_series_goes_on_as_if_each_packet_were_its_first() {
+    fn a_burst_is_written_as_if_each_packet_were_its_first() {
         let ports = PortRange::new(65533, 65535).unwrap();
         let flow = Flow { src_ports: ports, ..flow(40, 1) };
         let template = template(&flow, 0, 7, Checksums::Software);
         for first in [0, 5, (1 << 32) - 4, (3 << 32) - 1] {
-            let mut series = template.series(first, 9);
-            for seq in first..first + 10 {
-                let mut frame = vec![0; template.frame_len()];
-                template.prepare(3, &mut frame);
-                let mut alone = frame.clone();
-                series.write(4, &mut frame);
-                template.series(seq, 9).write(4, &mut alone);
-                assert_eq!(frame, alone);
+            let mut alone = vec![vec![0; template.frame_len()]; 10];
+            for frame in &mut alone {
+                template.prepare(3, frame);
             }
+            let mut together = alone.clone();
+            for (seq, frame) in (first..).zip(&mut alone) {
+                template.write(seq, 9, |_| 4, &mut [frame]);
+            }
+            template.write(first, 9, |_| 4, &mut together);
+            assert_eq!(alone, together);
         }
     }
 
@@ -357,7 +391,7 @@ pub(crate) mod tests {
             prop_assert_eq!(header.total_len, payload_len + 28);
             let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("no UDP") };
             prop_assert_eq!(udp.destination_port(), flow.dst_port);
-            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].ports_from(seq).next_port());
+            prop_assert_eq!(udp.source_port(), flow.sweeps()[usize::from(stream)].run_from(seq).first);
             prop_assert_eq!(usize::from(udp.length()), usize::from(payload_len) + 8);
             let checksum = udp.to_header().calc_checksum_ipv4(&header, udp.payload()).unwrap();
             prop_assert_eq!(udp.checksum(), checksum);

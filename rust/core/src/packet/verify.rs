@@ -123,8 +123,9 @@ impl Verifier {
         } else {
             (None, 0)
         };
-        let other_sum = checksum::words(words[1]) + stamp_sum;
-        let checksum = content.udp_checksum(port, words[0], offset, other_sum);
+        let filler_sum = content.filler.sum_with_offset(offset);
+        let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
+        let checksum = content.udp_sum.checksum(port, words[0], other_sum);
         if flow_port != port || be16(head, UDP + 6) != checksum {
             return None;
         }
@@ -180,8 +181,9 @@ impl Verifier {
             return Err(Counter::CorruptFiller);
         }
         let udp_checksum = be16(frame, udp.udp() + 6);
-        let other_sum = checksum::words(words[1]) + stamp_sum;
-        if udp_checksum != self.content.udp_checksum(port, words[0], offset, other_sum) {
+        let filler_sum = self.content.filler.sum_with_offset(offset);
+        let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
+        if udp_checksum != self.content.udp_sum.checksum(port, words[0], other_sum) {
             let partial = checksum::fold(self.content.pseudo_header_sum());
             if !partial_checksums || udp_checksum != partial {
                 return Err(Counter::CorruptUdpChecksum);

@@ -11,7 +11,7 @@ const SEED: u64 = 99;
 fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
     let mut frame = vec![0; template.frame_len()];
     template.prepare(seq, &mut frame);
-    template.series(seq, time_ns).write(9, &mut frame);
+    template.write(seq, time_ns, |_| 9, &mut [&mut frame]);
     let len = frame.len();
     reflect(&mut frame, len, false).unwrap();
     frame
@@ -87,8 +87,10 @@ proptest! {
         frame[SHORTEST_LEN..SHORTEST_LEN + 2].copy_from_slice(&offset.to_be_bytes());
         frame[HEADERS_LEN..HEADERS_LEN + 8].copy_from_slice(&words[0].to_be_bytes());
         frame[HEADERS_LEN + 8..SHORTEST_LEN].copy_from_slice(&words[1].to_be_bytes());
-        let sum = verifier.content.udp_checksum(
-            be16(&frame, UDP + 2), words[0], offset, checksum::words(words[1])
+        let sum = verifier.content.udp_sum.checksum(
+            be16(&frame, UDP + 2),
+            words[0],
+            checksum::words(words[1]) + verifier.content.filler.sum_with_offset(offset),
         );
         frame[UDP + 6..HEADERS_LEN].copy_from_slice(&sum.to_be_bytes());
         let is_one = verifier.content.filler.slice(offset).is_some();
@@ -210,7 +212,7 @@ fn others_are_foreign() {
     let mut frame = vec![0; 106];
     let template = template(&ours, 0, SEED, Checksums::Software);
     template.prepare(1, &mut frame);
-    template.series(1, 2).write(0, &mut frame);
+    template.write(1, 2, |_| 0, &mut [&mut frame]);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
     assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
 }
