@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "dpdk/burst.hpp"
 #include "dpdkproj_rs/ffi.h"
@@ -34,13 +35,14 @@ class Frames {
   /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
   /// is known, and not read back from mbufs that were written a moment ago.
   rust::Slice<rs::Frame> of_allocated(const Burst& burst, uint16_t len) noexcept {
-    for (uint16_t i = 0; i < burst.size; ++i) {
-      rs::Frame& frame = frames_[i];
-      frame.data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
-      frame.len = len;
-      frame.wire_len = len;
+    const rs::Frame frame{nullptr, len, len, rs::Verdict::Drop, 0};
+    constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, wire_len);
+    const uint16_t size = burst.size;
+    for (uint16_t i = 0; i < size; ++i) {
+      frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
+      std::memcpy(&frames_[i].wire_len, &frame.wire_len, kAllButData);
     }
-    return {frames_.data(), burst.size};
+    return {frames_.data(), size};
   }
 
   /// What Rust wants done with packet `i` of the last of().

@@ -3,12 +3,46 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace dpdkproj {
 
 /// The most packets that one burst holds; --burst-size goes up to it.
 inline constexpr uint16_t kMaxBurst = 512;
+
+/// What stands behind the buffer's address in the first cache line of an mbuf with a packet of one
+/// segment, as it stands there: written whole, as drivers do it, it is two stores.
+/// (rte_pktmbuf_alloc_bulk writes field by field, and to the second line.)
+struct alignas(16) MbufFields {
+  uint16_t data_off = RTE_PKTMBUF_HEADROOM;
+  uint16_t refcnt = 1;
+  uint16_t nb_segs = 1;
+  uint16_t port = RTE_MBUF_PORT_INVALID;
+  uint64_t ol_flags = 0;
+  uint32_t packet_type = 0;
+  uint32_t pkt_len;
+  uint16_t data_len;
+  uint16_t vlan_tci = 0;
+  uint32_t rss = 0;
+
+  explicit MbufFields(uint16_t len) : pkt_len(len), data_len(len) {}
+
+  void write_to(rte_mbuf& mbuf) const noexcept {
+    std::memcpy(reinterpret_cast<std::byte*>(&mbuf) + kAt, this, sizeof(*this));
+  }
+
+ private:
+  static constexpr size_t kAt = offsetof(rte_mbuf, data_off);
+};
+static_assert(sizeof(MbufFields) == 32);
+static_assert(offsetof(rte_mbuf, data_off) + offsetof(MbufFields, ol_flags) ==
+              offsetof(rte_mbuf, ol_flags));
+static_assert(offsetof(rte_mbuf, data_off) + offsetof(MbufFields, pkt_len) ==
+              offsetof(rte_mbuf, pkt_len));
+static_assert(offsetof(rte_mbuf, data_off) + offsetof(MbufFields, rss) ==
+              offsetof(rte_mbuf, hash.rss));
 
 /// Up to kMaxBurst mbufs on their way through a worker. Whoever holds a burst frees or sends what
 /// is in it. Aligned, and so are workers that hold one: no two of them share a cache line.
@@ -24,13 +58,9 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
       return false;
     }
     size = count;
-    // What is freed is a single segment with one owner again. Of the rest only this is ever set in
-    // a packet that is sent; rte_pktmbuf_alloc_bulk would also touch a second cache line.
+    const MbufFields fields(len);
     for (uint16_t i = 0; i < count; ++i) {
-      rte_pktmbuf_reset_headroom(mbufs[i]);
-      mbufs[i]->ol_flags = 0;
-      mbufs[i]->data_len = len;
-      mbufs[i]->pkt_len = len;
+      fields.write_to(*mbufs[i]);
     }
     return true;
   }

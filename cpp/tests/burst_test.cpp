@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
+
 #include "tests/test_pool.hpp"
 
 namespace dpdkproj {
@@ -20,6 +22,32 @@ TEST(Burst, AllocatesPacketsOfTheLengthAskedFor) {
     EXPECT_EQ(burst.mbufs[i]->data_len, 98);
     EXPECT_EQ(burst.mbufs[i]->pkt_len, 98U);
     EXPECT_EQ(burst.mbufs[i]->nb_segs, 1);
+  }
+  burst.free_from(0);
+}
+
+TEST(Burst, AllocatesPacketsThatNothingIsLeftInOfEarlierOnes) {
+  const Mempool pool = make_test_pool(64);
+  Burst burst;
+  ASSERT_TRUE(burst.allocate(pool.get(), 64, 60));
+  for (rte_mbuf* mbuf : std::span(burst.mbufs.data(), burst.size)) {
+    ASSERT_NE(rte_pktmbuf_prepend(mbuf, 12), nullptr);
+    mbuf->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM;
+    mbuf->packet_type = RTE_PTYPE_L2_ETHER;
+    mbuf->vlan_tci = 7;
+    mbuf->port = 0;
+  }
+  burst.free_from(0);
+  ASSERT_TRUE(burst.allocate(pool.get(), 64, 98));
+  for (const rte_mbuf* mbuf : std::span(burst.mbufs.data(), burst.size)) {
+    EXPECT_EQ(mbuf->data_off, RTE_PKTMBUF_HEADROOM);
+    EXPECT_EQ(mbuf->ol_flags, 0U);
+    EXPECT_EQ(mbuf->packet_type, 0U);
+    EXPECT_EQ(mbuf->vlan_tci, 0);
+    EXPECT_EQ(mbuf->port, RTE_MBUF_PORT_INVALID);
+    EXPECT_EQ(rte_mbuf_refcnt_read(mbuf), 1);
+    const char* reason = nullptr;
+    EXPECT_EQ(rte_mbuf_check(mbuf, 1, &reason), 0) << reason;
   }
   burst.free_from(0);
 }
