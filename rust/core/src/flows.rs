@@ -18,8 +18,8 @@ pub const FLOWS: usize = 64;
 /// Stands for a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
 
-/// What a reflector tells flows apart by: addresses as they stand in a packet that it receives, and
-/// the UDP port that it is sent to. (Source ports are swept.)
+/// What a reflector tells flows apart by: addresses and the UDP port that a packet is sent to, as they
+/// stand in it. (Source ports are swept.)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowKey {
     /// Source and destination address.
@@ -186,9 +186,6 @@ pub struct FlowCounter {
     wishes: u64,
     entries: [Entry; FLOWS],
     known: usize,
-    /// The flow of the last packet, and its slot: the next one mostly is of the same.
-    last: FlowKey,
-    last_slot: u8,
 }
 
 impl FlowCounter {
@@ -202,21 +199,18 @@ impl FlowCounter {
             wishes: 0,
             entries: [Entry::default(); FLOWS],
             known: 0,
-            last: FlowKey::default(),
-            last_slot: NO_FLOW,
         }
     }
 
-    /// To be called first in every poll: learns of new flows.
+    /// To be called first in every poll: learns of new flows. Whether there were any: then slots may be
+    /// others than before.
     #[inline]
-    pub fn poll(&mut self) {
-        if self.flows.registry.version.load(Acquire) != self.version {
-            self.learn();
-        }
+    pub fn poll(&mut self) -> bool {
+        self.flows.registry.version.load(Acquire) != self.version && self.learn()
     }
 
     #[cold]
-    fn learn(&mut self) {
+    fn learn(&mut self) -> bool {
         let registry = &self.flows.registry;
         let version = registry.version.load(Acquire);
         let mut entries = [Entry::default(); FLOWS];
@@ -229,7 +223,7 @@ impl FlowCounter {
         std::sync::atomic::fence(Acquire);
         if version % 2 == 1 || registry.version.load(Relaxed) != version {
             // It is being changed: in the next poll.
-            return;
+            return false;
         }
         self.version = version;
         for (slot, entry) in entries.iter().enumerate() {
@@ -244,24 +238,15 @@ impl FlowCounter {
         }
         self.known = entries.iter().filter(|entry| entry.registration > 0).count();
         self.entries = entries;
-        self.last_slot = NO_FLOW;
-        self.last = FlowKey::default();
+        true
     }
 
-    /// The slot of the flow of a packet.
-    #[inline]
-    pub fn slot(&mut self, key: FlowKey) -> u8 {
-        if self.known > 0 && key != self.last {
-            self.look_up(key);
-        }
-        self.last_slot
-    }
-
-    fn look_up(&mut self, key: FlowKey) {
-        self.last = key;
+    /// The slot of a flow; [`NO_FLOW`] where it is not known.
+    #[must_use]
+    pub fn slot(&self, key: FlowKey) -> u8 {
         let known = &self.entries[..self.known];
         let found = (0..).zip(known).find(|(_, entry)| entry.key == key);
-        self.last_slot = found.map_or(NO_FLOW, |(slot, _)| slot);
+        found.map_or(NO_FLOW, |(slot, _)| slot)
     }
 
     /// Counts packets of the flow in `slot`; `counter` is one of [`Counter::FLOW`].
@@ -286,15 +271,15 @@ impl FlowCounter {
     /// What all workers have counted of a flow. `None`, and a wish, when it is not known yet.
     #[cold]
     pub fn report(&mut self, key: FlowKey) -> Option<Report> {
-        self.look_up(key);
-        if self.last_slot == NO_FLOW {
+        let slot = self.slot(key);
+        if slot == NO_FLOW {
             let wish = &self.flows.workers[self.worker].wish;
             self.wishes += 1;
             wish.addresses.store(key.addresses, Relaxed);
             wish.place.store(self.wishes << 16 | u64::from(key.port), Release);
             return None;
         }
-        let slot = usize::from(self.last_slot);
+        let slot = usize::from(slot);
         Some(self.flows.report(slot, self.entries[slot].registration))
     }
 }

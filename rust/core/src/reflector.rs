@@ -8,7 +8,7 @@ use crate::packet::reflect::{
     PREDICTED_LEN, Prediction, Reflected, reflect, reflect_predicted, replace_payload,
 };
 use crate::packet::stamp::{self, Stamp};
-use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be16, be64};
+use crate::packet::wire::{ADDRESSES, UdpOverIpv4, be64, le16, le64};
 use crate::packet::{ETHERNET_LEN, HEADERS_LEN, UDP};
 use crate::stats::{Counter, Recorder};
 
@@ -42,10 +42,11 @@ pub struct Reflector {
     dice: Option<Dice>,
     /// The port delivers packets whose checksums are still to be finished.
     partial_checksums: bool,
-    /// That of a packet that was turned round and sent back; `None` before there was one, and where each
+    /// That of a packet that was turned round and sent back; of none before there was one, and where each
     /// packet has to be looked at.
-    predicted: Option<Prediction>,
-    /// The slot of the last packet that was sent back.
+    predicted: Prediction,
+    /// The flow of the last packet that was sent back, and its slot.
+    key: FlowKey,
     slot: u8,
     /// Packets of the burst at hand are of several slots.
     mixed: bool,
@@ -73,7 +74,8 @@ impl Reflector {
             queue,
             dice,
             partial_checksums,
-            predicted: None,
+            predicted: Prediction::NONE,
+            key: FlowKey::default(),
             slot: NO_FLOW,
             mixed: false,
             drops: 0,
@@ -86,7 +88,10 @@ impl Reflector {
     pub fn poll(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
-        self.flows.poll();
+        if self.flows.poll() {
+            self.key = FlowKey::default();
+            self.slot = NO_FLOW;
+        }
         self.mixed = false;
         self.drops = 0;
         self.wants_stamps = false;
@@ -98,11 +103,13 @@ impl Reflector {
     pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
         let whole = frame.len() >= wire_len;
         if let Some(head) = frame.first_chunk_mut() {
-            let predicted = whole && self.predicted == Some(Prediction::of(head, wire_len));
-            let key = FlowKey { addresses: be64(head, ADDRESSES), port: be16(head, UDP + 2) };
+            let predicted = whole && self.predicted == Prediction::of(head, wire_len);
+            let key = FlowKey { addresses: le64(head, ADDRESSES), port: le16(head, UDP + 2) };
             let first = be64(head, HEADERS_LEN);
-            if predicted && first != MAGIC && reflect_predicted(head) {
-                if first & STAMPED != 0 {
+            // Both of our kinds of packets that want more than to be sent back begin with a set bit.
+            let wants_more = first & STAMPED != 0;
+            if predicted && !(wants_more && first == MAGIC) && reflect_predicted(head) {
+                if wants_more {
                     self.wants_stamps = true;
                 }
                 return (Verdict::Send, self.keep(key));
@@ -127,7 +134,6 @@ impl Reflector {
                 }
             };
         let key = FlowKey { addresses, port: dst_port };
-        // Both of our kinds of packets that want more than to be sent back begin with a set bit.
         if frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0) {
             if let Some(verdict) = self.look_closer(frame, udp, key) {
                 return (verdict, ANSWER);
@@ -139,7 +145,7 @@ impl Reflector {
             return (self.suffer(fate, frame, udp, slot), slot);
         }
         if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !self.partial_checksums {
-            self.predicted = prediction;
+            self.predicted = prediction.unwrap_or(Prediction::NONE);
         }
         (Verdict::Send, self.keep(key))
     }
@@ -147,12 +153,18 @@ impl Reflector {
     /// The slot of a packet that is sent back.
     #[inline]
     fn keep(&mut self, key: FlowKey) -> u8 {
-        let slot = self.flows.slot(key);
-        if slot != self.slot {
-            self.slot = slot;
-            self.mixed = true;
+        if key != self.key {
+            self.turn_to(key);
         }
-        slot
+        self.slot
+    }
+
+    #[inline(never)]
+    fn turn_to(&mut self, key: FlowKey) {
+        self.key = key;
+        let slot = self.flows.slot(key);
+        self.mixed |= slot != self.slot;
+        self.slot = slot;
     }
 
     /// The flow of a packet that is ignored: one that came in several segments has all its headers.
@@ -160,8 +172,8 @@ impl Reflector {
     fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u8 {
         match UdpOverIpv4::parse(frame, wire_len) {
             Ok(udp) if reason == Counter::ForeignSegmented => {
-                let port = be16(frame, udp.udp() + 2);
-                self.flows.slot(FlowKey { addresses: be64(frame, ADDRESSES), port })
+                let port = le16(frame, udp.udp() + 2);
+                self.flows.slot(FlowKey { addresses: le64(frame, ADDRESSES), port })
             }
             _ => NO_FLOW,
         }
@@ -339,7 +351,7 @@ mod tests {
 
         fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
             let prediction = Prediction::of(frame.first_chunk().unwrap(), *wire_len);
-            self.reflector.predicted == Some(prediction)
+            self.reflector.predicted == prediction
         }
 
         /// What becomes of a burst, of which the driver takes all but the last packet. Without
@@ -349,7 +361,7 @@ mod tests {
             let mut became = Vec::new();
             for Came { frame, wire_len } in frames {
                 if !predicts {
-                    self.reflector.predicted = None;
+                    self.reflector.predicted = Prediction::NONE;
                 }
                 let mut frame = frame.clone();
                 let (verdict, slot) = self.reflector.reflect(1000, &mut frame, *wire_len);

@@ -5,7 +5,7 @@
 //! TTL, DSCP, ID and options stay.
 
 use super::verify::pseudo_header;
-use super::wire::{ADDRESSES, UdpOverIpv4, be16, be64, le16, le32, le64};
+use super::wire::{ADDRESSES, UdpOverIpv4, be16, le16, le32, le64};
 use super::{HEADERS_LEN, UDP, checksum};
 use crate::stats::Counter;
 
@@ -17,9 +17,9 @@ const GROUP: u8 = 1;
 pub struct Reflected {
     /// Where things are in it: as before.
     pub udp: UdpOverIpv4,
-    /// Source and destination address as they stood in it.
+    /// Source and destination address as they stood in it, read from the last byte on.
     pub addresses: u64,
-    /// The UDP port that it was sent to.
+    /// The UDP port that it was sent to, likewise.
     pub dst_port: u16,
 }
 
@@ -47,8 +47,8 @@ pub fn reflect(
     if partial_checksums {
         finish_partial_checksum(frame, udp);
     }
-    let addresses = be64(frame, ADDRESSES);
-    let dst_port = be16(frame, udp.udp() + 2);
+    let addresses = le64(frame, ADDRESSES);
+    let dst_port = le16(frame, udp.udp() + 2);
     swap_macs(frame);
     swap_addresses(frame);
     swap_ports(frame, udp.udp());
@@ -101,6 +101,9 @@ impl PartialEq for Prediction {
 }
 
 impl Prediction {
+    /// That of no packet.
+    pub(crate) const NONE: Self = Self([u64::MAX; 3]);
+
     /// That of a packet of `wire_len` bytes, of which `head` are the first.
     #[inline]
     pub(crate) fn of(head: &[u8; PREDICTED_LEN], wire_len: usize) -> Self {
