@@ -1,6 +1,7 @@
 //! From the frames that C++ lends to the slices that the core takes.
 
 use crate::ffi::bridge::Frame;
+use dpdkproj_core::packet;
 
 impl Frame {
     /// The frame's bytes.
@@ -28,7 +29,7 @@ impl Frame {
     }
 }
 
-/// A frame whose bytes are lent for a call, to be written.
+/// A frame whose bytes are lent for a call.
 #[repr(transparent)]
 pub(crate) struct Lent(Frame);
 
@@ -36,9 +37,16 @@ impl Lent {
     /// # Safety
     /// The `data` of each frame points to `len` bytes that nobody else reads or writes while the slice
     /// lives, and that no other frame has.
-    pub(crate) unsafe fn all(frames: &mut [Frame]) -> &mut [Self] {
+    pub(crate) unsafe fn writable(frames: &mut [Frame]) -> &mut [Self] {
         // SAFETY: the layout is the same.
         unsafe { &mut *(std::ptr::from_mut(frames) as *mut [Self]) }
+    }
+
+    /// # Safety
+    /// The `data` of each frame points to `len` bytes that nobody writes while the slice lives.
+    pub(crate) unsafe fn readable(frames: &[Frame]) -> &[Self] {
+        // SAFETY: the layout is the same.
+        unsafe { &*(std::ptr::from_ref(frames) as *const [Self]) }
     }
 }
 
@@ -46,5 +54,16 @@ impl AsMut<[u8]> for Lent {
     fn as_mut(&mut self) -> &mut [u8] {
         // SAFETY: the promise of whoever made it.
         unsafe { self.0.bytes_mut() }
+    }
+}
+
+impl packet::Frame for Lent {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the promise of whoever made it.
+        unsafe { self.0.bytes() }
+    }
+
+    fn wire_len(&self) -> usize {
+        self.0.wire_len()
     }
 }

@@ -47,7 +47,7 @@ impl Sender {
 
     pub(crate) unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
         // SAFETY: C++ lends distinct, writable frames for this call.
-        self.0.build(now_ns, unsafe { Lent::all(frames) });
+        self.0.build(now_ns, unsafe { Lent::writable(frames) });
     }
 
     pub(crate) fn sent(&mut self, at_ns: u64, accepted: u16) {
@@ -90,13 +90,9 @@ impl Receiver {
 
     unsafe fn receive_all<const LEFT_OUT: u8>(&mut self, now_ns: u64, frames: &[Frame]) {
         self.receiver.poll(now_ns);
-        for frame in frames {
-            // SAFETY: C++ lends readable frames for this call.
-            let bytes = unsafe { frame.bytes() };
-            let (wire_len, partial_checksums) = (frame.wire_len(), self.partial_checksums);
-            self.receiver.receive_without::<LEFT_OUT>(now_ns, bytes, wire_len, partial_checksums);
-        }
-        self.receiver.flush();
+        // SAFETY: C++ lends readable frames for this call.
+        let frames = unsafe { Lent::readable(frames) };
+        self.receiver.receive_without::<LEFT_OUT, _>(now_ns, frames, self.partial_checksums);
     }
 }
 

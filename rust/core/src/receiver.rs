@@ -2,6 +2,8 @@
 
 use crate::log_linear::middle_ns;
 use crate::order::Order;
+use crate::packet::Frame;
+use crate::packet::content::Kind;
 use crate::packet::payload::{expand, expand_seq};
 use crate::packet::stamp::Stamp;
 use crate::packet::verify::{Arrival, Verifier};
@@ -33,6 +35,9 @@ pub struct Receiver {
     stamps: Box<[SeqMap]>,
     /// By stream: which packets came too late. They are in none of the board's maps.
     late: Box<[SeqMap]>,
+    /// Packets of the burst at hand, one after the other, that were sent at the same time: mostly a
+    /// sender's burst. All that follows from that time is found out once.
+    together: SentTogether,
     /// Valid packets of one interval that are not in its slot yet: a burst mostly has one.
     pending: Latency,
     pending_interval: u64,
@@ -42,6 +47,28 @@ pub struct Receiver {
     last_latency_ns: Option<u64>,
     /// RFC 3550's interarrival jitter in sixteenths of a ns.
     jitter: u64,
+}
+
+#[derive(Default)]
+struct SentTogether {
+    time48_ns: u64,
+    interval: u64,
+    when: When,
+    latency_ns: u64,
+    /// Valid ones that are not in `pending` yet.
+    packets: u32,
+}
+
+/// How an interval in which packets were sent stands to the present one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum When {
+    /// None is known: the next packet says.
+    #[default]
+    Unknown,
+    Open,
+    Closed,
+    /// It is yet to come.
+    Ahead,
 }
 
 /// Parts of a [`Receiver`]'s work that a benchmark leaves out to see what they cost. What is measured
@@ -86,6 +113,7 @@ impl Receiver {
             hearing,
             paced: looks.due_times,
             stamps: (0..looks.stamping_queues).map(|_| SeqMap::new(STAMPS)).collect(),
+            together: SentTogether::default(),
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
             pending_slot: 0,
@@ -100,28 +128,48 @@ impl Receiver {
         self.recorder.poll(now_ns);
     }
 
-    /// Takes in a frame that arrived at `now_ns`; see [`Verifier::check`] for the other arguments.
-    /// Call [`Receiver::flush`] after the last one of a burst.
+    /// Takes in frames that arrived at `now_ns`; see [`Verifier::check`] for `partial_checksums`.
     #[inline]
-    pub fn receive(&mut self, now_ns: u64, frame: &[u8], wire_len: usize, partial_checksums: bool) {
-        self.receive_without::<{ part::NONE }>(now_ns, frame, wire_len, partial_checksums);
+    pub fn receive<F: Frame>(&mut self, now_ns: u64, frames: &[F], partial_checksums: bool) {
+        self.receive_without::<{ part::NONE }, F>(now_ns, frames, partial_checksums);
     }
 
     /// The same, less one [`part`] of the work.
-    #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
-    #[inline(always)]
-    pub fn receive_without<const LEFT_OUT: u8>(
+    pub fn receive_without<const LEFT_OUT: u8, F: Frame>(
         &mut self,
         now_ns: u64,
-        frame: &[u8],
-        wire_len: usize,
+        frames: &[F],
         partial_checksums: bool,
     ) {
-        if let Some(arrival) = self.verifier.check_usual(frame) {
-            let arrived = self.arrive::<LEFT_OUT>(now_ns, arrival);
-            self.take_in(arrived, frame);
-        } else {
-            self.receive_any::<LEFT_OUT>(now_ns, frame, wire_len, partial_checksums);
+        let take_all = match self.verifier.kind() {
+            Kind::Short => Self::take_all::<LEFT_OUT, false, false, F>,
+            Kind::Long => Self::take_all::<LEFT_OUT, true, false, F>,
+            Kind::Stamped => Self::take_all::<LEFT_OUT, true, true, F>,
+        };
+        take_all(self, now_ns, frames, partial_checksums);
+        self.end_together::<LEFT_OUT>();
+        self.publish();
+        // Of the next poll: another latency, and slots may be used again.
+        self.together.when = When::Unknown;
+        self.pending_interval = NO_INTERVAL;
+    }
+
+    /// The same, once for each kind of packet.
+    #[inline]
+    fn take_all<const LEFT_OUT: u8, const OFFSET: bool, const STAMPED: bool, F: Frame>(
+        &mut self,
+        now_ns: u64,
+        frames: &[F],
+        partial_checksums: bool,
+    ) {
+        for frame in frames {
+            if let Some(arrival) = self.verifier.check_usual_as::<OFFSET, STAMPED>(frame.bytes()) {
+                let arrived = self.arrive::<LEFT_OUT>(now_ns, arrival);
+                self.take_in(arrived, frame.bytes());
+            } else {
+                let (frame, wire_len) = (frame.bytes(), frame.wire_len());
+                self.receive_any::<LEFT_OUT>(now_ns, frame, wire_len, partial_checksums);
+            }
         }
     }
 
@@ -154,49 +202,89 @@ impl Receiver {
     fn arrive<const LEFT_OUT: u8>(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
         let Arrival { header, flow, stamp } = arrival;
         let stream = header.id.stream;
-        let sent_ns = expand(now_ns, header.time48_ns);
-        let interval = self.recorder.interval(sent_ns);
+        if header.time48_ns != self.together.time48_ns || self.together.when == When::Unknown {
+            self.begin_together::<LEFT_OUT>(now_ns, header.time48_ns);
+        }
         let released = self.recorder.released(stream);
         let seq = expand_seq(released, header.id.seq);
-        if self.recorder.is_closed(interval) {
-            let here = self.recorder.arrived(stream).contains(seq);
-            let again = here || !self.late[usize::from(stream)].insert(seq);
-            let counter = if again { Counter::Duplicate } else { Counter::Late };
-            return Err(self.not_first(stamp, counter));
+        if self.together.when != When::Open {
+            return Err(self.out_of_time(stream, seq, stamp));
         }
-        if !self.recorder.is_plausible(interval, seq.wrapping_sub(released)) {
+        if !self.recorder.is_in_window(seq.wrapping_sub(released)) {
             return Err(Counter::ForeignRun);
         }
         if LEFT_OUT != part::DUPLICATES && !self.recorder.arrived(stream).insert(seq) {
             return Err(self.not_first(stamp, Counter::Duplicate));
         }
-        if interval != self.pending_interval {
-            self.flush();
-            self.pending_interval = interval;
-            self.pending_slot = self.recorder.enter(interval);
-        }
-        let latency_ns = now_ns.saturating_sub(sent_ns);
-        self.pending.record(latency_ns);
-        if LEFT_OUT != part::HISTOGRAM {
-            self.recorder.record_latency(self.pending_slot, latency_ns);
-        }
+        self.together.packets += 1;
+        let latency_ns = self.together.latency_ns;
         if self.paced {
             self.recorder.record_since_due(latency_ns + middle_ns(header.lag));
         }
-        // RFC 3550, section 6.4.1: the difference of transit times is that of round-trip times.
-        let last_ns = self.last_latency_ns.replace(latency_ns).unwrap_or(latency_ns);
-        let difference = latency_ns.abs_diff(last_ns);
-        self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
         if let Some(stamp) = stamp {
             self.recorder.record_network(latency_ns.saturating_sub(stamp.residence_ns));
             self.note_stamp(stamp);
         }
         if LEFT_OUT != part::ORDER {
             if let Some(reordered) = self.order.arrive(flow, seq) {
-                self.reordered(interval, reordered.extent);
+                self.reordered(self.together.interval, reordered.extent);
             }
         }
         Ok(())
+    }
+
+    /// The packet at hand was sent at another time than the one before it.
+    #[inline(never)]
+    fn begin_together<const LEFT_OUT: u8>(&mut self, now_ns: u64, time48_ns: u64) {
+        self.end_together::<LEFT_OUT>();
+        let sent_ns = expand(now_ns, time48_ns);
+        let interval = self.recorder.interval(sent_ns);
+        let when = if self.recorder.is_closed(interval) {
+            When::Closed
+        } else if self.recorder.is_plausible(interval) {
+            When::Open
+        } else {
+            When::Ahead
+        };
+        let latency_ns = now_ns.saturating_sub(sent_ns);
+        self.together = SentTogether { time48_ns, interval, when, latency_ns, packets: 0 };
+    }
+
+    /// Takes the valid ones of them in.
+    fn end_together<const LEFT_OUT: u8>(&mut self) {
+        let SentTogether { interval, latency_ns, packets, .. } = self.together;
+        self.together.packets = 0;
+        if packets == 0 {
+            return;
+        }
+        if interval != self.pending_interval {
+            self.publish();
+            self.pending_interval = interval;
+            self.pending_slot = self.recorder.enter(interval);
+        }
+        self.pending.record(latency_ns, u64::from(packets));
+        if LEFT_OUT != part::HISTOGRAM {
+            self.recorder.record_latency(self.pending_slot, latency_ns, packets);
+        }
+        // RFC 3550, section 6.4.1: the difference of transit times is that of round-trip times, and 0
+        // for all but the first.
+        let last_ns = self.last_latency_ns.replace(latency_ns).unwrap_or(latency_ns);
+        let mut difference = latency_ns.abs_diff(last_ns);
+        for _ in 0..packets {
+            self.jitter = self.jitter + difference - ((self.jitter + 8) >> 4);
+            difference = 0;
+        }
+    }
+
+    /// An intact packet of ours from an interval that is not open.
+    #[cold]
+    fn out_of_time(&mut self, stream: u16, seq: u64, stamp: Option<Stamp>) -> Counter {
+        if self.together.when != When::Closed {
+            return Counter::ForeignRun;
+        }
+        let here = self.recorder.arrived(stream).contains(seq);
+        let again = here || !self.late[usize::from(stream)].insert(seq);
+        self.not_first(stamp, if again { Counter::Duplicate } else { Counter::Late })
     }
 
     #[cold]
@@ -240,8 +328,8 @@ impl Receiver {
         }
     }
 
-    /// Publishes what [`Receiver::receive`] has gathered.
-    pub fn flush(&mut self) {
+    /// Puts what is pending where the collector finds it.
+    fn publish(&mut self) {
         if self.pending.count > 0 {
             let valid = std::mem::take(&mut self.pending);
             self.recorder.add(self.pending_interval, Counter::Received, valid.count);
@@ -255,7 +343,5 @@ impl Receiver {
             self.recorder.add(interval, Counter::Received, duplicates);
             self.recorder.add(interval, Counter::Duplicate, duplicates);
         }
-        // Slots may be used again in the next poll.
-        self.pending_interval = NO_INTERVAL;
     }
 }

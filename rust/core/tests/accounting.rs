@@ -179,11 +179,10 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
         });
         for (queue, receiver) in receivers.iter_mut().enumerate() {
             receiver.poll(now);
-            for (_, _, frame) in arriving.iter().filter(|packet| packet.1 == queue) {
-                delivered += 1;
-                receiver.receive(now, frame, frame.len(), false);
-            }
-            receiver.flush();
+            let mine = arriving.iter().filter(|packet| packet.1 == queue);
+            let frames: Vec<_> = mine.map(|(_, _, frame)| &frame[..]).collect();
+            delivered += frames.len() as u64;
+            receiver.receive(now, &frames, false);
         }
         if now % (5 * MS) == 0 {
             collector.tick(&mut |row| rows.push(*row));
@@ -384,9 +383,8 @@ fn a_number_or_a_time_that_cannot_be_is_foreign() {
         template.prepare(seq, &mut frame);
         template.write(seq, sent_ns, |_| 0, &mut [&mut frame]);
         reflect(&mut frame, template.frame_len(), false).unwrap();
-        receiver.receive(now, &frame, frame.len(), false);
+        receiver.receive(now, &[&frame[..]], false);
     }
-    receiver.flush();
     collector.finish(&mut |_| {});
     assert_eq!(collector.totals().counts[Counter::ForeignRun], 3);
     assert_eq!(collector.totals().counts[Counter::Received], 3);

@@ -8,6 +8,17 @@ use super::stamp::{BLANK, STAMPED_LEN};
 use super::{UDP_LEN, wire};
 use etherparse::UdpHeader;
 
+/// What stands in the payload of all packets of a run: each kind has loops of its own on the hot path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A header, and a byte of filler at most.
+    Short,
+    /// A header, the offset of the filler, and filler.
+    Long,
+    /// A header, the offset, room for a reflector's stamp, and filler.
+    Stamped,
+}
+
 /// The constant part of all packets of a run.
 pub struct Content {
     pub(super) key: Key,
@@ -17,6 +28,7 @@ pub struct Content {
     udp: UdpHeader,
     /// Over pseudo-header and `udp`.
     pub(super) udp_sum: UdpSum,
+    kind: Kind,
     /// Bytes of payload in front of the filler.
     filler_at: usize,
     /// Over [`BLANK`], where packets carry it.
@@ -39,10 +51,15 @@ impl Content {
             length: flow.payload_len + UDP_LEN,
             checksum: 0,
         };
-        let filler_at = match usize::from(flow.payload_len) {
-            _ if flow.stamp => STAMPED_LEN,
-            len if len >= HEADER_AND_OFFSET_LEN => HEADER_AND_OFFSET_LEN,
-            _ => HEADER_LEN,
+        let kind = match usize::from(flow.payload_len) {
+            _ if flow.stamp => Kind::Stamped,
+            len if len >= HEADER_AND_OFFSET_LEN => Kind::Long,
+            _ => Kind::Short,
+        };
+        let filler_at = match kind {
+            Kind::Short => HEADER_LEN,
+            Kind::Long => HEADER_AND_OFFSET_LEN,
+            Kind::Stamped => STAMPED_LEN,
         };
         let addresses = wire::addresses(flow.src_ip, flow.dst_ip);
         let pseudo_header_sum = checksum::udp_pseudo_header(addresses, udp.length);
@@ -53,6 +70,7 @@ impl Content {
             pseudo_header_sum,
             udp,
             udp_sum,
+            kind,
             filler_at,
             blank_sum: if flow.stamp { words(BLANK[0]) + words(BLANK[1]) } else { 0 },
         }
@@ -74,9 +92,13 @@ impl Content {
         self.filler_at
     }
 
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Whether packets have room for a reflector's stamp.
     pub(super) fn has_stamp(&self) -> bool {
-        self.filler_at == STAMPED_LEN
+        self.kind == Kind::Stamped
     }
 
     /// The sum over the stamp area as it is sent; 0 where there is none.
@@ -86,7 +108,7 @@ impl Content {
 
     /// Whether the filler's offset stands in the packet: payloads of 16 and 17 bytes have no room.
     pub(super) fn has_offset(&self) -> bool {
-        self.filler_at > HEADER_LEN
+        self.kind != Kind::Short
     }
 }
 

@@ -36,3 +36,22 @@ pub const HEADERS_LEN: usize = ETHERNET_LEN + (IPV4_LEN + UDP_LEN) as usize;
 pub(crate) const UDP: usize = HEADERS_LEN - UDP_LEN as usize;
 /// Bytes of the shortest packet that we send.
 const SHORTEST_LEN: usize = HEADERS_LEN + payload::HEADER_LEN;
+
+/// A frame that came in.
+pub trait Frame {
+    /// Its bytes: those of its first segment, where several could not be joined.
+    fn bytes(&self) -> &[u8];
+    /// Bytes of all of it.
+    fn wire_len(&self) -> usize;
+}
+
+/// A whole one.
+impl Frame for &[u8] {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    fn wire_len(&self) -> usize {
+        self.len()
+    }
+}

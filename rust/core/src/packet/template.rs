@@ -1,7 +1,7 @@
 //! Building packets: a template with everything that never changes, and a few patches.
 
 use super::checksum::{fold, words};
-use super::content::Content;
+use super::content::{Content, Kind};
 use super::control;
 use super::filler::Filler;
 use super::flow::{Flow, PortSweep};
@@ -168,10 +168,10 @@ impl Template {
         lag: impl Fn(usize) -> u16,
         frames: &mut [F],
     ) -> bool {
-        match (self.content.has_offset(), self.content.has_stamp()) {
-            (false, _) => self.write_as::<false, false, F>(seq, time_ns, lag, frames),
-            (true, false) => self.write_as::<true, false, F>(seq, time_ns, lag, frames),
-            (true, true) => self.write_as::<true, true, F>(seq, time_ns, lag, frames),
+        match self.content.kind() {
+            Kind::Short => self.write_as::<false, false, F>(seq, time_ns, lag, frames),
+            Kind::Long => self.write_as::<true, false, F>(seq, time_ns, lag, frames),
+            Kind::Stamped => self.write_as::<true, true, F>(seq, time_ns, lag, frames),
         }
     }
 

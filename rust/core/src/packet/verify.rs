@@ -1,7 +1,7 @@
 //! Deciding what a received frame is: ours and intact, ours and broken, or not ours.
 
 use super::checksum;
-use super::content::Content;
+use super::content::{Content, Kind};
 use super::control;
 use super::flow::{Flow, FlowId, PortSweep};
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header};
@@ -90,10 +90,27 @@ impl Verifier {
         differs == 0 && checksum::is_intact(checksum::sum(&head[ETHERNET_LEN..UDP]))
     }
 
+    /// What packets it checks.
+    pub(crate) fn kind(&self) -> Kind {
+        self.content.kind()
+    }
+
     /// Whether a frame is valid, told in a few comparisons at known places; `None` says nothing.
+    fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
+        match self.kind() {
+            Kind::Short => self.check_usual_as::<false, false>(frame),
+            Kind::Long => self.check_usual_as::<true, false>(frame),
+            Kind::Stamped => self.check_usual_as::<true, true>(frame),
+        }
+    }
+
+    /// The same, once for each kind of packet: with a filler offset, with room for a stamp.
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
-    pub(crate) fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
+    pub(crate) fn check_usual_as<const OFFSET: bool, const STAMPED: bool>(
+        &self,
+        frame: &[u8],
+    ) -> Option<Arrival> {
         const PAYLOAD: usize = HEADERS_LEN;
         let content = &*self.content;
         let frame = frame.get(..UDP + usize::from(content.udp_len()))?;
@@ -114,10 +131,10 @@ impl Verifier {
         }
         let port = be16(head, UDP + 2);
         let words = [be64(head, PAYLOAD), be64(head, PAYLOAD + 8)];
-        let offset = if content.has_offset() { be16(frame, PAYLOAD + HEADER_LEN) } else { 0 };
+        let offset = if OFFSET { be16(frame, PAYLOAD + HEADER_LEN) } else { 0 };
         let header = content.key.decode(words, offset)?;
         let (flow, flow_port) = Flow::flow_of(&self.sweeps, header.id)?;
-        let (stamp, stamp_sum) = if content.has_stamp() {
+        let (stamp, stamp_sum) = if STAMPED {
             let encoded = [be64(frame, PAYLOAD + STAMP), be64(frame, PAYLOAD + STAMP + 8)];
             (Stamp::decode(encoded), checksum::words(encoded[0]) + checksum::words(encoded[1]))
         } else {

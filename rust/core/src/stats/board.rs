@@ -300,14 +300,20 @@ impl Recorder {
     }
 
     /// Whether a packet of ours that arrived in this poll can have been sent in this interval, which
-    /// is not closed, and be so far `ahead` of the released ones of its stream: what
-    /// [`Recorder::may_send`] lets through is nothing else. A forged or corrupt packet whose tag fits
-    /// by chance would otherwise displace numbers that are in use.
+    /// is not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
+    /// packet whose tag fits by chance would otherwise displace what is in use.
     #[must_use]
     #[inline]
-    pub fn is_plausible(&self, interval: u64, ahead: u64) -> bool {
+    pub fn is_plausible(&self, interval: u64) -> bool {
         // Two lcores may be an interval apart.
-        interval <= self.now.interval + 1 && ahead < self.board.shape.window
+        interval <= self.now.interval + 1
+    }
+
+    /// Whether it can be so far `ahead` of the released ones of its stream, likewise.
+    #[must_use]
+    #[inline]
+    pub fn is_in_window(&self, ahead: u64) -> bool {
+        ahead < self.board.shape.window
     }
 
     /// The interval that `time_ns` lies in.
@@ -359,12 +365,12 @@ impl Recorder {
         place.at(interval)
     }
 
-    /// Takes one round-trip time of a packet into the histogram of the interval that was entered as
+    /// Takes the round-trip time of some packets into the histogram of the interval that was entered as
     /// `slot`; [`Recorder::add_latency`] must follow in the same poll.
     #[inline]
-    pub fn record_latency(&self, slot: usize, ns: u64) {
+    pub fn record_latency(&self, slot: usize, ns: u64, packets: u32) {
         if let Some(slot) = self.place.ring.get(slot) {
-            slot.record(ns);
+            slot.record(ns, packets);
         }
     }
 

@@ -28,9 +28,9 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Takes one round-trip time in.
-    pub fn record(&mut self, ns: u64) {
-        *self += &Self { count: 1, sum_ns: ns, min_ns: ns, max_ns: ns };
+    /// Takes in that so many packets, one at least, took so long.
+    pub fn record(&mut self, ns: u64, packets: u64) {
+        *self += &Self { count: packets, sum_ns: ns * packets, min_ns: ns, max_ns: ns };
     }
 
     /// The mean, `None` when there was nothing.
@@ -113,12 +113,12 @@ impl Slot {
         count.store(count.load(Relaxed) + packets, Relaxed);
     }
 
-    /// Counts a round-trip time in the histogram; [`Slot::add_latency`] must follow for the same
-    /// packets.
+    /// Counts packets with a round-trip time in the histogram; [`Slot::add_latency`] must follow for the
+    /// same packets.
     #[inline]
-    pub(super) fn record(&self, ns: u64) {
+    pub(super) fn record(&self, ns: u64, packets: u32) {
         if let Some(count) = self.buckets.get(usize::from(bucket(ns))) {
-            count.store(count.load(Relaxed) + 1, Relaxed);
+            count.store(count.load(Relaxed) + packets, Relaxed);
         }
     }
 
