@@ -1,6 +1,7 @@
 #pragma once
 
 #include <rte_mbuf.h>
+#include <rte_prefetch.h>
 
 #include <algorithm>
 #include <array>
@@ -26,6 +27,9 @@ class Frames {
       }
       rs::Frame& frame = frames_[i];
       frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
+      // Mostly another core or a device wrote it: all of a burst are on their way before the first
+      // one is looked at.
+      rte_prefetch0(frame.data);
       frame.len = mbuf->data_len;
       frame.wire_len = mbuf->pkt_len;
     }
