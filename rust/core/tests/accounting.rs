@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
 
 use dpdkproj_core::config::Config;
+use dpdkproj_core::log_linear::{bucket, middle_ns};
 use dpdkproj_core::packet::content::Content;
 use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::reflect::reflect;
@@ -363,31 +364,89 @@ fn slots_are_used_again_only_when_they_have_been_read() {
     assert_eq!(outcome.totals.counts[Counter::Sent], 20 * 4_000 - 1);
 }
 
+/// A receiver that gets whatever a test makes up, at 10 ms.
+struct Alone {
+    window: u64,
+    template: Template,
+    receiver: Receiver,
+    collector: Collector,
+}
+
+const NOW: u64 = 10 * MS;
+
+impl Alone {
+    fn new() -> Self {
+        let config = config("", "");
+        let sendrecv = config.sendrecv.as_ref().unwrap();
+        let flow = sendrecv.flow(Mac([2; 6]), 1);
+        let content = Arc::new(Content::new(&flow, sendrecv.seed));
+        let board = Board::new(config.shape(), &config.roles());
+        let verifier = Verifier::new(&flow, Arc::clone(&content));
+        Self {
+            window: config.shape().window,
+            template: Template::new(&flow, content, 0, Checksums::Software),
+            receiver: Receiver::new(board.recorder(1), verifier, None, Looks::default()),
+            collector: Collector::new(board, config.patience_ns),
+        }
+    }
+
+    /// A burst of packets with these numbers and send times.
+    fn receive(&mut self, now: u64, packets: &[(u64, u64)]) {
+        let reflected = |(seq, sent_ns): &(u64, u64)| {
+            let mut frame = vec![0; self.template.frame_len()];
+            self.template.prepare(*seq, &mut frame);
+            self.template.write(*seq, *sent_ns, |_| 0, &mut [&mut frame]);
+            reflect(&mut frame, self.template.frame_len(), false).unwrap();
+            frame
+        };
+        let frames: Vec<_> = packets.iter().map(reflected).collect();
+        let frames: Vec<_> = frames.iter().map(|frame| &frame[..]).collect();
+        self.receiver.poll(now);
+        self.receiver.receive(now, &frames, false);
+    }
+}
+
 /// One in 65536 packets of another run passes for ours by its tag. It must not displace those that
 /// are on their way.
 #[test]
 fn a_number_or_a_time_that_cannot_be_is_foreign() {
-    let config = config("", "");
-    let sendrecv = config.sendrecv.as_ref().unwrap();
-    let flow = sendrecv.flow(Mac([2; 6]), 1);
-    let content = Arc::new(Content::new(&flow, sendrecv.seed));
-    let board = Board::new(config.shape(), &config.roles());
-    let mut collector = Collector::new(Arc::clone(&board), config.patience_ns);
-    let verifier = Verifier::new(&flow, Arc::clone(&content));
-    let mut receiver = Receiver::new(board.recorder(1), verifier, None, Looks::default());
-    let template = Template::new(&flow, content, 0, Checksums::Software);
-    let now = 10 * MS;
-    receiver.poll(now);
-    for (seq, sent_ns) in [(1 << 40, now), (config.shape().window * 2, now), (0, now + 5 * MS)] {
-        let mut frame = vec![0; template.frame_len()];
-        template.prepare(seq, &mut frame);
-        template.write(seq, sent_ns, |_| 0, &mut [&mut frame]);
-        reflect(&mut frame, template.frame_len(), false).unwrap();
-        receiver.receive(now, &[&frame[..]], false);
+    let mut alone = Alone::new();
+    alone.receive(NOW, &[(1 << 40, NOW), (alone.window * 2, NOW), (0, NOW + 5 * MS)]);
+    alone.collector.finish(&mut |_| {});
+    assert_eq!(alone.collector.totals().counts[Counter::ForeignRun], 3);
+    assert_eq!(alone.collector.totals().counts[Counter::Received], 3);
+}
+
+/// Packets of one send time are taken in together, and only as long as it is one, in one poll.
+#[test]
+fn each_packet_has_its_own_round_trip_time() {
+    let mut alone = Alone::new();
+    let bursts: [(u64, &[u64]); 3] = [
+        (NOW, &[NOW - 9000, NOW - 9000, NOW - 9000, NOW - 2000, NOW - 2000, NOW - 9000]),
+        // What is left of the last burst that was sent, in a poll of its own.
+        (NOW + 700, &[NOW - 9000, NOW - 9000, NOW - 1500]),
+        (NOW + MS, &[NOW - 1500, NOW + MS - 10]),
+    ];
+    let mut seq = 0;
+    let mut times = Vec::new();
+    for (now, sent) in bursts {
+        times.extend(sent.iter().map(|sent_ns| now - sent_ns));
+        alone.receive(now, &(seq..).zip(sent.iter().copied()).collect::<Vec<_>>());
+        seq += sent.len() as u64;
     }
-    collector.finish(&mut |_| {});
-    assert_eq!(collector.totals().counts[Counter::ForeignRun], 3);
-    assert_eq!(collector.totals().counts[Counter::Received], 3);
+    // RFC 3550, appendix A.8, packet by packet.
+    let differences = times.windows(2).map(|pair| pair[0].abs_diff(pair[1]));
+    let jitter = differences.fold(0, |jitter, d| jitter + d - ((jitter + 8) >> 4));
+    alone.collector.finish(&mut |_| {});
+    let latency = alone.collector.totals().latency;
+    assert_eq!((latency.count, latency.sum_ns), (11, times.iter().sum::<u64>()));
+    assert_eq!((latency.min_ns, latency.max_ns), (10, MS + 1500));
+    assert!((alone.collector.notes().jitter_ns * 16.0 - jitter as f64).abs() < 1e-6);
+    times.sort_unstable();
+    for (rank, time) in (1..).zip(&times) {
+        let found = alone.collector.latencies().quantile_ns(f64::from(rank) / 11.0);
+        assert_eq!(found, Some(middle_ns(bucket(*time))), "{rank}");
+    }
 }
 
 /// A second and a half of 100 Mpps are under way before the first is given up; many receivers get less, because
