@@ -39,6 +39,7 @@ class Frames {
   /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
   /// is known, and not read back from mbufs that were written a moment ago.
   rust::Slice<rs::Frame> of_allocated(const Burst& burst, uint16_t len) noexcept {
+    // All but the address in one store, which a compiler does not make of an assignment.
     const rs::Frame frame{nullptr, len, len, rs::Verdict::Drop, 0};
     constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, wire_len);
     const uint16_t size = burst.size;

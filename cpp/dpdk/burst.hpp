@@ -12,9 +12,9 @@ namespace dpdkproj {
 /// The most packets that one burst holds; --burst-size goes up to it.
 inline constexpr uint16_t kMaxBurst = 512;
 
-/// What stands behind the buffer's address in the first cache line of an mbuf with a packet of one
-/// segment, as it stands there: written whole, as drivers do it, it is two stores.
-/// (rte_pktmbuf_alloc_bulk writes field by field, and to the second line.)
+/// Bytes 16 to 47 of an mbuf with a packet of one segment, all that differs from buffer to buffer
+/// or from packet to packet: written whole, as drivers do it, it is two stores.
+/// (rte_pktmbuf_alloc_bulk writes field by field, and to the second cache line.)
 struct alignas(16) MbufFields {
   uint16_t data_off = RTE_PKTMBUF_HEADROOM;
   uint16_t refcnt = 1;

@@ -35,6 +35,7 @@ TEST(Burst, AllocatesPacketsThatNothingIsLeftInOfEarlierOnes) {
     mbuf->ol_flags = RTE_MBUF_F_TX_UDP_CKSUM;
     mbuf->packet_type = RTE_PTYPE_L2_ETHER;
     mbuf->vlan_tci = 7;
+    mbuf->hash.rss = 7;
     mbuf->port = 0;
   }
   burst.free_from(0);
@@ -44,6 +45,9 @@ TEST(Burst, AllocatesPacketsThatNothingIsLeftInOfEarlierOnes) {
     EXPECT_EQ(mbuf->ol_flags, 0U);
     EXPECT_EQ(mbuf->packet_type, 0U);
     EXPECT_EQ(mbuf->vlan_tci, 0);
+    EXPECT_EQ(mbuf->hash.rss, 0U);
+    EXPECT_EQ(mbuf->data_len, 98);
+    EXPECT_EQ(mbuf->pkt_len, 98U);
     EXPECT_EQ(mbuf->port, RTE_MBUF_PORT_INVALID);
     EXPECT_EQ(rte_mbuf_refcnt_read(mbuf), 1);
     const char* reason = nullptr;

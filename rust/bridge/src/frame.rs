@@ -2,6 +2,7 @@
 
 use crate::ffi::bridge::Frame;
 use dpdkproj_core::packet;
+use std::marker::PhantomData;
 
 impl Frame {
     /// The frame's bytes.
@@ -29,37 +30,41 @@ impl Frame {
     }
 }
 
-/// A frame whose bytes are lent for a call.
+/// A frame whose bytes are lent as long as `'a`: to be written, too, where it can be reached mutably.
 #[repr(transparent)]
-pub(crate) struct Lent(Frame);
+pub(crate) struct Lent<'a>(Frame, PhantomData<&'a mut [u8]>);
 
-impl Lent {
+impl<'a> Lent<'a> {
+    /// Frames to be written.
+    ///
     /// # Safety
     /// The `data` of each frame points to `len` bytes that nobody else reads or writes while the slice
     /// lives, and that no other frame has.
-    pub(crate) unsafe fn writable(frames: &mut [Frame]) -> &mut [Self] {
-        // SAFETY: the layout is the same.
+    pub(crate) unsafe fn writable(frames: &'a mut [Frame]) -> &'a mut [Self] {
+        // SAFETY: the layout is the same, and the caller promises what it stands for.
         unsafe { &mut *(std::ptr::from_mut(frames) as *mut [Self]) }
     }
 
+    /// Frames to be read.
+    ///
     /// # Safety
     /// The `data` of each frame points to `len` bytes that nobody writes while the slice lives.
-    pub(crate) unsafe fn readable(frames: &[Frame]) -> &[Self] {
-        // SAFETY: the layout is the same.
+    pub(crate) unsafe fn readable(frames: &'a [Frame]) -> &'a [Self] {
+        // SAFETY: the layout is the same, and the caller promises what it stands for.
         unsafe { &*(std::ptr::from_ref(frames) as *const [Self]) }
     }
 }
 
-impl AsMut<[u8]> for Lent {
+impl AsMut<[u8]> for Lent<'_> {
     fn as_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the promise of whoever made it.
+        // SAFETY: only `writable` makes one that can be reached mutably.
         unsafe { self.0.bytes_mut() }
     }
 }
 
-impl packet::Frame for Lent {
+impl packet::Frame for Lent<'_> {
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the promise of whoever made it.
+        // SAFETY: whoever lent it promised that, to `writable` or to `readable`.
         unsafe { self.0.bytes() }
     }
 

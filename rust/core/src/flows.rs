@@ -5,6 +5,7 @@
 //! own; whichever is asked adds up what all have counted.
 
 use crate::packet::control::Report;
+use crate::packet::reflect::FlowKey;
 use crate::stats::Counter;
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -17,16 +18,6 @@ pub const FLOWS: usize = 64;
 
 /// Stands for a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
-
-/// What a reflector tells flows apart by: addresses and the UDP port that a packet is sent to, as they
-/// stand in it. (Source ports are swept.)
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FlowKey {
-    /// Source and destination address.
-    pub addresses: u64,
-    /// Destination port.
-    pub port: u16,
-}
 
 #[derive(Default)]
 struct Registered {
@@ -202,8 +193,9 @@ impl FlowCounter {
         }
     }
 
-    /// To be called first in every poll: learns of new flows. Whether there were any: then slots may be
-    /// others than before.
+    /// To be called first in every poll: learns of new flows. Whether there were any: then a flow may
+    /// have another slot than before.
+    #[must_use]
     #[inline]
     pub fn poll(&mut self) -> bool {
         self.flows.registry.version.load(Acquire) != self.version && self.learn()
@@ -241,7 +233,7 @@ impl FlowCounter {
         true
     }
 
-    /// The slot of a flow; [`NO_FLOW`] where it is not known.
+    /// The slot of a flow; [`NO_FLOW`] where it is not known. Looks through all that are.
     #[must_use]
     pub fn slot(&self, key: FlowKey) -> u8 {
         let known = &self.entries[..self.known];
@@ -302,7 +294,7 @@ mod tests {
         registrar.tick();
         registrar.port_missed(4);
         for worker in &mut workers {
-            worker.poll();
+            let _ = worker.poll();
             let slot = worker.slot(key(1, 7));
             assert_ne!(slot, NO_FLOW);
             worker.add(slot, Counter::Received, 5);
@@ -315,7 +307,7 @@ mod tests {
         // A wish that is granted already changes nothing.
         assert_eq!(workers[0].report(key(1, 7)).unwrap(), report);
         registrar.tick();
-        workers[0].poll();
+        let _ = workers[0].poll();
         assert_eq!(workers[0].report(key(1, 7)).unwrap(), report);
     }
 
@@ -327,14 +319,14 @@ mod tests {
         for address in 0..=FLOWS as u64 {
             assert_eq!(worker.report(key(100 + address, 7)), None);
             registrar.tick();
-            worker.poll();
+            let _ = worker.poll();
             let slot = worker.slot(key(100 + address, 7));
             worker.add(slot, Counter::Received, 1);
         }
         assert_eq!(worker.report(key(100 + FLOWS as u64, 7)).unwrap().count(Counter::Received), 1);
         assert_eq!(worker.report(key(100, 7)), None);
         registrar.tick();
-        worker.poll();
+        let _ = worker.poll();
         let again = worker.report(key(100, 7)).unwrap();
         assert_eq!((again.registration, again.count(Counter::Received)), (FLOWS as u64 + 2, 0));
     }

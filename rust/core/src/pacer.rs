@@ -111,15 +111,13 @@ impl Pacer {
 
     /// What is to be sent at `now_ns`: at most `want` packets at once.
     pub fn grant(&mut self, now_ns: u64, want: u16) -> Grant {
+        self.due_ns.clear();
         if self.left == 0 {
             return Grant { packets: 0, shortfall: 0 };
         }
         let want = u64::from(want).min(self.left).min(MOST as u64);
         let (packets, shortfall) = match &mut self.share {
-            Some(share) => {
-                self.due_ns.clear();
-                share.grant(now_ns, want, &mut self.due_ns)
-            }
+            Some(share) => share.grant(now_ns, want, &mut self.due_ns),
             None => (want, 0),
         };
         self.left -= packets;

@@ -65,9 +65,11 @@ enum When {
     /// None is known: the next packet says.
     #[default]
     Unknown,
+    /// Packets are taken.
     Open,
+    /// They are late.
     Closed,
-    /// It is yet to come.
+    /// Further ahead than clocks of two lcores can be apart: none is ours.
     Ahead,
 }
 
@@ -141,20 +143,20 @@ impl Receiver {
         frames: &[F],
         partial_checksums: bool,
     ) {
-        let take_all = match self.verifier.kind() {
-            Kind::Short => Self::take_all::<LEFT_OUT, false, false, F>,
-            Kind::Long => Self::take_all::<LEFT_OUT, true, false, F>,
-            Kind::Stamped => Self::take_all::<LEFT_OUT, true, true, F>,
-        };
-        take_all(self, now_ns, frames, partial_checksums);
+        let partial = partial_checksums;
+        match self.verifier.kind() {
+            Kind::Short => self.take_all::<LEFT_OUT, false, false, F>(now_ns, frames, partial),
+            Kind::Long => self.take_all::<LEFT_OUT, true, false, F>(now_ns, frames, partial),
+            Kind::Stamped => self.take_all::<LEFT_OUT, true, true, F>(now_ns, frames, partial),
+        }
         self.end_together::<LEFT_OUT>();
         self.publish();
-        // Of the next poll: another latency, and slots may be used again.
+        // All of that holds for this time of arrival, and slots may be used again in the next poll.
         self.together.when = When::Unknown;
         self.pending_interval = NO_INTERVAL;
     }
 
-    /// The same, once for each kind of packet.
+    /// The same, compiled once for each kind of packet; see [`Verifier::check_usual_as`].
     #[inline]
     fn take_all<const LEFT_OUT: u8, const OFFSET: bool, const STAMPED: bool, F: Frame>(
         &mut self,

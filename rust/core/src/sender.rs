@@ -3,7 +3,7 @@
 use crate::Pacer;
 use crate::log_linear::bucket;
 use crate::packet::HEADERS_LEN;
-use crate::packet::control::CONTROL_LEN;
+use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::template::Template;
 use crate::peer::Questions;
 use crate::self_check::SelfCheck;
@@ -173,16 +173,26 @@ impl Sender {
         if self.asking {
             return frames.iter_mut().for_each(|frame| self.ask(frame.as_mut()));
         }
-        // A frame that was a question's is prepared anew, and the whole burst with it: that is rare.
-        if self.rewrites || !self.write(frames) || self.come_back_changed(frames) {
-            self.write_whole(frames);
+        if self.rewrites {
+            self.prepare_all(frames);
+        }
+        if !self.write(frames) {
+            self.prepare_those_of_questions(frames);
+            self.write(frames);
+        }
+        if !self.rewrites && self.is_probe_changed(frames) {
+            self.rewrites = true;
+            self.recorder.buffers_changed();
+            self.prepare_all(frames);
+            self.write(frames);
         }
     }
 
-    /// `false` if a question stood in one of the frames.
+    /// `false`, and some frames are not written, if a question stood in one of them.
     fn write<F: AsMut<[u8]>>(&self, frames: &mut [F]) -> bool {
         let now_ns = self.stamp_ns;
         match self.pacer.due_ns() {
+            // A loop of its own, without a look at due times.
             [] => self.template.write(self.seq, now_ns, |_| 0, frames),
             due_ns => {
                 let late_ns = |due_ns: &u64| now_ns.saturating_sub(*due_ns);
@@ -193,22 +203,26 @@ impl Sender {
     }
 
     /// Whether the frame that is to show it in this burst has another filler than it was prepared with:
-    /// then each is to be prepared for each packet, from here on.
-    fn come_back_changed<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) -> bool {
-        let Some(probe) = frames.get_mut(self.probe) else { return false };
-        self.rewrites = !self.template.is_prepared(probe.as_mut());
-        if self.rewrites {
-            self.recorder.buffers_changed();
+    /// then each is to be prepared for each packet.
+    fn is_probe_changed<F: AsMut<[u8]>>(&self, frames: &mut [F]) -> bool {
+        let probe = frames.get_mut(self.probe);
+        probe.is_some_and(|frame| !self.template.is_prepared(frame.as_mut()))
+    }
+
+    fn prepare_all<F: AsMut<[u8]>>(&self, frames: &mut [F]) {
+        for (seq, frame) in (self.seq..).zip(frames) {
+            self.template.prepare(seq, frame.as_mut());
         }
-        self.rewrites
     }
 
     #[cold]
-    fn write_whole<F: AsMut<[u8]>>(&self, frames: &mut [F]) {
-        for (seq, frame) in (self.seq..).zip(frames.iter_mut()) {
-            self.template.prepare(seq, frame.as_mut());
+    fn prepare_those_of_questions<F: AsMut<[u8]>>(&self, frames: &mut [F]) {
+        for (seq, frame) in (self.seq..).zip(frames) {
+            let frame = frame.as_mut();
+            if control::begins_in(frame) {
+                self.template.prepare(seq, frame);
+            }
         }
-        self.write(frames);
     }
 
     #[cold]

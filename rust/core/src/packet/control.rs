@@ -81,8 +81,14 @@ pub fn is_control(payload: &[u8]) -> bool {
     payload.len() >= CONTROL_LEN && be64(payload, 0) == MAGIC
 }
 
-/// Whether the first bytes of a frame without IPv4 options are followed by a payload that begins as those
-/// of control packets do: none of our other packets' does.
+/// Whether a control packet without IPv4 options begins in `frame`.
+#[must_use]
+pub(crate) fn begins_in(frame: &[u8]) -> bool {
+    frame.first_chunk().is_some_and(begins)
+}
+
+/// Whether `head` holds headers without IPv4 options and a payload that begins as those of control packets
+/// do: none of our other packets' does.
 #[must_use]
 #[inline]
 pub(super) fn begins(head: &[u8; SHORTEST_LEN]) -> bool {

@@ -147,7 +147,7 @@ impl PortSweep {
     }
 
     /// The source ports of the packet with sequence number `seq` and of some behind it. No run goes beyond
-    /// a multiple of 2^32.
+    /// a multiple of 2^32, where the sweep begins anew; [`super::template`] counts on that, too.
     #[must_use]
     pub(super) fn run_from(&self, seq: u64) -> PortRun {
         let turn = self.turn(seq);

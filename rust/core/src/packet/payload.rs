@@ -51,8 +51,8 @@ pub struct Header {
 }
 
 impl Header {
-    /// The first of its two words. That of the next packet is one more, unless the numbers that a packet
-    /// carries begin anew.
+    /// The first of its two words. That of the next packet with the same lag is one more, unless the
+    /// numbers that a packet carries begin anew.
     pub(super) fn first_word(self) -> u64 {
         let stamped = if self.stamped { STAMPED } else { 0 };
         let stream = u64::from(self.id.stream) << (LAG_BITS + SEQ_BITS);
@@ -60,8 +60,9 @@ impl Header {
     }
 }
 
-/// A lag where it stands in the first word.
+/// A lag of 11 bits where it stands in the first word.
 pub(super) fn lag_field(lag: u16) -> u64 {
+    debug_assert!(lag < 1 << LAG_BITS);
     u64::from(lag) << SEQ_BITS
 }
 

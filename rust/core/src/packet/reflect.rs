@@ -12,15 +12,29 @@ use crate::stats::Counter;
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
 const GROUP: u8 = 1;
 
+/// What a reflector tells flows apart by: addresses, and the UDP port that packets are sent to. (Source
+/// ports are swept.) Bytes as they stand in a packet, to be compared and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowKey {
+    pub(crate) addresses: u64,
+    pub(crate) port: u16,
+}
+
+impl FlowKey {
+    /// That of a frame before it is turned round, whose UDP header begins at `udp`.
+    #[inline]
+    pub(crate) fn of(frame: &[u8], udp: usize) -> Self {
+        Self { addresses: le64(frame, ADDRESSES), port: le16(frame, udp + 2) }
+    }
+}
+
 /// A frame that was turned round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reflected {
     /// Where things are in it: as before.
     pub udp: UdpOverIpv4,
-    /// Source and destination address as they stood in it, read from the last byte on.
-    pub addresses: u64,
-    /// The UDP port that it was sent to, likewise.
-    pub dst_port: u16,
+    /// Its flow, as it came.
+    pub key: FlowKey,
 }
 
 /// Turns `frame` round: the first bytes, all headers at least, of a frame of `wire_len` bytes.
@@ -47,12 +61,11 @@ pub fn reflect(
     if partial_checksums {
         finish_partial_checksum(frame, udp);
     }
-    let addresses = le64(frame, ADDRESSES);
-    let dst_port = le16(frame, udp.udp() + 2);
+    let key = FlowKey::of(frame, udp.udp());
     swap_macs(frame);
     swap_addresses(frame);
     swap_ports(frame, udp.udp());
-    Ok(Reflected { udp, addresses, dst_port })
+    Ok(Reflected { udp, key })
 }
 
 // Each pair is read whole and written whole: bytes that are written one by one and read together soon

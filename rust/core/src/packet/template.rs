@@ -154,13 +154,14 @@ impl Template {
         self.content.filler.slice(offset) == Some(filler)
     }
 
-    /// Writes the packets from number `seq` on, all sent at `time_ns`, into `frames` of
-    /// [`Template::frame_len`] bytes that were once prepared. `lag` says of each by its place in `frames`
-    /// how long after it was due it is sent, as a bucket of [`crate::log_linear`]. What a packet costs
-    /// does not depend on its size: the filler stays as it is.
+    /// Writes the packets from number `seq` on, all sent at `time_ns` since the start of the run, into
+    /// `frames` of [`Template::frame_len`] bytes that were once prepared. `lag` says of each by its place
+    /// in `frames` how long after it was due it is sent, as a bucket of [`crate::log_linear`]. What a
+    /// packet costs does not depend on its size: the filler stays as it is.
     ///
-    /// `false` if a control packet stood in one of the frames: all have to be prepared anew, and written
-    /// once more.
+    /// `false` if a control packet stood in one of the frames: that one is to be prepared anew, and all
+    /// are to be written once more.
+    #[must_use]
     pub fn write<F: AsMut<[u8]>>(
         &self,
         seq: u64,
@@ -175,8 +176,8 @@ impl Template {
         }
     }
 
-    /// The same, once for each kind of packet. In the inner loop is nothing that holds for a whole burst,
-    /// and nothing that is rare: all that it needs fits into registers.
+    /// The same, compiled once for each kind of packet. In the inner loop is hardly anything that is the
+    /// same for a whole burst, and no state that only something rare needs: registers are scarce.
     #[inline]
     fn write_as<const OFFSET: bool, const STAMP: bool, F: AsMut<[u8]>>(
         &self,
@@ -200,6 +201,7 @@ impl Template {
             let (these, later) = frames.split_at_mut(run.len.min(frames.len()));
             let places = start..start + these.len();
             start = places.end;
+            // As no run goes beyond a multiple of 2^32, numbers in first words do not begin anew in one.
             let id = PacketId { stream, seq };
             seq += these.len() as u64;
             let first_words = Header { id, time48_ns, lag: 0, stamped: STAMP }.first_word()..;
@@ -292,10 +294,10 @@ pub(crate) mod tests {
         });
         let mut frame = written(&before, 5, 6);
         assert!(after.is_prepared(&frame));
-        after.write(5, 6, |_| 0, &mut [&mut frame]);
+        assert!(after.write(5, 6, |_| 0, &mut [&mut frame]));
         let mut fresh = vec![0; after.frame_len()];
         after.prepare(5, &mut fresh);
-        after.write(5, 6, |_| 0, &mut [&mut fresh]);
+        assert!(after.write(5, 6, |_| 0, &mut [&mut fresh]));
         assert_eq!(frame, fresh);
         assert_ne!(frame, written(&before, 5, 6), "the tag is another");
     }
@@ -308,11 +310,11 @@ pub(crate) mod tests {
             let mut frame = vec![0xaa; template.frame_len()];
             template.prepare(5, &mut frame);
             for seq in [9, 1 << 30, 3] {
-                template.write(seq, seq * 3, |_| 0, &mut [&mut frame]);
+                assert!(template.write(seq, seq * 3, |_| 0, &mut [&mut frame]));
                 assert!(template.is_prepared(&frame));
                 let mut fresh = vec![0; template.frame_len()];
                 template.prepare(5, &mut fresh);
-                template.write(seq, seq * 3, |_| 0, &mut [&mut fresh]);
+                assert!(template.write(seq, seq * 3, |_| 0, &mut [&mut fresh]));
                 assert_eq!(frame, fresh);
             }
             // A peer that turned the packet round in the buffer changed no filler.
@@ -337,9 +339,9 @@ pub(crate) mod tests {
             }
             let mut together = alone.clone();
             for (seq, frame) in (first..).zip(&mut alone) {
-                template.write(seq, 9, |_| 4, &mut [frame]);
+                assert!(template.write(seq, 9, |_| 4, &mut [frame]));
             }
-            template.write(first, 9, |_| 4, &mut together);
+            assert!(template.write(first, 9, |_| 4, &mut together));
             assert_eq!(alone, together);
         }
     }

@@ -104,7 +104,8 @@ impl Verifier {
         }
     }
 
-    /// The same, once for each kind of packet: with a filler offset, with room for a stamp.
+    /// The same, compiled once for each [`Verifier::kind`] of packets, which says whether they have a filler
+    /// offset, and room for a stamp.
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
     pub(crate) fn check_usual_as<const OFFSET: bool, const STAMPED: bool>(

@@ -157,7 +157,7 @@ pub fn be64(bytes: &[u8], at: usize) -> u64 {
 // Little-endian where nothing depends on it: the CPUs that we run on then swap no bytes.
 
 #[inline]
-pub(crate) fn le16(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn le16(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }
 
@@ -169,7 +169,7 @@ pub(super) fn le32(bytes: &[u8], at: usize) -> u32 {
 }
 
 #[inline]
-pub(crate) fn le64(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn le64(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)

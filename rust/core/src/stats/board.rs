@@ -300,8 +300,8 @@ impl Recorder {
     }
 
     /// Whether a packet of ours that arrived in this poll can have been sent in this interval, which
-    /// is not closed: what [`Recorder::may_send`] lets through is nothing else. A forged or corrupt
-    /// packet whose tag fits by chance would otherwise displace what is in use.
+    /// is not closed. A forged or corrupt packet whose tag fits by chance would otherwise displace what is
+    /// in use.
     #[must_use]
     #[inline]
     pub fn is_plausible(&self, interval: u64) -> bool {
@@ -309,7 +309,8 @@ impl Recorder {
         interval <= self.now.interval + 1
     }
 
-    /// Whether it can be so far `ahead` of the released ones of its stream, likewise.
+    /// Whether a packet of ours can have a sequence number so far `ahead` of the released ones of its
+    /// stream: [`Recorder::may_send`] lets no other one through. Forged ones displace nothing, likewise.
     #[must_use]
     #[inline]
     pub fn is_in_window(&self, ahead: u64) -> bool {

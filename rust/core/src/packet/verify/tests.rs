@@ -1,5 +1,6 @@
 use super::*;
 use crate::packet::control::{Question, ask};
+use crate::packet::flow::PortRange;
 use crate::packet::reflect::reflect;
 use crate::packet::stamp::STAMPED_LEN;
 use crate::packet::template::tests::{flow, template};
@@ -11,7 +12,7 @@ const SEED: u64 = 99;
 fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
     let mut frame = vec![0; template.frame_len()];
     template.prepare(seq, &mut frame);
-    template.write(seq, time_ns, |_| 9, &mut [&mut frame]);
+    assert!(template.write(seq, time_ns, |_| 9, &mut [&mut frame]));
     let len = frame.len();
     reflect(&mut frame, len, false).unwrap();
     frame
@@ -212,7 +213,7 @@ fn others_are_foreign() {
     let mut frame = vec![0; 106];
     let template = template(&ours, 0, SEED, Checksums::Software);
     template.prepare(1, &mut frame);
-    template.write(1, 2, |_| 0, &mut [&mut frame]);
+    assert!(template.write(1, 2, |_| 0, &mut [&mut frame]));
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
     assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
 }
@@ -255,4 +256,64 @@ fn a_partial_checksum_is_valid_only_where_the_port_delivers_them() {
     assert_eq!(check(&verifier, &frame), Err(Counter::CorruptUdpChecksum));
     frame[41] ^= 1;
     assert_eq!(verifier.check(&frame, frame.len(), true), Err(Counter::CorruptUdpChecksum));
+}
+
+/// Long bursts over the ends of port runs, and over those of the numbers that packets carry.
+fn bursts() -> impl Strategy<Value = (Flow, u16, u64)> {
+    let payload_len = prop::sample::select(vec![16u16, 17, 18, 34, 300]);
+    let first = prop_oneof![0..9u64, (1u64 << 32) - 30..(1 << 32), (1u64 << 42) - 30..(1 << 42)];
+    (payload_len, any::<bool>(), 1..4u16, 1..6u16, 0..3u16, first).prop_map(
+        |(payload_len, stamp, streams, ports, stream, first)| {
+            let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
+            let src_ports = PortRange::new(500, 499 + ports).unwrap();
+            let flow = Flow { src_ports, stamp, ..flow(payload_len, streams) };
+            (flow, stream % streams, first)
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn each_packet_of_a_burst_says_what_was_meant((flow, stream, first) in bursts()) {
+        let verifier = verifier(&flow);
+        let template = template(&flow, stream, SEED, Checksums::Software);
+        let mut frames = vec![vec![0; template.frame_len()]; 40];
+        for (index, frame) in (0..).zip(&mut frames) {
+            template.prepare(index, frame);
+        }
+        let lags: Vec<_> = (0..40).collect();
+        prop_assert!(template.write(first, 77, |place| lags[place], &mut frames));
+        for (place, frame) in (0..).zip(&mut frames) {
+            let len = frame.len();
+            reflect(frame, len, false).unwrap();
+            let header = check(&verifier, frame).unwrap().header;
+            prop_assert_eq!(header.id.stream, stream);
+            prop_assert_eq!(header.id.seq, (first + u64::from(place)) % (1 << 42));
+            prop_assert_eq!((header.lag, header.time48_ns), (place, 77));
+        }
+    }
+
+    #[test]
+    fn a_control_packet_in_a_buffer_is_noticed(
+        (flow, stream, first) in bursts(), place in 0..40usize
+    ) {
+        let verifier = verifier(&flow);
+        let template = template(&flow, stream, SEED, Checksums::Software);
+        let mut buffers = vec![vec![0; 400]; 40];
+        for (index, buffer) in (0..).zip(&mut buffers) {
+            template.prepare(index, buffer);
+        }
+        let question = ask(Question { run: 1, number: 2 });
+        let frame = &mut buffers[place][..HEADERS_LEN + question.len()];
+        write_single(&flow, &question, Checksums::Software, frame);
+        let len = template.frame_len();
+        let mut frames: Vec<_> = buffers.iter_mut().map(|buffer| &mut buffer[..len]).collect();
+        prop_assert!(!template.write(first, 77, |_| 0, &mut frames));
+        template.prepare(7, frames[place]);
+        prop_assert!(template.write(first, 77, |_| 0, &mut frames));
+        for frame in frames {
+            reflect(frame, len, false).unwrap();
+            prop_assert!(check(&verifier, frame).is_ok());
+        }
+    }
 }

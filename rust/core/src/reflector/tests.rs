@@ -1,0 +1,201 @@
+use super::*;
+use crate::flows::{Flows, Registrar};
+use crate::packet::flow::Flow;
+use crate::packet::template::tests::flow;
+use crate::packet::template::{Checksums, write_single};
+use crate::stats::{Board, Collector, Role, Shape};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+struct Rig {
+    reflector: Reflector,
+    registrar: Registrar,
+    collector: Collector,
+}
+
+impl Rig {
+    fn new(partial_checksums: bool) -> Self {
+        let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+        let board = Board::new(shape, &[Role::Count]);
+        let flows = Flows::new(1, 5);
+        let counter = FlowCounter::new(Arc::clone(&flows), 0);
+        Self {
+            reflector: Reflector::new(board.recorder(0), counter, 0, partial_checksums, None),
+            registrar: Registrar::new(flows),
+            collector: Collector::new(board, 0),
+        }
+    }
+
+    fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
+        let prediction = Prediction::of(frame.first_chunk().unwrap(), *wire_len);
+        self.reflector.predicted == prediction
+    }
+
+    /// What becomes of a burst, of which the driver takes all but the last packet. Without
+    /// `predicts`, each packet is looked at as if it were the first one.
+    fn burst(&mut self, frames: &[Came], predicts: bool) -> Vec<(Vec<u8>, Verdict, u8, bool)> {
+        self.reflector.poll(1000);
+        let mut became = Vec::new();
+        for Came { frame, wire_len } in frames {
+            if !predicts {
+                self.reflector.predicted = Prediction::NONE;
+            }
+            let mut frame = frame.clone();
+            let (verdict, slot) = self.reflector.reflect(1000, &mut frame, *wire_len);
+            became.push((frame, verdict, slot, self.reflector.wants_stamps()));
+        }
+        let mut ahead = 0;
+        for (frame, verdict, slot, wants_stamps) in &mut became {
+            if *wants_stamps && *verdict == Verdict::Send {
+                self.reflector.stamp(frame, *slot, ahead, 5);
+                ahead += 1;
+            }
+        }
+        let kept = || became.iter().filter(|packet| packet.1 != Verdict::Drop);
+        assert_eq!(kept().count() < became.len(), self.reflector.drops());
+        let accepted = u16::try_from(kept().count().saturating_sub(1)).unwrap();
+        self.reflector.sent(frames.len() as u64, kept().map(|packet| packet.2), accepted);
+        self.registrar.tick();
+        became
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Came {
+    frame: Vec<u8>,
+    wire_len: usize,
+}
+
+/// Frames of two flows, each now and then with something changed in its headers or at the
+/// beginning of its payload; questions, and frames that want a stamp.
+fn came() -> impl Strategy<Value = Came> {
+    let payload = prop_oneof![
+        6 => Just(vec![7; 60]),
+        1 => Just(vec![7; 20]),
+        1 => prop::collection::vec(0..=0xffu8, 0..9),
+        1 => Just(vec![0x80; 60]),
+        1 => any::<u64>().prop_map(|run| {
+            control::ask(control::Question { run, number: 1 }).to_vec()
+        }),
+    ];
+    let change = prop_oneof![
+        3 => Just(None),
+        1 => (0..HEADERS_LEN + 8, any::<u8>()).prop_map(Some),
+    ];
+    // Cut off, padded, and longer on the wire.
+    let lengths = prop_oneof![8 => Just((0, 0, 0)), 2 => (0..30usize, 0..20usize, 0..3usize)];
+    let checksums = prop_oneof![Just(Checksums::Software), Just(Checksums::Offload)];
+    (payload, 0..2u16, change, lengths, checksums).prop_map(
+        |(payload, port, change, (cut, padding, more), checksums)| {
+            let mut flow = flow(60, 1);
+            flow.dst_port += port;
+            let mut frame = vec![0; HEADERS_LEN + payload.len()];
+            write_single(&flow, &payload, checksums, &mut frame);
+            frame.resize(frame.len() + padding, 0xff);
+            if let Some(byte) = change.and_then(|(at, _)| frame.get_mut(at)) {
+                *byte = change.map_or(0, |(_, to)| to);
+            }
+            frame.truncate(frame.len() - cut);
+            let wire_len = frame.len() + more;
+            Came { frame, wire_len }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_predicted_is_what_would_be_found(
+        bursts in prop::collection::vec(prop::collection::vec(came(), 0..12), 1..12),
+        partial_checksums: bool,
+    ) {
+        let [mut one, mut another] = [partial_checksums; 2].map(Rig::new);
+        for burst in bursts {
+            prop_assert_eq!(one.burst(&burst, true), another.burst(&burst, false));
+        }
+        for collector in [&mut one.collector, &mut another.collector] {
+            collector.finish(&mut |_| ());
+        }
+        prop_assert_eq!(one.collector.totals().counts, another.collector.totals().counts);
+    }
+}
+
+fn packet(flow: &Flow, payload: &[u8]) -> Came {
+    let mut frame = vec![0; HEADERS_LEN + payload.len()];
+    write_single(flow, payload, Checksums::Software, &mut frame);
+    let wire_len = frame.len();
+    Came { frame, wire_len }
+}
+
+#[test]
+fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
+    let mut rig = Rig::new(false);
+    let first = packet(&flow(60, 1), &[1; 60]);
+    assert!(!rig.predicts(&first));
+    rig.burst(std::slice::from_ref(&first), true);
+    assert!(rig.predicts(&first));
+    // MAC addresses, TOS, identification, "don't fragment", TTL, checksum, addresses, ports,
+    // checksum, payload.
+    let others = [0..12, 15..16, 18..20, 22..23, 24..26, 26..34, 34..38, 40..42, 42..102];
+    for range in others {
+        let mut other = first.clone();
+        other.frame[range].fill(0x42);
+        other.frame[20] ^= 0x40;
+        assert!(rig.predicts(&other));
+    }
+    for at in [12, 13, 14, 16, 17, 20, 21, 23, 38, 39] {
+        let mut other = first.clone();
+        other.frame[at] ^= 1;
+        assert!(!rig.predicts(&other), "{at}");
+    }
+    assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
+}
+
+#[test]
+fn a_burst_of_one_flow_is_counted_as_one_whatever_its_packets_lengths() {
+    let mut rig = Rig::new(false);
+    let packets = [1, 60, 20].map(|len| packet(&flow(len, 1), &vec![1; usize::from(len)]));
+    rig.burst(&packets, true);
+    assert!(!rig.reflector.mixed);
+    rig.collector.finish(&mut |_| ());
+    let counts = rig.collector.totals().counts;
+    assert_eq!((counts[Counter::Received], counts[Counter::Sent]), (3, 2));
+    assert_eq!(counts[Counter::TxQueueFull], 1);
+}
+
+#[test]
+fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
+    let mut rig = Rig::new(false);
+    let flow = flow(60, 1);
+    let packets = [packet(&flow, &[1; 60]), packet(&flow, &[2; 60])];
+    assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == NO_FLOW));
+    let question = control::ask(control::Question { run: 1, number: 1 });
+    rig.burst(&[packet(&flow, &question)], true);
+    assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
+}
+
+#[test]
+fn two_flows_that_are_known_are_counted_apart() {
+    let mut rig = Rig::new(false);
+    let flows = [0, 1].map(|more| {
+        let mut flow = flow(60, 1);
+        flow.dst_port += more;
+        flow
+    });
+    let [a, b] = flows.map(|flow| packet(&flow, &[1; 60]));
+    for flow in &flows {
+        let question = control::ask(control::Question { run: 1, number: 1 });
+        rig.burst(&[packet(flow, &question)], true);
+    }
+    let slots = |became: Vec<(Vec<u8>, Verdict, u8, bool)>| -> Vec<u8> {
+        became.iter().map(|packet| packet.2).collect()
+    };
+    // The driver takes all but the last one of each burst; the third one begins as the second ended.
+    assert_eq!(slots(rig.burst(&[a.clone(), b.clone(), a.clone()], true)), [0, 1, 0]);
+    assert_eq!(slots(rig.burst(&[b.clone(), b.clone()], true)), [1, 1]);
+    assert_eq!(slots(rig.burst(&[b.clone(), a.clone(), a], true)), [1, 0, 0]);
+    let count = |slot, counter| rig.reflector.flows.count(slot, counter);
+    let counts = [0, 1].map(|slot| {
+        [Counter::Received, Counter::Sent, Counter::TxQueueFull].map(|counter| count(slot, counter))
+    });
+    assert_eq!(counts, [[4, 2, 2], [4, 3, 1]]);
+}
