@@ -12,9 +12,8 @@ namespace dpdkproj {
 /// The most packets that one burst holds; --burst-size goes up to it.
 inline constexpr uint16_t kMaxBurst = 512;
 
-/// Bytes 16 to 47 of an mbuf with a packet of one segment, all that differs from buffer to buffer
-/// or from packet to packet: written whole, as drivers do it, it is two stores.
-/// (rte_pktmbuf_alloc_bulk writes field by field, and to the second cache line.)
+/// Bytes 16 to 47 of an mbuf, where all stands that is ever set in a packet that is sent. Written
+/// whole, as drivers do it, they are two stores.
 struct alignas(16) MbufFields {
   uint16_t data_off = RTE_PKTMBUF_HEADROOM;
   uint16_t refcnt = 1;
@@ -27,7 +26,8 @@ struct alignas(16) MbufFields {
   uint16_t vlan_tci = 0;
   uint32_t rss = 0;
 
-  explicit MbufFields(uint16_t len) : pkt_len(len), data_len(len) {}
+  /// For a packet of `len` bytes in one segment, which nothing is asked of.
+  explicit MbufFields(uint16_t len) noexcept : pkt_len(len), data_len(len) {}
 
   void write_to(rte_mbuf& mbuf) const noexcept {
     std::memcpy(reinterpret_cast<std::byte*>(&mbuf) + kAt, this, sizeof(*this));
@@ -58,6 +58,8 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
       return false;
     }
     size = count;
+    // The second cache line, which rte_pktmbuf_alloc_bulk would touch, too, is left alone: what is
+    // freed is a single segment again.
     const MbufFields fields(len);
     for (uint16_t i = 0; i < count; ++i) {
       fields.write_to(*mbufs[i]);

@@ -364,7 +364,7 @@ fn slots_are_used_again_only_when_they_have_been_read() {
     assert_eq!(outcome.totals.counts[Counter::Sent], 20 * 4_000 - 1);
 }
 
-/// A receiver that gets whatever a test makes up, at 10 ms.
+/// A receiver that gets whatever a test makes up.
 struct Alone {
     window: u64,
     template: Template,
@@ -390,7 +390,7 @@ impl Alone {
         }
     }
 
-    /// A burst of packets with these numbers and send times.
+    /// A burst that arrives at `now`, of packets with these numbers and send times.
     fn receive(&mut self, now: u64, packets: &[(u64, u64)]) {
         let reflected = |(seq, sent_ns): &(u64, u64)| {
             let mut frame = vec![0; self.template.frame_len()];
@@ -441,7 +441,8 @@ fn each_packet_has_its_own_round_trip_time() {
     let latency = alone.collector.totals().latency;
     assert_eq!((latency.count, latency.sum_ns), (11, times.iter().sum::<u64>()));
     assert_eq!((latency.min_ns, latency.max_ns), (10, MS + 1500));
-    assert!((alone.collector.notes().jitter_ns * 16.0 - jitter as f64).abs() < 1e-6);
+    let found = alone.collector.notes().jitter_ns * 16.0;
+    assert_eq!(found.to_bits(), (jitter as f64).to_bits(), "{found} for {jitter}");
     times.sort_unstable();
     for (rank, time) in (1..).zip(&times) {
         let found = alone.collector.latencies().quantile_ns(f64::from(rank) / 11.0);

@@ -153,10 +153,7 @@ impl PortSweep {
         let turn = self.turn(seq);
         #[expect(clippy::cast_possible_truncation, reason = "as in turn()")]
         let before_jump = u64::from(u32::MAX - seq as u32) + 1;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "no port is more than 65535 from another"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "from one port to the next")]
         let (step, len) = match self.count {
             1 => (0, before_jump),
             count => (self.step as u16, before_jump.min(u64::from(count - turn))),
