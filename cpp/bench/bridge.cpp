@@ -338,9 +338,9 @@ void bench_bridge(double seconds) {
       {"no order", {"--no-peer-report"}, 16, 0, rs::Part::Order},
       {"stamp", {"--stamp"}, 34, 0, rs::Part::None},
       {"paced",
-       {"--no-peer-report", "--rate", "2m"},
+       {"--no-peer-report", "--rate", "8m"},
        16,
-       1'000'000'000ULL * kBurst / 2'000'000,
+       1'000'000'000ULL * kBurst / 8'000'000,
        rs::Part::None},
   };
   const ClockReading started = ClockReading::take();

@@ -20,6 +20,42 @@ pub const fn bucket(ns: u64) -> u16 {
     ((shift as u64) << SUB_BITS) as u16 + (ns >> shift) as u16
 }
 
+/// The buckets of the times from each of `from_ns`, which ascend, until `now_ns`: as many as both slices
+/// have room for. What begins later than `now_ns` is in bucket 0.
+#[inline]
+pub fn buckets_until(now_ns: u64, from_ns: &[u64], buckets: &mut [u16]) {
+    let all = buckets.iter_mut().zip(from_ns);
+    let is_short = |from_ns: &u64| now_ns.wrapping_sub(*from_ns) < 1 << f32::MANTISSA_DIGITS;
+    if from_ns.first().is_some_and(is_short) && from_ns.last().is_some_and(is_short) {
+        for (bucket, from_ns) in all {
+            *bucket = bucket_of_short(now_ns.wrapping_sub(*from_ns));
+        }
+    } else {
+        for (place, from_ns) in all {
+            *place = bucket(now_ns.saturating_sub(*from_ns));
+        }
+    }
+}
+
+/// That of a time below 2^24 ns, by instructions that there are for vectors, too. Such a time is a float
+/// without being rounded, and the upper bits of a float, exponent and mantissa, number its bucket.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "of the numbers that are used, none has more bits or a sign"
+)]
+fn bucket_of_short(ns: u64) -> u16 {
+    const FRACTION_BITS: u32 = f32::MANTISSA_DIGITS - 1;
+    const BIAS: u32 = 127;
+    // With a sign: there is an instruction that converts it.
+    let ns = ns as i32;
+    let upper = (ns as f32).to_bits() >> (FRACTION_BITS - SUB_BITS);
+    let bucket = upper.wrapping_sub((BIAS + SUB_BITS - 1) << SUB_BITS);
+    if ns < 1 << SUB_BITS { ns as u16 } else { bucket as u16 }
+}
+
 /// The middle of a bucket in ns, rounded down.
 #[must_use]
 #[inline]
@@ -40,6 +76,23 @@ mod tests {
             let middle = middle_ns(bucket(ns));
             prop_assert!(middle.abs_diff(ns) as f64 <= ns as f64 * 0.008, "{middle} for {ns}");
             prop_assert_eq!(bucket(middle), bucket(ns));
+        }
+    }
+
+    #[test]
+    fn a_short_time_is_in_the_same_bucket() {
+        assert!((0..1 << 24).all(|ns| bucket_of_short(ns) == bucket(ns)));
+    }
+
+    #[test]
+    fn each_time_of_a_burst_is_in_its_bucket() {
+        let now_ns: u64 = 1 << 40;
+        for longest_ns in [3, (1 << 24) - 1, 1 << 24, MAX_NS + 1] {
+            for (last_ns, its_bucket) in [(now_ns - 2, 2), (now_ns, 0), (now_ns + 1, 0)] {
+                let mut found = [9; 4];
+                buckets_until(now_ns, &[now_ns - longest_ns, now_ns - 3, last_ns], &mut found);
+                assert_eq!(found, [bucket(longest_ns), 3, its_bucket, 9], "{longest_ns} {last_ns}");
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! When packets are due: an exact rate, whatever the statistics interval.
 
 use crate::packet::payload::mix;
+use std::ops::RangeInclusive;
 
 /// A rate as a whole number of packets in a whole number of nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub struct Pacing {
 /// driver) does not send the rest as one burst later: that would measure the burst.
 const CATCH_UP_NS: u64 = 1_000_000;
 /// The most packets that are granted at once.
-const MOST: usize = 512;
+pub(crate) const MOST: usize = 512;
 
 /// What a [`Pacer`] says at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +90,10 @@ pub struct Pacer {
     is_kept_here: bool,
     /// Packets that may still be granted.
     left: u64,
-    /// When the packets of the last grant were due; empty without a rate.
-    due_ns: Vec<u64>,
+    /// When the packets of the last grant were due: the first `granted` of them.
+    due_ns: Box<[u64; MOST]>,
+    /// 0 without a rate.
+    granted: usize,
 }
 
 impl Pacer {
@@ -105,22 +108,25 @@ impl Pacer {
             share,
             is_kept_here,
             left: count.map_or(u64::MAX, share_of),
-            due_ns: Vec::with_capacity(MOST),
+            due_ns: Box::new([0; MOST]),
+            granted: 0,
         }
     }
 
     /// What is to be sent at `now_ns`: at most `want` packets at once.
     pub fn grant(&mut self, now_ns: u64, want: u16) -> Grant {
-        self.due_ns.clear();
-        if self.left == 0 {
-            return Grant { packets: 0, shortfall: 0 };
-        }
-        let want = u64::from(want).min(self.left).min(MOST as u64);
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let want = usize::from(want).min(MOST).min(left);
+        self.granted = 0;
         let (packets, shortfall) = match &mut self.share {
-            Some(share) => share.grant(now_ns, want, &mut self.due_ns),
-            None => (want, 0),
+            Some(share) if want > 0 => {
+                let (packets, shortfall) = share.grant(now_ns, &mut self.due_ns[..want]);
+                self.granted = packets;
+                (packets, shortfall)
+            }
+            _ => (want, 0),
         };
-        self.left -= packets;
+        self.left -= packets as u64;
         #[expect(clippy::cast_possible_truncation, reason = "not above `want`, which was a u16")]
         let packets = packets as u16;
         Grant { packets, shortfall }
@@ -130,14 +136,14 @@ impl Pacer {
     #[must_use]
     #[inline]
     pub fn due_ns(&self) -> &[u64] {
-        &self.due_ns
+        &self.due_ns[..self.granted]
     }
 
     /// When the first `packets` of the last grant were due; none without a rate.
     #[must_use]
     #[inline]
     pub fn first_due_ns(&self, packets: u16) -> &[u64] {
-        &self.due_ns[..usize::from(packets).min(self.due_ns.len())]
+        &self.due_ns[..usize::from(packets).min(self.granted)]
     }
 
     /// When the next packet is due; `u64::MAX`: none ever will be, or nothing keeps it.
@@ -145,9 +151,18 @@ impl Pacer {
     #[inline]
     pub fn next_due_ns(&self) -> u64 {
         match &self.share {
-            Some(share) if self.left > 0 => share.due_at(),
+            Some(share) if self.left > 0 => share.groups.next_ns,
             _ => u64::MAX,
         }
+    }
+
+    /// How long after each other packets of one grant are due, in ns, if they are evenly spaced: not
+    /// more than one ns lies between the ends.
+    #[must_use]
+    pub fn gaps_ns(&self) -> Option<RangeInclusive<u64>> {
+        let share = self.share.as_ref().filter(|share| share.is_even())?;
+        let Cadence { step_ns, step_fraction, .. } = share.groups;
+        Some(step_ns..=step_ns + u64::from(step_fraction > 0))
     }
 
     /// Whether there is a rate, and a packet leaves as it is handed over.
@@ -179,17 +194,60 @@ impl Pacer {
     }
 }
 
-/// The packets of one worker become due in groups (of one, but for bursts). Group `j` (from 1) of
-/// worker `w` of `n` is due at `(j * n - w) * size * period / packets`: the workers' packets
-/// together are those of the whole rate, evenly spaced. The fraction is carried along, so that
-/// nothing is divided per packet and nothing drifts.
-struct Share {
-    /// When the next group is due, in whole ns and in `1 / packets` of a ns.
+/// What is due over and over, the same time apart. The fraction is carried along, so that nothing is
+/// divided per packet and nothing drifts.
+#[derive(Clone, Copy)]
+struct Cadence {
+    /// The first whole ns at which the next one is due, and how much that is rounded up, in
+    /// `1 / packets` of a ns.
     next_ns: u64,
-    next_fraction: u64,
+    rounded_up: u64,
+    /// From one to the next, in whole ns and in `1 / packets` of a ns.
     step_ns: u64,
     step_fraction: u64,
     packets: u64,
+}
+
+impl Cadence {
+    /// Both sums are made before it is known which one holds: whoever goes on many times waits less.
+    #[inline]
+    fn go_on(&mut self) {
+        let carries = self.rounded_up < self.step_fraction;
+        let with_carry = self.rounded_up.wrapping_add(self.packets - self.step_fraction);
+        let without = self.rounded_up.wrapping_sub(self.step_fraction);
+        self.rounded_up = if carries { with_carry } else { without };
+        self.next_ns += self.step_ns + u64::from(carries);
+    }
+
+    /// Goes on by so much, in whole ns and in `1 / packets` of a ns.
+    fn go_on_by(&mut self, whole_ns: u64, fraction: u128) {
+        let (packets, rounded_up) = (u128::from(self.packets), u128::from(self.rounded_up));
+        let more_ns = fraction.saturating_sub(rounded_up).div_ceil(packets);
+        self.next_ns += whole_ns + saturated(more_ns);
+        self.rounded_up = saturated(rounded_up + more_ns * packets - fraction);
+    }
+
+    /// How many are due.
+    fn due(&self, now_ns: u64) -> u64 {
+        if self.next_ns > now_ns {
+            return 0;
+        }
+        let packets = u128::from(self.packets);
+        let late = u128::from(now_ns - self.next_ns) * packets + u128::from(self.rounded_up);
+        let step = u128::from(self.step_ns) * packets + u128::from(self.step_fraction);
+        saturated(late / step + 1)
+    }
+}
+
+fn saturated(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+/// The packets of one worker become due in groups (of one, but for bursts). Group `j` (from 1) of
+/// worker `w` of `n` is due at `(j * n - w) * size * period / packets`: the workers' packets
+/// together are those of the whole rate, evenly spaced.
+struct Share {
+    groups: Cadence,
     /// Packets of a group, and how many are left of the next one.
     size: u64,
     left: u64,
@@ -210,23 +268,18 @@ impl Share {
         // Both parts of `groups * size * period_ns / packets` ns.
         let parts = |groups: u64| {
             let product = u128::from(groups * size) * u128::from(period_ns);
-            let part = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
-            (part(product / u128::from(packets)), part(product % u128::from(packets)))
+            let packets = u128::from(packets);
+            (saturated(product / packets), saturated(product % packets))
         };
-        let (next_ns, next_fraction) = parts(workers - worker);
         let (step_ns, step_fraction) = parts(workers);
         let in_time = || {
             let groups = u128::from(CATCH_UP_NS) * u128::from(packets)
                 / (u128::from(period_ns) * u128::from(workers) * u128::from(size));
-            u64::try_from(groups).unwrap_or(u64::MAX)
+            saturated(groups)
         };
         let catch_up = pacing.catch_up.map_or_else(in_time, |packets| packets / size).max(1);
         let mut share = Self {
-            next_ns,
-            next_fraction,
-            step_ns,
-            step_fraction,
-            packets,
+            groups: Cadence { next_ns: 0, rounded_up: 0, step_ns, step_fraction, packets },
             size,
             left: size,
             dice: match pacing.pattern {
@@ -237,73 +290,83 @@ impl Share {
             catch_up_ns: catch_up.saturating_mul(step_ns),
         };
         if share.dice.is_some() {
-            (share.next_ns, share.next_fraction) = (0, 0);
             share.advance();
+        } else {
+            let (whole_ns, fraction) = parts(workers - worker);
+            share.groups.go_on_by(whole_ns, u128::from(fraction));
         }
         share
     }
 
-    fn grant(&mut self, now_ns: u64, want: u64, due_ns: &mut Vec<u64>) -> (u64, u64) {
-        if self.due_at() > now_ns {
+    /// Grants as many packets as `due_ns` has room for, and says there when they were due. Returns
+    /// how many that are, and how many it gave up.
+    fn grant(&mut self, now_ns: u64, due_ns: &mut [u64]) -> (usize, u64) {
+        if self.groups.next_ns > now_ns {
             return (0, 0);
         }
-        let late_ns = now_ns - self.due_at();
+        let late_ns = now_ns - self.groups.next_ns;
         let shortfall = if late_ns >= self.catch_up_ns { self.give_up(now_ns) } else { 0 };
-        let mut packets = 0;
-        while packets < want && self.due_at() <= now_ns {
-            due_ns.push(self.due_at());
-            packets += 1;
+        let packets = if self.is_even() {
+            self.take_evenly(now_ns, due_ns)
+        } else {
+            self.take(now_ns, due_ns)
+        };
+        (packets, shortfall)
+    }
+
+    /// Whether packets are evenly spaced.
+    fn is_even(&self) -> bool {
+        self.size == 1 && self.dice.is_none()
+    }
+
+    fn take(&mut self, now_ns: u64, due_ns: &mut [u64]) -> usize {
+        let mut taken = 0;
+        for place in due_ns {
+            if self.groups.next_ns > now_ns {
+                break;
+            }
+            *place = self.groups.next_ns;
+            taken += 1;
             self.left -= 1;
             if self.left == 0 {
                 self.left = self.size;
                 self.advance();
             }
         }
-        (packets, shortfall)
+        taken
     }
 
-    /// The first whole ns at which the next group is due.
-    fn due_at(&self) -> u64 {
-        self.next_ns + u64::from(self.next_fraction > 0)
+    /// The same for packets that are evenly spaced, with all that it needs in registers.
+    fn take_evenly(&mut self, now_ns: u64, due_ns: &mut [u64]) -> usize {
+        let mut groups = self.groups;
+        let mut taken = 0;
+        for place in due_ns {
+            if groups.next_ns > now_ns {
+                break;
+            }
+            *place = groups.next_ns;
+            taken += 1;
+            groups.go_on();
+        }
+        self.groups = groups;
+        taken
     }
 
     fn advance(&mut self) {
-        if let Some((seed, thrown)) = &mut self.dice {
-            *thrown += 1;
-            // Above 0, 1 at most.
-            let uniform = ((mix(*seed ^ *thrown) >> 11) + 1) as f64 / (1u64 << 53) as f64;
-            let mean = self.step_ns as f64 + self.step_fraction as f64 / self.packets as f64;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a gap in ns"
-            )]
-            let gap = (-uniform.ln() * mean).round() as u64;
-            self.next_ns += gap;
-            return;
-        }
-        self.next_ns += self.step_ns;
-        self.next_fraction += self.step_fraction;
-        if self.next_fraction >= self.packets {
-            self.next_fraction -= self.packets;
-            self.next_ns += 1;
-        }
+        let Some((seed, thrown)) = &mut self.dice else { return self.groups.go_on() };
+        *thrown += 1;
+        // Above 0, 1 at most.
+        let uniform = ((mix(*seed ^ *thrown) >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        let Cadence { step_ns, step_fraction, packets, .. } = self.groups;
+        let mean = step_ns as f64 + step_fraction as f64 / packets as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a gap in ns")]
+        let gap = (-uniform.ln() * mean).round() as u64;
+        self.groups.next_ns += gap;
     }
 
-    /// Groups that are due, whole or in part; of a Poisson process as many as in the mean.
-    fn groups(&self, now_ns: u64) -> u64 {
-        if self.due_at() > now_ns {
-            return 0;
-        }
-        let packets = u128::from(self.packets);
-        let late = u128::from(now_ns - self.next_ns) * packets - u128::from(self.next_fraction);
-        let step = u128::from(self.step_ns) * packets + u128::from(self.step_fraction);
-        u64::try_from(late / step + 1).unwrap_or(u64::MAX)
-    }
-
-    /// Packets that are due and not granted.
+    /// Packets that are due and not granted; of a Poisson process as many as in the mean.
     fn backlog(&self, now_ns: u64) -> u64 {
-        match self.groups(now_ns) {
+        match self.groups.due(now_ns) {
             0 => 0,
             groups => (groups - 1) * self.size + self.left,
         }
@@ -312,16 +375,12 @@ impl Share {
     /// Gives up what is too late to be caught up with; returns how many packets that is.
     #[cold]
     fn give_up(&mut self, now_ns: u64) -> u64 {
-        let too_late = self.groups(now_ns).saturating_sub(self.catch_up);
+        let too_late = self.groups.due(now_ns).saturating_sub(self.catch_up);
         if too_late == 0 {
             return 0;
         }
-        let packets = u128::from(self.packets);
-        let fraction =
-            u128::from(self.step_fraction) * u128::from(too_late) + u128::from(self.next_fraction);
-        let whole = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
-        self.next_ns += self.step_ns * too_late + whole(fraction / packets);
-        self.next_fraction = whole(fraction % packets);
+        let fraction = u128::from(self.groups.step_fraction) * u128::from(too_late);
+        self.groups.go_on_by(self.groups.step_ns * too_late, fraction);
         (too_late - 1) * self.size + std::mem::replace(&mut self.left, self.size)
     }
 }

@@ -1,6 +1,7 @@
 //! Whether packets leave when they are due: a sender's check of itself.
 
 use crate::stats::Departures;
+use std::ops::RangeInclusive;
 
 /// A sender that is polled later than this after its last poll was stalled.
 const STALL_NS: u64 = 10_000;
@@ -9,10 +10,13 @@ const AT_ONCE_NS: u64 = 64;
 /// Who is so little late is not behind.
 const IN_TIME_NS: u64 = 1_000;
 
-/// That of one paced sender: a few additions per packet. [`Departures`] says what is counted.
+/// That of one paced sender: a few additions per burst where packets are evenly spaced, and per packet
+/// where they are not. [`Departures`] says what is counted.
 #[derive(Default)]
 pub struct SelfCheck {
     counts: Departures,
+    /// What each gap between packets of one burst counts as, if they all count as the same.
+    usual: Option<Departures>,
     /// When the last packet left, and when it was due.
     last: Option<(u64, u64)>,
     /// When the sender was polled last, or will be at the earliest.
@@ -24,6 +28,19 @@ pub struct SelfCheck {
 }
 
 impl SelfCheck {
+    /// Of a sender whose packets are due `gaps_ns` after each other, if they are evenly spaced.
+    #[must_use]
+    pub fn new(gaps_ns: Option<RangeInclusive<u64>>) -> Self {
+        let counted = |due_ns| {
+            let mut counts = Departures::default();
+            count_gap(&mut counts, 0, due_ns);
+            counts
+        };
+        let ends = gaps_ns.map(|gaps_ns| (counted(*gaps_ns.start()), counted(*gaps_ns.end())));
+        let usual = ends.and_then(|(least, most)| (least == most).then_some(least));
+        Self { usual, ..Self::default() }
+    }
+
     /// The sender is polled at `now_ns`. Returns whether it was stalled before.
     #[inline]
     pub fn poll(&mut self, now_ns: u64) -> bool {
@@ -53,17 +70,21 @@ impl SelfCheck {
     /// The driver accepted packets at `at_ns` that were due at `due_ns`, in one burst.
     #[inline]
     pub fn left(&mut self, at_ns: u64, due_ns: &[u64]) {
-        let Some((&first_ns, more)) = due_ns.split_first() else { return };
+        let (Some(&first_ns), Some(&last_ns)) = (due_ns.first(), due_ns.last()) else { return };
         let before = self.counts.micro_bursts;
         if let Some((last_at_ns, last_due_ns)) = self.last {
-            self.gap(at_ns.saturating_sub(last_at_ns), first_ns.saturating_sub(last_due_ns));
+            let (actual_ns, due_ns) =
+                (at_ns.saturating_sub(last_at_ns), first_ns.saturating_sub(last_due_ns));
+            count_gap(&mut self.counts, actual_ns, due_ns);
         }
-        let mut last_due_ns = first_ns;
-        for due_ns in more {
-            self.gap(0, due_ns.saturating_sub(last_due_ns));
-            last_due_ns = *due_ns;
+        if let Some(usual) = &self.usual {
+            self.counts.add_gaps(usual, due_ns.len() as u64 - 1);
+        } else {
+            for pair in due_ns.windows(2) {
+                count_gap(&mut self.counts, 0, pair[1].saturating_sub(pair[0]));
+            }
         }
-        self.last = Some((at_ns, last_due_ns));
+        self.last = Some((at_ns, last_ns));
         self.late_ns = at_ns.saturating_sub(first_ns);
         if let Some(late_before_ns) = self.late_before_ns {
             self.counts.micro_bursts_after_stall += self.counts.micro_bursts - before;
@@ -73,19 +94,6 @@ impl SelfCheck {
         }
     }
 
-    #[inline]
-    fn gap(&mut self, actual_ns: u64, due_ns: u64) {
-        let counts = &mut self.counts;
-        let error_ns = actual_ns.abs_diff(due_ns);
-        let is_micro_burst = actual_ns <= AT_ONCE_NS && due_ns > actual_ns + AT_ONCE_NS;
-        counts.gaps += 1;
-        counts.within_64_ns += u64::from(error_ns <= 64);
-        counts.within_128_ns += u64::from(error_ns <= 128);
-        counts.within_256_ns += u64::from(error_ns <= 256);
-        counts.within_512_ns += u64::from(error_ns <= 512);
-        counts.micro_bursts += u64::from(is_micro_burst);
-    }
-
     /// What it has counted so far.
     #[must_use]
     pub fn counts(&self) -> &Departures {
@@ -93,9 +101,23 @@ impl SelfCheck {
     }
 }
 
+#[inline]
+fn count_gap(counts: &mut Departures, actual_ns: u64, due_ns: u64) {
+    let error_ns = actual_ns.abs_diff(due_ns);
+    let is_micro_burst = actual_ns <= AT_ONCE_NS && due_ns > actual_ns + AT_ONCE_NS;
+    counts.gaps += 1;
+    counts.within_64_ns += u64::from(error_ns <= 64);
+    counts.within_128_ns += u64::from(error_ns <= 128);
+    counts.within_256_ns += u64::from(error_ns <= 256);
+    counts.within_512_ns += u64::from(error_ns <= 512);
+    counts.micro_bursts += u64::from(is_micro_burst);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     /// Packets a microsecond apart, with these errors of the gap before each but the first.
     fn with_errors(errors: &[i64]) -> Departures {
@@ -169,6 +191,26 @@ mod tests {
         let found = check.counts();
         assert_eq!((found.micro_bursts, found.micro_bursts_after_stall), (1 + 39 + 1 + 1, 39 + 1));
         assert_eq!((found.stalls, found.stall_ns, found.stall_max_ns), (1, 40_000, 40_000));
+    }
+
+    proptest! {
+        /// Of each, and of all together.
+        #[test]
+        fn evenly_spaced_packets_are_counted_as_others_are(
+            gap_ns in 0..600u64, more in 0..2u64, bursts in vec((0..5u64, 0..2000u64), 1..20)
+        ) {
+            let mut together = SelfCheck::new(Some(gap_ns..=gap_ns + more));
+            let mut each = SelfCheck::default();
+            let (mut at_ns, mut due_ns) = (0, 0);
+            for (packets, pause_ns) in bursts {
+                at_ns += pause_ns;
+                let due: Vec<_> = (0..packets).map(|i| due_ns + i * gap_ns + i * more / 2).collect();
+                due_ns += packets * gap_ns + packets * more / 2;
+                together.left(at_ns, &due);
+                each.left(at_ns, &due);
+            }
+            prop_assert_eq!(together.counts(), each.counts());
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The sending end of one tx queue.
 
-use crate::Pacer;
-use crate::log_linear::bucket;
+use crate::log_linear::buckets_until;
+use crate::pacer::{MOST, Pacer};
 use crate::packet::HEADERS_LEN;
 use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::template::Template;
@@ -34,6 +34,8 @@ pub struct Sender {
     shortfall: u64,
     /// When the burst at hand is sent.
     stamp_ns: u64,
+    /// How long after they were due its packets are sent, as buckets.
+    lags: Box<[u16; MOST]>,
     /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
     /// Only one sender asks.
@@ -66,7 +68,7 @@ impl Sender {
         end_ns: Option<u64>,
         questions: Option<Questions>,
     ) -> Self {
-        let check = pacer.is_kept_here().then(SelfCheck::default);
+        let check = pacer.is_kept_here().then(|| SelfCheck::new(pacer.gaps_ns()));
         Self {
             recorder,
             pacer,
@@ -78,6 +80,7 @@ impl Sender {
             granted: 0,
             shortfall: 0,
             stamp_ns: 0,
+            lags: Box::new([0; MOST]),
             questions,
             asking: false,
             probe: 0,
@@ -189,17 +192,12 @@ impl Sender {
     }
 
     /// `false`, and some frames are not written, if a question stood in one of them.
-    fn write<F: AsMut<[u8]>>(&self, frames: &mut [F]) -> bool {
+    fn write<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) -> bool {
         let now_ns = self.stamp_ns;
-        match self.pacer.due_ns() {
-            // A loop of its own, without a look at due times.
-            [] => self.template.write(self.seq, now_ns, |_| 0, frames),
-            due_ns => {
-                let late_ns = |due_ns: &u64| now_ns.saturating_sub(*due_ns);
-                let lag = |index| due_ns.get(index).map_or(0, |due_ns| bucket(late_ns(due_ns)));
-                self.template.write(self.seq, now_ns, lag, frames)
-            }
-        }
+        let due_ns = self.pacer.due_ns();
+        let lags = &mut self.lags[..due_ns.len()];
+        buckets_until(now_ns, due_ns, lags);
+        self.template.write(self.seq, now_ns, lags, frames)
     }
 
     /// Whether the frame that is to show it in this burst has another filler than it was prepared with:

@@ -395,7 +395,7 @@ impl Alone {
         let reflected = |(seq, sent_ns): &(u64, u64)| {
             let mut frame = vec![0; self.template.frame_len()];
             self.template.prepare(*seq, &mut frame);
-            assert!(self.template.write(*seq, *sent_ns, |_| 0, &mut [&mut frame]));
+            assert!(self.template.write(*seq, *sent_ns, &[], &mut [&mut frame]));
             reflect(&mut frame, self.template.frame_len(), false).unwrap();
             frame
         };

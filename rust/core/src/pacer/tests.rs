@@ -1,4 +1,5 @@
 use super::*;
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 const SECOND: u64 = 1_000_000_000;
@@ -94,6 +95,56 @@ fn every_packet_has_the_time_when_it_was_due() {
     let mut pacer = Pacer::new(None, 0, 1, None);
     assert_eq!(pacer.grant(5, 2).packets, 2);
     assert!(pacer.due_ns().is_empty());
+}
+
+proptest! {
+    /// Packet `i` (from 1) is due at `i * period / packets` whatever was given up before it, and what is
+    /// given up is what was due, less what may be caught up with.
+    #[test]
+    fn a_shortfall_leaves_the_schedule_as_it_was(
+        packets in 1..1000u64, period_ns in 1..10_000u64, catch_up in 1..20u64, pauses in vec(1..9_000u64, 1..9)
+    ) {
+        let Some(rate) = rate(packets, period_ns) else { panic!("no rate") };
+        let pacing = Pacing { catch_up: Some(catch_up), ..rate };
+        let mut pacer = Pacer::new(Some(pacing), 0, 1, None);
+        let (mut now_ns, mut before) = (0, 0);
+        for pause_ns in pauses {
+            now_ns += pause_ns;
+            let due = now_ns * packets / period_ns - before;
+            let Grant { packets: granted, shortfall } = pacer.grant(now_ns, 512);
+            let late_ns = now_ns.saturating_sub(((before + 1) * period_ns).div_ceil(packets));
+            let gives_up = late_ns >= catch_up * (period_ns / packets);
+            prop_assert_eq!(shortfall, if gives_up { due.saturating_sub(catch_up) } else { 0 });
+            before += shortfall;
+            for due_ns in pacer.due_ns() {
+                before += 1;
+                prop_assert_eq!(*due_ns, (before * period_ns).div_ceil(packets));
+            }
+            prop_assert_eq!(u64::from(granted), (due - shortfall).min(512));
+        }
+    }
+
+    #[test]
+    fn packets_of_a_grant_are_as_far_apart_as_it_says(
+        packets in 1..100_000_000u64, workers in 1..4u16, at_ns in 1..2_000_000_000u64
+    ) {
+        let mut pacer = Pacer::new(rate(packets, SECOND), 0, workers, None);
+        let gaps_ns = pacer.gaps_ns().unwrap();
+        prop_assert!(gaps_ns.end() - gaps_ns.start() <= 1);
+        pacer.grant(at_ns, 512);
+        for pair in pacer.due_ns().windows(2) {
+            prop_assert!(gaps_ns.contains(&(pair[1] - pair[0])));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_evenly_spaced_has_no_gap() {
+    for pattern_of in [Pattern::Burst(2), Pattern::Poisson(1)] {
+        assert_eq!(Pacer::new(pattern(pattern_of), 0, 1, None).gaps_ns(), None);
+    }
+    assert_eq!(Pacer::new(None, 0, 1, None).gaps_ns(), None);
+    assert_eq!(Pacer::new(pattern(Pattern::Burst(1)), 0, 1, None).gaps_ns(), Some(1000..=1000));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::wire::{be16, be64};
 use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, SHORTEST_LEN, UDP, UDP_LEN, checksum, wire};
 use etherparse::{EtherType, Ethernet2Header, IpNumber, Ipv4Header, UdpHeader};
 use std::hint::black_box;
+use std::iter::repeat;
 use std::sync::Arc;
 
 /// Who writes the IPv4 and UDP checksums.
@@ -155,9 +156,9 @@ impl Template {
     }
 
     /// Writes the packets from number `seq` on, all sent at `time_ns` since the start of the run, into
-    /// `frames` of [`Template::frame_len`] bytes that were once prepared. `lag` says of each by its place
-    /// in `frames` how long after it was due it is sent, as a bucket of [`crate::log_linear`]. What a
-    /// packet costs does not depend on its size: the filler stays as it is.
+    /// `frames` of [`Template::frame_len`] bytes that were once prepared. `lags` says of each how long after
+    /// it was due it is sent, as a bucket of [`crate::log_linear`]; with less of them than frames, none
+    /// is late. What a packet costs does not depend on its size: the filler stays as it is.
     ///
     /// `false` if a control packet stood in one of the frames: that one is to be prepared anew, and all
     /// are to be written once more.
@@ -166,13 +167,27 @@ impl Template {
         &self,
         seq: u64,
         time_ns: u64,
-        lag: impl Fn(usize) -> u16,
+        lags: &[u16],
+        frames: &mut [F],
+    ) -> bool {
+        match lags.get(..frames.len()) {
+            Some(lags) => self.write_with(seq, time_ns, lags.iter().copied(), frames),
+            None => self.write_with(seq, time_ns, repeat(0), frames),
+        }
+    }
+
+    #[inline]
+    fn write_with<F: AsMut<[u8]>>(
+        &self,
+        seq: u64,
+        time_ns: u64,
+        lags: impl Iterator<Item = u16>,
         frames: &mut [F],
     ) -> bool {
         match self.content.kind() {
-            Kind::Short => self.write_as::<false, false, F>(seq, time_ns, lag, frames),
-            Kind::Long => self.write_as::<true, false, F>(seq, time_ns, lag, frames),
-            Kind::Stamped => self.write_as::<true, true, F>(seq, time_ns, lag, frames),
+            Kind::Short => self.write_as::<false, false, F>(seq, time_ns, lags, frames),
+            Kind::Long => self.write_as::<true, false, F>(seq, time_ns, lags, frames),
+            Kind::Stamped => self.write_as::<true, true, F>(seq, time_ns, lags, frames),
         }
     }
 
@@ -183,7 +198,7 @@ impl Template {
         &self,
         mut seq: u64,
         time_ns: u64,
-        lag: impl Fn(usize) -> u16,
+        mut lags: impl Iterator<Item = u16>,
         mut frames: &mut [F],
     ) -> bool {
         // Copies: for all that a compiler knows, writing into a frame may change the template.
@@ -195,19 +210,16 @@ impl Template {
         let time_word = black_box(time48_ns << TAG_BITS);
         let no_filler_sum = if OFFSET { 0 } else { content.filler.sum_with_offset(0) };
         let udp_sum = content.udp_sum.and(words(time_word) + content.blank_sum() + no_filler_sum);
-        let mut start = 0;
         while !frames.is_empty() {
             let run = self.sweep.run_from(seq);
             let (these, later) = frames.split_at_mut(run.len.min(frames.len()));
-            let places = start..start + these.len();
-            start = places.end;
             // As no run goes beyond a multiple of 2^32, numbers in first words do not begin anew in one.
             let id = PacketId { stream, seq };
             seq += these.len() as u64;
             let first_words = Header { id, time48_ns, lag: 0, stamped: STAMP }.first_word()..;
             let mut next_port = run.first;
-            for ((place, first_word), frame) in places.zip(first_words).zip(these) {
-                let first_word = first_word | lag_field(lag(place));
+            for ((frame, first_word), lag) in these.iter_mut().zip(first_words).zip(&mut lags) {
+                let first_word = first_word | lag_field(lag);
                 let port = next_port;
                 next_port = next_port.wrapping_add(run.step);
                 let Some((head, rest)) = frame.as_mut().split_first_chunk_mut::<SHORTEST_LEN>()
@@ -280,7 +292,7 @@ pub(crate) mod tests {
     fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
         let mut frame = vec![0xaa; template.frame_len()];
         template.prepare(seq, &mut frame);
-        assert!(template.write(seq, time_ns, |_| 0, &mut [&mut frame]));
+        assert!(template.write(seq, time_ns, &[], &mut [&mut frame]));
         frame
     }
 
@@ -294,10 +306,10 @@ pub(crate) mod tests {
         });
         let mut frame = written(&before, 5, 6);
         assert!(after.is_prepared(&frame));
-        assert!(after.write(5, 6, |_| 0, &mut [&mut frame]));
+        assert!(after.write(5, 6, &[], &mut [&mut frame]));
         let mut fresh = vec![0; after.frame_len()];
         after.prepare(5, &mut fresh);
-        assert!(after.write(5, 6, |_| 0, &mut [&mut fresh]));
+        assert!(after.write(5, 6, &[], &mut [&mut fresh]));
         assert_eq!(frame, fresh);
         assert_ne!(frame, written(&before, 5, 6), "the tag is another");
     }
@@ -310,11 +322,11 @@ pub(crate) mod tests {
             let mut frame = vec![0xaa; template.frame_len()];
             template.prepare(5, &mut frame);
             for seq in [9, 1 << 30, 3] {
-                assert!(template.write(seq, seq * 3, |_| 0, &mut [&mut frame]));
+                assert!(template.write(seq, seq * 3, &[], &mut [&mut frame]));
                 assert!(template.is_prepared(&frame));
                 let mut fresh = vec![0; template.frame_len()];
                 template.prepare(5, &mut fresh);
-                assert!(template.write(seq, seq * 3, |_| 0, &mut [&mut fresh]));
+                assert!(template.write(seq, seq * 3, &[], &mut [&mut fresh]));
                 assert_eq!(frame, fresh);
             }
             // A peer that turned the packet round in the buffer changed no filler.
@@ -339,9 +351,9 @@ pub(crate) mod tests {
             }
             let mut together = alone.clone();
             for (seq, frame) in (first..).zip(&mut alone) {
-                assert!(template.write(seq, 9, |_| 4, &mut [frame]));
+                assert!(template.write(seq, 9, &[4], &mut [frame]));
             }
-            assert!(template.write(first, 9, |_| 4, &mut together));
+            assert!(template.write(first, 9, &[4; 10], &mut together));
             assert_eq!(alone, together);
         }
     }

@@ -36,6 +36,19 @@ pub struct Departures {
     pub stall_max_ns: u64,
 }
 
+impl Departures {
+    /// Adds the gaps of `other`, and what they counted as, `times` times.
+    #[inline]
+    pub(crate) fn add_gaps(&mut self, other: &Self, times: u64) {
+        self.gaps += times * other.gaps;
+        self.within_64_ns += times * other.within_64_ns;
+        self.within_128_ns += times * other.within_128_ns;
+        self.within_256_ns += times * other.within_256_ns;
+        self.within_512_ns += times * other.within_512_ns;
+        self.micro_bursts += times * other.micro_bursts;
+    }
+}
+
 impl std::ops::AddAssign<&Self> for Departures {
     fn add_assign(&mut self, other: &Self) {
         self.gaps += other.gaps;

@@ -12,7 +12,7 @@ const SEED: u64 = 99;
 fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
     let mut frame = vec![0; template.frame_len()];
     template.prepare(seq, &mut frame);
-    assert!(template.write(seq, time_ns, |_| 9, &mut [&mut frame]));
+    assert!(template.write(seq, time_ns, &[9], &mut [&mut frame]));
     let len = frame.len();
     reflect(&mut frame, len, false).unwrap();
     frame
@@ -213,7 +213,7 @@ fn others_are_foreign() {
     let mut frame = vec![0; 106];
     let template = template(&ours, 0, SEED, Checksums::Software);
     template.prepare(1, &mut frame);
-    assert!(template.write(1, 2, |_| 0, &mut [&mut frame]));
+    assert!(template.write(1, 2, &[], &mut [&mut frame]));
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
     assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
 }
@@ -282,7 +282,7 @@ proptest! {
             template.prepare(index, frame);
         }
         let lags: Vec<_> = (0..40).collect();
-        prop_assert!(template.write(first, 77, |place| lags[place], &mut frames));
+        prop_assert!(template.write(first, 77, &lags, &mut frames));
         for (place, frame) in (0..).zip(&mut frames) {
             let len = frame.len();
             reflect(frame, len, false).unwrap();
@@ -308,9 +308,9 @@ proptest! {
         write_single(&flow, &question, Checksums::Software, frame);
         let len = template.frame_len();
         let mut frames: Vec<_> = buffers.iter_mut().map(|buffer| &mut buffer[..len]).collect();
-        prop_assert!(!template.write(first, 77, |_| 0, &mut frames));
+        prop_assert!(!template.write(first, 77, &[], &mut frames));
         template.prepare(7, frames[place]);
-        prop_assert!(template.write(first, 77, |_| 0, &mut frames));
+        prop_assert!(template.write(first, 77, &[], &mut frames));
         for frame in frames {
             reflect(frame, len, false).unwrap();
             prop_assert!(check(&verifier, frame).is_ok());
