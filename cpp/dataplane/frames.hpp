@@ -17,6 +17,14 @@ namespace dpdkproj {
 /// The frames through which Rust sees a burst; one object per worker, used again for each burst.
 class Frames {
  public:
+  Frames() = default;
+  /// Nothing moves along: between bursts what is in it is of no use, and slices point into it.
+  Frames(Frames&& /*from*/) noexcept {}
+  Frames(const Frames&) = delete;
+  Frames& operator=(const Frames&) = delete;
+  Frames& operator=(Frames&&) = delete;
+  ~Frames() = default;
+
   /// The packets of `burst`. Packets in several segments are joined where the first has room;
   /// otherwise Rust sees the first segment and the length of the whole.
   rust::Slice<rs::Frame> of(Burst& burst) noexcept {
@@ -33,7 +41,7 @@ class Frames {
       frame.len = mbuf->data_len;
       frame.wire_len = mbuf->pkt_len;
     }
-    return {frames_.data(), burst.size};
+    return slice(burst.size);
   }
 
   /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
@@ -47,8 +55,11 @@ class Frames {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
       std::memcpy(&frames_[i].wire_len, &frame.wire_len, kAllButData);
     }
-    return {frames_.data(), size};
+    return slice(size);
   }
+
+  /// The packets of the last of(), for reading.
+  rust::Slice<const rs::Frame> read() const noexcept { return read_; }
 
   /// What Rust wants done with packet `i` of the last of().
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
@@ -73,6 +84,18 @@ class Frames {
   }
 
  private:
+  /// As making a slice is a call into Rust, and full bursts are all as long, those of the last
+  /// burst are kept.
+  rust::Slice<rs::Frame> slice(uint16_t size) noexcept {
+    if (size != written_.size()) {
+      written_ = {frames_.data(), size};
+      read_ = {frames_.data(), size};
+    }
+    return written_;
+  }
+
+  rust::Slice<rs::Frame> written_;
+  rust::Slice<const rs::Frame> read_;
   std::array<rs::Frame, kMaxBurst> frames_{};
 };
 

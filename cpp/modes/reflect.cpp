@@ -28,7 +28,7 @@ class Reflect final {
       frames_.drop_unwanted(burst_);
     }
     const uint16_t accepted = tx_.send(burst_);
-    reflector_->sent(accepted, {frames.data(), frames.size()});
+    reflector_->sent(accepted, frames_.read());
   }
 
  private:

@@ -116,8 +116,8 @@ class Receive final {
     queue_.receive(burst_);
     // The arrival time: as early as it can be.
     const uint64_t arrived_ns = burst_.size == 0 ? now_ns : clock_.now_ns();
-    const rust::Slice<rs::Frame> frames = frames_.of(burst_);
-    receiver_->receive(arrived_ns, {frames.data(), frames.size()});
+    frames_.of(burst_);
+    receiver_->receive(arrived_ns, frames_.read());
     burst_.free_from(0);
   }
 

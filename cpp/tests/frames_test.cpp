@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "tests/test_pool.hpp"
@@ -94,6 +95,28 @@ TEST_F(FramesTest, ShowAllocatedPacketsAsIfTheyWereLookedAt) {
     EXPECT_EQ(shown[i].wire_len, looked_at[i].wire_len);
   }
   burst.free_from(0);
+}
+
+TEST_F(FramesTest, AreThoseOfTheWorkerThatTheyMovedTo) {
+  put(packet({60}));
+  const rs::Frame* const before = &frames.of(burst)[0];
+  Frames moved(std::move(frames));
+  const rs::Frame* const after = &moved.of(burst)[0];
+  EXPECT_EQ(after, &moved[0]);
+  EXPECT_NE(after, before);
+  EXPECT_EQ(&moved.read()[0], after);
+  burst.free_from(0);
+}
+
+TEST_F(FramesTest, AreAsManyAsTheBurstHas) {
+  for (const std::size_t size : {2U, 2U, 1U, 0U, 3U}) {
+    while (burst.size < size) {
+      put(packet({60}));
+    }
+    EXPECT_EQ(frames.of(burst).size(), size);
+    EXPECT_EQ(frames.read().size(), size);
+    burst.free_from(0);
+  }
 }
 
 TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {

@@ -91,7 +91,7 @@ pub struct Pacer {
     /// Packets that may still be granted.
     left: u64,
     /// When the packets of the last grant were due: the first `granted` of them.
-    due_ns: Box<[u64; MOST]>,
+    due_ns: [u64; MOST],
     /// 0 without a rate.
     granted: usize,
 }
@@ -108,7 +108,7 @@ impl Pacer {
             share,
             is_kept_here,
             left: count.map_or(u64::MAX, share_of),
-            due_ns: Box::new([0; MOST]),
+            due_ns: [0; MOST],
             granted: 0,
         }
     }

@@ -35,7 +35,7 @@ pub struct Sender {
     /// When the burst at hand is sent.
     stamp_ns: u64,
     /// How long after they were due its packets are sent, as buckets.
-    lags: Box<[u16; MOST]>,
+    lags: [u16; MOST],
     /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
     /// Only one sender asks.
@@ -80,7 +80,7 @@ impl Sender {
             granted: 0,
             shortfall: 0,
             stamp_ns: 0,
-            lags: Box::new([0; MOST]),
+            lags: [0; MOST],
             questions,
             asking: false,
             probe: 0,
