@@ -10,6 +10,9 @@ from .figures import (Ratio, Round, Sample, Spread, by_kind, flatness, goal_text
 from .rigs import TO_ITSELF, TO_PEER, Rig, RigError, rss_bytes
 
 ATTEMPTS = 3  # at a round whose sides can be compared
+FLAT = ("send-16", "memif-16")  # the cells whose rate is looked at per millisecond
+FLAT_SHARE = 0.8  # of the top rate
+TOP_SECONDS = 20
 OURS = "ours"
 
 # What "the original" reached (the weekend implementation of the article "Blazingly fast packet processing with DPDK",
@@ -283,29 +286,39 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
                   "met": lost == 0 if judged else None}
 
 
-def measure_flat(rig: Rig, seconds: float, before: dict[str, Result]) -> Result:
+def measure_flat(rig: Rig, seconds: float) -> Result:
+    """First without a rate: what the machine gives in each millisecond is not even, either."""
     result = Result([], {})
-    for name in ("send-16", "memif-16"):
-        cell = next(cell for cell in CELLS if cell.name == name)
+    for cell in CELLS:
+        if cell.name not in FLAT:
+            continue
         with rig.alone():
-            two = cell.rig.two_cores
-            ours = before[name].ours if name in before else {}
-            if not ours:
-                taken = [rig.sample(partial(cell.rig.ours, rig, cell.payload), two) for _ in range(3)]
-                ours = {kind: spread([sample.pps for sample in taken if sample.kind == kind])
-                        for kind in {sample.kind for sample in taken}}
-            pps = 0.8 * of_this_kind(ours, kind_of(*[rig.round_trip_ns()] * 2) if two else "")
-            line, result.data[name] = flat_run(rig, cell, pps, seconds)
-            result.lines.append(line)
+            top = flat_run(rig, cell, None, min(seconds, TOP_SECONDS))
+        with rig.alone():
+            flat = flat_run(rig, cell, round(FLAT_SHARE * top["sent_pps"]), seconds)
+        result.data[cell.name] = {"top": top, "flat": flat}
+        result.lines.extend([flat_text(cell, "no rate", top), flat_text(cell, f"{FLAT_SHARE:.0%} of that", flat)])
     return result
 
 
-def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dict[str, Any]]:
+def flat_text(cell: Cell, name: str, run: dict[str, Any]) -> str:
+    text = (f"{label('flat ' + cell.name)} {name}: {run['mean']:.1f} +- {run['deviation']:.1f} packets per ms, worst "
+            f"{run['worst']:.0f}; strongest line {run['line_share']:.2%} of the variance, period {run['period_ms']:.4g} ms")
+    if run["asked_pps"]:
+        mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in run["rss_bytes"].items())
+        text += (f"; of {run['asked_pps'] / 1000:.1f} asked {run['sent_pps'] / run['asked_pps']:.3%}; "
+                 f"stalled {run['stalled']:.2%} of the time; RSS {mib or 'unknown'} MiB")
+    return f"{text}; steal {run['steal']:.2%} {run['kind']}".rstrip()
+
+
+def flat_run(rig: Rig, cell: Cell, pps: int | None, seconds: float) -> dict[str, Any]:
+    """As `cell`, with a row of statistics per millisecond."""
     rows = rig.folder / "flat.csv"
-    options = (f"{TO_PEER} --packet-size {cell.payload} --stats-interval-ms 1 --no-peer-report --drain 1 "
-               f"--rate {round(pps)} -s {rows}")
+    options = f"{TO_PEER} --packet-size {cell.payload} --stats-interval-ms 1 --no-peer-report --drain 1 -s {rows}"
+    options += f" --rate {pps}" if pps else ""
     memory: list[int] = []
     next_s = time.monotonic() + 2  # by then all is allocated that is allocated at the start
+    run: dict[str, Any] = {}
 
     def look(program: Any) -> None:
         nonlocal next_s
@@ -313,23 +326,20 @@ def flat_run(rig: Rig, cell: Cell, pps: float, seconds: float) -> tuple[str, dic
             memory.append(rss_bytes(program.process.pid))
             next_s = time.monotonic() + 2
 
-    def run() -> float:
-        if cell.rig.two_cores:
-            return float(over_memif(rig, options, seconds=seconds, every=look)["tx"]["sent_pps"])
-        vdev, cpus = "net_null0,no-rx=1", [rig.measured, rig.other]
-        return float(rig.run("sendrecv", vdev, cpus, options, seconds=seconds, every=look)["tx"]["sent_pps"])
+    def measure() -> float:
+        how: dict[str, Any] = {"seconds": seconds, "every": look}
+        run.update(over_memif(rig, options, **how) if cell.rig.two_cores
+                   else rig.run("sendrecv", "net_null0,no-rx=1", [rig.measured], options, **how))
+        return float(run["tx"]["sent_pps"])
 
-    sample: Sample = rig.sample(run, cell.rig.two_cores)
+    sample: Sample = rig.sample(measure, cell.rig.two_cores)
     with open(rows) as stream:
         flat = flatness(sent_per_interval(stream), 1.0)
     rows.unlink()
-    rss = {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {}
-    mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in rss.items())
-    line = (f"{label('flat ' + cell.name)} {flat.mean:.1f} +- {flat.deviation:.1f} packets per ms, "
-            f"worst {flat.worst:.0f}, of {pps / 1000:.1f} asked; strongest line {flat.line_share:.2%} of the "
-            f"variance, period {flat.period_ms:.4g} ms; RSS {mib or 'unknown'} MiB; "
-            f"steal {sample.steal:.2%} {sample.kind}")
-    return line.rstrip(), {"asked_pps": pps, "rss_bytes": rss, **sample._asdict(), **flat._asdict()}
+    return {"asked_pps": pps, "sent_pps": run["tx"]["sent_pps"], "steal": sample.steal, "kind": sample.kind,
+            "stalled": run["pacing"]["stall_ns"] / run["duration_s"] / 1e9 if pps else None,
+            "rss_bytes": {"first": memory[0], "last": memory[-1], "max": max(memory)} if memory else {},
+            **flat._asdict()}
 
 
 def measure_bridge(rig: Rig, seconds: float) -> Result:
