@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any, Callable, NamedTuple
 
 from .figures import (Ratio, Round, Sample, Spread, by_kind, flatness, goal_text, kind_of, label, not_comparable,
-                      of_side, sent_per_interval, spread)
+                      of_side, sent_per_interval)
 from .rigs import TO_ITSELF, TO_PEER, Rig, RigError, rss_bytes
 
 ATTEMPTS = 3  # at a round whose sides can be compared
@@ -187,7 +187,7 @@ CELLS = [
     Cell("reflect-memif-16", MEMIF_REFLECT, 16, {"5tswap": 1.0, "io": None}),
     Cell("memif-16", MEMIF, 16, {"flowgen+5tswap": 0.8}, lossless=0.9),
 ]
-OTHERS = {"flat": "how even 80 % of the rate of send-16 and memif-16 is, per millisecond, and what memory it takes",
+OTHERS = {"flat": "how even the rate is per millisecond, at its most and at 80 % of that, and what memory it takes",
           "bridge": "ns per packet of each call over the bridge, without ports, and less each part that could be left out",
           "pacing": "how exactly packets leave at a rate, beside what the MoonGen paper found",
           "rates": "how exactly rates are kept, from 1 kpps to 80 % of the top, by 1, 2 and 3 tx queues"}
@@ -289,30 +289,33 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
 def measure_flat(rig: Rig, seconds: float) -> Result:
     """First without a rate: what the machine gives in each millisecond is not even, either."""
     result = Result([], {})
-    for cell in CELLS:
-        if cell.name not in FLAT:
-            continue
+    for cell in (cell for cell in CELLS if cell.name in FLAT):
         with rig.alone():
-            top = flat_run(rig, cell, None, min(seconds, TOP_SECONDS))
-        with rig.alone():
+            for _ in range(ATTEMPTS):
+                top = flat_run(rig, cell, None, min(seconds, TOP_SECONDS))
+                if top["kind"] != "moved":
+                    break
             flat = flat_run(rig, cell, round(FLAT_SHARE * top["sent_pps"]), seconds)
         result.data[cell.name] = {"top": top, "flat": flat}
-        result.lines.extend([flat_text(cell, "no rate", top), flat_text(cell, f"{FLAT_SHARE:.0%} of that", flat)])
+        result.lines.extend([flat_text(cell, "without a rate", top), flat_text(cell, f"at {FLAT_SHARE:g} of that", flat)])
+        if top["kind"] != flat["kind"]:
+            result.lines[-1] += "; the CPUs moved in between"
     return result
 
 
-def flat_text(cell: Cell, name: str, run: dict[str, Any]) -> str:
-    text = (f"{label('flat ' + cell.name)} {name}: {run['mean']:.1f} +- {run['deviation']:.1f} packets per ms, worst "
+def flat_text(cell: Cell, at: str, run: dict[str, Any]) -> str:
+    text = (f"{label('flat ' + cell.name)} {at}: {run['mean']:.1f} +- {run['deviation']:.1f} packets per ms, worst "
             f"{run['worst']:.0f}; strongest line {run['line_share']:.2%} of the variance, period {run['period_ms']:.4g} ms")
     if run["asked_pps"]:
-        mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in run["rss_bytes"].items())
-        text += (f"; of {run['asked_pps'] / 1000:.1f} asked {run['sent_pps'] / run['asked_pps']:.3%}; "
-                 f"stalled {run['stalled']:.2%} of the time; RSS {mib or 'unknown'} MiB")
-    return f"{text}; steal {run['steal']:.2%} {run['kind']}".rstrip()
+        text += (f"; sent {run['sent_pps'] / run['asked_pps']:.3%} of {run['asked_pps'] / 1000:.1f}, "
+                 f"stalled {run['stalled']:.2%} of the time")
+    mib = ", ".join(f"{name} {value / 2**20:.1f}" for name, value in run["rss_bytes"].items())
+    return f"{text}; RSS {mib or 'unknown'} MiB; steal {run['steal']:.2%} {run['kind']}".rstrip()
 
 
 def flat_run(rig: Rig, cell: Cell, pps: int | None, seconds: float) -> dict[str, Any]:
-    """As `cell`, with a row of statistics per millisecond."""
+    """In the rig of `cell`, with a row of statistics per millisecond. Where there is no reflector, all workers share a CPU:
+    who writes the rows has the other one."""
     rows = rig.folder / "flat.csv"
     options = f"{TO_PEER} --packet-size {cell.payload} --stats-interval-ms 1 --no-peer-report --drain 1 -s {rows}"
     options += f" --rate {pps}" if pps else ""
