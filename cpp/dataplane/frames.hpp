@@ -25,10 +25,11 @@ class Frames {
   Frames& operator=(Frames&&) = delete;
   ~Frames() = default;
 
-  /// The packets of `burst`. Packets in several segments are joined where the first has room;
+  /// Of the packets of `burst`. Packets in several segments are joined where the first has room;
   /// otherwise Rust sees the first segment and the length of the whole.
-  rust::Slice<rs::Frame> of(Burst& burst) noexcept {
-    for (uint16_t i = 0; i < burst.size; ++i) {
+  Frames& of(Burst& burst) noexcept {
+    size_ = burst.size;
+    for (uint16_t i = 0; i < size_; ++i) {
       rte_mbuf* mbuf = burst.mbufs[i];
       if (mbuf->nb_segs > 1) [[unlikely]] {
         rte_pktmbuf_linearize(mbuf);
@@ -41,25 +42,28 @@ class Frames {
       frame.len = mbuf->data_len;
       frame.wire_len = mbuf->pkt_len;
     }
-    return slice(burst.size);
+    return *this;
   }
 
   /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
   /// is known, and not read back from mbufs that were written a moment ago.
-  rust::Slice<rs::Frame> of_allocated(const Burst& burst, uint16_t len) noexcept {
+  Frames& of_allocated(const Burst& burst, uint16_t len) noexcept {
     // All but the address in one store, which a compiler does not make of an assignment.
     const rs::Frame frame{nullptr, len, len, rs::Verdict::Drop, 0};
     constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, wire_len);
-    const uint16_t size = burst.size;
-    for (uint16_t i = 0; i < size; ++i) {
+    size_ = burst.size;
+    for (uint16_t i = 0; i < size_; ++i) {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
       std::memcpy(&frames_[i].wire_len, &frame.wire_len, kAllButData);
     }
-    return slice(size);
+    return *this;
   }
 
-  /// The packets of the last of(), for reading.
-  rust::Slice<const rs::Frame> read() const noexcept { return read_; }
+  /// All of them, for Rust to write.
+  rust::Slice<rs::Frame> writable() noexcept { return writable_.of(frames_.data(), size_); }
+
+  /// All of them, for Rust to read.
+  rust::Slice<const rs::Frame> readable() noexcept { return readable_.of(frames_.data(), size_); }
 
   /// What Rust wants done with packet `i` of the last of().
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
@@ -84,18 +88,26 @@ class Frames {
   }
 
  private:
-  /// As making a slice is a call into Rust, and full bursts are all as long, those of the last
-  /// burst are kept.
-  rust::Slice<rs::Frame> slice(uint16_t size) noexcept {
-    if (size != written_.size()) {
-      written_ = {frames_.data(), size};
-      read_ = {frames_.data(), size};
-    }
-    return written_;
-  }
+  /// A slice of the last burst, with its size: full bursts are all as long. To make a slice, and
+  /// even to ask for its size, is a call into Rust; what it writes as two words is then read as
+  /// one, and a core waits for that.
+  template <typename F>
+  struct Kept {
+    rust::Slice<F> slice;
+    uint16_t size = 0;
 
-  rust::Slice<rs::Frame> written_;
-  rust::Slice<const rs::Frame> read_;
+    rust::Slice<F> of(F* first, uint16_t wanted) noexcept {
+      if (size != wanted) {
+        slice = {first, wanted};
+        size = wanted;
+      }
+      return slice;
+    }
+  };
+
+  uint16_t size_ = 0;
+  Kept<rs::Frame> writable_;
+  Kept<const rs::Frame> readable_;
   std::array<rs::Frame, kMaxBurst> frames_{};
 };
 

@@ -69,7 +69,7 @@ class ReflectImpaired final {
 
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
-    reflector_->reflect(now_ns, frames_.of(burst_));
+    reflector_->reflect(now_ns, frames_.of(burst_).writable());
     for (uint16_t i = 0; i < burst_.size; ++i) {
       take_in({burst_.mbufs[i], now_ns, frames_[i].verdict, frames_[i].flow, 0, 0});
     }
@@ -195,7 +195,7 @@ class ReflectImpaired final {
     if (out_.size == 0) {
       return;
     }
-    const rust::Slice<rs::Frame> frames = out_frames_.of(out_);
+    const rust::Slice<rs::Frame> frames = out_frames_.of(out_).writable();
     for (uint16_t i = 0; i < out_.size; ++i) {
       frames[i].verdict = rs::Verdict::Send;
       frames[i].flow = flows_[i];

@@ -16,7 +16,7 @@ class Reflect final {
 
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
-    const rust::Slice<rs::Frame> frames = frames_.of(burst_);
+    const rust::Slice<rs::Frame> frames = frames_.of(burst_).writable();
     const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
     if (burst_.size == 0) {
       return;
@@ -28,7 +28,7 @@ class Reflect final {
       frames_.drop_unwanted(burst_);
     }
     const uint16_t accepted = tx_.send(burst_);
-    reflector_->sent(accepted, frames_.read());
+    reflector_->sent(accepted, frames_.readable());
   }
 
  private:

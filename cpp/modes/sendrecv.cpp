@@ -60,7 +60,7 @@ class Send final {
     if (offload_) {
       request_checksums();
     }
-    const rust::Slice<rs::Frame> frames = frames_.of_allocated(burst_, wanted.frame_len);
+    const rust::Slice<rs::Frame> frames = frames_.of_allocated(burst_, wanted.frame_len).writable();
     if (schedule_) {
       // It leaves when it is due, or at once if that has passed.
       now_ns = clock_.now_ns();
@@ -116,8 +116,7 @@ class Receive final {
     queue_.receive(burst_);
     // The arrival time: as early as it can be.
     const uint64_t arrived_ns = burst_.size == 0 ? now_ns : clock_.now_ns();
-    frames_.of(burst_);
-    receiver_->receive(arrived_ns, frames_.read());
+    receiver_->receive(arrived_ns, frames_.of(burst_).readable());
     burst_.free_from(0);
   }
 

@@ -46,7 +46,7 @@ class FramesTest : public testing::Test {
 TEST_F(FramesTest, ShowEachPacketInPlace) {
   put(packet({60}));
   put(packet({1514}));
-  const rust::Slice<rs::Frame> shown = frames.of(burst);
+  const rust::Slice<rs::Frame> shown = frames.of(burst).writable();
   ASSERT_EQ(shown.size(), 2U);
   for (uint16_t i = 0; i < burst.size; ++i) {
     EXPECT_EQ(shown[i].data, rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*));
@@ -56,11 +56,11 @@ TEST_F(FramesTest, ShowEachPacketInPlace) {
   burst.free_from(0);
 }
 
-TEST_F(FramesTest, AreNoneForAnEmptyBurst) { EXPECT_EQ(frames.of(burst).size(), 0U); }
+TEST_F(FramesTest, AreNoneForAnEmptyBurst) { EXPECT_EQ(frames.of(burst).writable().size(), 0U); }
 
 TEST_F(FramesTest, JoinSegmentsWhereTheFirstHasRoom) {
   put(packet({100, 50, 7}));
-  const rs::Frame frame = frames.of(burst)[0];
+  const rs::Frame frame = frames.of(burst).writable()[0];
   EXPECT_EQ(frame.len, 157);
   EXPECT_EQ(frame.wire_len, 157U);
   EXPECT_EQ(frame.data[99], 1);
@@ -76,7 +76,7 @@ TEST_F(FramesTest, JoinSegmentsWhereTheFirstHasRoom) {
 TEST_F(FramesTest, ShowTheFirstSegmentWhereThereIsNoRoom) {
   constexpr uint16_t kFull = RTE_MBUF_DEFAULT_DATAROOM;
   put(packet({kFull, 50}));
-  const rs::Frame frame = frames.of(burst)[0];
+  const rs::Frame frame = frames.of(burst).writable()[0];
   EXPECT_EQ(frame.len, kFull);
   EXPECT_EQ(frame.wire_len, kFull + 50U);
   burst.free_from(0);
@@ -86,8 +86,8 @@ TEST_F(FramesTest, ShowTheFirstSegmentWhereThereIsNoRoom) {
 TEST_F(FramesTest, ShowAllocatedPacketsAsIfTheyWereLookedAt) {
   ASSERT_TRUE(burst.allocate(pool.get(), 3, 98));
   Frames others;
-  const rust::Slice<rs::Frame> looked_at = others.of(burst);
-  const rust::Slice<rs::Frame> shown = frames.of_allocated(burst, 98);
+  const rust::Slice<rs::Frame> looked_at = others.of(burst).writable();
+  const rust::Slice<rs::Frame> shown = frames.of_allocated(burst, 98).writable();
   ASSERT_EQ(shown.size(), looked_at.size());
   for (std::size_t i = 0; i < shown.size(); ++i) {
     EXPECT_EQ(shown[i].data, looked_at[i].data);
@@ -99,12 +99,12 @@ TEST_F(FramesTest, ShowAllocatedPacketsAsIfTheyWereLookedAt) {
 
 TEST_F(FramesTest, AreThoseOfTheWorkerThatTheyMovedTo) {
   put(packet({60}));
-  const rs::Frame* const before = &frames.of(burst)[0];
+  const rs::Frame* const before = &frames.of(burst).writable()[0];
   Frames moved(std::move(frames));
-  const rs::Frame* const after = &moved.of(burst)[0];
+  const rs::Frame* const after = &moved.of(burst).writable()[0];
   EXPECT_EQ(after, &moved[0]);
   EXPECT_NE(after, before);
-  EXPECT_EQ(&moved.read()[0], after);
+  EXPECT_EQ(&moved.readable()[0], after);
   burst.free_from(0);
 }
 
@@ -113,8 +113,8 @@ TEST_F(FramesTest, AreAsManyAsTheBurstHas) {
     while (burst.size < size) {
       put(packet({60}));
     }
-    EXPECT_EQ(frames.of(burst).size(), size);
-    EXPECT_EQ(frames.read().size(), size);
+    EXPECT_EQ(frames.of(burst).writable().size(), size);
+    EXPECT_EQ(frames.readable().size(), size);
     burst.free_from(0);
   }
 }
@@ -125,7 +125,7 @@ TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
     put(packet({60}));
   }
   const auto before = burst.mbufs;
-  rust::Slice<rs::Frame> shown = frames.of(burst);
+  rust::Slice<rs::Frame> shown = frames.of(burst).writable();
   std::vector<rte_mbuf*> wanted;
   for (uint16_t i = 0; i < kPackets; ++i) {
     shown[i].verdict = i % 3 == 1 ? rs::Verdict::Send : rs::Verdict::Drop;
@@ -143,7 +143,7 @@ TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
 TEST_F(FramesTest, DropAllSegments) {
   put(packet({RTE_MBUF_DEFAULT_DATAROOM, 50}));
   put(packet({60}));
-  rust::Slice<rs::Frame> shown = frames.of(burst);
+  rust::Slice<rs::Frame> shown = frames.of(burst).writable();
   shown[0].verdict = rs::Verdict::Drop;
   shown[1].verdict = rs::Verdict::Send;
   frames.drop_unwanted(burst);
@@ -157,7 +157,7 @@ TEST_F(FramesTest, DropNoneAndAll) {
     burst.size = 0;
     put(packet({60}));
     put(packet({60}));
-    rust::Slice<rs::Frame> shown = frames.of(burst);
+    rust::Slice<rs::Frame> shown = frames.of(burst).writable();
     shown[0].verdict = keep ? rs::Verdict::Send : rs::Verdict::Drop;
     shown[1].verdict = shown[0].verdict;
     frames.drop_unwanted(burst);

@@ -23,12 +23,13 @@ pub const fn bucket(ns: u64) -> u16 {
 /// The buckets of the times from each of `from_ns`, which ascend, until `now_ns`: as many as both slices
 /// have room for. What begins later than `now_ns` is in bucket 0.
 #[inline]
-pub fn buckets_until(now_ns: u64, from_ns: &[u64], buckets: &mut [u16]) {
+pub(crate) fn buckets_until(now_ns: u64, from_ns: &[u64], buckets: &mut [u16]) {
+    debug_assert!(from_ns.is_sorted());
     let all = buckets.iter_mut().zip(from_ns);
-    let is_short = |from_ns: &u64| now_ns.wrapping_sub(*from_ns) < 1 << f32::MANTISSA_DIGITS;
+    let is_short = |ns: &u64| *ns <= now_ns && now_ns - ns < 1 << f32::MANTISSA_DIGITS;
     if from_ns.first().is_some_and(is_short) && from_ns.last().is_some_and(is_short) {
-        for (bucket, from_ns) in all {
-            *bucket = bucket_of_short(now_ns.wrapping_sub(*from_ns));
+        for (place, from_ns) in all {
+            *place = bucket_of_short(now_ns.wrapping_sub(*from_ns));
         }
     } else {
         for (place, from_ns) in all {
@@ -53,6 +54,7 @@ fn bucket_of_short(ns: u64) -> u16 {
     let ns = ns as i32;
     let upper = (ns as f32).to_bits() >> (FRACTION_BITS - SUB_BITS);
     let bucket = upper.wrapping_sub((BIAS + SUB_BITS - 1) << SUB_BITS);
+    // Below, not all of those bits are whole nanoseconds.
     if ns < 1 << SUB_BITS { ns as u16 } else { bucket as u16 }
 }
 
@@ -88,12 +90,16 @@ mod tests {
     fn each_time_of_a_burst_is_in_its_bucket() {
         let now_ns: u64 = 1 << 40;
         for longest_ns in [3, (1 << 24) - 1, 1 << 24, MAX_NS + 1] {
-            for (last_ns, its_bucket) in [(now_ns - 2, 2), (now_ns, 0), (now_ns + 1, 0)] {
+            let lasts = [(now_ns - 2, 2), (now_ns, 0), (now_ns + 1, 0), (u64::MAX, 0)];
+            for (last_ns, its_bucket) in lasts {
                 let mut found = [9; 4];
                 buckets_until(now_ns, &[now_ns - longest_ns, now_ns - 3, last_ns], &mut found);
                 assert_eq!(found, [bucket(longest_ns), 3, its_bucket, 9], "{longest_ns} {last_ns}");
             }
         }
+        let mut found = [9; 2];
+        buckets_until(5, &[u64::MAX - 1, u64::MAX], &mut found);
+        assert_eq!(found, [0, 0]);
     }
 
     #[test]

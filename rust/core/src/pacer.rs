@@ -1,7 +1,6 @@
 //! When packets are due: an exact rate, whatever the statistics interval.
 
 use crate::packet::payload::mix;
-use std::ops::RangeInclusive;
 
 /// A rate as a whole number of packets in a whole number of nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +70,7 @@ pub struct Pacing {
 /// driver) does not send the rest as one burst later: that would measure the burst.
 const CATCH_UP_NS: u64 = 1_000_000;
 /// The most packets that are granted at once.
-pub(crate) const MOST: usize = 512;
+pub(crate) const MOST_AT_ONCE: usize = 512;
 
 /// What a [`Pacer`] says at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +90,8 @@ pub struct Pacer {
     /// Packets that may still be granted.
     left: u64,
     /// When the packets of the last grant were due: the first `granted` of them.
-    due_ns: [u64; MOST],
-    /// 0 without a rate.
+    due_ns: [u64; MOST_AT_ONCE],
+    /// Packets of the last grant; 0 without a rate.
     granted: usize,
 }
 
@@ -108,7 +107,7 @@ impl Pacer {
             share,
             is_kept_here,
             left: count.map_or(u64::MAX, share_of),
-            due_ns: [0; MOST],
+            due_ns: [0; MOST_AT_ONCE],
             granted: 0,
         }
     }
@@ -116,9 +115,10 @@ impl Pacer {
     /// What is to be sent at `now_ns`: at most `want` packets at once.
     pub fn grant(&mut self, now_ns: u64, want: u16) -> Grant {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let want = usize::from(want).min(MOST).min(left);
+        let want = usize::from(want).min(MOST_AT_ONCE).min(left);
         self.granted = 0;
         let (packets, shortfall) = match &mut self.share {
+            // Where nothing is wanted, nothing is given up either: no burst would count it.
             Some(share) if want > 0 => {
                 let (packets, shortfall) = share.grant(now_ns, &mut self.due_ns[..want]);
                 self.granted = packets;
@@ -156,13 +156,11 @@ impl Pacer {
         }
     }
 
-    /// How long after each other packets of one grant are due, in ns, if they are evenly spaced: not
-    /// more than one ns lies between the ends.
+    /// How long after each other packets of one grant are due, if they are evenly spaced: so many ns, or
+    /// one more.
     #[must_use]
-    pub fn gaps_ns(&self) -> Option<RangeInclusive<u64>> {
-        let share = self.share.as_ref().filter(|share| share.is_even())?;
-        let Cadence { step_ns, step_fraction, .. } = share.groups;
-        Some(step_ns..=step_ns + u64::from(step_fraction > 0))
+    pub(crate) fn gap_ns(&self) -> Option<u64> {
+        self.share.as_ref().filter(|share| share.is_even()).map(|share| share.groups.step_ns)
     }
 
     /// Whether there is a rate, and a packet leaves as it is handed over.
@@ -212,9 +210,8 @@ impl Cadence {
     /// Both sums are made before it is known which one holds: whoever goes on many times waits less.
     #[inline]
     fn go_on(&mut self) {
-        let carries = self.rounded_up < self.step_fraction;
         let with_carry = self.rounded_up.wrapping_add(self.packets - self.step_fraction);
-        let without = self.rounded_up.wrapping_sub(self.step_fraction);
+        let (without, carries) = self.rounded_up.overflowing_sub(self.step_fraction);
         self.rounded_up = if carries { with_carry } else { without };
         self.next_ns += self.step_ns + u64::from(carries);
     }
@@ -223,7 +220,7 @@ impl Cadence {
     fn go_on_by(&mut self, whole_ns: u64, fraction: u128) {
         let (packets, rounded_up) = (u128::from(self.packets), u128::from(self.rounded_up));
         let more_ns = fraction.saturating_sub(rounded_up).div_ceil(packets);
-        self.next_ns += whole_ns + saturated(more_ns);
+        self.next_ns = self.next_ns.saturating_add(whole_ns).saturating_add(saturated(more_ns));
         self.rounded_up = saturated(rounded_up + more_ns * packets - fraction);
     }
 

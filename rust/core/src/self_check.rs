@@ -1,7 +1,6 @@
 //! Whether packets leave when they are due: a sender's check of itself.
 
 use crate::stats::Departures;
-use std::ops::RangeInclusive;
 
 /// A sender that is polled later than this after its last poll was stalled.
 const STALL_NS: u64 = 10_000;
@@ -15,8 +14,7 @@ const IN_TIME_NS: u64 = 1_000;
 #[derive(Default)]
 pub struct SelfCheck {
     counts: Departures,
-    /// What each gap between packets of one burst counts as, if they all count as the same.
-    usual: Option<Departures>,
+    even: Option<Even>,
     /// When the last packet left, and when it was due.
     last: Option<(u64, u64)>,
     /// When the sender was polled last, or will be at the earliest.
@@ -27,18 +25,26 @@ pub struct SelfCheck {
     late_before_ns: Option<u64>,
 }
 
+/// Gaps between packets of one burst that are evenly spaced: they are of this length, or one ns longer.
+struct Even {
+    gap_ns: u64,
+    /// What each counts as.
+    short: Departures,
+    long: Departures,
+}
+
 impl SelfCheck {
-    /// Of a sender whose packets are due `gaps_ns` after each other, if they are evenly spaced.
+    /// Of a sender whose packets are due `gap_ns` after each other, or one ns more, if they are evenly
+    /// spaced.
     #[must_use]
-    pub fn new(gaps_ns: Option<RangeInclusive<u64>>) -> Self {
-        let counted = |due_ns| {
+    pub fn new(gap_ns: Option<u64>) -> Self {
+        let one_gap = |due_ns| {
             let mut counts = Departures::default();
             count_gap(&mut counts, 0, due_ns);
             counts
         };
-        let ends = gaps_ns.map(|gaps_ns| (counted(*gaps_ns.start()), counted(*gaps_ns.end())));
-        let usual = ends.and_then(|(least, most)| (least == most).then_some(least));
-        Self { usual, ..Self::default() }
+        let even = |gap_ns| Even { gap_ns, short: one_gap(gap_ns), long: one_gap(gap_ns + 1) };
+        Self { even: gap_ns.map(even), ..Self::default() }
     }
 
     /// The sender is polled at `now_ns`. Returns whether it was stalled before.
@@ -77,8 +83,11 @@ impl SelfCheck {
                 (at_ns.saturating_sub(last_at_ns), first_ns.saturating_sub(last_due_ns));
             count_gap(&mut self.counts, actual_ns, due_ns);
         }
-        if let Some(usual) = &self.usual {
-            self.counts.add_gaps(usual, due_ns.len() as u64 - 1);
+        if let Some(Even { gap_ns, short, long }) = &self.even {
+            let gaps = due_ns.len() as u64 - 1;
+            let long_gaps = last_ns - first_ns - gaps * gap_ns;
+            self.counts.add_gaps(short, gaps - long_gaps);
+            self.counts.add_gaps(long, long_gaps);
         } else {
             for pair in due_ns.windows(2) {
                 count_gap(&mut self.counts, 0, pair[1].saturating_sub(pair[0]));
@@ -118,6 +127,7 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use proptest::sample::select;
 
     /// Packets a microsecond apart, with these errors of the gap before each but the first.
     fn with_errors(errors: &[i64]) -> Departures {
@@ -194,18 +204,23 @@ mod tests {
     }
 
     proptest! {
-        /// Of each, and of all together.
+        /// Each by itself, and all of a burst together.
         #[test]
         fn evenly_spaced_packets_are_counted_as_others_are(
-            gap_ns in 0..600u64, more in 0..2u64, bursts in vec((0..5u64, 0..2000u64), 1..20)
+            gap_ns in prop_oneof![0..600u64, select(vec![63, 64, 127, 128, 255, 256, 511, 512])],
+            bursts in vec((vec(any::<bool>(), 0..5), 0..30_000u64), 1..20)
         ) {
-            let mut together = SelfCheck::new(Some(gap_ns..=gap_ns + more));
+            let mut together = SelfCheck::new(Some(gap_ns));
             let mut each = SelfCheck::default();
             let (mut at_ns, mut due_ns) = (0, 0);
-            for (packets, pause_ns) in bursts {
+            for (longer, pause_ns) in bursts {
                 at_ns += pause_ns;
-                let due: Vec<_> = (0..packets).map(|i| due_ns + i * gap_ns + i * more / 2).collect();
-                due_ns += packets * gap_ns + packets * more / 2;
+                let next = |more: bool| {
+                    due_ns += gap_ns + u64::from(more);
+                    due_ns
+                };
+                let due: Vec<_> = longer.into_iter().map(next).collect();
+                prop_assert_eq!(together.poll(at_ns), each.poll(at_ns));
                 together.left(at_ns, &due);
                 each.left(at_ns, &due);
             }

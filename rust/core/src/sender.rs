@@ -1,7 +1,7 @@
 //! The sending end of one tx queue.
 
 use crate::log_linear::buckets_until;
-use crate::pacer::{MOST, Pacer};
+use crate::pacer::{MOST_AT_ONCE, Pacer};
 use crate::packet::HEADERS_LEN;
 use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::template::Template;
@@ -35,7 +35,7 @@ pub struct Sender {
     /// When the burst at hand is sent.
     stamp_ns: u64,
     /// How long after they were due its packets are sent, as buckets.
-    lags: [u16; MOST],
+    lags: [u16; MOST_AT_ONCE],
     /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
     /// Only one sender asks.
@@ -68,7 +68,7 @@ impl Sender {
         end_ns: Option<u64>,
         questions: Option<Questions>,
     ) -> Self {
-        let check = pacer.is_kept_here().then(|| SelfCheck::new(pacer.gaps_ns()));
+        let check = pacer.is_kept_here().then(|| SelfCheck::new(pacer.gap_ns()));
         Self {
             recorder,
             pacer,
@@ -80,7 +80,7 @@ impl Sender {
             granted: 0,
             shortfall: 0,
             stamp_ns: 0,
-            lags: [0; MOST],
+            lags: [0; MOST_AT_ONCE],
             questions,
             asking: false,
             probe: 0,

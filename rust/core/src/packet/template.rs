@@ -157,8 +157,7 @@ impl Template {
 
     /// Writes the packets from number `seq` on, all sent at `time_ns` since the start of the run, into
     /// `frames` of [`Template::frame_len`] bytes that were once prepared. `lags` says of each how long after
-    /// it was due it is sent, as a bucket of [`crate::log_linear`]; with less of them than frames, none
-    /// is late. What a packet costs does not depend on its size: the filler stays as it is.
+    /// it was due it is sent, as a bucket of [`crate::log_linear`]; without any, each is sent in time. What a packet costs does not depend on its size: the filler stays as it is.
     ///
     /// `false` if a control packet stood in one of the frames: that one is to be prepared anew, and all
     /// are to be written once more.
@@ -170,6 +169,7 @@ impl Template {
         lags: &[u16],
         frames: &mut [F],
     ) -> bool {
+        debug_assert!(lags.is_empty() || lags.len() >= frames.len());
         match lags.get(..frames.len()) {
             Some(lags) => self.write_with(seq, time_ns, lags.iter().copied(), frames),
             None => self.write_with(seq, time_ns, repeat(0), frames),
