@@ -39,9 +39,17 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
 
   /// Sends `burst`, frees what the driver does not take, and returns how many it took.
   uint16_t send(Burst& burst) noexcept {
-    const uint16_t accepted = rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data(), burst.size);
-    accepted_ += accepted;
+    const uint16_t accepted = offer(burst, 0);
     burst.free_from(accepted);
+    return accepted;
+  }
+
+  /// Offers the driver the packets of `burst` from place `first` on, and returns how many it took.
+  /// Those are its own from then on; the others stay where they are.
+  uint16_t offer(Burst& burst, uint16_t first) noexcept {
+    const uint16_t accepted = rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + first,
+                                               static_cast<uint16_t>(burst.size - first));
+    accepted_ += accepted;
     return accepted;
   }
 

@@ -259,8 +259,12 @@ pub(crate) mod bridge {
         /// `arrived_ns` has one time for each, or one for all.
         unsafe fn stamp(self: &Reflector, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]);
         /// Of the frames of the last `reflect` that were not to be dropped the driver took the first
-        /// `accepted`.
+        /// `accepted`; what becomes of the others is told later.
         fn sent(self: &mut Reflector, accepted: u16, frames: &[Frame]);
+        /// Behind the first `before` of them the driver took `accepted` more, in a later poll.
+        fn sent_behind(self: &mut Reflector, before: u16, accepted: u16, frames: &[Frame]);
+        /// All behind the first `before` of them are freed.
+        fn refused_behind(self: &mut Reflector, before: u16, frames: &[Frame]);
         /// The same for one packet that is sent in a later poll than it came in, or for a copy of it.
         fn sent_later(self: &mut Reflector, flow: u8, accepted: bool, is_copy: bool);
         /// It was sent behind later ones.

@@ -149,8 +149,20 @@ impl Reflector {
     }
 
     pub(crate) fn sent(&mut self, accepted: u16, frames: &[Frame]) {
-        let kept = frames.iter().filter(|frame| frame.verdict != Verdict::Drop);
-        self.0.sent(frames.len() as u64, kept.map(|frame| frame.flow), accepted);
+        self.0.sent(frames.len() as u64, kept_flows(frames), accepted);
+    }
+
+    pub(crate) fn sent_behind(&mut self, before: u16, accepted: u16, frames: &[Frame]) {
+        self.0.waited(accepted.into());
+        for flow in kept_flows(frames).skip(before.into()).take(accepted.into()) {
+            self.0.sent_later(flow, true, false);
+        }
+    }
+
+    pub(crate) fn refused_behind(&mut self, before: u16, frames: &[Frame]) {
+        for flow in kept_flows(frames).skip(before.into()) {
+            self.0.sent_later(flow, false, false);
+        }
     }
 
     pub(crate) fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {
@@ -168,6 +180,11 @@ impl Reflector {
     pub(crate) fn overflowed(&mut self, flow: u8) {
         self.0.count(flow, Counter::ImpairOverflow, 1);
     }
+}
+
+/// Those of the frames that are not to be dropped.
+fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u8> {
+    frames.iter().filter(|frame| frame.verdict != Verdict::Drop).map(|frame| frame.flow)
 }
 
 /// See [`CoreTally`].

@@ -246,25 +246,25 @@ impl Reflector {
     }
 
     /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
-    /// the driver took the first `accepted` of them.
+    /// the driver took the first `accepted` of them. [`Reflector::sent_later`] is for each of the others.
     pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u8>, accepted: u16) {
         if !self.mixed {
-            let (kept, accepted) = (packets.saturating_sub(self.drops), u64::from(accepted));
-            self.count(self.slot, Counter::Received, kept);
-            self.count(self.slot, Counter::Sent, accepted);
-            self.count(self.slot, Counter::TxQueueFull, kept.saturating_sub(accepted));
+            self.count(self.slot, Counter::Received, packets.saturating_sub(self.drops));
+            self.count(self.slot, Counter::Sent, u64::from(accepted));
             return;
         }
         for (index, slot) in slots.enumerate() {
             if slot != ANSWER {
                 self.count(slot, Counter::Received, 1);
             }
-            self.settle(slot, index < usize::from(accepted));
+            if index < usize::from(accepted) {
+                self.settle(slot, true);
+            }
         }
     }
 
-    /// The same for one packet of an earlier burst, which was counted as received then. A copy of one
-    /// that is refused was never made.
+    /// The same for one packet that was counted as received before: the driver took it after all, or it
+    /// is freed. A copy of one that is refused was never made.
     pub fn sent_later(&mut self, slot: u8, accepted: bool, is_copy: bool) {
         if !is_copy {
             self.settle(slot, accepted);
@@ -272,6 +272,11 @@ impl Reflector {
             self.settle(slot, true);
             self.count(slot, Counter::ImpairDuplicated, 1);
         }
+    }
+
+    /// So many packets were not taken by the driver when they were offered first, but later.
+    pub fn waited(&mut self, packets: u64) {
+        self.recorder.add(self.interval, Counter::Waited, packets);
     }
 
     /// One packet was taken by the driver, or refused.

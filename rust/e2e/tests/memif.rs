@@ -46,6 +46,20 @@ fn every_queue_has_its_own_way_there_and_back() {
     assert_all_reflected(&reflected.summary(), 20_001);
 }
 
+/// Whose CPU is taken away for some ms finds its ring full, and the other one waits.
+#[test]
+fn as_fast_as_it_goes_no_packet_is_lost() {
+    let [sent, reflected] = Memif::measure("", |link| {
+        link.sendrecv("-q --duration 2 --stats-interval-ms 10").summed_up().run()
+    });
+    let [sent, reflected] = [sent.summary(), reflected.summary()];
+    let count = sent.count("tx.sent");
+    println!("{count} sent, {} waited", reflected.count("tx.waited"));
+    sent.assert_lossless(count);
+    assert_all_reflected(&reflected, count);
+    assert!(reflected.count("tx.waited") > 0, "{reflected}");
+}
+
 #[test]
 fn a_sender_without_a_peer_gives_up() {
     let outcome = Memif::new().sendrecv_as("server", "--duration 1").run().expect_code(1);

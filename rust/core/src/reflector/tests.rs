@@ -55,6 +55,9 @@ impl Rig {
         assert_eq!(kept().count() < became.len(), self.reflector.drops());
         let accepted = u16::try_from(kept().count().saturating_sub(1)).unwrap();
         self.reflector.sent(frames.len() as u64, kept().map(|packet| packet.2), accepted);
+        if let Some((_, _, slot, _)) = kept().next_back() {
+            self.reflector.sent_later(*slot, false, false);
+        }
         self.registrar.tick();
         became
     }

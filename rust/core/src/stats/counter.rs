@@ -35,6 +35,8 @@ counters! {
     TxQueueFull = "tx_queue_full",
     /// The driver took it.
     Sent = "sent",
+    /// Of those, by a reflector: the tx queue had no room for it at first.
+    Waited = "waited",
     /// A control packet that the driver took: a question, or a reflector's answer.
     ControlSent = "control_sent",
     /// The driver delivered it.

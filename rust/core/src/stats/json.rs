@@ -58,6 +58,8 @@ struct Tx {
     sent_pps: f64,
     due: Option<u64>,
     sent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited: Option<u64>,
     not_sent: u64,
     not_sent_reasons: Counted,
     control: u64,
@@ -239,6 +241,7 @@ pub fn to_json(run: &Run) -> String {
             sent_pps: run.pps(counts[Counter::Sent]),
             due: of_ours(counts[Counter::Due]),
             sent: counts[Counter::Sent],
+            waited: (run.meaning == Meaning::Reflect).then_some(counts[Counter::Waited]),
             not_sent: counts.sum(Counter::NOT_SENT),
             not_sent_reasons: counted(counts, Counter::NOT_SENT),
             control: counts[Counter::ControlSent],
@@ -418,6 +421,10 @@ mod tests {
         assert!(found["queues"][1].get("pacing").is_none());
         assert_eq!(found["steal_ms"], 10);
         assert_eq!(found["ledger_balanced"], true);
+        assert!(found["tx"].get("waited").is_none());
+        run.meaning = Meaning::Reflect;
+        run.totals.counts[Counter::Waited] = 5;
+        assert_eq!(document(&run)["tx"]["waited"], 5);
         run.meaning = Meaning::Tally;
         run.departures = None;
         run.steal_ms = None;

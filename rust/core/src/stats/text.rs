@@ -259,6 +259,10 @@ fn reflect(run: &Run, lines: &mut Vec<String>) {
         grouped(counts.sum(Counter::FOREIGN)),
         reasons_text(counts, Counter::FOREIGN),
     ));
+    if counts[Counter::Waited] > 0 {
+        let waited = grouped(counts[Counter::Waited]);
+        lines.push(format!("waited    {waited} of those that were sent, for room in a tx queue"));
+    }
     if run.impaired {
         let impaired = Counter::IMPAIRED.iter();
         let impaired: Vec<_> = impaired
@@ -322,6 +326,16 @@ mod tests {
     use super::super::Departures;
     use super::super::run::tests::run;
     use super::*;
+
+    #[test]
+    fn packets_that_waited_are_told() {
+        let mut run = run();
+        run.meaning = Meaning::Reflect;
+        assert!(!summary(&run).contains("waited"));
+        run.totals.counts[Counter::Waited] = 1234;
+        let waited = "\nwaited    1,234 of those that were sent, for room in a tx queue\n";
+        assert!(summary(&run).contains(waited));
+    }
 
     #[test]
     fn the_summary_reads_well() {

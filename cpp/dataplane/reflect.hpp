@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include "dataplane/frames.hpp"
+#include "dpdk/burst.hpp"
+#include "dpdk/clock.hpp"
+#include "dpdk/queue.hpp"
+#include "dpdkproj_rs/ffi.h"
+
+namespace dpdkproj {
+
+/// One rx queue and the tx queue with the same number.
+///
+/// What the driver does not take waits, and nothing is received meanwhile: a reflector that frees
+/// what it cannot send loses packets that the path would have carried, as soon as whoever empties
+/// its tx queue is away for a moment. Where more comes in than goes out it is the rx queue that
+/// overflows, and the port counts that (or, over memif, the sender's tx queue is full).
+class Reflect final {
+ public:
+  /// So long a burst waits: longer than a host takes a CPU away for, and not for ever where nobody
+  /// empties the tx queue any more.
+  static constexpr uint64_t kPatienceNs = 100'000'000;
+
+  Reflect(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock)
+      : rx_(rx), tx_(tx), reflector_(std::move(reflector)), clock_(clock) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    if (taken_ < burst_.size) [[unlikely]] {
+      offer_again(now_ns);
+      return;
+    }
+    rx_.receive(burst_);
+    const rust::Slice<rs::Frame> frames = frames_.of(burst_).writable();
+    const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
+    if (burst_.size == 0) {
+      taken_ = 0;
+      return;
+    }
+    if (outcome.wants_stamps) [[unlikely]] {
+      reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, frames);
+    }
+    if (outcome.drops) [[unlikely]] {
+      frames_.drop_unwanted(burst_);
+    }
+    taken_ = tx_.offer(burst_, 0);
+    reflector_->sent(taken_, frames_.readable());
+    if (taken_ < burst_.size) [[unlikely]] {
+      patient_until_ns_ = now_ns + kPatienceNs;
+      be_patient(now_ns);
+    }
+  }
+
+  /// Nothing waits any longer from now on.
+  void drain(uint64_t now_ns) noexcept {
+    draining_ = true;
+    if (taken_ < burst_.size) {
+      offer_again(now_ns);
+    }
+  }
+
+ private:
+  void offer_again(uint64_t now_ns) noexcept {
+    reflector_->reflect(now_ns, {});
+    const uint16_t accepted = tx_.offer(burst_, taken_);
+    reflector_->sent_behind(taken_, accepted, frames_.readable());
+    taken_ += accepted;
+    be_patient(now_ns);
+  }
+
+  /// For so long, that is.
+  void be_patient(uint64_t now_ns) noexcept {
+    if (draining_ || now_ns >= patient_until_ns_) {
+      reflector_->refused_behind(taken_, frames_.readable());
+      burst_.free_from(taken_);
+    }
+  }
+
+  Burst burst_;
+  Frames frames_;
+  RxQueue& rx_;
+  TxQueue& tx_;
+  rust::Box<rs::Reflector> reflector_;
+  const Clock& clock_;
+  uint64_t patient_until_ns_ = 0;
+  /// Of the burst, the packets that the driver has taken; all of them, or the others wait.
+  uint16_t taken_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace dpdkproj

@@ -1,0 +1,190 @@
+#include "dataplane/reflect.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dpdk/port.hpp"
+#include "tests/test_pool.hpp"
+#include "tests/virtual_port.hpp"
+
+namespace dpdkproj {
+namespace {
+
+/// UDP over IPv4 without payload, to a host of its own; checksums are no business of a reflector.
+constexpr std::array<uint8_t, 60> kFrame = {
+    2,    0, 0, 0,  0, 2, 2,    0, 0,  0,  0, 1, 8,  0,                     // Ethernet
+    0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,  // IPv4
+    0,    7, 0, 9,  0, 8, 0,    0,                                          // UDP
+};
+
+/// Gets packets by queue 1 of a port that hears itself, and sends them on queue 0, whose ring is
+/// full but for the room that a test makes.
+class ReflectTest : public testing::Test {
+ protected:
+  ReflectTest() {
+    constexpr uint16_t kMany = kMaxBurst;
+    uint16_t accepted = kMany;
+    while (accepted == kMany) {
+      EXPECT_TRUE(others.allocate(pool.get(), kMany, kFrame.size()));
+      for (rte_mbuf* mbuf : others.mbufs) {
+        std::memset(rte_pktmbuf_mtod(mbuf, void*), 0, kFrame.size());
+      }
+      accepted = port.tx_queue(0).send(others);
+    }
+    before = port.tx_queue(0).accepted();
+  }
+
+  ~ReflectTest() override {
+    empty(0);
+    empty(1);
+  }
+
+  /// Makes room on queue 0 for so many packets.
+  void make_room(uint16_t packets) {
+    RxQueue(info.port_id, 0, packets).receive(others);
+    EXPECT_EQ(others.size, packets);
+    others.free_from(0);
+  }
+
+  /// So many packets come in; they are known by the last byte of their source port.
+  void arrive(uint8_t packets) {
+    ASSERT_TRUE(others.allocate(pool.get(), packets, kFrame.size()));
+    for (uint16_t i = 0; i < packets; ++i) {
+      auto* bytes = rte_pktmbuf_mtod(others.mbufs[i], uint8_t*);
+      std::memcpy(bytes, kFrame.data(), kFrame.size());
+      bytes[35] = arrived++;
+    }
+    ASSERT_EQ(port.tx_queue(1).send(others), packets);
+  }
+
+  /// Those that were sent back, and are still on queue 0.
+  std::vector<uint8_t> sent_back() {
+    std::vector<uint8_t> ports;
+    for (;;) {
+      port.rx_queue(0).receive(others);
+      if (others.size == 0) {
+        return ports;
+      }
+      for (uint16_t i = 0; i < others.size; ++i) {
+        const auto* bytes = rte_pktmbuf_mtod(others.mbufs[i], const uint8_t*);
+        if (bytes[23] == kFrame[23]) {
+          ports.push_back(bytes[37]);  // source and destination have changed places
+        }
+      }
+      others.free_from(0);
+    }
+  }
+
+  std::vector<uint8_t> first(uint8_t packets) {
+    std::vector<uint8_t> ports(packets);
+    std::iota(ports.begin(), ports.end(), uint8_t{0});
+    return ports;
+  }
+
+  /// What the summary says was received; the ledger has to balance.
+  std::string received() {
+    run->stop(0);
+    run->finish(port.rx_queue(1).delivered(), port.tx_queue(0).accepted() - before, {}, {"", ""});
+    const std::string summary(run->summary());
+    const std::size_t start = summary.find("received  ");
+    return summary.substr(start, summary.find('\n', start) - start);
+  }
+
+  void empty(uint16_t queue) {
+    do {
+      others.free_from(0);
+      port.rx_queue(queue).receive(others);
+    } while (others.size > 0);
+  }
+
+  static rust::Box<rs::Config> parse() {
+    rust::Vec<rust::String> args;
+    args.push_back("reflect");
+    args.push_back("-q");
+    rust::Vec<rs::Mode> modes;
+    modes.push_back({"reflect", ""});
+    return rs::parse_args(std::move(args), std::move(modes));
+  }
+
+  Mempool pool = make_test_pool(8191);
+  Burst others;
+  const VirtualPort device{"net_ring"};
+  PortInfo info = find_port("");
+  Port port{info,
+            {.rx_queues = 2,
+             .tx_queues = 2,
+             .rx_descriptors = 256,
+             .tx_descriptors = 256,
+             .burst = 32,
+             .checksum_offload = false,
+             .held_mbufs = 0}};
+  const Clock clock{ClockReading::take()};
+  rust::Box<rs::Config> config = parse();
+  rust::Box<rs::Run> run = rs::new_run(*config, rs::open_files(*config), {});
+  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*run, 0, false), clock};
+  uint64_t before = 0;
+  uint8_t arrived = 0;
+};
+
+TEST_F(ReflectTest, LosesNothingWhileItsTxQueueIsFull) {
+  make_room(4);
+  arrive(10);
+  reflect.poll(1);
+  make_room(3);
+  arrive(5);
+  reflect.poll(2);
+  EXPECT_EQ(port.tx_queue(0).accepted() - before, 7U);
+  EXPECT_EQ(port.rx_queue(1).delivered(), 10U) << "nothing is received while packets wait";
+  make_room(20);
+  reflect.poll(Reflect::kPatienceNs);
+  reflect.poll(Reflect::kPatienceNs);
+  EXPECT_EQ(sent_back(), first(15));
+  EXPECT_EQ(received(), "received  15 = sent 15 + tx_queue_full 0 + ignored 0");
+}
+
+TEST_F(ReflectTest, GivesUpWhereNobodyEmptiesItsTxQueue) {
+  make_room(4);
+  const unsigned in_use = rte_mempool_in_use_count(pool.get());
+  arrive(10);
+  reflect.poll(1);
+  reflect.poll(Reflect::kPatienceNs);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + 10);
+  reflect.poll(1 + Reflect::kPatienceNs);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + 4);
+  EXPECT_EQ(received(), "received  10 = sent 4 + tx_queue_full 6 + ignored 0");
+}
+
+TEST_F(ReflectTest, LetsNothingWaitOnceItIsToEnd) {
+  make_room(4);
+  arrive(10);
+  reflect.poll(1);
+  make_room(1);
+  reflect.drain(2);
+  arrive(5);
+  reflect.poll(3);
+  EXPECT_EQ(received(), "received  15 = sent 5 + tx_queue_full 10 + ignored 0");
+}
+
+TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
+  make_room(2);
+  arrive(4);
+  // One in between that is ignored: no place in the burst is that in its frames.
+  ASSERT_TRUE(others.allocate(pool.get(), 1, kFrame.size()));
+  std::memset(rte_pktmbuf_mtod(others.mbufs[0], void*), 0, kFrame.size());
+  ASSERT_EQ(port.tx_queue(1).send(others), 1);
+  arrive(4);
+  reflect.poll(1);
+  make_room(10);
+  reflect.poll(2);
+  EXPECT_EQ(sent_back(), first(8));
+  EXPECT_EQ(received(), "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (not_ipv4 1)");
+}
+
+}  // namespace
+}  // namespace dpdkproj
