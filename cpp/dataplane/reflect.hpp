@@ -19,8 +19,8 @@ namespace dpdkproj {
 /// overflows, and the port counts that (or, over memif, the sender's tx queue is full).
 class Reflect final {
  public:
-  /// So long a burst waits: longer than a host takes a CPU away for, and not for ever where nobody
-  /// empties the tx queue any more.
+  /// So long a burst waits without any packet of it being taken: longer than a host takes a CPU
+  /// away for, and not for ever where nobody empties the tx queue any more.
   static constexpr uint64_t kPatienceNs = 100'000'000;
 
   Reflect(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock)
@@ -35,7 +35,6 @@ class Reflect final {
     const rust::Slice<rs::Frame> frames = frames_.of(burst_).writable();
     const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
     if (burst_.size == 0) {
-      taken_ = 0;
       return;
     }
     if (outcome.wants_stamps) [[unlikely]] {
@@ -47,31 +46,39 @@ class Reflect final {
     taken_ = tx_.offer(burst_, 0);
     reflector_->sent(taken_, frames_.readable());
     if (taken_ < burst_.size) [[unlikely]] {
+      arrived_ns_ = now_ns;
+      is_stamped_ = outcome.wants_stamps;
       patient_until_ns_ = now_ns + kPatienceNs;
-      be_patient(now_ns);
+      if (draining_) {
+        wait_to_the_end();
+      }
     }
   }
 
-  /// Nothing waits any longer from now on.
-  void drain(uint64_t now_ns) noexcept {
+  /// Returns only when nothing waits any longer.
+  void drain(uint64_t /*now_ns*/) noexcept {
     draining_ = true;
-    if (taken_ < burst_.size) {
-      offer_again(now_ns);
-    }
+    wait_to_the_end();
   }
 
  private:
+  void wait_to_the_end() noexcept {
+    while (taken_ < burst_.size) {
+      offer_again(clock_.now_ns());
+    }
+  }
+
   void offer_again(uint64_t now_ns) noexcept {
-    reflector_->reflect(now_ns, {});
+    reflector_->wait(now_ns);
+    if (is_stamped_) {
+      reflector_->stamp_again(now_ns, arrived_ns_, taken_, frames_.writable());
+    }
     const uint16_t accepted = tx_.offer(burst_, taken_);
     reflector_->sent_behind(taken_, accepted, frames_.readable());
     taken_ += accepted;
-    be_patient(now_ns);
-  }
-
-  /// For so long, that is.
-  void be_patient(uint64_t now_ns) noexcept {
-    if (draining_ || now_ns >= patient_until_ns_) {
+    if (accepted > 0) {
+      patient_until_ns_ = now_ns + kPatienceNs;
+    } else if (now_ns >= patient_until_ns_) {
       reflector_->refused_behind(taken_, frames_.readable());
       burst_.free_from(taken_);
     }
@@ -83,9 +90,12 @@ class Reflect final {
   TxQueue& tx_;
   rust::Box<rs::Reflector> reflector_;
   const Clock& clock_;
+  /// While packets wait: when they arrived, and when they are given up.
+  uint64_t arrived_ns_ = 0;
   uint64_t patient_until_ns_ = 0;
   /// Of the burst, the packets that the driver has taken; all of them, or the others wait.
   uint16_t taken_ = 0;
+  bool is_stamped_ = false;
   bool draining_ = false;
 };
 

@@ -14,8 +14,8 @@ namespace dpdkproj {
 template <typename W>
 concept Worker = noexcept(std::declval<W&>().poll(uint64_t{}));
 
-/// A worker that sends packets of its own: `drain` is called once, when sending is to end; `poll`
-/// still afterwards.
+/// A worker that sends packets of its own, or keeps some: `drain` is called once, when sending is
+/// to end; `poll` still afterwards.
 template <typename W>
 concept Drainable = Worker<W> && noexcept(std::declval<W&>().drain(uint64_t{}));
 

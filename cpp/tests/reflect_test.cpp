@@ -87,13 +87,12 @@ class ReflectTest : public testing::Test {
     return ports;
   }
 
-  /// What the summary says was received; the ledger has to balance.
-  std::string received() {
+  /// What the summary says about it. The ledger has to balance.
+  void expect_summary(const std::string& lines) {
     run->stop(0);
     run->finish(port.rx_queue(1).delivered(), port.tx_queue(0).accepted() - before, {}, {"", ""});
     const std::string summary(run->summary());
-    const std::size_t start = summary.find("received  ");
-    return summary.substr(start, summary.find('\n', start) - start);
+    EXPECT_NE(summary.find("\n" + lines + "\n"), std::string::npos) << summary;
   }
 
   void empty(uint16_t queue) {
@@ -142,39 +141,59 @@ TEST_F(ReflectTest, LosesNothingWhileItsTxQueueIsFull) {
   EXPECT_EQ(port.tx_queue(0).accepted() - before, 7U);
   EXPECT_EQ(port.rx_queue(1).delivered(), 10U) << "nothing is received while packets wait";
   make_room(20);
-  reflect.poll(Reflect::kPatienceNs);
-  reflect.poll(Reflect::kPatienceNs);
+  reflect.poll(3);
+  reflect.poll(4);
   EXPECT_EQ(sent_back(), first(15));
-  EXPECT_EQ(received(), "received  15 = sent 15 + tx_queue_full 0 + ignored 0");
+  expect_summary(
+      "received  15 = sent 15 + tx_queue_full 0 + ignored 0\n"
+      "waited    6 of those that were sent, for room in a tx queue");
 }
 
 TEST_F(ReflectTest, GivesUpWhereNobodyEmptiesItsTxQueue) {
+  constexpr uint64_t kEnd = 1 + Reflect::kPatienceNs;
   make_room(4);
-  const unsigned in_use = rte_mempool_in_use_count(pool.get());
   arrive(10);
+  const unsigned in_use = rte_mempool_in_use_count(pool.get());
   reflect.poll(1);
-  reflect.poll(Reflect::kPatienceNs);
-  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + 10);
-  reflect.poll(1 + Reflect::kPatienceNs);
-  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + 4);
-  EXPECT_EQ(received(), "received  10 = sent 4 + tx_queue_full 6 + ignored 0");
+  reflect.poll(kEnd - 1);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use);
+  reflect.poll(kEnd);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use - 6);
+  make_room(3);
+  arrive(2);
+  reflect.poll(kEnd + 1);
+  expect_summary("received  12 = sent 6 + tx_queue_full 6 + ignored 0");
 }
 
-TEST_F(ReflectTest, LetsNothingWaitOnceItIsToEnd) {
+TEST_F(ReflectTest, IsPatientAsLongAsSomebodyEmptiesItsTxQueue) {
+  arrive(3);
+  reflect.poll(0);
+  for (uint64_t turn = 1; turn <= 3; ++turn) {
+    make_room(1);
+    reflect.poll(turn * Reflect::kPatienceNs);
+  }
+  expect_summary(
+      "received  3 = sent 3 + tx_queue_full 0 + ignored 0\n"
+      "waited    3 of those that were sent, for room in a tx queue");
+}
+
+TEST_F(ReflectTest, LetsNothingWaitWhenItEnds) {
   make_room(4);
   arrive(10);
-  reflect.poll(1);
+  reflect.poll(0);
   make_room(1);
-  reflect.drain(2);
-  arrive(5);
-  reflect.poll(3);
-  EXPECT_EQ(received(), "received  15 = sent 5 + tx_queue_full 10 + ignored 0");
+  reflect.drain(1);
+  arrive(2);
+  reflect.poll(2);
+  expect_summary(
+      "received  12 = sent 5 + tx_queue_full 7 + ignored 0\n"
+      "waited    1 of those that were sent, for room in a tx queue");
 }
 
 TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
   make_room(2);
   arrive(4);
-  // One in between that is ignored: no place in the burst is that in its frames.
+  // One in between that is ignored: the burst has one less than its frames.
   ASSERT_TRUE(others.allocate(pool.get(), 1, kFrame.size()));
   std::memset(rte_pktmbuf_mtod(others.mbufs[0], void*), 0, kFrame.size());
   ASSERT_EQ(port.tx_queue(1).send(others), 1);
@@ -183,7 +202,9 @@ TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
   make_room(10);
   reflect.poll(2);
   EXPECT_EQ(sent_back(), first(8));
-  EXPECT_EQ(received(), "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (not_ipv4 1)");
+  expect_summary(
+      "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (not_ipv4 1)\n"
+      "waited    6 of those that were sent, for room in a tx queue");
 }
 
 }  // namespace

@@ -280,7 +280,7 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
             break
     sent, lost, not_sent = run["tx"]["sent"], run["lost"]["total"], run["tx"]["not_sent"]
     text = (f"{label(cell.name + ' ' + kind)} lost {lost:,} of {sent:,} at {share:g} x its own rate "
-            f"({pps / 1e6:.3g} Mpps; not sent {not_sent:,})")
+            f"({pps / 1e6:.3g} Mpps; not sent {not_sent:,}, {not_sent / (sent + not_sent):.3%})")
     text += goal_text("0 lost", lost == 0) if judged else "  not judged: the CPUs moved"
     return text, {"pps": pps, "kind": kind, "sent": sent, "lost": lost, "not_sent": not_sent,
                   "met": lost == 0 if judged else None}

@@ -259,9 +259,20 @@ pub(crate) mod bridge {
         /// `arrived_ns` has one time for each, or one for all.
         unsafe fn stamp(self: &Reflector, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]);
         /// Of the frames of the last `reflect` that were not to be dropped the driver took the first
-        /// `accepted`; what becomes of the others is told later.
+        /// `accepted`; the others wait.
         fn sent(self: &mut Reflector, accepted: u16, frames: &[Frame]);
-        /// Behind the first `before` of them the driver took `accepted` more, in a later poll.
+        /// In place of `reflect` in every poll as long as some wait.
+        fn wait(self: &mut Reflector, now_ns: u64);
+        /// Stamps those behind the first `before` of them again, which arrived at `arrived_ns` and are
+        /// offered to the driver again at `now_ns`. The frames of the others are not touched.
+        unsafe fn stamp_again(
+            self: &Reflector,
+            now_ns: u64,
+            arrived_ns: u64,
+            before: u16,
+            frames: &mut [Frame],
+        );
+        /// Behind the first `before` of them the driver took `accepted` more.
         fn sent_behind(self: &mut Reflector, before: u16, accepted: u16, frames: &[Frame]);
         /// All behind the first `before` of them are freed.
         fn refused_behind(self: &mut Reflector, before: u16, frames: &[Frame]);

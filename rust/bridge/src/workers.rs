@@ -148,21 +148,39 @@ impl Reflector {
         }
     }
 
+    pub(crate) fn wait(&mut self, now_ns: u64) {
+        self.0.wait(now_ns);
+    }
+
+    pub(crate) unsafe fn stamp_again(
+        &self,
+        now_ns: u64,
+        arrived_ns: u64,
+        before: u16,
+        frames: &mut [Frame],
+    ) {
+        let mut ahead = [0; 1 + u8::MAX as usize];
+        let residence_ns = now_ns.saturating_sub(arrived_ns);
+        let kept = frames.iter_mut().filter(|frame| frame.verdict != Verdict::Drop);
+        for frame in kept.skip(before.into()) {
+            let flow = frame.flow;
+            // SAFETY: C++ lends distinct, writable frames for this call.
+            let bytes = unsafe { frame.bytes_mut() };
+            self.0.stamp_again(bytes, flow, ahead[usize::from(flow)], residence_ns);
+            ahead[usize::from(flow)] += 1;
+        }
+    }
+
     pub(crate) fn sent(&mut self, accepted: u16, frames: &[Frame]) {
         self.0.sent(frames.len() as u64, kept_flows(frames), accepted);
     }
 
     pub(crate) fn sent_behind(&mut self, before: u16, accepted: u16, frames: &[Frame]) {
-        self.0.waited(accepted.into());
-        for flow in kept_flows(frames).skip(before.into()).take(accepted.into()) {
-            self.0.sent_later(flow, true, false);
-        }
+        self.0.sent_behind(kept_flows(frames), before, accepted);
     }
 
     pub(crate) fn refused_behind(&mut self, before: u16, frames: &[Frame]) {
-        for flow in kept_flows(frames).skip(before.into()) {
-            self.0.sent_later(flow, false, false);
-        }
+        self.0.refused_behind(kept_flows(frames), before);
     }
 
     pub(crate) fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {

@@ -96,6 +96,13 @@ impl Reflector {
         self.wants_stamps = false;
     }
 
+    /// In place of [`Reflector::poll`] while packets of the burst at hand wait. Flows are not learnt then:
+    /// each of those packets stays with its own.
+    pub fn wait(&mut self, now_ns: u64) {
+        self.recorder.poll(now_ns);
+        self.interval = self.recorder.interval(now_ns);
+    }
+
     /// Turns a frame round; what is to be done with it, and the slot of its flow. See [`reflect`]
     /// for the arguments.
     #[inline]
@@ -245,8 +252,19 @@ impl Reflector {
         }
     }
 
+    /// The same for a frame that was stamped, if it wanted that, and had to wait.
+    pub fn stamp_again(&self, frame: &mut [u8], slot: u8, ahead: u64, residence_ns: u64) {
+        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
+        let Some(stamp) = stamp::find(frame, udp).filter(|_| slot < ANSWER) else { return };
+        let seq = self.flows.count(slot, Counter::Sent) + ahead;
+        if (stamp.queue, stamp.seq) == (self.queue, seq) {
+            stamp::write(frame, udp, Stamp { residence_ns, ..stamp });
+        }
+    }
+
     /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
-    /// the driver took the first `accepted` of them. [`Reflector::sent_later`] is for each of the others.
+    /// the driver took the first `accepted` of them. The others wait: for [`Reflector::sent_behind`] or
+    /// [`Reflector::refused_behind`].
     pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u8>, accepted: u16) {
         if !self.mixed {
             self.count(self.slot, Counter::Received, packets.saturating_sub(self.drops));
@@ -263,8 +281,23 @@ impl Reflector {
         }
     }
 
-    /// The same for one packet that was counted as received before: the driver took it after all, or it
-    /// is freed. A copy of one that is refused was never made.
+    /// Of the packets with the flows in `slots`, behind the first `before` the driver took `accepted` more.
+    pub fn sent_behind(&mut self, slots: impl Iterator<Item = u8>, before: u16, accepted: u16) {
+        for slot in slots.skip(before.into()).take(accepted.into()) {
+            self.settle(slot, true);
+            if slot != ANSWER {
+                self.count(slot, Counter::Waited, 1);
+            }
+        }
+    }
+
+    /// Of the packets with the flows in `slots`, all behind the first `before` are freed.
+    pub fn refused_behind(&mut self, slots: impl Iterator<Item = u8>, before: u16) {
+        slots.skip(before.into()).for_each(|slot| self.settle(slot, false));
+    }
+
+    /// One packet of an earlier burst, which was counted as received then, was taken by the driver, or
+    /// refused. A copy of one that is refused was never made.
     pub fn sent_later(&mut self, slot: u8, accepted: bool, is_copy: bool) {
         if !is_copy {
             self.settle(slot, accepted);
@@ -272,11 +305,6 @@ impl Reflector {
             self.settle(slot, true);
             self.count(slot, Counter::ImpairDuplicated, 1);
         }
-    }
-
-    /// So many packets were not taken by the driver when they were offered first, but later.
-    pub fn waited(&mut self, packets: u64) {
-        self.recorder.add(self.interval, Counter::Waited, packets);
     }
 
     /// One packet was taken by the driver, or refused.

@@ -43,7 +43,11 @@ impl SelfCheck {
             count_gap(&mut counts, 0, due_ns);
             counts
         };
-        let even = |gap_ns| Even { gap_ns, short: one_gap(gap_ns), long: one_gap(gap_ns + 1) };
+        let even = |gap_ns| Even {
+            gap_ns,
+            short: one_gap(gap_ns),
+            long: one_gap(gap_ns.saturating_add(1)),
+        };
         Self { even: gap_ns.map(even), ..Self::default() }
     }
 

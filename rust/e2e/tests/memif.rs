@@ -57,7 +57,6 @@ fn as_fast_as_it_goes_no_packet_is_lost() {
     println!("{count} sent, {} waited", reflected.count("tx.waited"));
     sent.assert_lossless(count);
     assert_all_reflected(&reflected, count);
-    assert!(reflected.count("tx.waited") > 0, "{reflected}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub struct Stamp {
     pub queue: u16,
     /// The packet's place among those that this queue sent back to this flow; 48 bits.
     pub seq: u64,
-    /// From its reception to just before its sending, in ns.
+    /// From its reception to just before it was handed to the driver, in ns.
     pub residence_ns: u64,
 }
 
@@ -49,20 +49,30 @@ impl Stamp {
 /// Whether the payload at `payload` in `frame` is one that waits for a stamp.
 #[must_use]
 pub fn is_wanted(frame: &[u8], udp: UdpOverIpv4) -> bool {
-    let payload = &frame[udp.payload()..udp.end()];
-    payload.len() >= STAMPED_LEN
-        && be64(payload, 0) & STAMPED != 0
-        && [be64(payload, STAMP), be64(payload, STAMP + 8)] == BLANK
+    encoded(frame, udp) == Some(BLANK)
 }
 
-/// Writes `stamp` into a frame for which [`is_wanted`] is true.
+/// The stamp in the payload at `payload` in `frame`, if there is one.
+#[must_use]
+pub fn find(frame: &[u8], udp: UdpOverIpv4) -> Option<Stamp> {
+    encoded(frame, udp).and_then(Stamp::decode)
+}
+
+fn encoded(frame: &[u8], udp: UdpOverIpv4) -> Option<[u64; 2]> {
+    let payload = &frame[udp.payload()..udp.end()];
+    let is_stamped = payload.len() >= STAMPED_LEN && be64(payload, 0) & STAMPED != 0;
+    is_stamped.then(|| [be64(payload, STAMP), be64(payload, STAMP + 8)])
+}
+
+/// Writes `stamp` into a frame for which [`is_wanted`] is true, or in place of the stamp in it.
 pub fn write(frame: &mut [u8], udp: UdpOverIpv4, stamp: Stamp) {
+    let Some(before) = self::encoded(frame, udp) else { return };
     let at = udp.udp() + 6;
     let encoded = stamp.encode();
     let carried = be16(frame, at);
     if carried != 0 {
         let sum = u64::from(!carried)
-            + BLANK.iter().map(|word| words(!word)).sum::<u64>()
+            + before.iter().map(|word| words(!word)).sum::<u64>()
             + encoded.iter().map(|word| words(*word)).sum::<u64>();
         frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
     }
@@ -106,11 +116,15 @@ mod tests {
             let mut bytes = frame(&payload);
             let udp = UdpOverIpv4::parse(&bytes, bytes.len()).unwrap();
             prop_assert!(is_wanted(&bytes, udp));
+            prop_assert_eq!(find(&bytes, udp), None);
             write(&mut bytes, udp, stamp);
             prop_assert!(!is_wanted(&bytes, udp));
             prop_assert_eq!(&bytes, &frame(&bytes[udp.payload()..]));
-            let words = [be64(&bytes, udp.payload() + STAMP), be64(&bytes, udp.payload() + STAMP + 8)];
-            prop_assert_eq!(Stamp::decode(words), Some(stamp));
+            prop_assert_eq!(find(&bytes, udp), Some(stamp));
+            let later = Stamp { residence_ns: residence_ns.wrapping_add(77), ..stamp };
+            write(&mut bytes, udp, later);
+            prop_assert_eq!(&bytes, &frame(&bytes[udp.payload()..]));
+            prop_assert_eq!(find(&bytes, udp), Some(later));
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::flows::{Flows, Registrar};
 use crate::packet::flow::Flow;
-use crate::packet::template::tests::flow;
+use crate::packet::template::tests::{flow, template};
 use crate::packet::template::{Checksums, write_single};
 use crate::stats::{Board, Collector, Role, Shape};
 use proptest::prelude::*;
@@ -55,9 +55,7 @@ impl Rig {
         assert_eq!(kept().count() < became.len(), self.reflector.drops());
         let accepted = u16::try_from(kept().count().saturating_sub(1)).unwrap();
         self.reflector.sent(frames.len() as u64, kept().map(|packet| packet.2), accepted);
-        if let Some((_, _, slot, _)) = kept().next_back() {
-            self.reflector.sent_later(*slot, false, false);
-        }
+        self.reflector.refused_behind(kept().map(|packet| packet.2), accepted);
         self.registrar.tick();
         became
     }
@@ -174,6 +172,68 @@ fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
     let question = control::ask(control::Question { run: 1, number: 1 });
     rig.burst(&[packet(&flow, &question)], true);
     assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
+}
+
+/// Of two flows, and an answer; one that is ignored has no place among those that wait.
+#[test]
+fn packets_that_wait_are_counted_with_their_flows() {
+    let mut rig = Rig::new(false);
+    let flows = [60, 61].map(|dst_port| Flow { dst_port, ..flow(60, 1) });
+    let question = control::ask(control::Question { run: 1, number: 1 });
+    for flow in &flows {
+        rig.burst(&[packet(flow, &question)], true);
+    }
+    let [a, b] = flows.map(|flow| packet(&flow, &[1; 60]));
+    let asks = packet(&Flow { dst_port: 60, ..flow(60, 1) }, &question);
+    rig.reflector.poll(1000);
+    let mut slots = Vec::new();
+    for Came { mut frame, wire_len } in [a.clone(), b.clone(), asks, a.clone(), b.clone(), a, b] {
+        slots.push(rig.reflector.reflect(1000, &mut frame, wire_len).1);
+    }
+    assert_eq!(slots, [0, 1, ANSWER, 0, 1, 0, 1]);
+    let slots = || slots.iter().copied();
+    rig.reflector.sent(7, slots(), 1);
+    rig.reflector.wait(2000);
+    rig.reflector.sent_behind(slots(), 1, 3);
+    rig.reflector.wait(1_001_000);
+    rig.reflector.sent_behind(slots(), 4, 1);
+    rig.reflector.refused_behind(slots(), 5);
+    let count = |slot, counter| rig.reflector.flows.count(slot, counter);
+    let counts = [0, 1].map(|slot| {
+        [Counter::Received, Counter::Sent, Counter::Waited, Counter::TxQueueFull]
+            .map(|counter| count(slot, counter))
+    });
+    assert_eq!(counts, [[3, 2, 1, 1], [3, 2, 2, 1]]);
+    let mut sent = Vec::new();
+    rig.collector.finish(&mut |row| sent.push(row.totals.counts[Counter::Sent]));
+    assert_eq!(sent, [3, 1, 0], "in the intervals in which they were");
+    let counts = rig.collector.totals().counts;
+    assert_eq!((counts[Counter::Received], counts[Counter::Waited]), (6, 3));
+    assert_eq!(counts[Counter::ControlSent], 1);
+}
+
+#[test]
+fn a_packet_that_waits_is_stamped_with_all_of_its_residence() {
+    let mut rig = Rig::new(false);
+    let flow = Flow { stamp: true, ..flow(60, 1) };
+    let question = control::ask(control::Question { run: 1, number: 1 });
+    rig.burst(&[packet(&flow, &question)], true);
+    rig.reflector.poll(1000);
+    let mut frame = vec![0; HEADERS_LEN + 60];
+    let template = template(&flow, 0, 1, Checksums::Software);
+    template.prepare(0, &mut frame);
+    assert!(template.write(1, 2, &[], &mut [&mut frame]));
+    let (_, slot) = rig.reflector.reflect(1000, &mut frame, HEADERS_LEN + 60);
+    let residence = |frame: &[u8]| {
+        stamp::find(frame, UdpOverIpv4::parse(frame, frame.len()).unwrap()).unwrap().residence_ns
+    };
+    rig.reflector.stamp(&mut frame, slot, 3, 5);
+    rig.reflector.stamp(&mut frame, slot, 3, 6);
+    assert_eq!(residence(&frame), 5);
+    rig.reflector.stamp_again(&mut frame, slot, 2, 7);
+    assert_eq!(residence(&frame), 5, "it is another one's stamp");
+    rig.reflector.stamp_again(&mut frame, slot, 3, 7);
+    assert_eq!(residence(&frame), 7);
 }
 
 #[test]

@@ -137,6 +137,7 @@ impl Counter {
     pub const FLOW: &[Self] = &[
         Self::Received,
         Self::Sent,
+        Self::Waited,
         Self::TxQueueFull,
         Self::ImpairDropped,
         Self::ImpairDuplicated,

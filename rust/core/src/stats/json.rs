@@ -241,7 +241,8 @@ pub fn to_json(run: &Run) -> String {
             sent_pps: run.pps(counts[Counter::Sent]),
             due: of_ours(counts[Counter::Due]),
             sent: counts[Counter::Sent],
-            waited: (run.meaning == Meaning::Reflect).then_some(counts[Counter::Waited]),
+            waited: (run.meaning == Meaning::Reflect && !run.impaired)
+                .then_some(counts[Counter::Waited]),
             not_sent: counts.sum(Counter::NOT_SENT),
             not_sent_reasons: counted(counts, Counter::NOT_SENT),
             control: counts[Counter::ControlSent],
@@ -334,7 +335,7 @@ fn of_queue(worker: &WorkerCounts) -> BTreeMap<String, u64> {
             &[("corrupt", Counter::CORRUPT), ("foreign", Counter::FOREIGN)],
         ),
         Role::Count => (
-            &[Counter::Received, Counter::Sent, Counter::TxQueueFull],
+            &[Counter::Received, Counter::Sent, Counter::Waited, Counter::TxQueueFull],
             &[("foreign", Counter::FOREIGN), ("impaired", Counter::IMPAIRED)],
         ),
     };

@@ -58,11 +58,20 @@ pub fn ledger(run: &Run) -> Vec<String> {
                 Role::Send { .. } | Role::Count => of_a_sender(&worker.counts),
             }));
         }
-        Meaning::Reflect => equations.push((
-            "received + duplicated = sent + kept back + ignored",
-            counts.sum(&[Counter::Received, Counter::ImpairDuplicated]),
-            counts[Counter::Sent] + counts.sum(Counter::KEPT_BACK) + counts.sum(Counter::FOREIGN),
-        )),
+        Meaning::Reflect => equations.extend([
+            (
+                "received + duplicated = sent + kept back + ignored",
+                counts.sum(&[Counter::Received, Counter::ImpairDuplicated]),
+                counts[Counter::Sent]
+                    + counts.sum(Counter::KEPT_BACK)
+                    + counts.sum(Counter::FOREIGN),
+            ),
+            (
+                "those that waited are among those that were sent",
+                counts[Counter::Waited],
+                counts[Counter::Waited].min(counts[Counter::Sent]),
+            ),
+        ]),
         Meaning::Tally => {}
     }
     let broken = equations.into_iter().filter(|(_, left, right)| left != right);

@@ -114,7 +114,7 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
         grouped(counts[Counter::Late]),
     ));
     if let Peer::Counted(report) = run.peer {
-        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IMPAIRED);
+        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
         let mut told: Vec<(&str, u64)> =
             reasons.map(|counter| (counter.name(), report.count(*counter))).collect();
         told.retain(|(_, packets)| *packets > 0);
