@@ -74,9 +74,9 @@ class Reflect final {
       reflector_->stamp_again(now_ns, arrived_ns_, taken_, frames_.writable());
     }
     const uint16_t accepted = tx_.offer(burst_, taken_);
-    reflector_->sent_behind(taken_, accepted, frames_.readable());
-    taken_ += accepted;
     if (accepted > 0) {
+      reflector_->sent_behind(taken_, accepted, frames_.readable());
+      taken_ += accepted;
       patient_until_ns_ = now_ns + kPatienceNs;
     } else if (now_ns >= patient_until_ns_) {
       reflector_->refused_behind(taken_, frames_.readable());

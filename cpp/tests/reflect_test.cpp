@@ -1,9 +1,11 @@
 #include "dataplane/reflect.hpp"
 
 #include <gtest/gtest.h>
+#include <rte_byteorder.h>
 
 #include <array>
 #include <cstring>
+#include <initializer_list>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -102,13 +104,30 @@ class ReflectTest : public testing::Test {
     } while (others.size > 0);
   }
 
-  static rust::Box<rs::Config> parse() {
+  static rust::Box<rs::Config> parse(std::initializer_list<const char*> words) {
     rust::Vec<rust::String> args;
-    args.push_back("reflect");
-    args.push_back("-q");
+    for (const char* word : words) {
+      args.push_back(word);
+    }
     rust::Vec<rs::Mode> modes;
     modes.push_back({"reflect", ""});
+    modes.push_back({"sendrecv", ""});
     return rs::parse_args(std::move(args), std::move(modes));
+  }
+
+  /// What `sender` sends comes in; how long it is.
+  uint16_t arrive_from(rs::Sender& sender) {
+    const rs::Burst wanted = sender.poll(0, 0, 1);
+    EXPECT_EQ(wanted.packets, 1);
+    EXPECT_TRUE(others.allocate(pool.get(), 1, wanted.frame_len));
+    std::array<rs::Frame, 1> frames = {
+        {{rte_pktmbuf_mtod(others.mbufs[0], uint8_t*), wanted.frame_len, wanted.frame_len,
+          rs::Verdict::Drop, 0}}};
+    sender.prepare(0, frames[0]);
+    sender.build(0, {frames.data(), 1});
+    sender.sent(0, 1);
+    EXPECT_EQ(port.tx_queue(1).send(others), 1);
+    return wanted.frame_len;
   }
 
   Mempool pool = make_test_pool(8191);
@@ -124,7 +143,7 @@ class ReflectTest : public testing::Test {
              .checksum_offload = false,
              .held_mbufs = 0}};
   const Clock clock{ClockReading::take()};
-  rust::Box<rs::Config> config = parse();
+  rust::Box<rs::Config> config = parse({"reflect", "-q"});
   rust::Box<rs::Run> run = rs::new_run(*config, rs::open_files(*config), {});
   Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*run, 0, false), clock};
   uint64_t before = 0;
@@ -205,6 +224,36 @@ TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
   expect_summary(
       "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (not_ipv4 1)\n"
       "waited    6 of those that were sent, for room in a tx queue");
+}
+
+TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
+  constexpr uint16_t kPacketLen = 42 + 64;
+  constexpr std::size_t kResidence = 42 + 18 + 8;
+  const rust::Box<rs::Config> sending =
+      parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
+             "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
+  rust::Box<rs::Run> preliminary = rs::new_preliminary(*sending);
+  // It has nothing to do but ask.
+  preliminary->stop(0);
+  ASSERT_FALSE(preliminary->is_over(Reflect::kPatienceNs * 100)) << "it asks first";
+  // Only flows that have asked are stamped. The first question is never answered.
+  arrive_from(*rs::new_sender(*preliminary, 0, {2, 0, 0, 0, 0, 1}, false));
+  reflect.poll(1);
+  run->tick(1);
+  const rust::Box<rs::Run> asked = rs::new_run(*sending, rs::open_files(*sending), {});
+  ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {2, 0, 0, 0, 0, 1}, false)), kPacketLen);
+  reflect.poll(1000);
+  make_room(kMaxBurst);
+  reflect.poll(5'001'000);
+  uint64_t residence_ns = 0;
+  for (others.size = 1; others.size > 0;) {
+    RxQueue(info.port_id, 0, 1).receive(others);
+    if (others.size > 0 && others.mbufs[0]->data_len == kPacketLen) {
+      std::memcpy(&residence_ns, rte_pktmbuf_mtod(others.mbufs[0], uint8_t*) + kResidence, 8);
+    }
+    rte_pktmbuf_free_bulk(others.mbufs.data(), others.size);
+  }
+  EXPECT_EQ(rte_be_to_cpu_64(residence_ns), 5'000'000U);
 }
 
 }  // namespace

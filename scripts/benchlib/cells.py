@@ -187,7 +187,7 @@ CELLS = [
     Cell("reflect-memif-16", MEMIF_REFLECT, 16, {"5tswap": 1.0, "io": None}),
     Cell("memif-16", MEMIF, 16, {"flowgen+5tswap": 0.8}, lossless=0.9),
 ]
-OTHERS = {"flat": "how even the rate is per millisecond, at its most and at 80 % of that, and what memory it takes",
+OTHERS = {"flat": "how even the rate is per millisecond, without a limit and at 80 % of that, and what memory it takes",
           "bridge": "ns per packet of each call over the bridge, without ports, and less each part that could be left out",
           "pacing": "how exactly packets leave at a rate, beside what the MoonGen paper found",
           "rates": "how exactly rates are kept, from 1 kpps to 80 % of the top, by 1, 2 and 3 tx queues"}

@@ -26,6 +26,11 @@ impl Rig {
         }
     }
 
+    /// Has `flow` counted apart.
+    fn register(&mut self, flow: &Flow) {
+        self.burst(&[question(flow)], true);
+    }
+
     fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
         let prediction = Prediction::of(frame.first_chunk().unwrap(), *wire_len);
         self.reflector.predicted == prediction
@@ -59,6 +64,10 @@ impl Rig {
         self.registrar.tick();
         became
     }
+}
+
+fn question(flow: &Flow) -> Came {
+    packet(flow, &control::ask(control::Question { run: 1, number: 1 }))
 }
 
 #[derive(Clone, Debug)]
@@ -169,22 +178,20 @@ fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
     let flow = flow(60, 1);
     let packets = [packet(&flow, &[1; 60]), packet(&flow, &[2; 60])];
     assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == NO_FLOW));
-    let question = control::ask(control::Question { run: 1, number: 1 });
-    rig.burst(&[packet(&flow, &question)], true);
+    rig.register(&flow);
     assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
 }
 
-/// Of two flows, and an answer; one that is ignored has no place among those that wait.
+/// Of two flows, and an answer.
 #[test]
 fn packets_that_wait_are_counted_with_their_flows() {
     let mut rig = Rig::new(false);
     let flows = [60, 61].map(|dst_port| Flow { dst_port, ..flow(60, 1) });
-    let question = control::ask(control::Question { run: 1, number: 1 });
     for flow in &flows {
-        rig.burst(&[packet(flow, &question)], true);
+        rig.register(flow);
     }
+    let asks = question(&flows[0]);
     let [a, b] = flows.map(|flow| packet(&flow, &[1; 60]));
-    let asks = packet(&Flow { dst_port: 60, ..flow(60, 1) }, &question);
     rig.reflector.poll(1000);
     let mut slots = Vec::new();
     for Came { mut frame, wire_len } in [a.clone(), b.clone(), asks, a.clone(), b.clone(), a, b] {
@@ -216,8 +223,7 @@ fn packets_that_wait_are_counted_with_their_flows() {
 fn a_packet_that_waits_is_stamped_with_all_of_its_residence() {
     let mut rig = Rig::new(false);
     let flow = Flow { stamp: true, ..flow(60, 1) };
-    let question = control::ask(control::Question { run: 1, number: 1 });
-    rig.burst(&[packet(&flow, &question)], true);
+    rig.register(&flow);
     rig.reflector.poll(1000);
     let mut frame = vec![0; HEADERS_LEN + 60];
     let template = template(&flow, 0, 1, Checksums::Software);
@@ -246,8 +252,7 @@ fn two_flows_that_are_known_are_counted_apart() {
     });
     let [a, b] = flows.map(|flow| packet(&flow, &[1; 60]));
     for flow in &flows {
-        let question = control::ask(control::Question { run: 1, number: 1 });
-        rig.burst(&[packet(flow, &question)], true);
+        rig.register(flow);
     }
     let slots = |became: Vec<(Vec<u8>, Verdict, u8, bool)>| -> Vec<u8> {
         became.iter().map(|packet| packet.2).collect()

@@ -112,6 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn more_cannot_have_waited_than_were_sent() {
+        let mut run = run();
+        run.meaning = Meaning::Reflect;
+        let is_broken =
+            |run: &Run| ledger(run).iter().any(|line| line.starts_with("those that waited"));
+        run.totals.counts[Counter::Waited] = run.totals.counts[Counter::Sent];
+        assert!(!is_broken(&run));
+        run.totals.counts[Counter::Waited] += 1;
+        assert!(is_broken(&run));
+    }
+
+    #[test]
     fn a_queue_that_does_not_balance_is_found_even_where_the_total_does() {
         let mut run = run();
         run.workers[1].counts[Counter::Duplicate] += 1;

@@ -160,11 +160,11 @@ pub fn attribute(run: &Run) -> Option<Loss> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::run::tests::run;
     use super::*;
 
-    fn report(counts: &[(Counter, u64)]) -> Report {
+    pub(in super::super) fn report(counts: &[(Counter, u64)]) -> Report {
         let mut report = Report {
             instance: 1,
             registration: 1,

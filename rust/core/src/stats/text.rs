@@ -324,6 +324,7 @@ pub(super) fn grouped(value: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::Departures;
+    use super::super::loss::tests::report;
     use super::super::run::tests::run;
     use super::*;
 
@@ -335,6 +336,9 @@ mod tests {
         run.totals.counts[Counter::Waited] = 1234;
         let waited = "\nwaited    1,234 of those that were sent, for room in a tx queue\n";
         assert!(summary(&run).contains(waited));
+        run.meaning = Meaning::Sendrecv;
+        run.peer = Peer::Counted(report(&[(Counter::Sent, 9), (Counter::Waited, 4)]));
+        assert!(summary(&run).contains("\nreflector received 0  sent 9  waited 4\n"));
     }
 
     #[test]
