@@ -20,6 +20,9 @@ add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
 set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named")
 set_tests_properties(scripts-setup-host scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
 
-# Builds in this folder, where nobody else may do so meanwhile.
-add_test(NAME scripts-rebuild COMMAND ${scripts_tests}/rebuild-test ${CMAKE_BINARY_DIR})
-set_tests_properties(scripts-rebuild PROPERTIES LABELS unit RUN_SERIAL TRUE TIMEOUT 300)
+# Build in this folder, where nobody else may do so meanwhile.
+foreach(name IN ITEMS rebuild static-dpdk)
+  add_test(NAME scripts-${name} COMMAND ${scripts_tests}/${name}-test ${CMAKE_BINARY_DIR})
+  set_tests_properties(scripts-${name} PROPERTIES LABELS unit RUN_SERIAL TRUE TIMEOUT 300)
+endforeach()
+set_tests_properties(scripts-static-dpdk PROPERTIES LABELS e2e)

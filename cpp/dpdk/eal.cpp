@@ -30,9 +30,24 @@ int init(std::vector<std::string> args) {
   return rte_eal_init(static_cast<int>(kept.size()), argv.data());
 }
 
+// A driver brings DPDK's shared libraries with it, and a second DPDK in one process ends in a
+// stack trace of EAL's.
+void refuse_drivers([[maybe_unused]] const std::vector<std::string>& args) {
+#ifdef DPDKPROJ_STATIC_DPDK
+  for (const std::string& arg : args) {
+    if (arg.starts_with("-d")) {
+      throw UsageError(
+          "-d: this program has DPDK and all drivers in it and cannot load others; build it "
+          "without DPDKPROJ_STATIC_DPDK");
+    }
+  }
+#endif
+}
+
 }  // namespace
 
 Eal::Eal(const std::vector<std::string>& args) {
+  refuse_drivers(args);
   // Its messages go to stderr. What it prints on stdout all the same is its help, two screens of
   // it, when it does not like an argument: the messages are enough.
   rte_openlog_stream(stderr);
