@@ -68,15 +68,12 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
     }
     Dataplane dataplane(port, *preliminary, options, clock, signals, affinity);
     mode.run(dataplane);
-    if (signals.requested()) {
-      std::fprintf(stderr, "dpdkproj: stopped before the run began: nothing was measured\n");
-      return kSuccess;
-    }
     run.begin_after(*preliminary);
   }
   Dataplane dataplane(port, run, options, clock, signals, affinity);
-  std::fprintf(stderr, "dpdkproj: %s runs on port %u\n", std::string(options.mode).c_str(),
-               port.id());
+  // One that was to end before it began leaves results behind, too, not those of an earlier run.
+  std::fprintf(stderr, "dpdkproj: %s %s on port %u\n", std::string(options.mode).c_str(),
+               signals.requested() ? "was stopped before it began" : "runs", port.id());
   mode.run(dataplane);
 
   int code = kSuccess;

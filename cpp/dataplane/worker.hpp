@@ -47,15 +47,18 @@ void run_loop(const std::atomic<Phase>& phase, const Clock& clock,
     }
   };
   Phase seen = Phase::kRun;
-  while (seen != Phase::kStop) {
-    (poll_each(workers), ...);
+  for (;;) {
     const Phase now = phase.load(std::memory_order_relaxed);
     if (now != seen) [[unlikely]] {
       if (seen == Phase::kRun) {
         (drain_each(workers), ...);
       }
+      if (now == Phase::kStop) {
+        return;
+      }
       seen = now;
     }
+    (poll_each(workers), ...);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -34,12 +35,14 @@ int init(std::vector<std::string> args) {
 // stack trace of EAL's.
 void refuse_drivers([[maybe_unused]] const std::vector<std::string>& args) {
 #ifdef DPDKPROJ_STATIC_DPDK
-  for (const std::string& arg : args) {
-    if (arg.starts_with("-d")) {
-      throw UsageError(
-          "-d: this program has DPDK and all drivers in it and cannot load others; build it "
-          "without DPDKPROJ_STATIC_DPDK");
-    }
+  const auto loads = [](const std::string& arg) {
+    return arg.starts_with("-d") || arg.starts_with("--driver-path");  // later DPDKs
+  };
+  if (const auto found = std::ranges::find_if(args, loads); found != args.end()) {
+    throw UsageError(
+        *found +
+        ": this program has DPDK and all drivers in it and cannot load others; build it "
+        "without DPDKPROJ_STATIC_DPDK");
   }
 #endif
 }

@@ -7,7 +7,15 @@ fn main() {
         return;
     }
     // The cmake crate names no inputs, and cargo's default is this package alone.
-    for input in ["CMakeLists.txt", "cmake", "cpp", "rust/core", "rust/bridge", "rust/Cargo.lock"] {
+    for input in [
+        "CMakeLists.txt",
+        "cmake",
+        "cpp",
+        "rust/core",
+        "rust/bridge",
+        "rust/Cargo.lock",
+        "rust/Cargo.toml",
+    ] {
         println!("cargo::rerun-if-changed=../../{input}");
     }
     let out = cmake::Config::new("../..")

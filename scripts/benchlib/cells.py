@@ -222,13 +222,16 @@ def measure_rounds(rig: Rig, cell: Cell, reps: int) -> tuple[list[Round], list[s
     return good, bad
 
 
-def ratios(cell: Cell, rounds: list[Round], before: dict[str, Result]) -> list[Ratio]:
-    """All that a cell's rounds are compared with, for each distance of the CPUs by itself."""
+def ratios(cell: Cell, rounds: list[Round], before: dict[str, Result], alike: bool) -> list[Ratio]:
+    """All that a cell's rounds are compared with, for each distance of the CPUs by itself. `alike`: testpmd links DPDK as
+    we do, so that goals can be judged."""
     lines = []
     for kind, same in by_kind(rounds).items():
         ours = of_side(same, OURS)
         for peer, goal in cell.peers.items():
-            lines.append(Ratio(cell.name, kind, ours, peer, of_side(same, peer), goal))
+            unlike = goal is not None and not alike
+            lines.append(Ratio(cell.name, kind, ours, peer, of_side(same, peer), None if unlike else goal,
+                               "; not judged: linked in another way" if unlike else ""))
         if original := cell.rig.original.get(cell.payload):
             lines.append(Ratio(cell.name, kind, ours, "the original", original, cell.original, ", other run"))
         for name, goal in cell.cells.items():
@@ -245,7 +248,7 @@ def measure(rig: Rig, cell: Cell, reps: int, before: dict[str, Result]) -> Resul
                             "rounds": [{side: sample._asdict() for side, sample in r.items()} for r in rounds]}
     if 2 * len(rounds) <= reps:
         return Result([f"{label(cell.name)} not comparable: {bad[-1]}"], data)
-    found = ratios(cell, rounds, before)
+    found = ratios(cell, rounds, before, rig.alike)
     lines = list(map(str, found))
     goals = [ratio.met for ratio in found if ratio.met is not None]
     ours = {kind: of_side(same, OURS) for kind, same in by_kind(rounds).items()}

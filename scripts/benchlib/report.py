@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from .cells import CELLS, OURS, Result, median_steal
 from .figures import Round, Sample, by_kind, of_side
-from .rigs import free_hugepages
+from .rigs import Settings, free_hugepages
 
 OURS_COLOUR, OTHER_COLOURS = "#f5a623", ("#1f4e79", "#7f9db9")
 
@@ -24,26 +23,21 @@ def output_of(*command: str) -> str:
         return ""
 
 
-def linkage(program: Path) -> str:
-    """How it links DPDK: statically, it is faster."""
-    return "shared" if "librte_" in output_of("ldd", str(program)) else "static"
-
-
-def machine(root: Path, ours: Path, cpus: tuple[int, int], date: str) -> dict[str, Any]:
+def machine(root: Path, settings: Settings, date: str) -> dict[str, Any]:
     models = [line.split(": ", 1)[1] for line in Path("/proc/cpuinfo").read_text().splitlines()
               if line.startswith("model name")]
     free, pages = free_hugepages()
     commit = output_of("git", "-c", f"safe.directory={root}", "-C", str(root), "describe", "--always", "--dirty")
-    return {"date": date, "cpu": models[0] if models else "", "cpus": os.cpu_count(), "other_cpu": cpus[0],
-            "measured_cpu": cpus[1], "kernel": os.uname().release, "hugepages_2m": pages, "hugepages_2m_free": free,
-            "dpdk": output_of("pkg-config", "--modversion", "libdpdk"), "linked_ours": linkage(ours),
-            "linked_testpmd": linkage(Path(shutil.which("dpdk-testpmd") or "")), "commit": commit}
+    return {"date": date, "cpu": models[0] if models else "", "cpus": os.cpu_count(), "other_cpu": settings.cpus[0],
+            "measured_cpu": settings.cpus[1], "kernel": os.uname().release, "hugepages_2m": pages, "hugepages_2m_free": free,
+            "dpdk": output_of("pkg-config", "--modversion", "libdpdk"), "linkage": settings.linkage._asdict(),
+            "commit": commit}
 
 
 def describe(host: dict[str, Any]) -> str:
     return (f"{host['cpu']}, {host['cpus']} CPUs (measured: {host['measured_cpu']}, other: {host['other_cpu']}), "
-            f"Linux {host['kernel']}, DPDK {host['dpdk']} (ours {host['linked_ours']}, testpmd "
-            f"{host['linked_testpmd']}), {host['hugepages_2m_free']} of {host['hugepages_2m']} hugepages free, {host['date']}, commit {host['commit'] or 'unknown'}")
+            f"Linux {host['kernel']}, DPDK {host['dpdk']} (linked by us "
+            f"{host['linkage']['ours']}, by testpmd {host['linkage']['testpmd']}), {host['hugepages_2m_free']} of {host['hugepages_2m']} hugepages free, {host['date']}, commit {host['commit'] or 'unknown'}")
 
 
 def write_json(path: Path, host: dict[str, Any], settings: dict[str, Any], results: dict[str, Result]) -> None:

@@ -27,12 +27,34 @@ class RigError(Exception):
     """What did not work, in one line."""
 
 
+class Linkage(NamedTuple):
+    """How two programs link DPDK: "static", which is faster, or "shared"; or "unknown"."""
+    ours: str
+    testpmd: str
+
+    @property
+    def alike(self) -> bool:
+        return self.ours == self.testpmd != "unknown"
+
+
+def linkage_of(ldd: str) -> str:
+    """From what `ldd` prints."""
+    return "shared" if "librte_" in ldd else "static" if "libc.so" in ldd else "unknown"
+
+
+def linkage(ours: Path, testpmd: str) -> Linkage:
+    def of(program: str) -> str:
+        return linkage_of(subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout)
+    return Linkage(of(str(ours)), of(testpmd))
+
+
 class Settings(NamedTuple):
     binary: Path
     bench: Path  # dpdkproj-bench
     cpus: tuple[int, int]  # the other one, the measured one
     seconds: int
     lock: Path | None
+    linkage: Linkage
 
 
 class Program:
@@ -93,6 +115,7 @@ class Rig:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.other, self.measured = settings.cpus
+        self.alike = settings.linkage.alike
         self.folder = Path(tempfile.mkdtemp(prefix="dpdkproj-bench-"))
         self.started = 0
         self.programs: list[Program] = []

@@ -92,6 +92,33 @@ impl Summary {
         ]);
         assert_eq!(self.value("loss_ratio"), 0.0, "{self}");
     }
+
+    /// Of a sender: fails the test unless it reports what the reflector says it did because of `--impair {impair}`, and
+    /// nothing else went wrong on the way.
+    pub fn assert_knows(&self, impair: &str, reflected: &Self) {
+        let did = |what: &str| reflected.count(&format!("impaired.{what}"));
+        let refused = reflected.count("tx.not_sent_reasons.tx_queue_full");
+        let [dropped, corrupted] = [did("dropped"), did("corrupted")];
+        let expected = [
+            ("rx.duplicate", did("duplicated")),
+            ("rx.corrupt", corrupted),
+            ("reorder.reordered", did("reordered")),
+            ("rx.late", 0),
+            ("rx.foreign", 0),
+            ("lost.total", dropped + refused + corrupted),
+            ("lost.reflector", dropped + refused),
+            ("lost.corrupt", corrupted),
+            ("lost.forward", 0),
+            ("lost.return", 0),
+            ("lost.unknown", 0),
+            ("reflector.received", self.count("tx.sent")),
+            ("reflector.dropped", dropped),
+        ];
+        let found = expected.map(|(key, _)| (key, self.count(key)));
+        assert_eq!(found, expected, "{impair}: {self}{reflected}");
+        assert_eq!(did("delayed") > 0, impair.contains("delay"), "{impair}: {reflected}");
+        assert_eq!(refused, reflected.count("lost.total"));
+    }
 }
 
 impl std::fmt::Display for Summary {

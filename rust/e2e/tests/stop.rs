@@ -61,6 +61,19 @@ fn a_signal_stops_a_reflector_under_load() {
     }
 }
 
+/// Its results are those of a run in which nothing was sent, in the place of older ones.
+#[test]
+fn a_signal_while_it_warms_up_ends_an_empty_run() {
+    let flow = "--src 10.0.0.1 --src-port-range 7-7 --dest 10.0.0.1:7 --dest-mac 02:00:00:00:00:01";
+    let program = Program::new(&format!("sendrecv -q {flow} --warmup 60 --drain 0.1"));
+    let mut sender = program.vdev("net_ring0").measured(7).start();
+    sender.wait_for("warms up for 60.0 s");
+    random_moment(15);
+    let outcome = sender.finish_by(Signal::Int);
+    outcome.summary().assert_counts(&[("tx.sent", 0), ("rx.received", 0)]);
+    assert_eq!(outcome.table().rows.len(), 0);
+}
+
 #[test]
 fn a_reader_that_goes_away_stops_nothing() {
     for signal in [Signal::Int, Signal::Term] {

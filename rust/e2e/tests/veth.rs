@@ -12,16 +12,6 @@ use dpdkproj_e2e::scratch::Scratch;
 
 const PEER: &str = env!("CARGO_BIN_EXE_udp-peer");
 
-fn veth(checksums: Checksums) -> Option<Veth> {
-    match Veth::new(checksums) {
-        Ok(veth) => Some(veth),
-        Err(reason) => {
-            println!("SKIPPED: {reason}");
-            None
-        }
-    }
-}
-
 fn on(veth: &Veth, args: &str) -> Program {
     let vdev = format!("net_af_packet0,iface={}", Veth::OURS);
     Program::new(args).vdev(vdev).inside(&veth.ours)
@@ -33,7 +23,7 @@ const SIZES: [(u16, &str); 4] = [(16, "2k"), (17, "2k"), (300, "1500"), (1472, "
 
 fn kernel_answers_sendrecv(checksums: Checksums) {
     const COUNT: u64 = 700;
-    let Some(veth) = veth(checksums) else { return };
+    let Some(veth) = Veth::or_skip(checksums) else { return };
     let address = format!("{}:7", Veth::PEER_IP);
     let mut echo = veth.peer.start(PEER, &["echo", &address]);
     echo.wait_for_stdout("ready");
@@ -72,7 +62,7 @@ fn the_kernel_answers_sendrecv_with_partial_checksums() {
 
 fn reflect_answers_the_kernel(checksums: Checksums) {
     const COUNT: u64 = 300;
-    let Some(veth) = veth(checksums) else { return };
+    let Some(veth) = Veth::or_skip(checksums) else { return };
     let mut reflector = on(&veth, "reflect -q").measured(100).start();
     reflector.wait_for_polling();
     let address = format!("{}:9", Veth::OUR_IP);
@@ -104,7 +94,7 @@ fn the_kernel_gets_its_bytes_back_from_reflect_with_partial_checksums() {
 /// In both namespaces it is the program, until one of them dies.
 #[test]
 fn a_sender_gets_over_the_death_of_its_reflector() {
-    let Some(veth) = veth(Checksums::Whole) else { return };
+    let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
     let vdev = format!("net_af_packet0,iface={}", Veth::PEER);
     let mut reflector = Program::new("reflect -q").vdev(vdev).inside(&veth.peer).start_polling();
     let flow = format!("--src {} --dest 10.9.0.99:7 --dest-mac {}", Veth::OUR_IP, Veth::PEER_MAC);
@@ -126,7 +116,7 @@ fn a_sender_gets_over_the_death_of_its_reflector() {
 #[test]
 fn a_capture_shows_the_rate_and_no_bursts() {
     const SECONDS: u64 = 4;
-    let Some(veth) = veth(Checksums::Whole) else { return };
+    let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
     for rate in [1000, 3000, 10_000] {
         let scratch = Scratch::new();
         let file = scratch.path("capture.pcap");
