@@ -150,13 +150,16 @@ int run_app(const Strings& args) {
     const std::string name(config->options().mode);
     const auto mode = std::ranges::find(modes, name, &Mode::name);
     return run_mode(*mode, *config, args, eal_args, signals, affinity);
-  } catch (const DpdkError& error) {
-    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
-    return kFailure;
-  } catch (const std::exception& error) {
-    // UsageError, or rust::Error: from Rust come only complaints about what was asked.
+  } catch (const UsageError& error) {
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kUsage;
+  } catch (const rust::Error& error) {
+    // From Rust come only complaints about what was asked.
+    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+    return kUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+    return kFailure;
   }
 }
 

@@ -88,6 +88,13 @@ bool tells_of_loss(std::string_view name) {
   return std::ranges::find(kBasic, name) == kBasic.end() && std::ranges::any_of(kWords, is_in);
 }
 
+void say_if_adjusted(const char* option, uint16_t asked, uint16_t descriptors) {
+  if (descriptors != asked) {
+    std::fprintf(stderr, "dpdkproj: %s %u: the port has %u for a queue instead\n", option, asked,
+                 descriptors);
+  }
+}
+
 uint64_t usable_rss(uint64_t offered) {
   // Ports make flows: without them all packets between two addresses come to one queue.
   const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
@@ -192,6 +199,8 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   uint16_t tx_descriptors = config.tx_descriptors;
   check(rte_eth_dev_adjust_nb_rx_tx_desc(port_id_, &rx_descriptors, &tx_descriptors),
         "rte_eth_dev_adjust_nb_rx_tx_desc", "change --rx-descriptors or --tx-descriptors");
+  say_if_adjusted("--rx-descriptors", config.rx_descriptors, rx_descriptors);
+  say_if_adjusted("--tx-descriptors", config.tx_descriptors, tx_descriptors);
   const unsigned packet_len = mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
   const int socket = rte_eth_dev_socket_id(port_id_);
   const std::string prefix = "port" + std::to_string(port_id_);
@@ -206,7 +215,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
     rx_conf.offloads = conf.rxmode.offloads;
     check(rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors, static_cast<unsigned>(socket),
                                  &rx_conf, rx_pools_.back().get()),
-          "rte_eth_rx_queue_setup");
+          "rte_eth_rx_queue_setup", "change -r or --rx-descriptors");
     rx_queues_.emplace_back(port_id_, queue, config.burst);
   }
   const MempoolDemand tx_demand{tx_descriptors, config.burst, packet_len};
@@ -217,7 +226,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
     tx_conf.offloads = conf.txmode.offloads;
     check(rte_eth_tx_queue_setup(port_id_, queue, tx_descriptors, static_cast<unsigned>(socket),
                                  &tx_conf),
-          "rte_eth_tx_queue_setup");
+          "rte_eth_tx_queue_setup", "change -t or --tx-descriptors");
     tx_queues_.emplace_back(port_id_, queue);
   }
 }

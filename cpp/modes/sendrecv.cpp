@@ -1,5 +1,7 @@
 // sendrecv: sends UDP packets at an exact rate, gets them back, and verifies every byte.
 
+#include <cstdio>
+
 #include "dataplane/dataplane.hpp"
 #include "dataplane/frames.hpp"
 #include "dataplane/mode.hpp"
@@ -132,6 +134,11 @@ void run(Dataplane& dataplane) {
   Port& port = dataplane.port();
   rs::Run& run = dataplane.run();
   const rs::Options& options = dataplane.options();
+  if (run.is_first() && options.checksum_offload && !port.has_checksum_offload()) {
+    std::fprintf(stderr,
+                 "dpdkproj: port %u (%s) computes no checksums: they are computed in software\n",
+                 port.id(), port.driver());
+  }
   std::vector<Send> senders;
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
     senders.emplace_back(port, queue,

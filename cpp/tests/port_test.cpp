@@ -8,6 +8,28 @@
 #include "tests/test_pool.hpp"
 #include "tests/virtual_port.hpp"
 
+namespace {
+
+/// What a port has instead of what was asked for; 0: just that.
+uint16_t descriptors = 0;
+
+}  // namespace
+
+extern "C" {
+int real_adjust(uint16_t port, uint16_t* rx,
+                uint16_t* tx) asm("__real_rte_eth_dev_adjust_nb_rx_tx_desc");
+int fake_adjust(uint16_t port, uint16_t* rx,
+                uint16_t* tx) asm("__wrap_rte_eth_dev_adjust_nb_rx_tx_desc");
+
+int fake_adjust(uint16_t port, uint16_t* rx, uint16_t* tx) {
+  const int result = real_adjust(port, rx, tx);
+  if (descriptors != 0) {
+    *rx = *tx = descriptors;
+  }
+  return result;
+}
+}
+
 namespace dpdkproj {
 namespace {
 
@@ -276,6 +298,16 @@ TEST_F(RingPort, WaitsForItsLinkOnlySoLong) {
   EXPECT_FALSE(port.wait_for_link(std::chrono::milliseconds(20)));
   // As the test's time limit would show if it waited.
   EXPECT_FALSE(port.wait_for_link(std::chrono::hours(1), [] { return true; }));
+}
+
+TEST_F(RingPort, SaysThatItHasOtherDescriptorsThanAskedFor) {
+  descriptors = 128;
+  testing::internal::CaptureStderr();
+  { const Port port(info, kSmall); }
+  descriptors = 0;
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "dpdkproj: --rx-descriptors 256: the port has 128 for a queue instead\n"
+            "dpdkproj: --tx-descriptors 256: the port has 128 for a queue instead\n");
 }
 
 TEST_F(RingPort, SaysThatItCannotSpreadPackets) {

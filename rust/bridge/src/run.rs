@@ -24,6 +24,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,31 +100,44 @@ pub struct Files {
 impl Files {
     /// Those that `config` asks for. The error names the option.
     pub(crate) fn open(config: &Config) -> Result<Self, String> {
-        let open = |option: &str, path: &Path| {
-            stats::create(path).map_err(|error| {
+        let open = |option: &str, path: &Option<PathBuf>| {
+            let Some(path) = path else { return Ok(None) };
+            let file = stats::create(path).map_err(|error| {
                 format!(
                     "{option} {}: cannot be written: {error}; give another file",
                     path.display()
                 )
-            })
+            })?;
+            Ok::<_, String>(Some((path.clone(), file)))
         };
         let started = |path: &Path, file| {
             Output::start(path, file)
                 .map_err(|error| format!("{}: no thread to write it: {error}", path.display()))
         };
-        let table = match &config.stats_path {
-            Some(path) => Some(started(path, open("-s", path)?)?),
-            None => None,
-        };
-        let json = match &config.json_path {
-            Some(path) => Some((path.clone(), open("--json", path)?)),
-            None => None,
-        };
+        let table = open("-s", &config.stats_path)?;
+        let json = open("--json", &config.json_path)?;
+        let both = table.as_ref().zip(json.as_ref());
+        if let Some(((path, _), (again, _))) =
+            both.filter(|(table, json)| is_same(&table.1, &json.1))
+        {
+            return Err(format!(
+                "-s {} --json {}: the same file; give them one each",
+                path.display(),
+                again.display()
+            ));
+        }
+        let table = table.map(|(path, file)| started(&path, file)).transpose()?;
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
         let screen = started(Path::new("-"), File::from(stderr))?;
         Ok(Self { table, json, screen })
     }
+}
+
+/// Whatever they are called: `-` and `/dev/stdout`, two names in a folder, a link.
+fn is_same(one: &File, other: &File) -> bool {
+    let identity = |file: &File| file.metadata().map(|found| (found.dev(), found.ino())).ok();
+    identity(one).is_some_and(|found| Some(found) == identity(other))
 }
 
 impl Run {

@@ -308,11 +308,6 @@ fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
         None if mode == "reflect" => common.rx_queues,
         None => 1,
     };
-    if common.stats.is_some() && common.stats == common.json {
-        let path = common.json.unwrap_or_default();
-        let path = path.display();
-        return Err(format!("-s {path} --json {path}: the same file; give them one each"));
-    }
     let config = Config {
         mode: mode.into(),
         port: common.port,

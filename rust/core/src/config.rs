@@ -278,7 +278,7 @@ impl Config {
         Some(Self {
             stats_path: None,
             json_path: None,
-            interval_ns: 100_000_000,
+            interval_ns: self.interval_ns.max(100_000_000),
             duration_ns: warms_up.then_some(sendrecv.warmup_ns),
             count: if warms_up { None } else { Some(0) },
             live: false,

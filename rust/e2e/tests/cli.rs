@@ -80,6 +80,9 @@ fn the_article_s_sendrecv_line() {
     // What the port cannot do is said, once.
     let rss = lines.iter().filter(|line| line.contains("cannot spread packets")).count();
     assert_eq!(rss, 1, "{lines:?}");
+    let sums =
+        lines.iter().filter(|line| line.contains("(net_ring) computes no checksums")).count();
+    assert_eq!(sums, 1, "{lines:?}");
 }
 
 #[test]
@@ -184,7 +187,7 @@ fn bad_input_is_one_line_without_eal() {
         ("S --src-port-range 0-5", vec!["--src-port-range", "'0-5'", "1 <= FIRST"]),
         ("S --src-port-range 1-65536", vec!["--src-port-range", "'1-65536'", "65535"]),
         ("S --packet-size 15", vec!["--packet-size", "'15'", "16"]),
-        ("S --packet-size 65508", vec!["--packet-size", "'65508'", "65507"]),
+        ("S --packet-size 65362", vec!["--packet-size", "'65362'", "65361"]),
         ("S --rate 0%", vec!["--rate", "'0%'", "such as 80%"]),
         ("S --pacing spin", vec!["--pacing", "need a rate (--rate or -R"]),
         ("S --rate 1 --pacing x", vec!["--pacing", "'x'", "burst, spin or hw"]),
@@ -247,6 +250,28 @@ fn a_folder_is_no_file_for_root_either() {
             assert!(!outcome.stderr().contains("EAL:"), "{}", outcome.stderr());
         }
     }
+}
+
+/// One file cannot hold both; and what is in it stays.
+#[test]
+fn the_same_file_under_two_names_is_refused() {
+    let folder = Scratch::new();
+    let (path, again) = (folder.path("results"), folder.folder().join(".").join("results"));
+    fs::write(&path, "precious").expect("it can be written");
+    let stdout = ["-".into(), "/dev/stdout".into()];
+    for [stats, json] in [[path.clone(), again], [path.clone(), path.clone()], stdout] {
+        let program = Program::new("rxonly --count 1").vdev("net_null0");
+        let program = program.arg("-s").arg(&stats).arg("--json").arg(&json);
+        let outcome = program.run().expect_code(2);
+        let expected = format!(
+            "dpdkproj: -s {} --json {}: the same file; give them one each",
+            stats.display(),
+            json.display()
+        );
+        assert_eq!(outcome.own_lines(), [expected]);
+        assert_eq!(outcome.stdout(), "");
+    }
+    assert_eq!(fs::read_to_string(&path).expect("it is still there"), "precious");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::run::Run;
 use super::text::{percent, time};
 use crate::impair;
+use crate::log_linear::MAX_NS;
 use std::str::FromStr;
 
 /// A greatest loss ratio, 0 to 1.
@@ -38,9 +39,16 @@ impl FromStr for LatencyLimit {
             let name = NAMES.into_iter().find(|known| *known == name)?;
             Some(Self { name, ns: impair::duration(value)?.as_secs_f64() * 1e9 })
         });
-        parsed.ok_or_else(|| {
+        let limit = parsed.ok_or_else(|| {
             format!("expected NAME=TIME such as p99=200us, with NAME one of {}", NAMES.join(", "))
-        })
+        })?;
+        if limit.name.starts_with('p') && limit.ns >= MAX_NS as f64 {
+            return Err(format!(
+                "percentiles are told apart up to {}; give a shorter time, or limit max",
+                time(MAX_NS as f64)
+            ));
+        }
+        Ok(limit)
     }
 }
 
@@ -102,6 +110,9 @@ mod tests {
             assert!(text.parse::<LossLimit>().is_err(), "{text}");
         }
         assert_eq!("p99.9=200us".parse(), Ok(LatencyLimit { name: "p99.9", ns: 200_000.0 }));
+        assert_eq!("max=20s".parse(), Ok(LatencyLimit { name: "max", ns: 2e10 }));
+        let error = "p99=20s".parse::<LatencyLimit>().unwrap_err();
+        assert!(error.starts_with("percentiles are told apart up to 17.180 s"), "{error}");
         for text in ["", "p99", "p98=1us", "p99=1", "p99=-1us"] {
             assert!(text.parse::<LatencyLimit>().unwrap_err().contains("p99=200us"), "{text}");
         }
