@@ -26,13 +26,13 @@ if(NOT DPDKPROJ_STATIC_DPDK)
   return()
 endif()
 
+if(NOT EXISTS ${DPDK_LIBDIR}/librte_eal.a)
+  message(FATAL_ERROR "DPDKPROJ_STATIC_DPDK: no librte_eal.a in ${DPDK_LIBDIR}: this DPDK has no archives; leave the option out")
+endif()
+
 # As libdpdk.pc says: archives as a whole, since drivers register themselves and nobody refers to them by name, and then
 # what they need. It names what shared libraries depend on, too (systemd below libpcap, say), which is not always
 # installed: that is left out. If it was needed after all, the linker says so.
-find_library(rte_eal librte_eal.a HINTS ${DPDK_STATIC_LIBRARY_DIRS} NO_CACHE)
-if(NOT rte_eal)
-  message(FATAL_ERROR "DPDKPROJ_STATIC_DPDK: this DPDK comes without archives (librte_eal.a); leave the option out")
-endif()
 set(items ${DPDK_STATIC_LDFLAGS})
 set(needed ${DPDK_STATIC_LIBRARIES})
 list(FILTER needed EXCLUDE REGEX "^:") # the archives

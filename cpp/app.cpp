@@ -12,6 +12,7 @@
 #include "dataplane/mode.hpp"
 #include "dpdk/eal.hpp"
 #include "dpdk/error.hpp"
+#include "dpdk/mempool.hpp"
 #include "dpdkproj_rs/ffi.h"
 #include "rust/cxx.h"
 
@@ -60,7 +61,7 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
             const ClockReading& started, const StopSignals& signals, const Affinity& affinity) {
   const rs::Options options = config.options();
   const Clock clock(started);
-  if (rs::has_preliminary(config)) {
+  if (rs::has_preliminary(config) && !signals.requested()) {
     rust::Box<rs::Run> preliminary = rs::new_preliminary(config);
     if (preliminary->duration_ns() > 0) {
       std::fprintf(stderr, "dpdkproj: %s warms up for %.1f s\n", std::string(options.mode).c_str(),
@@ -98,7 +99,7 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
 
   const Eal eal(eal_args);
   const PortInfo info = find_port(std::string(options.port));
-  config.check_port({info.max_rx_queues, info.max_tx_queues, info.mtu});
+  config.check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
   Port port(info,
             {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
              options.burst, options.checksum_offload, options.release == rs::Release::Hardware,
@@ -154,7 +155,7 @@ int run_app(const Strings& args) {
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kUsage;
   } catch (const rust::Error& error) {
-    // From Rust come only complaints about what was asked.
+    // From Rust: what was asked cannot be, or cannot be written where it was asked for.
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kUsage;
   } catch (const std::exception& error) {

@@ -78,7 +78,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   rust::Vec<uint32_t> cpus;
   std::ranges::copy(cpus_of(lcores), std::back_inserter(cpus));
   run_.begin_on(std::move(cpus));
-  // Of a run that was to end before it began nothing is sent.
+  // A run that was to end before it began sends nothing of its own.
   std::atomic<Phase> phase{signals_.requested() ? Phase::kDrain : Phase::kRun};
   std::vector<std::function<void()>> work;
   work.reserve(shares.size());

@@ -15,7 +15,8 @@ template <typename W>
 concept Worker = noexcept(std::declval<W&>().poll(uint64_t{}));
 
 /// A worker that sends packets of its own, or keeps some: `drain` is called once, when sending is
-/// to end; `poll` still afterwards.
+/// to end; `poll` still afterwards. Where that was before anything began, `drain` is called with 0,
+/// and before any `poll`.
 template <typename W>
 concept Drainable = Worker<W> && noexcept(std::declval<W&>().drain(uint64_t{}));
 
@@ -39,26 +40,26 @@ void run_loop(const std::atomic<Phase>& phase, const Clock& clock,
       worker.poll(clock.now_ns());
     }
   };
-  const auto drain_each = [&clock]<typename W>(std::vector<W>& some) noexcept {
+  const auto drain_each = []<typename W>(std::vector<W>& some, uint64_t now_ns) noexcept {
     if constexpr (Drainable<W>) {
       for (W& worker : some) {
-        worker.drain(clock.now_ns());
+        worker.drain(now_ns);
       }
     }
   };
-  Phase seen = Phase::kRun;
-  for (;;) {
+  Phase seen = phase.load(std::memory_order_relaxed);
+  if (seen != Phase::kRun) {
+    (drain_each(workers, 0), ...);
+  }
+  while (seen != Phase::kStop) {
+    (poll_each(workers), ...);
     const Phase now = phase.load(std::memory_order_relaxed);
     if (now != seen) [[unlikely]] {
       if (seen == Phase::kRun) {
-        (drain_each(workers), ...);
-      }
-      if (now == Phase::kStop) {
-        return;
+        (drain_each(workers, clock.now_ns()), ...);
       }
       seen = now;
     }
-    (poll_each(workers), ...);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include <cstdint>
@@ -25,6 +26,10 @@ unsigned mempool_cache_size(unsigned burst) noexcept;
 /// Mbufs in a pool: those in queues, those in the hands of a worker, and those that rest in a cache
 /// (which fills up to one and a half times its size).
 unsigned mempool_size(const MempoolDemand& demand) noexcept;
+
+/// The largest IPv4 packet that is sent, in bytes: what one mbuf holds, whatever a port's MTU.
+constexpr uint16_t kLargestSent =
+    UINT16_MAX - RTE_PKTMBUF_HEADROOM - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
 
 /// Bytes of data room of each mbuf, headroom included; what an mbuf can have is less than 64 KiB.
 uint16_t mempool_data_room(unsigned packet_len) noexcept;

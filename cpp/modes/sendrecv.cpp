@@ -81,7 +81,9 @@ class Send final {
   }
 
   void drain(uint64_t now_ns) noexcept {
-    sender_->stop(now_ns + (schedule_ ? TxSchedule::kLeadNs : 0));
+    // Packets go to such a port early, once there is something to send at all.
+    const bool is_early = schedule_ && now_ns > 0;
+    sender_->stop(now_ns + (is_early ? TxSchedule::kLeadNs : 0));
   }
 
  private:

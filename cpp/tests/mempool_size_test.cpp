@@ -37,6 +37,11 @@ TEST(MempoolDataRoom, HoldsThePacketBehindTheHeadroom) {
   }
 }
 
+TEST(MempoolDataRoom, HoldsTheLargestPacketThatIsSent) {
+  const unsigned packet_len = kLargestSent + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+  EXPECT_EQ(mempool_data_room(packet_len), packet_len + RTE_PKTMBUF_HEADROOM);
+}
+
 // 16 bits: the MTU of lo, and of whoever takes it over, would wrap round to next to nothing.
 TEST(MempoolDataRoom, IsTheLargestThereIsForAnythingLarger) {
   EXPECT_EQ(mempool_data_room(65408), UINT16_MAX);

@@ -105,6 +105,20 @@ TEST_F(RunLoop, DrainsAlsoWhenStoppedAtOnce) {
   EXPECT_EQ(script.log, "sxS");
 }
 
+TEST_F(RunLoop, DrainsAtTimeZeroWhatIsToEndBeforeItBegins) {
+  std::vector<Sending> senders{{&script, 's'}};
+  std::vector<Plain> receivers{{&script, 'x'}};
+  script.phase = Phase::kDrain;
+  script.next = {{4, Phase::kStop}};
+  run_loop(script.phase, clock(), senders, receivers);
+  EXPECT_EQ(script.log, "Ssxsx");
+  EXPECT_EQ(script.times.front(), 0U);
+
+  script.log.clear();
+  run_loop(script.phase, clock(), senders, receivers);
+  EXPECT_EQ(script.log, "S") << "stopped, so that nothing is polled";
+}
+
 TEST_F(RunLoop, BearsWorkersThatCannotDrain) {
   std::vector<Plain> receivers{{&script, 'x'}};
   script.next = {{2, Phase::kDrain}, {3, Phase::kStop}};

@@ -24,7 +24,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +68,8 @@ pub struct Run {
     /// A terminal may be stopped, a pipe stuck: what is shown must not hold the run up.
     screen: Output,
     stopped_ns: u64,
+    /// Of the preliminary run in front of this one.
+    warmup_ns: u64,
     /// Losses in intervals that were closed by then.
     lost_at_stop: u64,
     ending: Ending,
@@ -134,9 +136,13 @@ impl Files {
     }
 }
 
-/// Whatever they are called: `-` and `/dev/stdout`, two names in a folder, a link.
+/// Whatever they are called: `-` and `/dev/stdout`, two names in a folder, a link. A terminal and `/dev/null` may be given
+/// twice.
 fn is_same(one: &File, other: &File) -> bool {
-    let identity = |file: &File| file.metadata().map(|found| (found.dev(), found.ino())).ok();
+    let identity = |file: &File| {
+        let found = file.metadata().ok()?;
+        (!found.file_type().is_char_device()).then(|| (found.dev(), found.ino()))
+    };
     identity(one).is_some_and(|found| Some(found) == identity(other))
 }
 
@@ -179,6 +185,7 @@ impl Run {
             live: Live::new(config.meaning(), config.interval_ns),
             screen,
             stopped_ns: 0,
+            warmup_ns: 0,
             lost_at_stop: 0,
             said: BTreeSet::new(),
             summary: String::new(),
@@ -373,6 +380,9 @@ impl Run {
     pub(crate) fn begin_after(&mut self, preliminary: &Self) {
         self.is_first = false;
         self.peer_at_start = preliminary.inquiry.known();
+        // A signal may have made it shorter than was asked for.
+        let asked = self.config.sendrecv.as_ref().map_or(0, |sendrecv| sendrecv.warmup_ns);
+        self.warmup_ns = asked.min(preliminary.stopped_ns);
     }
 
     pub(crate) fn is_first(&self) -> bool {
@@ -417,6 +427,7 @@ impl Run {
             driver: Driver { delivered, accepted },
             port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
             peer: Peer::between(self.peer_at_start, end),
+            warmup_ns: self.warmup_ns,
             ..stats::Run::new(&self.config, &self.collector, self.stopped_ns)
         };
         self.limits_broken = !stats::broken(&run).is_empty();

@@ -221,6 +221,12 @@ impl Config {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
     }
 
+    /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not made a rate of.
+    #[must_use]
+    pub fn awaits_line_rate(&self) -> bool {
+        self.sendrecv.as_ref().is_some_and(|sendrecv| sendrecv.line_share.is_some())
+    }
+
     /// How packets are let go; `None`: there is no rate.
     #[must_use]
     pub fn release(&self) -> Option<Release> {

@@ -258,7 +258,8 @@ impl Sender {
         self.shortfall = 0;
     }
 
-    /// Nothing is sent from `now_ns` on, or from the end on where that has passed.
+    /// Nothing is sent from `now_ns` on, or from the end on where that has passed. At time 0, before anything is due,
+    /// that ends a run before it begins.
     pub fn stop(&mut self, now_ns: u64) {
         if now_ns < self.end_ns {
             self.finish(now_ns, now_ns);
@@ -383,6 +384,17 @@ mod tests {
         // Due at 1, 2, 3 and 4 ms; the one at 5 ms is not in the run.
         assert_eq!(rig.collector.totals().counts[Counter::Due], 4);
         assert_eq!(rig.collector.sending_done_ns(), Some(5_000_000));
+    }
+
+    #[test]
+    fn nothing_was_due_in_what_ends_before_it_begins() {
+        for pattern in [Pattern::Cbr, Pattern::Poisson(7), Pattern::Burst(4)] {
+            let mut rig = Rig::paced(Some(Pacing { pattern, ..per_ms(Release::Burst) }));
+            rig.sender.stop(0);
+            assert_eq!(rig.sender.poll(900_000, 1).packets, 0);
+            rig.collector.finish(&mut |_| ());
+            assert_eq!(rig.collector.totals().counts[Counter::Due], 0, "{pattern:?}");
+        }
     }
 
     #[test]

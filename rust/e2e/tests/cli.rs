@@ -187,7 +187,7 @@ fn bad_input_is_one_line_without_eal() {
         ("S --src-port-range 0-5", vec!["--src-port-range", "'0-5'", "1 <= FIRST"]),
         ("S --src-port-range 1-65536", vec!["--src-port-range", "'1-65536'", "65535"]),
         ("S --packet-size 15", vec!["--packet-size", "'15'", "16"]),
-        ("S --packet-size 65362", vec!["--packet-size", "'65362'", "65361"]),
+        ("S --packet-size 65508", vec!["--packet-size", "'65508'", "65507"]),
         ("S --rate 0%", vec!["--rate", "'0%'", "such as 80%"]),
         ("S --pacing spin", vec!["--pacing", "need a rate (--rate or -R"]),
         ("S --rate 1 --pacing x", vec!["--pacing", "'x'", "burst, spin or hw"]),

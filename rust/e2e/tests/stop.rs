@@ -3,7 +3,7 @@
 
 use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Memif, Program};
-use dpdkproj_e2e::results::Table;
+use dpdkproj_e2e::results::{Summary, Table};
 use dpdkproj_e2e::scratch::Scratch;
 use dpdkproj_e2e::{golden, pcap};
 use std::cell::Cell;
@@ -65,13 +65,27 @@ fn a_signal_stops_a_reflector_under_load() {
 #[test]
 fn a_signal_while_it_warms_up_ends_an_empty_run() {
     let flow = "--src 10.0.0.1 --src-port-range 7-7 --dest 10.0.0.1:7 --dest-mac 02:00:00:00:00:01";
-    let program = Program::new(&format!("sendrecv -q {flow} --warmup 60 --drain 0.1"));
-    let mut sender = program.vdev("net_ring0").measured(7).start();
-    sender.wait_for("warms up for 60.0 s");
-    random_moment(15);
-    let outcome = sender.finish_by(Signal::Int);
-    outcome.summary().assert_counts(&[("tx.sent", 0), ("rx.received", 0)]);
-    assert_eq!(outcome.table().rows.len(), 0);
+    let scratch = Scratch::new();
+    for (salt, rate) in [(15, ""), (16, "--rate 10M"), (17, "--rate 1M --pacing spin")] {
+        let [rows, json] = ["stats.csv", "summary.json"].map(|name| scratch.path(name));
+        for path in [&rows, &json] {
+            std::fs::write(path, "of an older run").expect("it can be written");
+        }
+        let program = Program::new(&format!("sendrecv -q {flow} {rate} --warmup 60 --drain 0.1"));
+        let program = program.arg("-s").arg(&rows).arg("--json").arg(&json);
+        let mut sender = program.arg("--max-loss").arg("1%").vdev("net_ring0").start();
+        sender.wait_for("warms up for 60.0 s");
+        random_moment(salt);
+        // What was not sent has kept no limit.
+        let outcome = sender.finish_by(Signal::Int).expect_code(3);
+        assert!(outcome.stderr().contains("was stopped before it began"), "{}", outcome.stderr());
+        let summary = Summary::read(&json);
+        assert!(summary.is_balanced(), "{summary}");
+        summary.assert_counts(&[("tx.due", 0), ("tx.sent", 0), ("rx.received", 0)]);
+        assert!(summary.number("warmup_s") < 5.0, "{summary}");
+        let text = std::fs::read_to_string(&rows).expect("it is there");
+        assert_eq!(Table::parse(&text).rows.len(), 0, "{text}");
+    }
 }
 
 #[test]

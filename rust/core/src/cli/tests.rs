@@ -122,7 +122,7 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
         ("{} --src 1.2.3", ["--src", "cannot be used multiple times"]),
         ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
-        ("{} --packet-size 65362", ["'65362' for '--packet-size", "to 65361 bytes"]),
+        ("{} --packet-size 65508", ["'65508' for '--packet-size", "to 65507 bytes"]),
         ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
         ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
         ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
@@ -215,9 +215,12 @@ fn a_rate_of_nothing_is_no_limit() {
 /// What the link carries is known once it is up.
 #[test]
 fn a_share_of_the_line_rate_is_one_of_layer_1() {
-    let at = |line: &str, mbps| {
+    let at = |line: &str, mbps| -> Result<_, String> {
         let mut config = run(&format!("{SENDRECV} {line}"));
-        config.resolve_line_rate(mbps).map(|()| config.rate().map(Rate::pps))
+        assert_eq!(config.awaits_line_rate(), line.contains('%'), "{line}");
+        config.resolve_line_rate(mbps)?;
+        assert!(!config.awaits_line_rate(), "{line}");
+        Ok(config.rate().map(Rate::pps))
     };
     let bits = |len: f64, share: f64| Ok(Some(share * 10e9 / (8.0 * (42.0 + len + 4.0 + 20.0))));
     assert_eq!(at("--rate 80% --packet-size 100", Some(10_000)), bits(100.0, 0.8));

@@ -26,11 +26,8 @@ pub(super) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
 }
 
 pub(super) fn packet_size(text: &str) -> Result<u16, String> {
-    // The length of an mbuf's buffer has 16 bits, and part of it is headroom.
-    const HEADROOM: u16 = 128;
-    const ETHERNET_LEN: u16 = 14 + 4;
     let smallest = payload::HEADER_LEN;
-    let largest = usize::from(u16::MAX - HEADROOM - ETHERNET_LEN - IPV4_LEN - UDP_LEN);
+    let largest = usize::from(u16::MAX - IPV4_LEN - UDP_LEN);
     let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
     size.ok_or_else(|| {
         format!("expected {smallest} (index, time and tag) to {largest} bytes of UDP payload")

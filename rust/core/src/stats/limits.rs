@@ -3,7 +3,7 @@
 use super::run::Run;
 use super::text::{percent, time};
 use crate::impair;
-use crate::log_linear::MAX_NS;
+use crate::log_linear::{MAX_NS, bucket, middle_ns};
 use std::str::FromStr;
 
 /// A greatest loss ratio, 0 to 1.
@@ -42,10 +42,11 @@ impl FromStr for LatencyLimit {
         let limit = parsed.ok_or_else(|| {
             format!("expected NAME=TIME such as p99=200us, with NAME one of {}", NAMES.join(", "))
         })?;
-        if limit.name.starts_with('p') && limit.ns >= MAX_NS as f64 {
+        let largest = middle_ns(bucket(MAX_NS)) as f64;
+        if limit.name.starts_with('p') && limit.ns >= largest {
             return Err(format!(
-                "percentiles are told apart up to {}; give a shorter time, or limit max",
-                time(MAX_NS as f64)
+                "percentiles are told apart below {}; give a shorter time, or limit max",
+                time(largest)
             ));
         }
         Ok(limit)
@@ -111,8 +112,10 @@ mod tests {
         }
         assert_eq!("p99.9=200us".parse(), Ok(LatencyLimit { name: "p99.9", ns: 200_000.0 }));
         assert_eq!("max=20s".parse(), Ok(LatencyLimit { name: "max", ns: 2e10 }));
-        let error = "p99=20s".parse::<LatencyLimit>().unwrap_err();
-        assert!(error.starts_with("percentiles are told apart up to 17.180 s"), "{error}");
+        let largest = middle_ns(bucket(u64::MAX));
+        assert!(format!("p99={}ns", largest - 1).parse::<LatencyLimit>().is_ok());
+        let error = format!("p99={largest}ns").parse::<LatencyLimit>().unwrap_err();
+        assert!(error.starts_with("percentiles are told apart below 17.113 s"), "{error}");
         for text in ["", "p99", "p98=1us", "p99=1", "p99=-1us"] {
             assert!(text.parse::<LatencyLimit>().unwrap_err().contains("p99=200us"), "{text}");
         }

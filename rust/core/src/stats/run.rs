@@ -141,9 +141,10 @@ impl Run {
             host: Host::default(),
             meaning: config.meaning(),
             duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
-            warmup_ns: sendrecv.map_or(0, |sendrecv| sendrecv.warmup_ns),
+            warmup_ns: 0,
             drain_ns: config.drain_ns,
-            requested_pps: config.rate().map(Rate::pps),
+            // A share of the line rate is not known before the link is up.
+            requested_pps: config.rate().filter(|_| !config.awaits_line_rate()).map(Rate::pps),
             totals: *collector.totals(),
             workers,
             mismatch: collector.mismatch(),
