@@ -79,12 +79,13 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   std::ranges::copy(cpus_of(lcores), std::back_inserter(cpus));
   run_.begin_on(std::move(cpus));
   // A run that was to end before it began sends nothing of its own.
-  std::atomic<Phase> phase{signals_.requested() ? Phase::kDrain : Phase::kRun};
+  const Phase first = signals_.requested() ? Phase::kDrain : Phase::kRun;
+  std::atomic<Phase> phase{first};
   std::vector<std::function<void()>> work;
   work.reserve(shares.size());
   for (Share& share : shares) {
-    work.emplace_back([this, &phase, &share] {
-      std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);
+    work.emplace_back([this, first, &phase, &share] {
+      std::apply([&](auto&... mine) { run_loop(first, phase, clock_, mine...); }, share);
     });
   }
   // What came in while workers were made, nobody was there to take.

@@ -30,10 +30,11 @@ enum class Phase : int {
 };
 static_assert(std::atomic<Phase>::is_always_lock_free);
 
-/// What an lcore does from its launch until Phase::kStop: polls all of its workers in turn. A
-/// template, so that the only indirect call is that of the whole loop.
+/// What an lcore does from its launch until Phase::kStop: polls all of its workers in turn. `first`
+/// is the phase in which the run begins; an lcore may be launched when that has passed. A template,
+/// so that the only indirect call is that of the whole loop.
 template <Worker... Ws>
-void run_loop(const std::atomic<Phase>& phase, const Clock& clock,
+void run_loop(Phase first, const std::atomic<Phase>& phase, const Clock& clock,
               std::vector<Ws>&... workers) noexcept {
   const auto poll_each = [&clock](auto& some) noexcept {
     for (auto& worker : some) {
@@ -47,7 +48,7 @@ void run_loop(const std::atomic<Phase>& phase, const Clock& clock,
       }
     }
   };
-  Phase seen = phase.load(std::memory_order_relaxed);
+  Phase seen = first;
   if (seen != Phase::kRun) {
     (drain_each(workers, 0), ...);
   }
