@@ -29,15 +29,16 @@ def machine(root: Path, settings: Settings, date: str) -> dict[str, Any]:
     free, pages = free_hugepages()
     commit = output_of("git", "-c", f"safe.directory={root}", "-C", str(root), "describe", "--always", "--dirty")
     return {"date": date, "cpu": models[0] if models else "", "cpus": os.cpu_count(), "other_cpu": settings.cpus[0],
-            "measured_cpu": settings.cpus[1], "kernel": os.uname().release, "hugepages_2m": pages, "hugepages_2m_free": free,
-            "dpdk": output_of("pkg-config", "--modversion", "libdpdk"), "linkage": settings.linkage._asdict(),
-            "commit": commit}
+            "measured_cpu": settings.cpus[1], "kernel": os.uname().release, "hugepages_2m": pages,
+            "hugepages_2m_free": free, "dpdk": output_of("pkg-config", "--modversion", "libdpdk"),
+            "linkage": settings.linkage._asdict(), "commit": commit}
 
 
 def describe(host: dict[str, Any]) -> str:
     return (f"{host['cpu']}, {host['cpus']} CPUs (measured: {host['measured_cpu']}, other: {host['other_cpu']}), "
-            f"Linux {host['kernel']}, DPDK {host['dpdk']} (linked by us "
-            f"{host['linkage']['ours']}, by testpmd {host['linkage']['testpmd']}), {host['hugepages_2m_free']} of {host['hugepages_2m']} hugepages free, {host['date']}, commit {host['commit'] or 'unknown'}")
+            f"Linux {host['kernel']}, DPDK {host['dpdk']} (linked by us {host['linkage']['ours']}, by testpmd "
+            f"{host['linkage']['testpmd']}), {host['hugepages_2m_free']} of {host['hugepages_2m']} hugepages free, "
+            f"{host['date']}, commit {host['commit'] or 'unknown'}")
 
 
 def write_json(path: Path, host: dict[str, Any], settings: dict[str, Any], results: dict[str, Result]) -> None:
