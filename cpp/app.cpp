@@ -36,7 +36,8 @@ rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes)
   rust::Vec<rs::Mode> infos;
   for (const Mode& mode : modes) {
     infos.push_back({rust::String(mode.name.data(), mode.name.size()),
-                     rust::String(mode.about.data(), mode.about.size())});
+                     rust::String(mode.about.data(), mode.about.size()), mode.meaning,
+                     mode.queues});
   }
   return rs::parse_args(to_rust(args), std::move(infos));
 }
@@ -103,7 +104,8 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
   Port port(info,
             {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
              options.burst, options.checksum_offload, options.release == rs::Release::Hardware,
-             options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0});
+             options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
+             mode.queues == rs::Queues::Mixed});
   if (mode.needs_link) {
     const auto give_up = [&signals] { return signals.requested(); };
     if (!port.wait_for_link(kLinkPatience, give_up) && !signals.requested()) {

@@ -3,6 +3,8 @@
 #include <string_view>
 #include <vector>
 
+#include "dpdkproj_rs/ffi.h"
+
 namespace dpdkproj {
 
 class Dataplane;
@@ -14,6 +16,10 @@ struct Mode {
   std::string_view name;
   /// One line for the help.
   std::string_view about;
+  /// What its packets mean: its options, its workers, its columns and the ledger follow from that.
+  rs::Meaning meaning;
+  /// The queues that it needs, and which packets it sends on them.
+  rs::Queues queues;
   /// Whether it makes no sense to start before the link is up.
   bool needs_link;
   /// Makes the workers and runs them: `dataplane.run_workers(...)`.

@@ -95,6 +95,18 @@ void say_if_adjusted(const char* option, uint16_t asked, uint16_t descriptors) {
   }
 }
 
+/// What belongs to queue `queue` among those of all queues of a kind.
+template <typename T>
+T& at(std::vector<T>& all, uint16_t queue, const std::string& kind, const std::string& option) {
+  if (queue >= all.size()) {
+    throw UsageError("the mode wants " + kind + " queue " + std::to_string(queue) +
+                     ", and there are " + std::to_string(all.size()) + " " + kind +
+                     " queues: raise " + option +
+                     ", or register the mode with the queues it needs");
+  }
+  return all[queue];
+}
+
 uint64_t usable_rss(uint64_t offered) {
   // Ports make flows: without them all packets between two addresses come to one queue.
   const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
@@ -186,9 +198,14 @@ void Port::configure(const PortConfig& config) {
     LaunchTimeField::make();
     conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
-  // Legal because all packets of a tx queue come from one pool and nobody else refers to them.
-  conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
-  check(rte_eth_dev_configure(port_id_, config.rx_queues, config.tx_queues, &conf),
+  if (!config.mixed_pools) {
+    conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
+  }
+  // Some drivers (af_xdp, mana) want as many tx as rx queues, others one at least.
+  unused_tx_queues_ =
+      config.tx_queues > 0 ? uint16_t{0} : std::min(config.rx_queues, info_.max_tx_queues);
+  const auto tx_queues = static_cast<uint16_t>(config.tx_queues + unused_tx_queues_);
+  check(rte_eth_dev_configure(port_id_, config.rx_queues, tx_queues, &conf),
         "rte_eth_dev_configure",
         "some drivers want as many rx as tx queues, or powers of two; change -r or -t");
   set_up_queues(config, conf);
@@ -205,8 +222,10 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   const int socket = rte_eth_dev_socket_id(port_id_);
   const std::string prefix = "port" + std::to_string(port_id_);
 
-  // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue.
-  const MempoolDemand rx_demand{unsigned{rx_descriptors} + tx_descriptors + config.held_mbufs,
+  // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue: of its
+  // own one, or of any.
+  const unsigned passed_on = config.mixed_pools ? config.tx_queues : 1;
+  const MempoolDemand rx_demand{rx_descriptors + passed_on * tx_descriptors + config.held_mbufs,
                                 config.burst, packet_len};
   rx_queues_.reserve(config.rx_queues);
   for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
@@ -220,14 +239,16 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   }
   const MempoolDemand tx_demand{tx_descriptors, config.burst, packet_len};
   tx_queues_.reserve(config.tx_queues);
-  for (uint16_t queue = 0; queue < config.tx_queues; ++queue) {
-    tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
+  for (uint16_t queue = 0; queue < config.tx_queues + unused_tx_queues_; ++queue) {
     rte_eth_txconf tx_conf = info_.default_txconf;
     tx_conf.offloads = conf.txmode.offloads;
     check(rte_eth_tx_queue_setup(port_id_, queue, tx_descriptors, static_cast<unsigned>(socket),
                                  &tx_conf),
           "rte_eth_tx_queue_setup", "change -t or --tx-descriptors");
-    tx_queues_.emplace_back(port_id_, queue);
+    if (queue < config.tx_queues) {
+      tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
+      tx_queues_.emplace_back(port_id_, queue);
+    }
   }
 }
 
@@ -236,6 +257,14 @@ Port::~Port() {
   rte_eth_dev_stop(port_id_);
   rte_eth_dev_close(port_id_);
 }
+
+RxQueue& Port::rx_queue(uint16_t queue) { return at(rx_queues_, queue, "rx", "-r"); }
+
+TxQueue& Port::tx_queue(uint16_t queue) { return at(tx_queues_, queue, "tx", "-t"); }
+
+rte_mempool* Port::rx_pool(uint16_t queue) { return at(rx_pools_, queue, "rx", "-r").get(); }
+
+rte_mempool* Port::tx_pool(uint16_t queue) { return at(tx_pools_, queue, "tx", "-t").get(); }
 
 std::array<uint8_t, 6> Port::mac() const {
   rte_ether_addr address;

@@ -22,6 +22,7 @@ inline constexpr std::chrono::seconds kLinkPatience{10};
 /// What is asked of a port.
 struct PortConfig {
   uint16_t rx_queues;
+  /// 0: nothing is sent. (The port has some all the same, as drivers want it.)
   uint16_t tx_queues;
   uint16_t rx_descriptors;
   uint16_t tx_descriptors;
@@ -32,6 +33,10 @@ struct PortConfig {
   bool send_on_timestamp = false;
   /// Mbufs of each rx queue that a worker may hold back.
   unsigned held_mbufs = 0;
+  /// Packets of any pool may be sent on any tx queue. Else all packets that are ever sent on a tx
+  /// queue are of one pool (its own, or that of one rx queue) and nobody else refers to them, which
+  /// lets ports free them faster.
+  bool mixed_pools = true;
 };
 
 /// What a port can do, before it is configured.
@@ -62,12 +67,13 @@ class Port {
   uint16_t id() const noexcept { return port_id_; }
   std::array<uint8_t, 6> mac() const;
 
-  RxQueue& rx_queue(uint16_t queue) { return rx_queues_[queue]; }
-  TxQueue& tx_queue(uint16_t queue) { return tx_queues_[queue]; }
+  // For what is made before a run begins. All of them throw a UsageError if there is no such queue.
+  RxQueue& rx_queue(uint16_t queue);
+  TxQueue& tx_queue(uint16_t queue);
   /// The pool that packets of rx queue `queue` come from.
-  rte_mempool* rx_pool(uint16_t queue) { return rx_pools_[queue].get(); }
+  rte_mempool* rx_pool(uint16_t queue);
   /// The pool for packets that a worker sends of its own on tx queue `queue`.
-  rte_mempool* tx_pool(uint16_t queue) { return tx_pools_[queue].get(); }
+  rte_mempool* tx_pool(uint16_t queue);
 
   /// Whether the port writes IPv4 and UDP checksums into packets that ask for it.
   bool has_checksum_offload() const noexcept { return checksum_offload_; }
@@ -122,6 +128,8 @@ class Port {
   uint64_t delivered_before_ = 0;
   uint64_t accepted_before_ = 0;
   bool checksum_offload_ = false;
+  /// That the driver wants and nobody sends on.
+  uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
   std::vector<Mempool> rx_pools_;
   std::vector<Mempool> tx_pools_;

@@ -27,8 +27,12 @@ void run(Dataplane& dataplane) {
   dataplane.run_workers(std::move(workers), std::move(impaired));
 }
 
-const RegisterMode kMode({"reflect", "Send every UDP packet back to where it came from", false,
-                          run});
+const RegisterMode kMode({.name = "reflect",
+                          .about = "Send every UDP packet back to where it came from",
+                          .meaning = rs::Meaning::Returns,
+                          .queues = rs::Queues::Paired,
+                          .needs_link = false,
+                          .run = run});
 
 }  // namespace
 }  // namespace dpdkproj

@@ -13,7 +13,7 @@ class RxOnly final {
 
   void poll(uint64_t now_ns) noexcept {
     queue_.receive(burst_);
-    tally_->add(now_ns, burst_.size, 0, 0);
+    tally_->add(now_ns, {.received = burst_.size});
     burst_.free_from(0);
   }
 
@@ -31,7 +31,12 @@ void run(Dataplane& dataplane) {
   dataplane.run_workers(std::move(workers));
 }
 
-const RegisterMode kMode({"rxonly", "Count what arrives, and drop it", false, run});
+const RegisterMode kMode({.name = "rxonly",
+                          .about = "Count what arrives, and drop it",
+                          .meaning = rs::Meaning::Counts,
+                          .queues = rs::Queues::RxOnly,
+                          .needs_link = false,
+                          .run = run});
 
 }  // namespace
 }  // namespace dpdkproj

@@ -159,8 +159,12 @@ void run(Dataplane& dataplane) {
   dataplane.run_workers(std::move(senders), std::move(receivers));
 }
 
-const RegisterMode kMode({"sendrecv", "Send packets, get them back, and verify every byte", true,
-                          run});
+const RegisterMode kMode({.name = "sendrecv",
+                          .about = "Send packets, get them back, and verify every byte",
+                          .meaning = rs::Meaning::Measures,
+                          .queues = rs::Queues::Own,
+                          .needs_link = true,
+                          .run = run});
 
 }  // namespace
 }  // namespace dpdkproj

@@ -10,8 +10,11 @@ namespace {
 void run_nothing(Dataplane& /*dataplane*/) {}
 
 // Registered in an order that is not theirs by name.
-const RegisterMode kLast({"zz-of-this-test", "Last", false, run_nothing});
-const RegisterMode kFirst({"aa-of-this-test", "First", false, run_nothing});
+constexpr Mode mode(std::string_view name) {
+  return {name, "Of this test", rs::Meaning::Counts, rs::Queues::RxOnly, false, run_nothing};
+}
+const RegisterMode kLast(mode("zz-of-this-test"));
+const RegisterMode kFirst(mode("aa-of-this-test"));
 
 TEST(AllModes, AreSortedByName) {
   const std::vector<Mode> modes = all_modes();

@@ -110,8 +110,8 @@ class ReflectTest : public testing::Test {
       args.push_back(word);
     }
     rust::Vec<rs::Mode> modes;
-    modes.push_back({"reflect", ""});
-    modes.push_back({"sendrecv", ""});
+    modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired});
+    modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
     return rs::parse_args(std::move(args), std::move(modes));
   }
 

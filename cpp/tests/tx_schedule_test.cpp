@@ -18,6 +18,7 @@
 #include "dataplane/mode.hpp"
 #include "dpdk/error.hpp"
 #include "dpdk/port.hpp"
+#include "tests/fake_offloads.hpp"
 #include "tests/virtual_port.hpp"
 
 namespace dpdkproj {
@@ -71,6 +72,7 @@ int fake_dev_info_get(uint16_t port, rte_eth_dev_info* info) {
   if (fake.clock != nullptr) {
     info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
+  info->tx_offload_capa |= dpdkproj::fake_offloads.offered;
   return result;
 }
 
@@ -81,6 +83,8 @@ int fake_dev_configure(uint16_t port, uint16_t rx, uint16_t tx, const rte_eth_co
         static_cast<int>((plain.txmode.offloads & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) != 0);
     plain.txmode.offloads &= ~RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
+  dpdkproj::fake_offloads.configured = plain.txmode.offloads & dpdkproj::fake_offloads.offered;
+  plain.txmode.offloads &= ~dpdkproj::fake_offloads.offered;
   return real_dev_configure(port, rx, tx, &plain);
 }
 
@@ -91,6 +95,7 @@ int fake_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, uns
     fake.queues += static_cast<int>((plain.offloads & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) != 0);
     plain.offloads &= ~RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
+  plain.offloads &= ~dpdkproj::fake_offloads.offered;
   return real_tx_queue_setup(port, queue, descriptors, socket, &plain);
 }
 
@@ -251,7 +256,7 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
     args.push_back(word);
   }
   rust::Vec<rs::Mode> infos;
-  infos.push_back({"sendrecv", ""});
+  infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
   rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
   const rs::Options options = config->options();

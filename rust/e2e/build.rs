@@ -21,8 +21,9 @@ fn main() {
     let out = cmake::Config::new("../..")
         .generator("Ninja")
         .profile("RelWithDebInfo")
-        .define("BUILD_TESTING", "OFF")
-        .build_target("dpdkproj")
+        // With the modes of tests come both programs.
+        .define("BUILD_TESTING", "ON")
+        .build_target("dpdkproj_test_modes")
         .build();
     println!("cargo::rustc-env=DPDKPROJ_BIN={}", out.join("build/dpdkproj").display());
 }

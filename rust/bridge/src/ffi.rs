@@ -1,12 +1,10 @@
 //! The whole boundary: what C++ can call.
 
+use crate::config::{Config, parse_args};
 use crate::run::{Files, Run};
 use crate::workers::{
     Receiver, Reflector, Sender, Tally, new_receiver, new_reflector, new_sender, new_tally,
 };
-use dpdkproj_core::Release;
-use dpdkproj_core::cli::{ModeInfo, Parsed};
-use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
 
 #[allow(clippy::missing_safety_doc, reason = "a comment says what holds for all of them")]
 #[cxx::bridge(namespace = "dpdkproj::rs")]
@@ -84,10 +82,54 @@ pub(crate) mod bridge {
         frame_len: u16,
     }
 
+    /// What a mode does with packets: hence what its counters mean, which equations they must obey,
+    /// which options it has, and which workers it may make.
+    #[repr(u8)]
+    enum Meaning {
+        /// Sends its own packets and gets them back: makes a `Sender` for each tx queue and a `Receiver`
+        /// for each rx queue.
+        Measures,
+        /// Sends back what it gets, and answers questions: makes a `Reflector` for each rx queue.
+        Returns,
+        /// Passes on what it gets: a `Tally` must say of each packet that it was sent, refused or dropped.
+        Forwards,
+        /// Counts what it gets, or sends, with a `Tally`: what it does with packets is not checked.
+        Counts,
+    }
+
+    /// Which queues a mode needs, and which packets it sends on a tx queue. Where those of a tx queue
+    /// are all of one pool, ports may free them faster.
+    #[repr(u8)]
+    enum Queues {
+        /// As many tx as rx queues. A tx queue sends packets of the rx queue with its number alone,
+        /// each of them once.
+        Paired,
+        /// Any numbers of both. A tx queue sends packets of its own pool alone (`Port::tx_pool`).
+        Own,
+        /// Any numbers of both. A tx queue sends packets of whatever pool.
+        Mixed,
+        /// Rx queues alone.
+        RxOnly,
+    }
+
     /// A mode that the program has.
     struct Mode {
         name: String,
         about: String,
+        meaning: Meaning,
+        queues: Queues,
+    }
+
+    /// What a worker did in one poll, in packets.
+    struct Polled {
+        /// That it got from the driver.
+        received: u16,
+        /// That the driver took.
+        sent: u16,
+        /// That the driver did not take, and the worker freed.
+        refused: u16,
+        /// That it got, and freed instead of offering them to the driver.
+        dropped: u16,
     }
 
     /// What the command line asks of ports, queues and lcores.
@@ -203,6 +245,9 @@ pub(crate) mod bridge {
 
     // --- workers (hot path: a few calls per burst, none of them can fail)
     //
+    // To make one is an error where the mode's meaning is another, the queue is not there, or its worker
+    // has been made.
+    //
     // Frames given to a call are distinct, readable for `len` bytes, writable where the call says
     // so, and lent until it returns. Each worker is used by one thread at a time.
     extern "Rust" {
@@ -210,7 +255,7 @@ pub(crate) mod bridge {
 
         /// The sender of tx queue `queue` of a port with the MAC address `mac`. `offload`: the
         /// port writes the checksums.
-        fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender>;
+        fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Result<Box<Sender>>;
         /// Fills the memory of a buffer with what all its packets have in common: `frame` is as long
         /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
         /// is a number that tells it from its neighbours.
@@ -237,7 +282,7 @@ pub(crate) mod bridge {
 
         /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still
         /// only the pseudo-header's sum.
-        fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Box<Receiver>;
+        fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Result<Box<Receiver>>;
         /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
         /// frames.
         unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &[Frame]);
@@ -251,7 +296,7 @@ pub(crate) mod bridge {
 
         type Reflector;
 
-        fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector>;
+        fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Result<Box<Reflector>>;
         /// Turns frames round and says in each what to do with it. To be called in every poll, also
         /// without frames.
         unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> Outcome;
@@ -289,71 +334,13 @@ pub(crate) mod bridge {
 
         /// For worker `index` of a mode that has nothing else in Rust: as many as the mode likes, up
         /// to the number of its rx and tx queues together.
-        fn new_tally(run: &Run, index: u16) -> Box<Tally>;
-        /// What happened in the poll at `now_ns`. To be called in every poll, also with zeros.
-        fn add(self: &mut Tally, now_ns: u64, received: u16, sent: u16, refused: u16);
+        fn new_tally(run: &Run, index: u16) -> Result<Box<Tally>>;
+        /// What happened in the poll at `now_ns`. To be called in every poll, also where it is nothing.
+        fn add(self: &mut Tally, now_ns: u64, polled: Polled);
     }
 }
 
-use bridge::{Frame, Mode, Options};
-
-/// What the command line came to.
-pub struct Config(Parsed);
-
-fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>, String> {
-    let modes: Vec<_> =
-        modes.into_iter().map(|mode| ModeInfo { name: mode.name, about: mode.about }).collect();
-    Ok(Box::new(Config(dpdkproj_core::cli::parse(&args, &modes)?)))
-}
-
-impl Config {
-    pub(crate) fn run(&self) -> Result<&CoreConfig, String> {
-        match &self.0 {
-            Parsed::Run(config) => Ok(config),
-            Parsed::Print(_) => Err("help was asked for: there is nothing to run".into()),
-        }
-    }
-
-    fn help_text(&self) -> String {
-        match &self.0 {
-            Parsed::Run(_) => String::new(),
-            Parsed::Print(text) => text.clone(),
-        }
-    }
-
-    fn options(&self) -> Options {
-        let Parsed::Run(config) = &self.0 else { return Options::default() };
-        Options {
-            mode: config.mode.clone(),
-            port: config.port.map(|mac| mac.to_string()).unwrap_or_default(),
-            rx_queues: config.rx_queues,
-            tx_queues: config.tx_queues,
-            rx_descriptors: config.rx_descriptors,
-            tx_descriptors: config.tx_descriptors,
-            burst: config.burst,
-            checksum_offload: config.checksum_offload,
-            paced: config.rate().is_some(),
-            release: config.release().unwrap_or_default().into(),
-            impaired: config.impairments.is_some(),
-            delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
-                u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
-            }),
-            reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
-        }
-    }
-
-    fn check_port(&self, limits: bridge::PortLimits) -> Result<(), String> {
-        let bridge::PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
-        self.run()?.check_port(&PortLimits { max_rx_queues, max_tx_queues, mtu })
-    }
-
-    fn resolve_line_rate(&mut self, link_mbps: u32) -> Result<(), String> {
-        match &mut self.0 {
-            Parsed::Run(config) => config.resolve_line_rate((link_mbps > 0).then_some(link_mbps)),
-            Parsed::Print(_) => Ok(()),
-        }
-    }
-}
+use bridge::Frame;
 
 fn open_files(config: &Config) -> Result<Box<Files>, String> {
     Files::open(config.run()?).map(Box::new)
@@ -372,22 +359,6 @@ fn new_preliminary(config: &Config) -> Result<Box<Run>, String> {
     let preliminary = config.run()?.preliminary();
     let preliminary = preliminary.ok_or("there is nothing to do before this run")?;
     Run::new_preliminary(preliminary).map(Box::new)
-}
-
-impl Default for bridge::Release {
-    fn default() -> Self {
-        Release::default().into()
-    }
-}
-
-impl From<Release> for bridge::Release {
-    fn from(release: Release) -> Self {
-        match release {
-            Release::Burst => Self::Burst,
-            Release::Spin => Self::Spin,
-            Release::Hardware => Self::Hardware,
-        }
-    }
 }
 
 // cxx lets C++ move these to any thread: say here that they may be.

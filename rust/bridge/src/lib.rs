@@ -3,6 +3,8 @@
 //! Calls go one way: C++ calls Rust. Bursts cross, never single packets, and Rust sees bytes,
 //! never an mbuf. This crate only converts; whatever decides something is in the core.
 
+#[allow(clippy::needless_pass_by_value, reason = "signatures are what cxx asks for")]
+mod config;
 #[allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_box_returns,
@@ -11,6 +13,7 @@
 mod ffi;
 mod frame;
 mod host;
+mod make;
 mod run;
 #[allow(clippy::unnecessary_box_returns, reason = "signatures are what cxx asks for")]
 mod workers;

@@ -2,22 +2,16 @@
 
 use crate::ffi::bridge::{PortCounter, Versions};
 use crate::host;
-use dpdkproj_core::Pacer;
-use dpdkproj_core::config::{Config, Sendrecv};
-use dpdkproj_core::flows::{FlowCounter, Flows, Registrar};
-use dpdkproj_core::impair::Dice;
+use dpdkproj_core::config::Config;
+use dpdkproj_core::flows::{Flows, Registrar};
+use dpdkproj_core::mode::Meaning;
 use dpdkproj_core::packet::content::Content;
 use dpdkproj_core::packet::control::Report;
 use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::payload::mix;
-use dpdkproj_core::packet::template::{Checksums, Template};
-use dpdkproj_core::packet::verify::Verifier;
 use dpdkproj_core::peer::{Inquiry, Known};
-use dpdkproj_core::receiver::{Looks, Receiver};
-use dpdkproj_core::reflector::Reflector;
-use dpdkproj_core::sender::Sender;
 use dpdkproj_core::stats::{
-    self, Board, Collector, Counter, Driver, Live, Output, Peer, Recorder, Row, Table,
+    self, Board, Collector, Counter, Driver, Live, Output, Peer, Row, Table,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -38,8 +32,6 @@ const STALL_NS: u64 = 1_000_000_000;
 const ANSWER_NS: u64 = 1_000_000_000;
 /// How often it is asked for the live line.
 const LIVE_NS: u64 = 1_000_000_000;
-/// More queues than that a reflector's stamps are not told apart by.
-const STAMPING_QUEUES: u16 = 64;
 
 /// How far the end of a run is.
 enum Ending {
@@ -52,15 +44,15 @@ enum Ending {
 
 /// Everything of a run but ports and threads.
 pub struct Run {
-    config: Config,
+    pub(crate) config: Config,
     command: Vec<String>,
     /// Its packets count nowhere.
     is_preliminary: bool,
     /// No run has used the port before.
     is_first: bool,
-    board: Arc<Board>,
+    pub(crate) board: Arc<Board>,
     collector: Collector,
-    content: Option<Arc<Content>>,
+    pub(crate) content: Option<Arc<Content>>,
     /// With the file that its rows go to.
     table: Option<(Table, Output)>,
     json: Option<(PathBuf, File)>,
@@ -73,7 +65,7 @@ pub struct Run {
     /// Losses in intervals that were closed by then.
     lost_at_stop: u64,
     ending: Ending,
-    inquiry: Inquiry,
+    pub(crate) inquiry: Inquiry,
     /// What the reflector said before the run began.
     peer_at_start: Known,
     /// When it was last asked for the live line, what it said then, and what came of it.
@@ -81,7 +73,7 @@ pub struct Run {
     live_report: Option<Report>,
     live_text: String,
     registrar: Registrar,
-    flows: Arc<Flows>,
+    pub(crate) flows: Arc<Flows>,
     limits_broken: bool,
     /// The CPUs that workers run on, and for how long the host had had them when they started.
     cpus: Vec<u32>,
@@ -150,7 +142,7 @@ impl Run {
     /// A run of `config`, asked for with the command line `command`.
     pub(crate) fn new(config: Config, files: Files, command: Vec<String>) -> Self {
         let Files { table, json, screen } = files;
-        let table = table.map(|output| (Table::new(config.meaning()), output));
+        let table = table.map(|output| (Table::new(config.meaning), output));
         let board = Board::new(config.shape(), &config.roles());
         let any = Mac([0; 6]);
         let content = config.sendrecv.as_ref().map(|sendrecv| {
@@ -160,7 +152,7 @@ impl Run {
         let random = RandomState::new().hash_one(0);
         let receivers = if config.sendrecv.is_some() { config.rx_queues } else { 0 };
         let inquiry = Inquiry::new(config.sendrecv.as_ref().map_or(0, |s| mix(!s.seed)), receivers);
-        let reflectors = if config.mode == "reflect" { config.rx_queues } else { 0 };
+        let reflectors = if config.meaning == Meaning::Returns { config.rx_queues } else { 0 };
         let flows = Flows::new(reflectors, random);
         Self {
             command,
@@ -182,7 +174,7 @@ impl Run {
             content,
             table,
             json,
-            live: Live::new(config.meaning(), config.interval_ns),
+            live: Live::new(config.meaning, config.interval_ns),
             screen,
             stopped_ns: 0,
             warmup_ns: 0,
@@ -191,48 +183,6 @@ impl Run {
             summary: String::new(),
             config,
         }
-    }
-
-    fn sendrecv(&self) -> (&Sendrecv, &Arc<Content>) {
-        match (&self.config.sendrecv, &self.content) {
-            (Some(sendrecv), Some(content)) => (sendrecv, content),
-            _ => unreachable!("only the mode sendrecv makes senders and receivers"),
-        }
-    }
-
-    pub(crate) fn sender(&self, queue: u16, mac: Mac, checksums: Checksums) -> Sender {
-        let (sendrecv, content) = self.sendrecv();
-        let streams = self.config.tx_queues;
-        let flow = sendrecv.flow(mac, streams);
-        let template = Template::new(&flow, Arc::clone(content), queue, checksums);
-        let pacer = Pacer::new(sendrecv.pacing, queue, streams, self.config.count);
-        let asks = queue == 0 && sendrecv.ask_peer;
-        let questions = asks.then(|| self.inquiry.questions(flow, checksums));
-        let duration_ns = self.config.duration_ns;
-        Sender::new(self.recorder(queue), pacer, template, queue, duration_ns, questions)
-    }
-
-    pub(crate) fn receiver(&self, queue: u16) -> Receiver {
-        let (sendrecv, content) = self.sendrecv();
-        let flow = sendrecv.flow(Mac([0; 6]), self.config.tx_queues);
-        let verifier = Verifier::new(&flow, Arc::clone(content));
-        let looks = Looks {
-            due_times: sendrecv.pacing.is_some(),
-            stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
-        };
-        let hearing = Some(self.inquiry.hearing(queue));
-        Receiver::new(self.recorder(self.config.tx_queues + queue), verifier, hearing, looks)
-    }
-
-    pub(crate) fn reflector(&self, queue: u16, partial_checksums: bool) -> Reflector {
-        let flows = FlowCounter::new(Arc::clone(&self.flows), queue);
-        let dice =
-            self.config.impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
-        Reflector::new(self.recorder(queue), flows, queue, partial_checksums, dice)
-    }
-
-    pub(crate) fn recorder(&self, worker: u16) -> Recorder {
-        self.board.recorder(usize::from(worker))
     }
 
     pub(crate) fn tick(&mut self, now_ns: u64) {

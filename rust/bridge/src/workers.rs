@@ -3,7 +3,7 @@
 //! Workers of several lcores are made one after the other: without their alignment two could share a
 //! cache line.
 
-use crate::ffi::bridge::{Burst, Frame, Outcome, Part, Verdict};
+use crate::ffi::bridge::{Burst, Frame, Outcome, Part, Polled, Verdict};
 use crate::frame::Lent;
 use crate::run::Run;
 use dpdkproj_core::packet::flow::Mac;
@@ -17,9 +17,14 @@ use dpdkproj_core::{receiver, reflector, sender};
 #[repr(align(128))]
 pub struct Sender(sender::Sender);
 
-pub(crate) fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Box<Sender> {
+pub(crate) fn new_sender(
+    run: &Run,
+    queue: u16,
+    mac: [u8; 6],
+    offload: bool,
+) -> Result<Box<Sender>, String> {
     let checksums = if offload { Checksums::Offload } else { Checksums::Software };
-    Box::new(Sender(run.sender(queue, Mac(mac), checksums)))
+    Ok(Box::new(Sender(run.sender(queue, Mac(mac), checksums)?)))
 }
 
 impl Sender {
@@ -66,8 +71,12 @@ pub struct Receiver {
     partial_checksums: bool,
 }
 
-pub(crate) fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Box<Receiver> {
-    Box::new(Receiver { receiver: run.receiver(queue), partial_checksums })
+pub(crate) fn new_receiver(
+    run: &Run,
+    queue: u16,
+    partial_checksums: bool,
+) -> Result<Box<Receiver>, String> {
+    Ok(Box::new(Receiver { receiver: run.receiver(queue)?, partial_checksums }))
 }
 
 impl Receiver {
@@ -100,8 +109,12 @@ impl Receiver {
 #[repr(align(128))]
 pub struct Reflector(CoreReflector);
 
-pub(crate) fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Box<Reflector> {
-    Box::new(Reflector(run.reflector(queue, partial_checksums)))
+pub(crate) fn new_reflector(
+    run: &Run,
+    queue: u16,
+    partial_checksums: bool,
+) -> Result<Box<Reflector>, String> {
+    Ok(Box::new(Reflector(run.reflector(queue, partial_checksums)?)))
 }
 
 impl From<reflector::Verdict> for Verdict {
@@ -209,12 +222,13 @@ fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u8> {
 #[repr(align(128))]
 pub struct Tally(CoreTally);
 
-pub(crate) fn new_tally(run: &Run, index: u16) -> Box<Tally> {
-    Box::new(Tally(CoreTally::new(run.recorder(index))))
+pub(crate) fn new_tally(run: &Run, index: u16) -> Result<Box<Tally>, String> {
+    Ok(Box::new(Tally(run.tally(index)?)))
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, now_ns: u64, received: u16, sent: u16, refused: u16) {
-        self.0.add(now_ns, received, sent, refused);
+    pub(crate) fn add(&mut self, now_ns: u64, polled: Polled) {
+        let Polled { received, sent, refused, dropped } = polled;
+        self.0.add(now_ns, reflector::Polled { received, sent, refused, dropped });
     }
 }

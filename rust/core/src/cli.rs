@@ -4,6 +4,7 @@ mod values;
 
 use crate::config::{Config, Sendrecv};
 use crate::impair::Impairments;
+use crate::mode::{Meaning, ModeInfo};
 use crate::packet::flow::{Mac, PortRange};
 use crate::packet::stamp::STAMPED_LEN;
 use crate::stats::{LatencyLimit, Limits, LossLimit};
@@ -17,16 +18,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use values::{Asked, RATE_MAX, address_and_port, duration, packet_size, port_range};
-
-/// A mode, as it shows up in the help. The names `sendrecv` and `reflect` have options of their
-/// own here.
-#[derive(Clone, Debug)]
-pub struct ModeInfo {
-    /// What it is called on the command line.
-    pub name: String,
-    /// One line for the help.
-    pub about: String,
-}
 
 /// What a command line comes to.
 #[derive(Debug)]
@@ -52,7 +43,8 @@ struct Common {
     #[arg(short, long, value_name = "N", global = true, default_value = "1",
           value_parser = clap::value_parser!(u16).range(QUEUES))]
     rx_queues: u16,
-    /// Tx queues [default: 1; for reflect as many as -r]
+    /// Tx queues [default: 1; as many as -r in modes that send on the tx queue with the number of the
+    /// rx queue]
     #[arg(short, long, value_name = "N", global = true,
           value_parser = clap::value_parser!(u16).range(QUEUES))]
     tx_queues: Option<u16>,
@@ -90,7 +82,7 @@ struct Common {
     #[arg(long, value_name = "SECS", global = true, value_parser = duration,
           allow_negative_numbers = true)]
     duration: Option<Duration>,
-    /// Stop after this many packets: sent ones (sendrecv) or received ones (other modes)
+    /// Stop after this many packets: sent ones in modes that measure, received ones in others
     #[arg(long, value_name = "PACKETS", global = true,
           value_parser = clap::value_parser!(u64).range(1..=COUNT_MAX))]
     count: Option<u64>,
@@ -195,10 +187,10 @@ fn command(modes: &[ModeInfo]) -> Command {
         let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
         let command =
             Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
-        root.subcommand(match mode.name.as_str() {
-            "sendrecv" => SendrecvArgs::augment_args(command),
-            "reflect" => ReflectArgs::augment_args(command),
-            _ => command,
+        root.subcommand(match mode.meaning {
+            Meaning::Measures => SendrecvArgs::augment_args(command),
+            Meaning::Returns => ReflectArgs::augment_args(command),
+            Meaning::Forwards | Meaning::Counts => command,
         })
     })
 }
@@ -213,13 +205,35 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
         Ok(matches) => matches,
         Err(error) => return printed_or_one_line(&error, modes),
     };
-    let Some((mode, options)) = matches.subcommand() else {
+    let chosen = matches
+        .subcommand()
+        .and_then(|(name, options)| Some((modes.iter().find(|mode| mode.name == name)?, options)));
+    let Some((mode, options)) = chosen else {
         return Err(format!("no mode given: {}", possible(modes)));
     };
+    if let Some(error) = refused_limits(mode, options, modes) {
+        return Err(error);
+    }
     config(mode, options).map(|config| Parsed::Run(Box::new(config)))
 }
 
-/// What is asked of `sendrecv` beside what is asked of all modes.
+/// What to say of limits that `mode` cannot know to be broken.
+fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> Option<String> {
+    let is_given = ["max_loss", "max_latency"].iter().any(|limit| options.contains_id(limit));
+    if mode.meaning == Meaning::Measures || !is_given {
+        return None;
+    }
+    let measures = modes.iter().filter(|mode| mode.meaning == Meaning::Measures);
+    let names: Vec<_> = measures.map(|mode| mode.name.as_str()).collect();
+    let advice = if names.is_empty() {
+        "leave them out".into()
+    } else {
+        format!("give them to {}", names.join(" or "))
+    };
+    Some(format!("--max-loss, --max-latency: {} cannot know; {advice}", mode.name))
+}
+
+/// What is asked of a mode that measures beside what is asked of all modes.
 fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> {
     let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
@@ -277,42 +291,27 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
     Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, release: args.pacing }))
 }
 
-fn config(mode: &str, options: &ArgMatches) -> Result<Config, String> {
+fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
     let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
-    let sendrecv = match mode {
-        "sendrecv" => Some(sendrecv(options, common.stats_interval_ms)?),
-        _ => None,
+    let sendrecv = if mode.meaning == Meaning::Measures {
+        Some(sendrecv(options, common.stats_interval_ms)?)
+    } else {
+        None
     };
-    let impairments = if mode == "reflect" {
+    let impairments = if mode.meaning == Meaning::Returns {
         let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
         let seed = args.impair_seed.unwrap_or(0);
         args.impair.map(|impairments| Impairments { seed, ..impairments })
     } else {
         None
     };
-    if mode != "sendrecv" && (common.max_loss.is_some() || !common.max_latency.is_empty()) {
-        return Err(format!(
-            "--max-loss, --max-latency: {mode} cannot know; give them to sendrecv"
-        ));
-    }
-    let tx_queues = match common.tx_queues {
-        Some(tx_queues) if mode == "reflect" && tx_queues != common.rx_queues => {
-            return Err(format!(
-                "-r {} -t {tx_queues}: reflect sends on the tx queue with the number of the rx \
-                 queue; give the same number to both, or leave -t out",
-                common.rx_queues
-            ));
-        }
-        Some(tx_queues) => tx_queues,
-        None if mode == "reflect" => common.rx_queues,
-        None => 1,
-    };
     let config = Config {
-        mode: mode.into(),
+        mode: mode.name.clone(),
+        meaning: mode.meaning,
         port: common.port,
         rx_queues: common.rx_queues,
-        tx_queues,
+        tx_queues: mode.queues.tx(&mode.name, common.rx_queues, common.tx_queues)?,
         rx_descriptors: common.rx_descriptors.get(),
         tx_descriptors: common.tx_descriptors.get(),
         burst: common.burst_size,

@@ -1,11 +1,12 @@
 //! What a run is asked to do, checked as far as it can be without a port.
 
 use crate::impair::Impairments;
+use crate::mode::Meaning;
 use crate::packet::control::CONTROL_LEN;
 use crate::packet::flow::{Flow, Mac, PortRange};
 use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
-use crate::stats::{HISTOGRAM_BYTES, Limits, Meaning, Role, SLOT_BYTES, Shape};
+use crate::stats::{HISTOGRAM_BYTES, Limits, Role, SLOT_BYTES, Shape};
 use crate::{Pacing, Rate, Release};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -13,13 +14,15 @@ use std::path::PathBuf;
 /// Everything from the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The name of the mode.
+    /// The name of the mode: for people, nothing depends on it.
     pub mode: String,
+    /// What the mode does with packets, and so what its counters mean.
+    pub meaning: Meaning,
     /// The port with this MAC address; `None`: the only one there is.
     pub port: Option<Mac>,
     /// Rx queues.
     pub rx_queues: u16,
-    /// Tx queues.
+    /// Tx queues; 0 in a mode that sends nothing.
     pub tx_queues: u16,
     /// Descriptors of each rx queue, before the port adjusts them.
     pub rx_descriptors: u16,
@@ -48,13 +51,13 @@ pub struct Config {
     pub live: bool,
     /// What must not be exceeded.
     pub limits: Limits,
-    /// What `sendrecv` needs besides.
+    /// What a mode that measures needs besides.
     pub sendrecv: Option<Sendrecv>,
-    /// What `reflect` does to packets on purpose.
+    /// What a mode that returns packets does to them on purpose.
     pub impairments: Option<Impairments>,
 }
 
-/// What `sendrecv` sends.
+/// What a mode that measures sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sendrecv {
     /// Our address.
@@ -233,22 +236,17 @@ impl Config {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.release)
     }
 
-    /// What the counters of this run mean.
-    #[must_use]
-    pub fn meaning(&self) -> Meaning {
-        match self.mode.as_str() {
-            "sendrecv" => Meaning::Sendrecv,
-            "reflect" => Meaning::Reflect,
-            _ => Meaning::Tally,
-        }
-    }
-
-    /// The workers that this run may have: one for each tx queue and then one for each rx queue in
-    /// `sendrecv`; other modes use as many of as many as they like.
+    /// The workers that this run may have: one for each tx queue and then one for each rx queue
+    /// where it measures, one for each rx queue where it returns packets; other modes use as many of
+    /// as many as they like.
     #[must_use]
     pub fn roles(&self) -> Vec<Role> {
-        if self.sendrecv.is_none() {
-            return vec![Role::Count; usize::from(self.rx_queues + self.tx_queues)];
+        match self.meaning {
+            Meaning::Measures => {}
+            Meaning::Returns => return vec![Role::Count; usize::from(self.rx_queues)],
+            Meaning::Forwards | Meaning::Counts => {
+                return vec![Role::Count; usize::from(self.rx_queues + self.tx_queues)];
+            }
         }
         let senders = (0..self.tx_queues).map(|stream| Role::Send { stream });
         let receivers = (0..self.rx_queues).map(|_| Role::Receive);

@@ -11,6 +11,7 @@ pub mod config;
 pub mod flows;
 pub mod impair;
 pub mod log_linear;
+pub mod mode;
 pub mod order;
 mod pacer;
 pub mod packet;

@@ -326,6 +326,19 @@ impl Reflector {
     }
 }
 
+/// What a worker did in one poll, in packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Polled {
+    /// That it got from the driver.
+    pub received: u16,
+    /// That the driver took.
+    pub sent: u16,
+    /// That the driver did not take, and the worker freed.
+    pub refused: u16,
+    /// That it got, and freed instead of offering them to the driver.
+    pub dropped: u16,
+}
+
 /// Counts packets for a worker that handles them by itself.
 pub struct Tally {
     recorder: Recorder,
@@ -338,14 +351,14 @@ impl Tally {
         Self { recorder }
     }
 
-    /// One poll at `now_ns` that received, sent and failed to send so many packets; to be called
-    /// in every poll, also with zeros.
-    pub fn add(&mut self, now_ns: u64, received: u16, sent: u16, refused: u16) {
+    /// What was done in the poll at `now_ns`; to be called in every poll, also where it is nothing.
+    pub fn add(&mut self, now_ns: u64, polled: Polled) {
         self.recorder.poll(now_ns);
         let interval = self.recorder.interval(now_ns);
-        self.recorder.add(interval, Counter::Received, u64::from(received));
-        self.recorder.add(interval, Counter::Sent, u64::from(sent));
-        self.recorder.add(interval, Counter::TxQueueFull, u64::from(refused));
+        self.recorder.add(interval, Counter::Received, u64::from(polled.received));
+        self.recorder.add(interval, Counter::Sent, u64::from(polled.sent));
+        self.recorder.add(interval, Counter::TxQueueFull, u64::from(polled.refused));
+        self.recorder.add(interval, Counter::Dropped, u64::from(polled.dropped));
     }
 }
 

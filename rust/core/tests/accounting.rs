@@ -5,6 +5,7 @@
 
 use dpdkproj_core::config::Config;
 use dpdkproj_core::log_linear::{bucket, middle_ns};
+use dpdkproj_core::mode::{Meaning, ModeInfo, Queues};
 use dpdkproj_core::packet::content::Content;
 use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::reflect::reflect;
@@ -12,7 +13,7 @@ use dpdkproj_core::packet::template::{Checksums, Template};
 use dpdkproj_core::packet::verify::Verifier;
 use dpdkproj_core::receiver::{Looks, Receiver};
 use dpdkproj_core::sender::{Burst, Sender};
-use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Meaning, Row, Run, Totals, ledger};
+use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Row, Run, Totals, ledger};
 use dpdkproj_core::{Pacer, cli};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -68,7 +69,12 @@ fn config(queues: &str, more: &str) -> Config {
          --stats-interval-ms 1 --packet-size 40 {more}"
     );
     let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
-    let modes = [cli::ModeInfo { name: "sendrecv".into(), about: String::new() }];
+    let modes = [ModeInfo {
+        name: "sendrecv".into(),
+        about: String::new(),
+        meaning: Meaning::Measures,
+        queues: Queues::Own,
+    }];
     match cli::parse(&args, &modes) {
         Ok(cli::Parsed::Run(config)) => *config,
         other => panic!("{other:?}"),
@@ -322,7 +328,7 @@ fn a_blackout_is_100_percent_of_its_intervals() {
     let dark: Vec<u64> = outcome
         .rows
         .iter()
-        .filter(|row| Meaning::Sendrecv.loss_ratio(&row.totals) == Some(1.0))
+        .filter(|row| Meaning::Measures.loss_ratio(&row.totals) == Some(1.0))
         .map(|row| row.start_ns / MS)
         .collect();
     assert_eq!(dark, (10..42).collect::<Vec<_>>());

@@ -60,10 +60,15 @@ impl Summary {
     }
 
     fn adds_up(&self) -> bool {
-        if self.value("mode") != "sendrecv" {
-            return true;
-        }
         let sum = |keys: &[&str]| keys.iter().map(|key| self.count(key)).sum::<u64>();
+        match self.value("meaning").as_str() {
+            Some("measures") => {}
+            Some("forwards") => {
+                let refused = "tx.not_sent_reasons.tx_queue_full";
+                return self.count("rx.received") == sum(&["tx.sent", refused, "rx.dropped"]);
+            }
+            _ => return true,
+        }
         let parts = ["forward", "reflector_nic", "reflector", "return", "nic", "corrupt", "late"];
         let place = |part: &str| self.value(&format!("lost.{part}")).as_u64().unwrap_or(0);
         let places = parts.iter().map(|part| place(part)).sum::<u64>() + self.count("lost.unknown");
@@ -128,7 +133,7 @@ impl std::fmt::Display for Summary {
 }
 
 /// The columns as they are documented; later ones may follow.
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 19] = [
     "time_ms",
     "tx_packets",
     "rx_packets",
@@ -137,6 +142,17 @@ const COLUMNS: [&str; 8] = [
     "latency_avg_ns",
     "latency_min_ns",
     "latency_max_ns",
+    "latency_p50_ns",
+    "latency_p99_ns",
+    "latency_p999_ns",
+    "due_packets",
+    "not_sent_packets",
+    "duplicate_packets",
+    "corrupt_packets",
+    "foreign_packets",
+    "late_packets",
+    "reordered_packets",
+    "dropped_packets",
 ];
 
 /// One interval; `None` is an empty cell.
@@ -154,6 +170,8 @@ pub struct Row {
     pub loss_ratio: Option<f64>,
     /// Mean, least and greatest round-trip time.
     pub latency_ns: Option<[u64; 3]>,
+    /// Packets that a mode which forwards dropped.
+    pub dropped: Option<u64>,
 }
 
 impl Row {
@@ -205,7 +223,7 @@ impl Table {
 
     /// Fails the test unless all packets of `summary` are in a row, and each row is sound.
     pub fn assert_adds_up_to(&self, summary: &Summary) {
-        let ours = summary.value("mode") == "sendrecv";
+        let ours = summary.value("meaning") == "measures";
         self.rows.iter().for_each(|row| row.check(ours));
         let rx = if ours { "rx.valid" } else { "rx.received" };
         let sums = [self.sum(|row| row.tx), self.sum(|row| row.rx)];
@@ -233,5 +251,6 @@ fn row(record: &csv::StringRecord) -> Row {
         lost: count(3),
         loss_ratio: cell(4).map(|cell| cell.parse().unwrap_or_else(|e| panic!("{e}: {record:?}"))),
         latency_ns: count(5).map(|mean| [mean, always(6), always(7)]),
+        dropped: count(18),
     }
 }

@@ -1,8 +1,22 @@
 use super::*;
+use crate::mode::Queues;
 
 fn modes() -> Vec<ModeInfo> {
-    let mode = |name: &str| ModeInfo { name: name.into(), about: format!("{name} it") };
-    vec![mode("sendrecv"), mode("reflect"), mode("rxonly")]
+    let mode = |name: &str, meaning, queues| ModeInfo {
+        name: name.into(),
+        about: format!("{name} it"),
+        meaning,
+        queues,
+    };
+    vec![
+        mode("sendrecv", Meaning::Measures, Queues::Own),
+        mode("reflect", Meaning::Returns, Queues::Paired),
+        mode("rxonly", Meaning::Counts, Queues::RxOnly),
+        // A team's own, which are no less than those of the same meaning.
+        mode("probe", Meaning::Measures, Queues::Own),
+        mode("mirror", Meaning::Returns, Queues::Paired),
+        mode("forward", Meaning::Forwards, Queues::Mixed),
+    ]
 }
 
 fn parse_line(line: &str) -> Result<Parsed, String> {
@@ -60,7 +74,11 @@ fn a_reflector_can_be_asked_to_do_harm() {
     assert!(run("reflect").impairments.is_none());
     assert!(error("reflect --impair drop=2").contains("expected drop=P"));
     assert!(error("reflect --impair-seed 4").contains("--impair"));
-    assert!(error("reflect --max-loss 1%").contains("give them to sendrecv"));
+    for mode in ["reflect", "mirror", "forward", "rxonly"] {
+        let error = error(&format!("{mode} --max-loss 1%"));
+        let expected = format!("{mode} cannot know; give them to sendrecv or probe");
+        assert!(error.ends_with(&expected), "{error}");
+    }
 }
 
 #[test]
@@ -98,11 +116,33 @@ fn options_before_the_mode() {
 }
 
 #[test]
-fn reflect_has_as_many_tx_as_rx_queues() {
-    assert_eq!(run("reflect -r 3").tx_queues, 3);
-    assert_eq!(run("rxonly -r 3").tx_queues, 1);
-    let error = error("reflect -r 3 -t 2");
-    assert!(error.starts_with("-r 3 -t 2: reflect"), "{error}");
+fn a_mode_says_which_tx_queues_it_has() {
+    for mode in ["reflect", "mirror"] {
+        assert_eq!(run(&format!("{mode} -r 3")).tx_queues, 3);
+        let error = error(&format!("{mode} -r 3 -t 2"));
+        assert!(error.starts_with(&format!("-r 3 -t 2: {mode}")), "{error}");
+    }
+    assert_eq!(run("rxonly -r 3").tx_queues, 0);
+    assert!(error("rxonly -t 1").starts_with("-t 1: rxonly sends nothing"));
+    assert_eq!(run("forward -r 3").tx_queues, 1);
+    assert_eq!(run("forward -r 3 -t 2").tx_queues, 2);
+    assert_eq!(run(&format!("{SENDRECV} -r 3")).tx_queues, 1);
+}
+
+/// All but what it is called by.
+#[test]
+fn a_mode_under_another_name_is_the_same() {
+    let impair = "--impair drop=0.5,delay=1ms --impair-seed 4 -r 2";
+    for (mode, other, options) in [
+        ("reflect", "mirror", impair),
+        (SENDRECV, &SENDRECV.replace("sendrecv", "probe"), "--seed 1 --max-loss 1% --warmup 1"),
+    ] {
+        let [one, mut other] = [mode, other].map(|mode| run(&format!("{mode} {options}")));
+        assert_ne!(one.mode, other.mode);
+        other.mode.clone_from(&one.mode);
+        assert_eq!(one, other);
+        assert_eq!(one.roles(), other.roles());
+    }
 }
 
 #[test]

@@ -147,6 +147,12 @@ impl Board {
         }
     }
 
+    /// Whether there is a worker `index`, and nobody has its writing end.
+    #[must_use]
+    pub fn is_free(&self, index: usize) -> bool {
+        self.places.get(index).is_some_and(|place| !place.is_claimed())
+    }
+
     /// The places of all workers that there may be, in their order.
     pub(super) fn places(&self) -> impl Iterator<Item = &Place> + Clone {
         self.places.iter().map(|place| &**place)

@@ -43,6 +43,8 @@ counters! {
     Received = "received",
     /// A control packet that the driver delivered. Not counted as received.
     ControlReceived = "control_received",
+    /// Received by a mode that forwards, and freed by it instead.
+    Dropped = "dropped",
     /// Ours, intact, in time, and here for the first time.
     Valid = "valid",
     /// Of the valid ones: a packet of its flow with a greater sequence number was here before

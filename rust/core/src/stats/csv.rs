@@ -2,11 +2,11 @@
 
 use super::collector::Row;
 use super::counter::Counter;
-use super::run::Meaning;
+use crate::mode::Meaning;
 use csv::{ByteRecord, Writer};
 
 /// The header. Columns are only ever added at the right. An empty cell is "not known".
-pub const COLUMNS: [&str; 18] = [
+pub const COLUMNS: [&str; 19] = [
     "time_ms",
     "tx_packets",
     "rx_packets",
@@ -25,6 +25,7 @@ pub const COLUMNS: [&str; 18] = [
     "foreign_packets",
     "late_packets",
     "reordered_packets",
+    "dropped_packets",
 ];
 
 /// Turns rows into CSV text.
@@ -81,7 +82,7 @@ fn record(meaning: Meaning, row: &Row) -> ByteRecord {
     let counts = &totals.counts;
     let percentile =
         |which: usize| row.percentiles_ns.map(|percentiles| percentiles[which].to_string());
-    let of_ours = |packets: u64| (meaning == Meaning::Sendrecv).then(|| packets.to_string());
+    let of_ours = |packets: u64| (meaning == Meaning::Measures).then(|| packets.to_string());
     let cells = [
         Some((row.start_ns / 1_000_000).to_string()),
         Some(tx.to_string()),
@@ -101,6 +102,7 @@ fn record(meaning: Meaning, row: &Row) -> ByteRecord {
         Some(counts.sum(Counter::FOREIGN).to_string()),
         of_ours(counts[Counter::Late]),
         of_ours(counts[Counter::Reordered]),
+        (meaning == Meaning::Forwards).then(|| counts[Counter::Dropped].to_string()),
     ];
     cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().into()
 }
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_interval_in_which_all_was_lost_says_so() {
-        let mut table = Table::new(Meaning::Sendrecv);
+        let mut table = Table::new(Meaning::Measures);
         table.push(&row(0, 4, 3));
         table.push(&row(1_000_000, 4, 0));
         table.push(&row(2_000_000, 0, 0));
@@ -137,26 +139,42 @@ mod tests {
             text(&mut table),
             "time_ms,tx_packets,rx_packets,lost_packets,loss_ratio,latency_avg_ns,latency_min_ns,latency_max_ns,\
              latency_p50_ns,latency_p99_ns,latency_p999_ns,due_packets,not_sent_packets,duplicate_packets,\
-             corrupt_packets,foreign_packets,late_packets,reordered_packets\n\
-             0,4,3,1,0.250000000,10,7,15,9,14,15,0,0,0,0,0,0,0\n\
-             1,4,0,4,1.000000000,,,,,,,0,0,0,0,0,0,0\n\
-             2,0,0,0,,,,,,,,0,0,0,0,0,0,0\n\
-             3,4,4,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0\n"
+             corrupt_packets,foreign_packets,late_packets,reordered_packets,dropped_packets\n\
+             0,4,3,1,0.250000000,10,7,15,9,14,15,0,0,0,0,0,0,0,\n\
+             1,4,0,4,1.000000000,,,,,,,0,0,0,0,0,0,0,\n\
+             2,0,0,0,,,,,,,,0,0,0,0,0,0,0,\n\
+             3,4,4,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,\n"
         );
         assert_eq!(text(&mut table), "");
         table.push(&row(5_000_000, 1, 1));
         assert_eq!(
             text(&mut table),
-            "4,0,0,0,,,,,,,,0,0,0,0,0,0,0\n5,1,1,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0\n"
+            "4,0,0,0,,,,,,,,0,0,0,0,0,0,0,\n5,1,1,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,\n"
         );
     }
 
     #[test]
     fn a_mode_that_cannot_know_its_loss_leaves_it_empty() {
-        let mut table = Table::new(Meaning::Tally);
+        let mut table = Table::new(Meaning::Counts);
         let mut totals = Totals::default();
         totals.counts[Counter::Received] = 5;
         table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
-        assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,\n"));
+        assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,,\n"));
+    }
+
+    #[test]
+    fn a_mode_that_forwards_says_what_it_dropped() {
+        let mut table = Table::new(Meaning::Forwards);
+        let mut totals = Totals::default();
+        for (counter, packets) in [
+            (Counter::Received, 10),
+            (Counter::Sent, 6),
+            (Counter::TxQueueFull, 2),
+            (Counter::Dropped, 2),
+        ] {
+            totals.counts[counter] = packets;
+        }
+        table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
+        assert!(text(&mut table).ends_with("\n0,6,10,2,0.250000000,,,,,,,,,,,0,,,2\n"));
     }
 }

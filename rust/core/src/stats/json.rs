@@ -1,7 +1,5 @@
 //! A run for programs: `data/summary.schema.json` describes what is written here.
 
-use super::board::Role;
-use super::collector::WorkerCounts;
 use super::counter::{Counter, Counts};
 use super::departures::Departures;
 use super::histogram::Histogram;
@@ -9,9 +7,10 @@ use super::ledger::ledger;
 use super::limits;
 use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
-use super::run::{Host, Meaning, Run};
+use super::queues::{Queue, queues};
+use super::run::{Host, Run};
 use super::slot::Latency;
-use super::text::grouped;
+use crate::mode::Meaning;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,6 +24,7 @@ type Counted = BTreeMap<&'static str, u64>;
 struct Document<'a> {
     schema: &'static str,
     mode: &'a str,
+    meaning: &'static str,
     command: &'a [String],
     host: &'a Host,
     duration_s: f64,
@@ -80,6 +80,8 @@ struct Rx {
     foreign_reasons: Counted,
     #[serde(skip_serializing_if = "Option::is_none")]
     late: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
     control: u64,
 }
 
@@ -208,15 +210,6 @@ impl OneRun {
     }
 }
 
-#[derive(Serialize)]
-struct Queue {
-    name: String,
-    #[serde(flatten)]
-    counts: BTreeMap<String, u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pacing: Option<Departures>,
-}
-
 fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
     counters.iter().map(|counter| (counter.name(), counts[*counter])).collect()
 }
@@ -226,11 +219,12 @@ fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
 pub fn to_json(run: &Run) -> String {
     let totals = &run.totals;
     let counts = &totals.counts;
-    let ours = run.meaning == Meaning::Sendrecv;
+    let ours = run.meaning == Meaning::Measures;
     let of_ours = |value: u64| ours.then_some(value);
     let document = Document {
         schema: SCHEMA,
         mode: &run.mode,
+        meaning: run.meaning.name(),
         command: &run.command,
         host: &run.host,
         duration_s: run.duration_ns as f64 / 1e9,
@@ -241,7 +235,7 @@ pub fn to_json(run: &Run) -> String {
             sent_pps: run.pps(counts[Counter::Sent]),
             due: of_ours(counts[Counter::Due]),
             sent: counts[Counter::Sent],
-            waited: (run.meaning == Meaning::Reflect && !run.impaired)
+            waited: (run.meaning == Meaning::Returns && !run.impaired)
                 .then_some(counts[Counter::Waited]),
             not_sent: counts.sum(Counter::NOT_SENT),
             not_sent_reasons: counted(counts, Counter::NOT_SENT),
@@ -256,6 +250,7 @@ pub fn to_json(run: &Run) -> String {
             foreign: counts.sum(Counter::FOREIGN),
             foreign_reasons: counted(counts, Counter::FOREIGN),
             late: of_ours(counts[Counter::Late]),
+            dropped: (run.meaning == Meaning::Forwards).then_some(counts[Counter::Dropped]),
             control: counts[Counter::ControlReceived],
         },
         lost: Lost { total: run.meaning.of(totals).2, places: attribute(run).map(Into::into) },
@@ -319,75 +314,6 @@ fn reflector(run: &Run) -> Reflector {
     }
 }
 
-/// The counters of one queue's worker, with reasons only where they occurred.
-fn of_queue(worker: &WorkerCounts) -> BTreeMap<String, u64> {
-    let counts = &worker.counts;
-    let (always, kinds): (&[Counter], &[(&str, &[Counter])]) = match worker.role {
-        Role::Send { .. } => (&[Counter::Due, Counter::Sent], &[("not_sent", Counter::NOT_SENT)]),
-        Role::Receive => (
-            &[
-                Counter::Received,
-                Counter::Valid,
-                Counter::Duplicate,
-                Counter::Late,
-                Counter::Reordered,
-            ],
-            &[("corrupt", Counter::CORRUPT), ("foreign", Counter::FOREIGN)],
-        ),
-        Role::Count => (
-            &[Counter::Received, Counter::Sent, Counter::Waited, Counter::TxQueueFull],
-            &[("foreign", Counter::FOREIGN), ("impaired", Counter::IMPAIRED)],
-        ),
-    };
-    let mut all = BTreeMap::new();
-    for counter in always {
-        all.insert(counter.name().into(), counts[*counter]);
-    }
-    for (kind, reasons) in kinds {
-        all.insert((*kind).into(), counts.sum(reasons));
-        for reason in reasons.iter().filter(|reason| counts[**reason] > 0) {
-            all.insert(format!("{kind}.{}", reason.name()), counts[*reason]);
-        }
-    }
-    all
-}
-
-fn named(run: &Run) -> impl Iterator<Item = (String, &WorkerCounts)> {
-    let mut rx = 0;
-    run.workers.iter().map(move |worker| {
-        let name = match worker.role {
-            Role::Send { stream } => format!("tx{stream}"),
-            Role::Receive | Role::Count => {
-                rx += 1;
-                format!("rx{}", rx - 1)
-            }
-        };
-        (name, worker)
-    })
-}
-
-fn queues(run: &Run) -> Vec<Queue> {
-    let pacing = |worker: &WorkerCounts| {
-        let is_sender = matches!(worker.role, Role::Send { .. });
-        run.departures.filter(|_| is_sender).map(|_| worker.departures)
-    };
-    let queue = |(name, worker)| Queue { name, counts: of_queue(worker), pacing: pacing(worker) };
-    named(run).map(queue).collect()
-}
-
-/// How many packets each queue sent or received, for people.
-pub(super) fn queues_text(run: &Run) -> Vec<String> {
-    named(run)
-        .map(|(name, worker)| {
-            let counter = match worker.role {
-                Role::Send { .. } => Counter::Sent,
-                Role::Receive | Role::Count => Counter::Received,
-            };
-            format!("{name} {}", grouped(worker.counts[counter]))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::run::tests::run;
@@ -423,10 +349,13 @@ mod tests {
         assert_eq!(found["steal_ms"], 10);
         assert_eq!(found["ledger_balanced"], true);
         assert!(found["tx"].get("waited").is_none());
-        run.meaning = Meaning::Reflect;
+        run.meaning = Meaning::Returns;
         run.totals.counts[Counter::Waited] = 5;
         assert_eq!(document(&run)["tx"]["waited"], 5);
-        run.meaning = Meaning::Tally;
+        run.meaning = Meaning::Forwards;
+        run.totals.counts[Counter::Dropped] = 6;
+        assert_eq!(document(&run)["rx"]["dropped"], 6);
+        run.meaning = Meaning::Counts;
         run.departures = None;
         run.steal_ms = None;
         run.totals.latency = Latency::default();
@@ -437,6 +366,8 @@ mod tests {
         assert!(found["loss_ratio"].is_null());
         assert!(found["latency_ns"]["min"].is_null());
         assert!(found["rx"].get("valid").is_none());
+        assert!(found["rx"].get("dropped").is_none());
+        assert_eq!(found["meaning"], "counts");
         assert!(found.get("reorder").is_none());
     }
 

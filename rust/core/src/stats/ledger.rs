@@ -2,7 +2,8 @@
 
 use super::board::Role;
 use super::counter::{Counter, Counts};
-use super::run::{Meaning, Run};
+use super::run::Run;
+use crate::mode::Meaning;
 
 /// An equation: what it says, and both its sides.
 type Equation = (&'static str, u64, u64);
@@ -17,6 +18,25 @@ fn of_a_receiver(counts: &Counts) -> Equation {
         + counts.sum(Counter::CORRUPT)
         + counts.sum(Counter::FOREIGN);
     ("received = valid + duplicate + corrupt + foreign + late", counts[Counter::Received], right)
+}
+
+fn of_a_reflector(counts: &Counts) -> Equation {
+    (
+        "received + duplicated = sent + kept back + ignored",
+        counts.sum(&[Counter::Received, Counter::ImpairDuplicated]),
+        counts[Counter::Sent] + counts.sum(Counter::KEPT_BACK) + counts.sum(Counter::FOREIGN),
+    )
+}
+
+/// What it means that all equations of a run hold: no more than they say.
+#[must_use]
+pub(super) fn when_balanced(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Measures | Meaning::Returns | Meaning::Forwards => "every packet is accounted for",
+        Meaning::Counts => {
+            "what was counted is what the port delivered and took; what became of it is not checked"
+        }
+    }
 }
 
 /// The equations that do not hold, each as one line; none in a sound run.
@@ -42,7 +62,7 @@ pub fn ledger(run: &Run) -> Vec<String> {
         equations.push(("total = sum of all queues", counts[counter], of_workers(counter)));
     }
     match run.meaning {
-        Meaning::Sendrecv => {
+        Meaning::Measures => {
             equations.extend([
                 of_a_sender(counts),
                 (
@@ -58,21 +78,24 @@ pub fn ledger(run: &Run) -> Vec<String> {
                 Role::Send { .. } | Role::Count => of_a_sender(&worker.counts),
             }));
         }
-        Meaning::Reflect => equations.extend([
-            (
-                "received + duplicated = sent + kept back + ignored",
-                counts.sum(&[Counter::Received, Counter::ImpairDuplicated]),
-                counts[Counter::Sent]
-                    + counts.sum(Counter::KEPT_BACK)
-                    + counts.sum(Counter::FOREIGN),
-            ),
-            (
-                "those that waited are among those that were sent",
-                counts[Counter::Waited],
-                counts[Counter::Waited].min(counts[Counter::Sent]),
-            ),
-        ]),
-        Meaning::Tally => {}
+        Meaning::Returns => {
+            equations.extend([
+                of_a_reflector(counts),
+                (
+                    "those that waited are among those that were sent",
+                    counts[Counter::Waited],
+                    counts[Counter::Waited].min(counts[Counter::Sent]),
+                ),
+            ]);
+            equations.extend(run.workers.iter().map(|worker| of_a_reflector(&worker.counts)));
+        }
+        // In total alone: what one of its workers gets, another one may send.
+        Meaning::Forwards => equations.push((
+            "received = sent + refused + dropped",
+            counts[Counter::Received],
+            counts.sum(&[Counter::Sent, Counter::TxQueueFull, Counter::Dropped]),
+        )),
+        Meaning::Counts => {}
     }
     let broken = equations.into_iter().filter(|(_, left, right)| left != right);
     broken.map(|(equation, left, right)| format!("{equation}: {left} is not {right}")).collect()
@@ -80,6 +103,7 @@ pub fn ledger(run: &Run) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Driver;
     use super::super::run::tests::run;
     use super::*;
 
@@ -111,10 +135,61 @@ mod tests {
         }
     }
 
+    /// One of 10 that were received was refused, and as many dropped as `dropped` says.
+    fn forwarding(dropped: u64) -> Run {
+        let mut run = run();
+        run.meaning = Meaning::Forwards;
+        run.totals.counts = Counts::default();
+        for worker in &mut run.workers {
+            worker.counts = Counts::default();
+        }
+        let counted = [(Counter::Received, 10), (Counter::Sent, 5), (Counter::TxQueueFull, 1)];
+        for (counter, packets) in counted.into_iter().chain([(Counter::Dropped, dropped)]) {
+            run.totals.counts[counter] = packets;
+            run.workers[0].counts[counter] = packets;
+        }
+        run.driver = Driver { delivered: 10, accepted: 5 };
+        run
+    }
+
+    #[test]
+    fn what_is_forwarded_is_sent_refused_or_dropped() {
+        assert_eq!(ledger(&forwarding(4)), Vec::<String>::new());
+        let broken = ledger(&forwarding(0));
+        assert_eq!(broken, ["received = sent + refused + dropped: 10 is not 6"]);
+    }
+
+    /// A mode that counts may do what it likes with what it gets, but has to count all of it.
+    #[test]
+    fn where_packets_are_only_counted_no_more_is_said() {
+        let mut run = forwarding(0);
+        run.meaning = Meaning::Counts;
+        assert_eq!(ledger(&run), Vec::<String>::new());
+        assert!(!when_balanced(run.meaning).contains("accounted for"));
+        run.driver.delivered += 1;
+        assert_eq!(
+            ledger(&run),
+            ["received + control = packets delivered by the driver: 10 is not 11"]
+        );
+    }
+
+    #[test]
+    fn a_reflector_s_queues_balance_one_by_one() {
+        let mut run = forwarding(0);
+        run.meaning = Meaning::Returns;
+        for counts in [&mut run.totals.counts, &mut run.workers[0].counts] {
+            counts[Counter::ForeignNotUdp] = 4;
+        }
+        assert_eq!(ledger(&run), Vec::<String>::new());
+        run.workers[0].counts[Counter::ForeignNotUdp] -= 1;
+        run.workers[1].counts[Counter::ForeignNotUdp] += 1;
+        assert_eq!(ledger(&run).len(), 2, "{:?}", ledger(&run));
+    }
+
     #[test]
     fn more_cannot_have_waited_than_were_sent() {
         let mut run = run();
-        run.meaning = Meaning::Reflect;
+        run.meaning = Meaning::Returns;
         let is_broken =
             |run: &Run| ledger(run).iter().any(|line| line.starts_with("those that waited"));
         run.totals.counts[Counter::Waited] = run.totals.counts[Counter::Sent];

@@ -1,8 +1,8 @@
 //! The line per second.
 
 use super::collector::{Row, Totals};
-use super::run::Meaning;
 use super::text::live_line;
+use crate::mode::Meaning;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_line_sums_up_a_second() {
-        let mut live = Live::new(Meaning::Sendrecv, 250_000_000);
+        let mut live = Live::new(Meaning::Measures, 250_000_000);
         let mut lines = Vec::new();
         for i in 0..8 {
             let mut totals = Totals::default();

@@ -11,7 +11,8 @@
 //! on which way, so as many losses are of unknown place.
 
 use super::counter::Counter;
-use super::run::{Meaning, Run};
+use super::run::Run;
+use crate::mode::Meaning;
 use crate::packet::control::Report;
 use crate::peer::Known;
 
@@ -116,7 +117,7 @@ fn take(left: &mut u64, wanted: i128) -> u64 {
 /// parts add up to the total.
 #[must_use]
 pub fn attribute(run: &Run) -> Option<Loss> {
-    if run.meaning != Meaning::Sendrecv {
+    if run.meaning != Meaning::Measures {
         return None;
     }
     let counts = &run.totals.counts;

@@ -9,20 +9,10 @@ use super::loss::Peer;
 use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
 use crate::config::Config;
+use crate::mode::Meaning;
 use crate::{Rate, Release};
 use serde::Serialize;
 use std::collections::BTreeMap;
-
-/// What "transmitted", "received" and "lost" mean in a mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meaning {
-    /// Sends its own packets and gets them back: sent, valid, and the difference.
-    Sendrecv,
-    /// Passes on what it gets: sent, received, and what the tx queue refused.
-    Reflect,
-    /// Counts: nobody knows what should have come.
-    Tally,
-}
 
 impl Meaning {
     /// Transmitted, received and lost packets.
@@ -30,12 +20,12 @@ impl Meaning {
     pub fn of(self, totals: &Totals) -> (u64, u64, Option<u64>) {
         let counts = &totals.counts;
         match self {
-            Self::Sendrecv => (counts[Counter::Sent], counts[Counter::Valid], Some(totals.lost)),
-            Self::Reflect => {
+            Self::Measures => (counts[Counter::Sent], counts[Counter::Valid], Some(totals.lost)),
+            Self::Returns | Self::Forwards => {
                 let refused = counts[Counter::TxQueueFull];
                 (counts[Counter::Sent], counts[Counter::Received], Some(refused))
             }
-            Self::Tally => (counts[Counter::Sent], counts[Counter::Received], None),
+            Self::Counts => (counts[Counter::Sent], counts[Counter::Received], None),
         }
     }
 
@@ -45,7 +35,7 @@ impl Meaning {
     pub fn loss_ratio(self, totals: &Totals) -> Option<f64> {
         let (sent, _, lost) = self.of(totals);
         let lost = lost?;
-        let all = if self == Self::Reflect { sent + lost } else { sent };
+        let all = if self == Self::Measures { sent } else { sent + lost };
         (all > 0).then(|| lost as f64 / all as f64)
     }
 }
@@ -110,7 +100,7 @@ pub struct Run {
     pub peer: Peer,
     /// Whether packets had room for the reflector's stamp.
     pub stamp: bool,
-    /// Whether the reflector did harm on purpose.
+    /// Whether a mode that returns packets did harm on purpose.
     pub impaired: bool,
     /// What must not be exceeded.
     pub limits: Limits,
@@ -139,7 +129,7 @@ impl Run {
             mode: config.mode.clone(),
             command: Vec::new(),
             host: Host::default(),
-            meaning: config.meaning(),
+            meaning: config.meaning,
             duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
             warmup_ns: 0,
             drain_ns: config.drain_ns,
@@ -244,7 +234,7 @@ pub(super) mod tests {
             mode: "sendrecv".into(),
             command: vec!["dpdkproj".into()],
             host: Host::default(),
-            meaning: Meaning::Sendrecv,
+            meaning: Meaning::Measures,
             duration_ns: 2_000_000_000,
             warmup_ns: 0,
             drain_ns: 1_000_000_000,

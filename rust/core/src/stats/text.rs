@@ -3,11 +3,12 @@
 use super::collector::Totals;
 use super::counter::{Counter, Counts};
 use super::histogram::Histogram;
-use super::ledger::ledger;
+use super::ledger::{ledger, when_balanced};
 use super::limits;
 use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
-use super::run::{Meaning, Run};
+use super::run::Run;
+use crate::mode::Meaning;
 use std::fmt::Write as _;
 
 /// One second of a run on one line.
@@ -40,9 +41,16 @@ pub fn summary(run: &Run) -> String {
     lines.push(format!("rate      tx {}{requested}  rx {}", pps(run.pps(tx)), pps(run.pps(rx))));
     lines.extend(lost(run));
     match run.meaning {
-        Meaning::Sendrecv => sendrecv(run, &mut lines),
-        Meaning::Reflect => reflect(run, &mut lines),
-        Meaning::Tally => {
+        Meaning::Measures => sendrecv(run, &mut lines),
+        Meaning::Returns => reflect(run, &mut lines),
+        Meaning::Forwards => lines.push(format!(
+            "received  {} = sent {} + tx_queue_full {} + dropped {}",
+            grouped(totals.counts[Counter::Received]),
+            grouped(totals.counts[Counter::Sent]),
+            grouped(totals.counts[Counter::TxQueueFull]),
+            grouped(totals.counts[Counter::Dropped]),
+        )),
+        Meaning::Counts => {
             lines.push(format!("received  {}", grouped(totals.counts[Counter::Received])));
         }
     }
@@ -54,7 +62,7 @@ pub fn summary(run: &Run) -> String {
     lines.extend(limits::broken(run).into_iter().map(|line| format!("limit     BROKEN: {line}")));
     let broken = ledger(run);
     lines.push(if broken.is_empty() {
-        "ledger    balanced: every packet is accounted for".into()
+        format!("ledger    balanced: {}", when_balanced(run.meaning))
     } else {
         format!("ledger    NOT BALANCED: {}", broken.join("; "))
     });
@@ -147,7 +155,7 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
             loss_run(&runs.most_packets)
         ));
     }
-    lines.push(format!("queues    {}", super::json::queues_text(run).join("  ")));
+    lines.push(format!("queues    {}", super::queues::queues_text(run).join("  ")));
 }
 
 /// How exactly packets left, in the columns that papers on the subject have.
@@ -331,12 +339,12 @@ mod tests {
     #[test]
     fn packets_that_waited_are_told() {
         let mut run = run();
-        run.meaning = Meaning::Reflect;
+        run.meaning = Meaning::Returns;
         assert!(!summary(&run).contains("waited"));
         run.totals.counts[Counter::Waited] = 1234;
         let waited = "\nwaited    1,234 of those that were sent, for room in a tx queue\n";
         assert!(summary(&run).contains(waited));
-        run.meaning = Meaning::Sendrecv;
+        run.meaning = Meaning::Measures;
         run.peer = Peer::Counted(report(&[(Counter::Sent, 9), (Counter::Waited, 4)]));
         assert!(summary(&run).contains("\nreflector received 0  sent 9  waited 4\n"));
     }

@@ -1,0 +1,110 @@
+// Modes of a team of their own, for the end-to-end tests: each passes packets on in another way.
+
+#include "dataplane/dataplane.hpp"
+#include "dataplane/mode.hpp"
+
+namespace dpdkproj {
+namespace {
+
+/// Passes on what one rx queue gets.
+class Forward final {
+ public:
+  Forward(RxQueue& rx, TxQueue& tx, rust::Box<rs::Tally> tally)
+      : rx_(rx), tx_(tx), tally_(std::move(tally)) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    rx_.receive(burst_);
+    const uint16_t received = burst_.size;
+    const uint16_t sent = tx_.send(burst_);
+    tally_->add(
+        now_ns,
+        {.received = received, .sent = sent, .refused = static_cast<uint16_t>(received - sent)});
+  }
+
+ private:
+  RxQueue& rx_;
+  TxQueue& tx_;
+  rust::Box<rs::Tally> tally_;
+  Burst burst_;
+};
+
+/// Passes every third packet on and drops the others; says so, or not.
+template <bool kTells>
+class Thin final {
+ public:
+  Thin(RxQueue& rx, TxQueue& tx, rust::Box<rs::Tally> tally)
+      : rx_(rx), tx_(tx), tally_(std::move(tally)) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    rx_.receive(burst_);
+    const uint16_t received = burst_.size;
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < received; ++i) {
+      if (++seen_ % 3 == 0) {
+        burst_.mbufs[kept++] = burst_.mbufs[i];
+      } else {
+        rte_pktmbuf_free(burst_.mbufs[i]);
+      }
+    }
+    burst_.size = kept;
+    const uint16_t sent = tx_.send(burst_);
+    const auto dropped = static_cast<uint16_t>(kTells ? received - kept : 0);
+    tally_->add(now_ns, {.received = received,
+                         .sent = sent,
+                         .refused = static_cast<uint16_t>(kept - sent),
+                         .dropped = dropped});
+  }
+
+ private:
+  RxQueue& rx_;
+  TxQueue& tx_;
+  rust::Box<rs::Tally> tally_;
+  uint64_t seen_ = 0;
+  Burst burst_;
+};
+
+/// What rx queue `i` gets is sent on tx queue `i + kShift`, or so many behind the last one.
+template <typename W, uint16_t kShift>
+void run(Dataplane& dataplane) {
+  Port& port = dataplane.port();
+  const uint16_t queues = dataplane.options().rx_queues;
+  std::vector<W> workers;
+  for (uint16_t queue = 0; queue < queues; ++queue) {
+    const auto to = static_cast<uint16_t>((queue + kShift) % queues);
+    workers.emplace_back(port.rx_queue(queue), port.tx_queue(to),
+                         rs::new_tally(dataplane.run(), queue));
+  }
+  dataplane.run_workers(std::move(workers));
+}
+
+/// A reflector in a mode that does not say that it returns packets.
+void run_undeclared(Dataplane& dataplane) { rs::new_reflector(dataplane.run(), 0, false); }
+
+/// Two workers that would write the same counters.
+void run_twice(Dataplane& dataplane) {
+  const rust::Box<rs::Tally> first = rs::new_tally(dataplane.run(), 0);
+  const rust::Box<rs::Tally> second = rs::new_tally(dataplane.run(), 0);
+}
+
+using rs::Meaning;
+using rs::Queues;
+
+const RegisterMode kModes[] = {
+    RegisterMode({"pass", "To the tx queue with the same number", Meaning::Forwards, Queues::Paired,
+                  false, run<Forward, 0>}),
+    RegisterMode({"cross", "To the tx queue with the next number", Meaning::Forwards, Queues::Mixed,
+                  false, run<Forward, 1>}),
+    RegisterMode({"thin", "Drop two of three, and say so", Meaning::Forwards, Queues::Paired, false,
+                  run<Thin<true>, 0>}),
+    RegisterMode({"leak", "Drop two of three in silence", Meaning::Forwards, Queues::Paired, false,
+                  run<Thin<false>, 0>}),
+    RegisterMode({"census", "The same, where nothing else was promised", Meaning::Counts,
+                  Queues::Paired, false, run<Thin<false>, 0>}),
+    RegisterMode({"undeclared", "A reflector, but not registered as one", Meaning::Counts,
+                  Queues::Paired, false, run_undeclared}),
+    RegisterMode(
+        {"twice", "Two workers for one place", Meaning::Counts, Queues::RxOnly, false, run_twice}),
+};
+
+}  // namespace
+}  // namespace dpdkproj

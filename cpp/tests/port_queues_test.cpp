@@ -1,0 +1,96 @@
+// Which queues a port has, and which packets may be sent on them.
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "dpdk/error.hpp"
+#include "dpdk/port.hpp"
+#include "tests/fake_offloads.hpp"
+#include "tests/virtual_port.hpp"
+
+namespace dpdkproj {
+namespace {
+
+constexpr PortConfig kSmall{.rx_queues = 2,
+                            .tx_queues = 1,
+                            .rx_descriptors = 256,
+                            .tx_descriptors = 256,
+                            .burst = 32,
+                            .checksum_offload = false};
+
+class PortQueues : public testing::Test {
+ protected:
+  unsigned pool_size(const PortConfig& config) {
+    const VirtualPort device("net_null");
+    Port port(find_port(""), config);
+    return port.rx_pool(0)->size;
+  }
+
+  uint64_t fast_free(bool mixed_pools) {
+    const VirtualPort device("net_null");
+    PortConfig config = kSmall;
+    config.mixed_pools = mixed_pools;
+    fake_offloads = {RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0};
+    { const Port port(find_port(""), config); }
+    const uint64_t configured = fake_offloads.configured;
+    fake_offloads = {};
+    return configured;
+  }
+};
+
+/// What getting a queue complains about, or nothing.
+std::string complaint(const std::function<void()>& get) {
+  try {
+    get();
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(PortQueues, ThatAreNotThereCannotBeHad) {
+  const VirtualPort device("net_null");
+  Port port(find_port(""), kSmall);
+  EXPECT_EQ(complaint([&] { port.rx_queue(1); }), "");
+  EXPECT_EQ(complaint([&] { port.tx_queue(0); }), "");
+  EXPECT_EQ(complaint([&] { port.rx_queue(2); }).rfind("the mode wants rx queue 2, and ", 0), 0U);
+  EXPECT_EQ(complaint([&] { port.tx_queue(1); }),
+            "the mode wants tx queue 1, and there are 1 tx queues: raise -t, or register the mode "
+            "with the queues it needs");
+  EXPECT_NE(complaint([&] { port.rx_pool(2); }), "");
+  EXPECT_NE(complaint([&] { port.tx_pool(1); }), "");
+}
+
+// Drivers want tx queues all the same: af_xdp and mana as many as rx queues.
+TEST_F(PortQueues, ForReceivingAloneThereAreNoneToSendOn) {
+  const VirtualPort device("net_null");
+  PortConfig config = kSmall;
+  config.tx_queues = 0;
+  Port port(find_port(""), config);
+  EXPECT_NE(complaint([&] { port.tx_queue(0); }), "");
+  EXPECT_NE(complaint([&] { port.tx_pool(0); }), "");
+  rte_eth_dev_info info;
+  ASSERT_EQ(rte_eth_dev_info_get(port.id(), &info), 0);
+  EXPECT_EQ(info.nb_rx_queues, 2);
+  EXPECT_EQ(info.nb_tx_queues, 2);
+}
+
+// A driver that frees so puts what was sent back into the pool of the first packet it finds.
+TEST_F(PortQueues, FreeFastOnlyWhereAllPacketsOfOneAreOfOnePool) {
+  EXPECT_EQ(fast_free(false), RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  EXPECT_EQ(fast_free(true), 0U);
+}
+
+// Tx queues keep packets until they have others to send.
+TEST_F(PortQueues, MayAllBeFullOfPacketsOfOnePool) {
+  PortConfig config = kSmall;
+  config.tx_queues = 3;
+  config.mixed_pools = false;
+  const unsigned apart = pool_size(config);
+  config.mixed_pools = true;
+  EXPECT_EQ(pool_size(config) - apart, 2U * config.tx_descriptors);
+}
+
+}  // namespace
+}  // namespace dpdkproj

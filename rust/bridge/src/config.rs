@@ -1,0 +1,99 @@
+//! The command line, as C++ asks about it.
+
+use crate::ffi::bridge::{self, Mode, Options};
+use dpdkproj_core::Release;
+use dpdkproj_core::cli::Parsed;
+use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
+use dpdkproj_core::mode::{self, ModeInfo};
+
+/// What the command line came to.
+pub struct Config(Parsed);
+
+pub(crate) fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>, String> {
+    let modes: Vec<_> = modes.into_iter().map(ModeInfo::from).collect();
+    Ok(Box::new(Config(dpdkproj_core::cli::parse(&args, &modes)?)))
+}
+
+impl From<Mode> for ModeInfo {
+    fn from(Mode { name, about, meaning, queues }: Mode) -> Self {
+        let meaning = match meaning {
+            bridge::Meaning::Measures => mode::Meaning::Measures,
+            bridge::Meaning::Returns => mode::Meaning::Returns,
+            bridge::Meaning::Forwards => mode::Meaning::Forwards,
+            // What is not one of ours promises nothing.
+            _ => mode::Meaning::Counts,
+        };
+        let queues = match queues {
+            bridge::Queues::Paired => mode::Queues::Paired,
+            bridge::Queues::Own => mode::Queues::Own,
+            bridge::Queues::RxOnly => mode::Queues::RxOnly,
+            _ => mode::Queues::Mixed,
+        };
+        Self { name, about, meaning, queues }
+    }
+}
+
+impl Config {
+    pub(crate) fn run(&self) -> Result<&CoreConfig, String> {
+        match &self.0 {
+            Parsed::Run(config) => Ok(config),
+            Parsed::Print(_) => Err("help was asked for: there is nothing to run".into()),
+        }
+    }
+
+    pub(crate) fn help_text(&self) -> String {
+        match &self.0 {
+            Parsed::Run(_) => String::new(),
+            Parsed::Print(text) => text.clone(),
+        }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        let Parsed::Run(config) = &self.0 else { return Options::default() };
+        Options {
+            mode: config.mode.clone(),
+            port: config.port.map(|mac| mac.to_string()).unwrap_or_default(),
+            rx_queues: config.rx_queues,
+            tx_queues: config.tx_queues,
+            rx_descriptors: config.rx_descriptors,
+            tx_descriptors: config.tx_descriptors,
+            burst: config.burst,
+            checksum_offload: config.checksum_offload,
+            paced: config.rate().is_some(),
+            release: config.release().unwrap_or_default().into(),
+            impaired: config.impairments.is_some(),
+            delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
+                u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
+            }),
+            reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
+        }
+    }
+
+    pub(crate) fn check_port(&self, limits: bridge::PortLimits) -> Result<(), String> {
+        let bridge::PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
+        self.run()?.check_port(&PortLimits { max_rx_queues, max_tx_queues, mtu })
+    }
+
+    pub(crate) fn resolve_line_rate(&mut self, link_mbps: u32) -> Result<(), String> {
+        match &mut self.0 {
+            Parsed::Run(config) => config.resolve_line_rate((link_mbps > 0).then_some(link_mbps)),
+            Parsed::Print(_) => Ok(()),
+        }
+    }
+}
+
+impl Default for bridge::Release {
+    fn default() -> Self {
+        Release::default().into()
+    }
+}
+
+impl From<Release> for bridge::Release {
+    fn from(release: Release) -> Self {
+        match release {
+            Release::Burst => Self::Burst,
+            Release::Spin => Self::Spin,
+            Release::Hardware => Self::Hardware,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The workers of a run.
+
+use crate::run::Run;
+use dpdkproj_core::Pacer;
+use dpdkproj_core::config::Sendrecv;
+use dpdkproj_core::flows::FlowCounter;
+use dpdkproj_core::impair::Dice;
+use dpdkproj_core::mode::Meaning;
+use dpdkproj_core::packet::content::Content;
+use dpdkproj_core::packet::flow::Mac;
+use dpdkproj_core::packet::template::{Checksums, Template};
+use dpdkproj_core::packet::verify::Verifier;
+use dpdkproj_core::receiver::{Looks, Receiver};
+use dpdkproj_core::reflector::{Reflector, Tally};
+use dpdkproj_core::sender::Sender;
+use dpdkproj_core::stats::Recorder;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// More queues than that a reflector's stamps are not told apart by.
+const STAMPING_QUEUES: u16 = 64;
+
+/// Each of these is an error where the mode's meaning is another, where there is no such queue, and
+/// where its worker has been made.
+impl Run {
+    fn sendrecv(&self) -> Result<(&Sendrecv, &Arc<Content>), String> {
+        match (&self.config.sendrecv, &self.content) {
+            (Some(sendrecv), Some(content)) => Ok((sendrecv, content)),
+            _ => Err(self.has_no("senders and receivers")),
+        }
+    }
+
+    fn has_no(&self, workers: &str) -> String {
+        let (mode, meaning) = (&self.config.mode, self.config.meaning.name());
+        format!("{mode}: a mode that {meaning} has no {workers}; register it with another meaning")
+    }
+
+    pub(crate) fn sender(
+        &self,
+        queue: u16,
+        mac: Mac,
+        checksums: Checksums,
+    ) -> Result<Sender, String> {
+        let (sendrecv, content) = self.sendrecv()?;
+        let streams = self.config.tx_queues;
+        let flow = sendrecv.flow(mac, streams);
+        let template = Template::new(&flow, Arc::clone(content), queue, checksums);
+        let pacer = Pacer::new(sendrecv.pacing, queue, streams, self.config.count);
+        let asks = queue == 0 && sendrecv.ask_peer;
+        let questions = asks.then(|| self.inquiry.questions(flow, checksums));
+        let duration_ns = self.config.duration_ns;
+        let recorder = self.recorder("tx queue", queue, 0..streams)?;
+        Ok(Sender::new(recorder, pacer, template, queue, duration_ns, questions))
+    }
+
+    pub(crate) fn receiver(&self, queue: u16) -> Result<Receiver, String> {
+        let (sendrecv, content) = self.sendrecv()?;
+        let flow = sendrecv.flow(Mac([0; 6]), self.config.tx_queues);
+        let verifier = Verifier::new(&flow, Arc::clone(content));
+        let looks = Looks {
+            due_times: sendrecv.pacing.is_some(),
+            stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
+        };
+        let streams = self.config.tx_queues;
+        let places = streams..streams + self.config.rx_queues;
+        let recorder = self.recorder("rx queue", queue, places)?;
+        let hearing = Some(self.inquiry.hearing(queue));
+        Ok(Receiver::new(recorder, verifier, hearing, looks))
+    }
+
+    pub(crate) fn reflector(
+        &self,
+        queue: u16,
+        partial_checksums: bool,
+    ) -> Result<Reflector, String> {
+        if self.config.meaning != Meaning::Returns {
+            return Err(self.has_no("reflectors"));
+        }
+        let recorder = self.recorder("rx queue", queue, 0..self.config.rx_queues)?;
+        let flows = FlowCounter::new(Arc::clone(&self.flows), queue);
+        let dice =
+            self.config.impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
+        Ok(Reflector::new(recorder, flows, queue, partial_checksums, dice))
+    }
+
+    pub(crate) fn tally(&self, index: u16) -> Result<Tally, String> {
+        if !matches!(self.config.meaning, Meaning::Forwards | Meaning::Counts) {
+            return Err(self.has_no("tallies"));
+        }
+        let places = 0..self.config.rx_queues + self.config.tx_queues;
+        Ok(Tally::new(self.recorder("queue", index, places)?))
+    }
+
+    /// That of worker `index`, whose place on the board is one of `places`.
+    fn recorder(&self, what: &str, index: u16, places: Range<u16>) -> Result<Recorder, String> {
+        let mode = &self.config.mode;
+        let place = places.clone().nth(index.into()).map(usize::from).ok_or_else(|| {
+            format!("{mode}: a worker for {what} {index}, and there are {}", places.len())
+        })?;
+        if !self.board.is_free(place) {
+            return Err(format!("{mode}: a second worker for {what} {index}"));
+        }
+        Ok(self.board.recorder(place))
+    }
+}
