@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <thread>
 
 #include "dataplane/dataplane.hpp"
 #include "dataplane/impair.hpp"
@@ -49,12 +51,25 @@ void redirect_stdout_to_stderr() {
   dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
-rust::Vec<rs::PortCounter> port_counters(const Port& port) {
+rs::PortFacts facts_of(const Port& port) {
   rust::Vec<rs::PortCounter> counters;
   for (const auto& [name, value] : port.counters()) {
     counters.push_back({name, value});
   }
-  return counters;
+  const ChecksumOffload by_port = port.checksums();
+  return {std::move(counters), {by_port.ipv4, by_port.udp}};
+}
+
+/// A driver may try for half a minute to stop a device that is not there any more (e1000), and ours
+/// is the last program to hold it. Everything is written by now: what a run leaves behind, in
+/// files and on screen, does not depend on what a driver does with memory that ends with us.
+void end_soon(int code) {
+  static constexpr std::chrono::seconds kPatience{2};
+  std::thread([code] {
+    std::this_thread::sleep_for(kPatience);
+    std::fprintf(stderr, "dpdkproj: the removed device did not stop within 2 s: not waited for\n");
+    std::_Exit(code);
+  }).detach();
 }
 
 /// The run itself, after its preliminary one, if there is one.
@@ -78,10 +93,12 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
                signals.requested() ? "was stopped before it began" : "runs", port.id());
   mode.run(dataplane);
 
+  if (port.is_removed()) {
+    run.port_removed(dataplane.clock().now_ns());
+  }
   int code = kSuccess;
   try {
-    run.finish(port.delivered(), port.accepted(), port_counters(port),
-               {rte_version(), port.driver()});
+    run.finish(port.delivered(), port.accepted(), facts_of(port), {rte_version(), port.driver()});
     code = run.has_broken_limits() ? kLimitBroken : kSuccess;
   } catch (const rust::Error& error) {
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
@@ -91,21 +108,10 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
   return code;
 }
 
-int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const Strings& eal_args,
-             const StopSignals& signals, const Affinity& affinity) {
-  const ClockReading started = ClockReading::take();
-  const rs::Options options = config.options();
-  rust::Box<rs::Files> files = rs::open_files(config);
-  redirect_stdout_to_stderr();
-
-  const Eal eal(eal_args);
-  const PortInfo info = find_port(std::string(options.port));
-  config.check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
-  Port port(info,
-            {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
-             options.burst, options.checksum_offload, options.release == rs::Release::Hardware,
-             options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
-             mode.queues == rs::Queues::Mixed});
+/// From the link to the end of the results.
+int run_on(Port& port, const Mode& mode, rs::Config& config, rust::Box<rs::Files> files,
+           const Strings& args, const ClockReading& started, const StopSignals& signals,
+           const Affinity& affinity) {
   if (mode.needs_link) {
     const auto give_up = [&signals] { return signals.requested(); };
     if (!port.wait_for_link(kLinkPatience, give_up) && !signals.requested()) {
@@ -120,6 +126,28 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
   }
   rust::Box<rs::Run> run = rs::new_run(config, std::move(files), to_rust(args));
   return measure(mode, config, *run, port, started, signals, affinity);
+}
+
+int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const Strings& eal_args,
+             const StopSignals& signals, const Affinity& affinity) {
+  const ClockReading started = ClockReading::take();
+  const rs::Options options = config.options();
+  rust::Box<rs::Files> files = rs::open_files(config);
+  redirect_stdout_to_stderr();
+
+  const Eal eal(eal_args);
+  const PortInfo info = find_port(std::string(options.port));
+  config.check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
+  Port port(info, {options.rx_queues, options.tx_queues, options.rx_descriptors,
+                   options.tx_descriptors, options.rx_burst, options.tx_burst,
+                   options.checksum_offload, options.release == rs::Release::Hardware,
+                   options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
+                   mode.queues == rs::Queues::Mixed});
+  const int code = run_on(port, mode, config, std::move(files), args, started, signals, affinity);
+  if (port.is_removed()) {
+    end_soon(code);
+  }
+  return code;
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ class Chain {
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
     const Clock clock = clock_.restarted();
-    rust::Box<rs::Sender> sender = rs::new_sender(run, 0, kMac, false);
+    rust::Box<rs::Sender> sender = rs::new_sender(run, 0, kMac, {false, false});
     rust::Box<rs::Receiver> receiver = rs::new_receiver(run, 0, false);
     sending_.for_each([&](std::size_t index, rs::Frame& room) { sender->prepare(index, room); });
     sent_ = 0;

@@ -46,7 +46,9 @@ void control(rs::Run& run, const Port& port, const Clock& clock, const StopSigna
     const uint64_t now_ns = clock.now_ns();
     if (now_ns >= next_port_ns) {
       next_port_ns = now_ns + kPortNs;
-      if (const std::optional<uint64_t> missed = port.missed()) {
+      if (port.is_removed()) {
+        run.port_removed(now_ns);
+      } else if (const std::optional<uint64_t> missed = port.missed()) {
         run.port_missed(*missed);
       }
     }

@@ -65,7 +65,7 @@ class ReflectImpaired final {
         delayed_(mbufs(options.delay_ns) - kOvertaken),
         overtaken_(kOvertaken),
         depth_(options.reorder_depth),
-        max_burst_(options.burst) {}
+        max_burst_(options.tx_burst) {}
 
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);

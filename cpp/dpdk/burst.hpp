@@ -9,7 +9,7 @@
 
 namespace dpdkproj {
 
-/// The most packets that one burst holds; --burst-size goes up to it.
+/// The most packets that one burst holds; --rx-burst and --tx-burst go up to it.
 inline constexpr uint16_t kMaxBurst = 512;
 
 /// Bytes 16 to 47 of an mbuf, where all stands that is ever set in a packet that is sent. Written

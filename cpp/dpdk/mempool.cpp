@@ -35,12 +35,12 @@ Mempool make_mempool(const std::string& name, const MempoolDemand& demand, int s
                                               0, room, socket);
   if (pool == nullptr) {
     const uint64_t mib = count * (room + sizeof(rte_mbuf)) >> 20;
-    throw DpdkError(
-        "mempool " + name + " of " + std::to_string(count) + " mbufs, about " +
-            std::to_string(mib + 1) + " MiB",
-        rte_errno,
-        "give EAL more memory (hugepages, or -m with --no-huge) or lower "
-        "--rx-descriptors, --tx-descriptors, -r, -t, --burst-size or the delay of --impair");
+    throw DpdkError("mempool " + name + " of " + std::to_string(count) + " mbufs, about " +
+                        std::to_string(mib + 1) + " MiB",
+                    rte_errno,
+                    "give EAL more memory (hugepages, or -m with --no-huge) or lower "
+                    "--rx-descriptors, --tx-descriptors, -r, -t, --rx-burst, --tx-burst or the "
+                    "delay of --impair");
   }
   return Mempool(pool);
 }

@@ -3,6 +3,7 @@
 #include <rte_ether.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <string_view>
 #include <thread>
@@ -13,42 +14,6 @@
 namespace dpdkproj {
 
 namespace {
-
-std::string mac_of(uint16_t port_id) {
-  rte_ether_addr address;
-  check(rte_eth_macaddr_get(port_id, &address), "rte_eth_macaddr_get");
-  std::array<char, RTE_ETHER_ADDR_FMT_SIZE> text;
-  rte_ether_format_addr(text.data(), text.size(), &address);
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'F') {
-      c = static_cast<char>(c - 'A' + 'a');
-    }
-  }
-  return text.data();
-}
-
-/// Ports that nobody else owns (a VF below netvsc belongs to that, and has the same MAC address).
-std::vector<uint16_t> port_ids() {
-  std::vector<uint16_t> ids;
-  uint64_t id = rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER);
-  while (id < RTE_MAX_ETHPORTS) {
-    ids.push_back(static_cast<uint16_t>(id));
-    id = rte_eth_find_next_owned_by(ids.back() + 1, RTE_ETH_DEV_NO_OWNER);
-  }
-  return ids;
-}
-
-std::string list_ports() {
-  std::string list;
-  for (const uint16_t port_id : port_ids()) {
-    rte_eth_dev_info info;
-    check(rte_eth_dev_info_get(port_id, &info), "rte_eth_dev_info_get");
-    list += (list.empty() ? "" : ", ") + mac_of(port_id) + " (" + info.driver_name + ")";
-  }
-  return list.empty()
-             ? "EAL found no port at all: bind a NIC to a DPDK driver, or give EAL a --vdev"
-             : "the ports are " + list;
-}
 
 /// Drivers that see packets of this host as its sockets left them: with CHECKSUM_PARTIAL, for a NIC
 /// that there is none of.
@@ -88,6 +53,8 @@ bool tells_of_loss(std::string_view name) {
   return std::ranges::find(kBasic, name) == kBasic.end() && std::ranges::any_of(kWords, is_in);
 }
 
+constexpr uint64_t kChecksumOffloads = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+
 void say_if_adjusted(const char* option, uint16_t asked, uint16_t descriptors) {
   if (descriptors != asked) {
     std::fprintf(stderr, "dpdkproj: %s %u: the port has %u for a queue instead\n", option, asked,
@@ -107,6 +74,24 @@ T& at(std::vector<T>& all, uint16_t queue, const std::string& kind, const std::s
   return all[queue];
 }
 
+/// What drivers with vector instructions need: they round down to a multiple of 4 or 8, whatever is
+/// asked for, and "the value must be divisible by 8 in order to work with any driver"
+/// (rte_eth_rx_burst).
+constexpr uint16_t kRxBurstStep = 8;
+static_assert(kMaxBurst % kRxBurstStep == 0);
+
+uint16_t usable_rx_burst(uint16_t asked) {
+  const auto burst = static_cast<uint16_t>(RTE_ALIGN_MUL_CEIL(asked, kRxBurstStep));
+  if (burst != asked) {
+    std::fprintf(
+        stderr,
+        "dpdkproj: --rx-burst %u: packets are received in bursts of up to %u, because some "
+        "drivers know only multiples of %u\n",
+        asked, burst, kRxBurstStep);
+  }
+  return burst;
+}
+
 uint64_t usable_rss(uint64_t offered) {
   // Ports make flows: without them all packets between two addresses come to one queue.
   const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
@@ -114,24 +99,6 @@ uint64_t usable_rss(uint64_t offered) {
 }
 
 }  // namespace
-
-PortInfo find_port(const std::string& mac) {
-  const std::vector<uint16_t> ids = port_ids();
-  if (mac.empty() && ids.size() != 1) {
-    throw UsageError("-p is missing, and there is not exactly one port: " + list_ports());
-  }
-  for (const uint16_t port_id : ids) {
-    if (!mac.empty() && mac_of(port_id) != mac) {
-      continue;
-    }
-    rte_eth_dev_info info;
-    check(rte_eth_dev_info_get(port_id, &info), "rte_eth_dev_info_get");
-    uint16_t mtu = 0;
-    check(rte_eth_dev_get_mtu(port_id, &mtu), "rte_eth_dev_get_mtu");
-    return {port_id, info.max_rx_queues, info.max_tx_queues, mtu};
-  }
-  throw UsageError("-p " + mac + ": no such port: " + list_ports());
-}
 
 uint32_t speed_mbps(const rte_eth_link& link) noexcept {
   return link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? RTE_ETH_SPEED_NUM_NONE : link.link_speed;
@@ -144,6 +111,7 @@ Port::Port(const PortInfo& info, const PortConfig& config)
   try {
     configure(config);
     start();
+    removal_.emplace(port_id_, info_.device);
   } catch (...) {
     rte_eth_dev_close(port_id_);
     throw;
@@ -187,11 +155,11 @@ void Port::configure(const PortConfig& config) {
                    port_id_, info_.driver_name, config.rx_queues);
     }
   }
-  constexpr uint64_t kChecksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
-  checksum_offload_ = config.checksum_offload && (info_.tx_offload_capa & kChecksums) == kChecksums;
-  if (checksum_offload_) {
-    conf.txmode.offloads |= kChecksums;
+  if (config.checksum_offload) {
+    conf.txmode.offloads |= info_.tx_offload_capa & kChecksumOffloads;
   }
+  checksums_ = {(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0,
+                (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0};
   if (config.send_on_timestamp) {
     require_send_on_timestamp();
     // mlx5 looks for it when it is started, and only then.
@@ -201,6 +169,8 @@ void Port::configure(const PortConfig& config) {
   if (!config.mixed_pools) {
     conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   }
+  // Those drivers that tell of it want to be asked to.
+  conf.intr_conf.rmv = (*info_.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
   // Some drivers (af_xdp, mana) want as many tx as rx queues, others one at least.
   unused_tx_queues_ =
       config.tx_queues > 0 ? uint16_t{0} : std::min(config.rx_queues, info_.max_tx_queues);
@@ -220,13 +190,15 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   say_if_adjusted("--tx-descriptors", config.tx_descriptors, tx_descriptors);
   const unsigned packet_len = mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
   const int socket = rte_eth_dev_socket_id(port_id_);
+  const uint16_t rx_burst = usable_rx_burst(config.rx_burst);
+  const unsigned burst = std::max(rx_burst, config.tx_burst);
   const std::string prefix = "port" + std::to_string(port_id_);
 
   // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue: of its
   // own one, or of any.
   const unsigned passed_on = config.mixed_pools ? config.tx_queues : 1;
   const MempoolDemand rx_demand{rx_descriptors + passed_on * tx_descriptors + config.held_mbufs,
-                                config.burst, packet_len};
+                                burst, packet_len};
   rx_queues_.reserve(config.rx_queues);
   for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
     rx_pools_.push_back(make_mempool(prefix + "_rx" + std::to_string(queue), rx_demand, socket));
@@ -235,9 +207,9 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
     check(rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors, static_cast<unsigned>(socket),
                                  &rx_conf, rx_pools_.back().get()),
           "rte_eth_rx_queue_setup", "change -r or --rx-descriptors");
-    rx_queues_.emplace_back(port_id_, queue, config.burst);
+    rx_queues_.emplace_back(port_id_, queue, rx_burst);
   }
-  const MempoolDemand tx_demand{tx_descriptors, config.burst, packet_len};
+  const MempoolDemand tx_demand{tx_descriptors, burst, packet_len};
   tx_queues_.reserve(config.tx_queues);
   for (uint16_t queue = 0; queue < config.tx_queues + unused_tx_queues_; ++queue) {
     rte_eth_txconf tx_conf = info_.default_txconf;
@@ -247,12 +219,13 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
           "rte_eth_tx_queue_setup", "change -t or --tx-descriptors");
     if (queue < config.tx_queues) {
       tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
-      tx_queues_.emplace_back(port_id_, queue);
+      tx_queues_.emplace_back(port_id_, queue, config.tx_burst);
     }
   }
 }
 
 Port::~Port() {
+  removal_.reset();
   // Before the pools go: the driver still holds mbufs of theirs.
   rte_eth_dev_stop(port_id_);
   rte_eth_dev_close(port_id_);
@@ -321,7 +294,7 @@ void Port::begin_counting() {
 
 std::optional<uint64_t> Port::missed() const {
   rte_eth_stats stats{};
-  if (rte_eth_stats_get(port_id_, &stats) != 0) {
+  if (is_removed() || rte_eth_stats_get(port_id_, &stats) != 0) {
     return std::nullopt;
   }
   return stats.imissed + stats.ierrors + stats.rx_nombuf;
@@ -329,7 +302,7 @@ std::optional<uint64_t> Port::missed() const {
 
 std::vector<Port::Counter> Port::counters() const {
   rte_eth_stats stats{};
-  if (!before_ || rte_eth_stats_get(port_id_, &stats) != 0) {
+  if (!before_ || is_removed() || rte_eth_stats_get(port_id_, &stats) != 0) {
     return {};
   }
   // Some drivers' counters fall (a VF that comes and goes): nothing is known then, but not less

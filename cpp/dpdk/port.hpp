@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "dpdk/find_port.hpp"
 #include "dpdk/mempool.hpp"
 #include "dpdk/queue.hpp"
+#include "dpdk/removal.hpp"
 
 namespace dpdkproj {
 
@@ -26,8 +28,11 @@ struct PortConfig {
   uint16_t tx_queues;
   uint16_t rx_descriptors;
   uint16_t tx_descriptors;
-  uint16_t burst;
-  /// Use checksum offload if the port has it.
+  /// Packets that are received at once, at most; some are added where drivers need that.
+  uint16_t rx_burst;
+  /// Packets that are given to the driver at once, at most.
+  uint16_t tx_burst;
+  /// Leave to the port those checksums that it can write.
   bool checksum_offload;
   /// Packets say when they are to leave (TxSchedule); refused where the port cannot keep to it.
   bool send_on_timestamp = false;
@@ -39,20 +44,14 @@ struct PortConfig {
   bool mixed_pools = true;
 };
 
-/// What a port can do, before it is configured.
-struct PortInfo {
-  uint16_t port_id;
-  uint16_t max_rx_queues;
-  uint16_t max_tx_queues;
-  uint16_t mtu;
+/// Checksums that a port writes into packets that ask for it.
+struct ChecksumOffload {
+  bool ipv4;
+  bool udp;
 };
 
 /// The speed that `link` tells of, in Mbit/s; 0 where it tells none.
 uint32_t speed_mbps(const rte_eth_link& link) noexcept;
-
-/// The port with MAC address `mac` (as `rte_ether_format_addr` writes it, in lower case), or the
-/// only one when `mac` is empty. Throws UsageError, with the ports there are, if there is none.
-PortInfo find_port(const std::string& mac);
 
 /// A configured and started port with its queues and mempools; stopped and closed at its end.
 ///
@@ -75,8 +74,9 @@ class Port {
   /// The pool for packets that a worker sends of its own on tx queue `queue`.
   rte_mempool* tx_pool(uint16_t queue);
 
-  /// Whether the port writes IPv4 and UDP checksums into packets that ask for it.
-  bool has_checksum_offload() const noexcept { return checksum_offload_; }
+  /// Which checksums the port writes into packets that ask for it: those that it was asked for and
+  /// can.
+  ChecksumOffload checksums() const noexcept { return checksums_; }
 
   /// Whether the port may deliver packets whose UDP checksum is still only the pseudo-header's sum:
   /// those that this host's own kernel sent, which never crossed a wire.
@@ -103,13 +103,17 @@ class Port {
 
   /// What the port says of packets that never reached a queue's user, since begin_counting(), by
   /// name: imissed, ierrors, oerrors, rx_nombuf (`rte_eth_stats`), and those of the driver's own
-  /// counters (`rte_eth_xstats`) that are not 0 and tell of losses. Empty where the port does not
-  /// say.
+  /// counters (`rte_eth_xstats`) that are not 0 and have names of losses (some count what was
+  /// delivered all the same). Empty where the port does not say, or is gone.
   std::vector<Counter> counters() const;
 
   /// Packets that came in and reached no queue's user, by what the port says, since its start;
-  /// nothing where it does not say.
+  /// nothing where it does not say, or is gone.
   std::optional<uint64_t> missed() const;
+
+  /// Whether the port's device has been removed. Nothing that asks the device is known then. Makes
+  /// system calls.
+  bool is_removed() const noexcept { return removal_->is_noticed(); }
 
   /// The name of the driver.
   const char* driver() const noexcept { return info_.driver_name; }
@@ -127,10 +131,11 @@ class Port {
   std::vector<Counter> xstats_before_;
   uint64_t delivered_before_ = 0;
   uint64_t accepted_before_ = 0;
-  bool checksum_offload_ = false;
+  ChecksumOffload checksums_{};
   /// That the driver wants and nobody sends on.
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
+  std::optional<Removal> removal_;
   std::vector<Mempool> rx_pools_;
   std::vector<Mempool> tx_pools_;
   std::vector<RxQueue> rx_queues_;

@@ -2,6 +2,7 @@
 
 #include <rte_ethdev.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "dpdk/burst.hpp"
@@ -16,7 +17,7 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
   RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
       : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
 
-  /// Receives up to --burst-size packets into `burst`, whose former content is forgotten.
+  /// Receives up to --rx-burst packets into `burst`, whose former content is forgotten.
   void receive(Burst& burst) noexcept {
     burst.size = rte_eth_rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_);
     delivered_ += burst.size;
@@ -35,7 +36,8 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
 /// One tx queue of a started port.
 class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
  public:
-  TxQueue(uint16_t port_id, uint16_t queue_id) : port_id_(port_id), queue_id_(queue_id) {}
+  TxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
+      : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
 
   /// Sends `burst`, frees what the driver does not take, and returns how many it took.
   uint16_t send(Burst& burst) noexcept {
@@ -44,13 +46,21 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
     return accepted;
   }
 
-  /// Offers the driver the packets of `burst` from place `first` on, and returns how many it took.
-  /// Those are its own from then on; the others stay where they are.
+  /// Offers the driver the packets of `burst` from place `first` on, up to --tx-burst at a time as
+  /// long as it takes all of them, and returns how many it took. Those are its own from then on;
+  /// the others stay where they are.
   uint16_t offer(Burst& burst, uint16_t first) noexcept {
-    const uint16_t accepted = rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + first,
-                                               static_cast<uint16_t>(burst.size - first));
-    accepted_ += accepted;
-    return accepted;
+    uint16_t next = first;
+    uint16_t offered = 0;
+    uint16_t accepted = 0;
+    do {
+      offered = std::min(burst_, static_cast<uint16_t>(burst.size - next));
+      accepted = rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + next, offered);
+      next = static_cast<uint16_t>(next + accepted);
+    } while (accepted == offered && next < burst.size);
+    const auto taken = static_cast<uint16_t>(next - first);
+    accepted_ += taken;
+    return taken;
   }
 
   /// Packets that the driver has accepted.
@@ -59,6 +69,7 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
  private:
   uint16_t port_id_;
   uint16_t queue_id_;
+  uint16_t burst_;
   uint64_t accepted_ = 0;  // worker: rw, others: ro once it has ended
 };
 

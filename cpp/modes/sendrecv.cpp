@@ -19,11 +19,11 @@ class Send final {
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
-        max_burst_(options.release == rs::Release::Burst ? options.burst : 1),
+        max_burst_(options.release == rs::Release::Burst ? options.tx_burst : 1),
         // Where the port keeps the schedule, the driver's call tells nothing.
         checks_pacing_(options.paced && options.release != rs::Release::Hardware),
         spin_(options.release == rs::Release::Spin),
-        offload_(port.has_checksum_offload()) {
+        offload_flags_(offload_flags(port.checksums())) {
     if (options.release == rs::Release::Hardware) {
       schedule_.emplace(port.id(), clock);
     }
@@ -59,7 +59,7 @@ class Send final {
       sender_->no_mbuf();
       return;
     }
-    if (offload_) {
+    if (offload_flags_ != 0) {
       request_checksums();
     }
     const rust::Slice<rs::Frame> frames = frames_.of_allocated(burst_, wanted.frame_len).writable();
@@ -87,10 +87,17 @@ class Send final {
   }
 
  private:
+  /// What asks a port in an mbuf for the checksums that it writes; 0: nothing.
+  static uint64_t offload_flags(const ChecksumOffload& checksums) noexcept {
+    const uint64_t flags = (checksums.ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
+                           (checksums.udp ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
+    return flags == 0 ? 0 : flags | RTE_MBUF_F_TX_IPV4;
+  }
+
   void request_checksums() noexcept {
     for (uint16_t i = 0; i < burst_.size; ++i) {
       rte_mbuf* mbuf = burst_.mbufs[i];
-      mbuf->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_UDP_CKSUM;
+      mbuf->ol_flags |= offload_flags_;
       mbuf->l2_len = sizeof(rte_ether_hdr);
       mbuf->l3_len = sizeof(rte_ipv4_hdr);
     }
@@ -103,7 +110,7 @@ class Send final {
   uint16_t max_burst_;
   bool checks_pacing_;
   bool spin_;
-  bool offload_;
+  uint64_t offload_flags_;
   /// Only where the port keeps the schedule.
   std::optional<TxSchedule> schedule_;
   Frames frames_;
@@ -132,19 +139,30 @@ class Receive final {
   Burst burst_;
 };
 
+/// Says what the port could have done and cannot.
+void say_what_software_computes(const Port& port) {
+  const ChecksumOffload by_port = port.checksums();
+  if (by_port.ipv4 && by_port.udp) {
+    return;
+  }
+  const bool both = !by_port.ipv4 && !by_port.udp;
+  const char* which = by_port.udp ? "no IPv4 checksum" : "no UDP checksum";
+  std::fprintf(stderr, "dpdkproj: port %u (%s) computes %s: %s computed in software\n", port.id(),
+               port.driver(), both ? "no checksums" : which, both ? "they are" : "it is");
+}
+
 void run(Dataplane& dataplane) {
   Port& port = dataplane.port();
   rs::Run& run = dataplane.run();
   const rs::Options& options = dataplane.options();
-  if (run.is_first() && options.checksum_offload && !port.has_checksum_offload()) {
-    std::fprintf(stderr,
-                 "dpdkproj: port %u (%s) computes no checksums: they are computed in software\n",
-                 port.id(), port.driver());
+  if (run.is_first() && options.checksum_offload) {
+    say_what_software_computes(port);
   }
+  const ChecksumOffload by_port = port.checksums();
   std::vector<Send> senders;
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
     senders.emplace_back(port, queue,
-                         rs::new_sender(run, queue, port.mac(), port.has_checksum_offload()),
+                         rs::new_sender(run, queue, port.mac(), {by_port.ipv4, by_port.udp}),
                          dataplane.clock(), options);
     if (run.is_first()) {
       senders.back().prepare_buffers();

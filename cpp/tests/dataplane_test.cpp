@@ -55,7 +55,8 @@ class DataplaneTest : public testing::Test {
                               .tx_queues = 1,
                               .rx_descriptors = 256,
                               .tx_descriptors = 256,
-                              .burst = 32,
+                              .rx_burst = 32,
+                              .tx_burst = 32,
                               .checksum_offload = false,
                               .held_mbufs = 0});
     const Clock clock(ClockReading::take());

@@ -72,7 +72,7 @@ TEST(MakeMempool, SaysWhatToChangeWhenMemoryIsShort) {
     // 3000208 mbufs of 2176 bytes and 128 more: beyond what 32 bits hold.
     EXPECT_NE(text.find("mempool large of 3000208 mbufs, about 6593 MiB"), std::string::npos)
         << text;
-    for (const char* part : {"-m", "--rx-descriptors", "--burst-size"}) {
+    for (const char* part : {"-m", "--rx-descriptors", "--rx-burst"}) {
       EXPECT_NE(text.find(part), std::string::npos) << text;
     }
   }

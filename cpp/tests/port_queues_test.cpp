@@ -16,7 +16,8 @@ constexpr PortConfig kSmall{.rx_queues = 2,
                             .tx_queues = 1,
                             .rx_descriptors = 256,
                             .tx_descriptors = 256,
-                            .burst = 32,
+                            .rx_burst = 32,
+                            .tx_burst = 32,
                             .checksum_offload = false};
 
 class PortQueues : public testing::Test {

@@ -139,7 +139,8 @@ class ReflectTest : public testing::Test {
              .tx_queues = 2,
              .rx_descriptors = 256,
              .tx_descriptors = 256,
-             .burst = 32,
+             .rx_burst = 32,
+             .tx_burst = 32,
              .checksum_offload = false,
              .held_mbufs = 0}};
   const Clock clock{ClockReading::take()};
@@ -237,11 +238,12 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   preliminary->stop(0);
   ASSERT_FALSE(preliminary->is_over(Reflect::kPatienceNs * 100)) << "it asks first";
   // Only flows that have asked are stamped. The first question is never answered.
-  arrive_from(*rs::new_sender(*preliminary, 0, {2, 0, 0, 0, 0, 1}, false));
+  arrive_from(*rs::new_sender(*preliminary, 0, {2, 0, 0, 0, 0, 1}, {false, false}));
   reflect.poll(1);
   run->tick(1);
   const rust::Box<rs::Run> asked = rs::new_run(*sending, rs::open_files(*sending), {});
-  ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {2, 0, 0, 0, 0, 1}, false)), kPacketLen);
+  ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {2, 0, 0, 0, 0, 1}, {false, false})),
+            kPacketLen);
   reflect.poll(1000);
   make_room(kMaxBurst);
   reflect.poll(5'001'000);

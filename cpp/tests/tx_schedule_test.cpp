@@ -189,7 +189,8 @@ class TxScheduleTest : public testing::Test {
             .tx_queues = 2,
             .rx_descriptors = 256,
             .tx_descriptors = 256,
-            .burst = 32,
+            .rx_burst = 32,
+            .tx_burst = 32,
             .checksum_offload = false,
             .send_on_timestamp = true,
             .held_mbufs = 0};

@@ -10,12 +10,15 @@ namespace dpdkproj {
 /// A port of `driver`, such as net_null or net_ring, for as long as this object lives.
 class VirtualPort {
  public:
-  explicit VirtualPort(const std::string& driver) : name_(driver + std::to_string(next_++)) {
-    EXPECT_EQ(rte_eal_hotplug_add("vdev", name_.c_str(), ""), 0) << name_;
+  explicit VirtualPort(const std::string& driver, const std::string& args = "")
+      : name_(driver + std::to_string(next_++)) {
+    EXPECT_EQ(rte_eal_hotplug_add("vdev", name_.c_str(), args.c_str()), 0) << name_;
   }
   ~VirtualPort() { rte_eal_hotplug_remove("vdev", name_.c_str()); }
   VirtualPort(const VirtualPort&) = delete;
   VirtualPort& operator=(const VirtualPort&) = delete;
+
+  const std::string& name() const { return name_; }
 
  private:
   // Not twice the same: net_ring keeps its rings, by name, when it goes.

@@ -11,7 +11,7 @@ use std::path::Path;
 
 fn single(flow: &Flow, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; HEADERS_LEN + payload.len()];
-    write_single(flow, payload, Checksums::Software, &mut frame);
+    write_single(flow, payload, Checksums::SOFTWARE, &mut frame);
     frame
 }
 

@@ -52,12 +52,13 @@ impl Config {
         let Parsed::Run(config) = &self.0 else { return Options::default() };
         Options {
             mode: config.mode.clone(),
-            port: config.port.map(|mac| mac.to_string()).unwrap_or_default(),
+            port: config.port.clone().unwrap_or_default(),
             rx_queues: config.rx_queues,
             tx_queues: config.tx_queues,
             rx_descriptors: config.rx_descriptors,
             tx_descriptors: config.tx_descriptors,
-            burst: config.burst,
+            rx_burst: config.rx_burst,
+            tx_burst: config.tx_burst,
             checksum_offload: config.checksum_offload,
             paced: config.rate().is_some(),
             release: config.release().unwrap_or_default().into(),

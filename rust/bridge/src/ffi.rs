@@ -136,13 +136,17 @@ pub(crate) mod bridge {
     #[derive(Default)]
     struct Options {
         mode: String,
-        /// MAC address of the port; empty: the only one there is.
+        /// MAC address or name of the port; empty: the only one there is.
         port: String,
         rx_queues: u16,
         tx_queues: u16,
         rx_descriptors: u16,
         tx_descriptors: u16,
-        burst: u16,
+        /// Packets that are received at once, at most, before that is made what drivers can do.
+        rx_burst: u16,
+        /// Packets that are sent at once, at most.
+        tx_burst: u16,
+        /// Checksums may be left to the port.
         checksum_offload: bool,
         /// Packets are sent at a rate.
         paced: bool,
@@ -167,6 +171,18 @@ pub(crate) mod bridge {
     struct PortCounter {
         name: String,
         value: u64,
+    }
+
+    /// Which checksums the port writes into packets that are sent.
+    struct Checksums {
+        ipv4_by_port: bool,
+        udp_by_port: bool,
+    }
+
+    /// What only C++ knows of the port.
+    struct PortFacts {
+        counters: Vec<PortCounter>,
+        checksums: Checksums,
     }
 
     /// What only C++ knows of the host.
@@ -219,6 +235,8 @@ pub(crate) mod bridge {
         fn duration_ns(self: &Run) -> u64;
         /// What the port says it had to throw away so far. Not to be called when it does not say.
         fn port_missed(self: &mut Run, packets: u64);
+        /// The port's device is gone, as is found out at `now_ns`: says so, once.
+        fn port_removed(self: &mut Run, now_ns: u64);
         /// Closes intervals, hands their rows to the CSV's writer and to stderr; waits for neither.
         fn tick(self: &mut Run, now_ns: u64);
         /// Whether a count given on the command line is reached.
@@ -234,7 +252,7 @@ pub(crate) mod bridge {
             self: &mut Run,
             delivered: u64,
             accepted: u64,
-            port: Vec<PortCounter>,
+            port: PortFacts,
             versions: &Versions,
         ) -> Result<()>;
         /// Whether the run broke a limit that was given. To be asked after `finish`.
@@ -253,9 +271,13 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Sender;
 
-        /// The sender of tx queue `queue` of a port with the MAC address `mac`. `offload`: the
-        /// port writes the checksums.
-        fn new_sender(run: &Run, queue: u16, mac: [u8; 6], offload: bool) -> Result<Box<Sender>>;
+        /// The sender of tx queue `queue` of a port with the MAC address `mac`.
+        fn new_sender(
+            run: &Run,
+            queue: u16,
+            mac: [u8; 6],
+            checksums: Checksums,
+        ) -> Result<Box<Sender>>;
         /// Fills the memory of a buffer with what all its packets have in common: `frame` is as long
         /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
         /// is a number that tells it from its neighbours.

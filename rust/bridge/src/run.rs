@@ -1,6 +1,6 @@
 //! One run: its files, its statistics, its workers.
 
-use crate::ffi::bridge::{PortCounter, Versions};
+use crate::ffi::bridge::{PortFacts, Versions};
 use crate::host;
 use dpdkproj_core::config::Config;
 use dpdkproj_core::flows::{Flows, Registrar};
@@ -78,6 +78,8 @@ pub struct Run {
     /// The CPUs that workers run on, and for how long the host had had them when they started.
     cpus: Vec<u32>,
     steal_before_ms: Option<u64>,
+    /// When it was found out that the port's device is gone.
+    port_removed_ns: Option<u64>,
     /// What has been said, to be said once.
     said: BTreeSet<String>,
     summary: String,
@@ -179,6 +181,7 @@ impl Run {
             stopped_ns: 0,
             warmup_ns: 0,
             lost_at_stop: 0,
+            port_removed_ns: None,
             said: BTreeSet::new(),
             summary: String::new(),
             config,
@@ -352,6 +355,17 @@ impl Run {
         self.registrar.port_missed(packets);
     }
 
+    pub(crate) fn port_removed(&mut self, now_ns: u64) {
+        if self.port_removed_ns.is_none() {
+            self.port_removed_ns = Some(now_ns);
+            self.say_once(format!(
+                "the port's device was removed, as was found out {:.3} s after the start: nothing is sent or \
+                 received any more, and the run goes on until it is stopped",
+                now_ns as f64 / 1e9
+            ));
+        }
+    }
+
     pub(crate) fn has_broken_limits(&self) -> bool {
         self.limits_broken
     }
@@ -360,7 +374,7 @@ impl Run {
         &mut self,
         delivered: u64,
         accepted: u64,
-        port: Vec<PortCounter>,
+        port: PortFacts,
         versions: &Versions,
     ) -> Result<(), String> {
         self.handle_rows(Collector::finish);
@@ -375,7 +389,9 @@ impl Run {
                 .zip(self.steal_before_ms)
                 .and_then(|(after, before)| after.checked_sub(before)),
             driver: Driver { delivered, accepted },
-            port: port.into_iter().map(|counter| (counter.name, counter.value)).collect(),
+            port: port.counters.into_iter().map(|counter| (counter.name, counter.value)).collect(),
+            port_removed_ns: self.port_removed_ns,
+            checksums: self.config.sendrecv.is_some().then(|| port.checksums.into()),
             peer: Peer::between(self.peer_at_start, end),
             warmup_ns: self.warmup_ns,
             ..stats::Run::new(&self.config, &self.collector, self.stopped_ns)

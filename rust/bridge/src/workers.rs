@@ -3,7 +3,7 @@
 //! Workers of several lcores are made one after the other: without their alignment two could share a
 //! cache line.
 
-use crate::ffi::bridge::{Burst, Frame, Outcome, Part, Polled, Verdict};
+use crate::ffi::bridge::{self, Burst, Frame, Outcome, Part, Polled, Verdict};
 use crate::frame::Lent;
 use crate::run::Run;
 use dpdkproj_core::packet::flow::Mac;
@@ -17,14 +17,20 @@ use dpdkproj_core::{receiver, reflector, sender};
 #[repr(align(128))]
 pub struct Sender(sender::Sender);
 
+impl From<bridge::Checksums> for Checksums {
+    fn from(checksums: bridge::Checksums) -> Self {
+        let bridge::Checksums { ipv4_by_port, udp_by_port } = checksums;
+        Self { ipv4_by_port, udp_by_port }
+    }
+}
+
 pub(crate) fn new_sender(
     run: &Run,
     queue: u16,
     mac: [u8; 6],
-    offload: bool,
+    checksums: bridge::Checksums,
 ) -> Result<Box<Sender>, String> {
-    let checksums = if offload { Checksums::Offload } else { Checksums::Software };
-    Ok(Box::new(Sender(run.sender(queue, Mac(mac), checksums)?)))
+    Ok(Box::new(Sender(run.sender(queue, Mac(mac), checksums.into())?)))
 }
 
 impl Sender {

@@ -31,14 +31,18 @@ pub enum Parsed {
 /// More queues than any port has, and not more than packets have room for.
 const QUEUES: RangeInclusive<i64> = 1..=1023;
 
+/// Packets per burst: as many as a worker has room for.
+const BURST: RangeInclusive<i64> = 1..=512;
+
 /// More than can be sent in a year.
 const COUNT_MAX: u64 = 1 << 48;
 
 #[derive(Args)]
 struct Common {
-    /// Port to use, by its MAC address; may be left out when there is only one
-    #[arg(short, long, value_name = "MAC", global = true)]
-    port: Option<Mac>,
+    /// Port to use, by its MAC address, its PCI address or its name (net_memif0); may be left out when
+    /// there is only one
+    #[arg(short, long, value_name = "PORT", global = true, value_parser = values::port)]
+    port: Option<String>,
     /// Rx queues
     #[arg(short, long, value_name = "N", global = true, default_value = "1",
           value_parser = clap::value_parser!(u16).range(QUEUES))]
@@ -48,10 +52,17 @@ struct Common {
     #[arg(short, long, value_name = "N", global = true,
           value_parser = clap::value_parser!(u16).range(QUEUES))]
     tx_queues: Option<u16>,
-    /// Packets per burst, at most
+    /// Packets per burst, at most: sets both of the following
     #[arg(long, value_name = "N", global = true, default_value = "32",
-          value_parser = clap::value_parser!(u16).range(1..=512))]
+          value_parser = clap::value_parser!(u16).range(BURST))]
     burst_size: u16,
+    /// Packets that are received at once, at most; a multiple of 8, or the next one above, because
+    /// drivers with vector instructions receive in multiples of 4 or 8 [default: --burst-size]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(BURST))]
+    rx_burst: Option<u16>,
+    /// Packets that are given to the port at once, at most [default: --burst-size]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(BURST))]
+    tx_burst: Option<u16>,
     /// Descriptors of each rx queue; the port may adjust them
     #[arg(long, value_name = "N", global = true, default_value = "1024")]
     rx_descriptors: NonZeroU16,
@@ -314,7 +325,8 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
         tx_queues: mode.queues.tx(&mode.name, common.rx_queues, common.tx_queues)?,
         rx_descriptors: common.rx_descriptors.get(),
         tx_descriptors: common.tx_descriptors.get(),
-        burst: common.burst_size,
+        rx_burst: common.rx_burst.unwrap_or(common.burst_size),
+        tx_burst: common.tx_burst.unwrap_or(common.burst_size),
         checksum_offload: !common.software_checksums,
         stats_path: common.stats,
         json_path: common.json,

@@ -18,8 +18,9 @@ pub struct Config {
     pub mode: String,
     /// What the mode does with packets, and so what its counters mean.
     pub meaning: Meaning,
-    /// The port with this MAC address; `None`: the only one there is.
-    pub port: Option<Mac>,
+    /// The port with this MAC address or this name, in the way that DPDK writes them; `None`: the only one
+    /// there is.
+    pub port: Option<String>,
     /// Rx queues.
     pub rx_queues: u16,
     /// Tx queues; 0 in a mode that sends nothing.
@@ -28,8 +29,10 @@ pub struct Config {
     pub rx_descriptors: u16,
     /// Descriptors of each tx queue, before the port adjusts them.
     pub tx_descriptors: u16,
-    /// Packets per burst, at most.
-    pub burst: u16,
+    /// Packets that are received at once, at most, before that is made what every driver can do.
+    pub rx_burst: u16,
+    /// Packets that are sent at once, at most.
+    pub tx_burst: u16,
     /// Whether checksums are left to a port that can do them.
     pub checksum_offload: bool,
     /// Where closed intervals go as CSV.

@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn a_lost_question_is_asked_again_and_any_answer_will_do() {
         let mut inquiry = Inquiry::new(5, 2);
-        let mut questions = inquiry.questions(flow(64, 1), Checksums::Software);
+        let mut questions = inquiry.questions(flow(64, 1), Checksums::SOFTWARE);
         let hearing = inquiry.hearing(1);
         assert_eq!(asked(&mut questions), None);
         inquiry.begin(0, 1000 * MS);
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn an_answer_to_an_earlier_inquiry_does_not_count() {
         let mut inquiry = Inquiry::new(5, 1);
-        let mut questions = inquiry.questions(flow(64, 1), Checksums::Software);
+        let mut questions = inquiry.questions(flow(64, 1), Checksums::SOFTWARE);
         let hearing = inquiry.hearing(0);
         inquiry.begin(0, 100 * MS);
         let old = control::question(&asked(&mut questions).unwrap()).unwrap();
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn an_echo_is_no_answer() {
         let mut inquiry = Inquiry::new(5, 1);
-        let mut questions = inquiry.questions(flow(64, 1), Checksums::Software);
+        let mut questions = inquiry.questions(flow(64, 1), Checksums::SOFTWARE);
         inquiry.begin(0, 100 * MS);
         let hearing = inquiry.hearing(0);
         hearing.hear(&asked(&mut questions).unwrap());

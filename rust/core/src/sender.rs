@@ -316,7 +316,7 @@ mod tests {
             let flow = flow(300, 1);
             let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
             let board = Board::new(shape, &[Role::Send { stream: 0 }]);
-            let template = template(&flow, 0, SEED, Checksums::Software);
+            let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
             let room = template.frame_len() + 100;
             let pacer = Pacer::new(pacing, 0, 1, None);
             let sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
@@ -426,7 +426,7 @@ mod tests {
         let question = ask(Question { run: 1, number: 2 });
         for turn in 0..2 * PROBES {
             let frame = &mut rig.buffers[turn % 4][..HEADERS_LEN + CONTROL_LEN];
-            write_single(&rig.flow, &question, Checksums::Software, frame);
+            write_single(&rig.flow, &question, Checksums::SOFTWARE, frame);
             assert_eq!(rig.valid(), 4);
         }
         assert!(!rig.collector.has_changed_buffers());

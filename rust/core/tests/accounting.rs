@@ -90,7 +90,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
     let mut collector = Collector::new(Arc::clone(&board), config.patience_ns);
     let mut senders: Vec<Sender> = (0..config.tx_queues)
         .map(|queue| {
-            let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::Software);
+            let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::SOFTWARE);
             let pacer = Pacer::new(sendrecv.pacing, queue, config.tx_queues, config.count);
             let recorder = board.recorder(usize::from(queue));
             Sender::new(recorder, pacer, template, queue, config.duration_ns, None)
@@ -123,7 +123,7 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
             }
         }
         for sender in &mut senders {
-            let Burst { packets: granted, frame_len } = sender.poll(now, config.burst);
+            let Burst { packets: granted, frame_len } = sender.poll(now, config.tx_burst);
             if granted == 0 {
                 continue;
             }
@@ -284,7 +284,7 @@ fn a_sender_waits_only_for_what_is_due_soon() {
     let flow = sendrecv.flow(Mac([2; 6]), 1);
     let content = Arc::new(Content::new(&flow, sendrecv.seed));
     let board = Board::new(config.shape(), &config.roles());
-    let template = Template::new(&flow, content, 0, Checksums::Software);
+    let template = Template::new(&flow, content, 0, Checksums::SOFTWARE);
     let pacer = Pacer::new(sendrecv.pacing, 0, 1, config.count);
     let mut sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
     // Due at 25 and at 50 us.
@@ -390,7 +390,7 @@ impl Alone {
         let verifier = Verifier::new(&flow, Arc::clone(&content));
         Self {
             window: config.shape().window,
-            template: Template::new(&flow, content, 0, Checksums::Software),
+            template: Template::new(&flow, content, 0, Checksums::SOFTWARE),
             receiver: Receiver::new(board.recorder(1), verifier, None, Looks::default()),
             collector: Collector::new(board, config.patience_ns),
         }

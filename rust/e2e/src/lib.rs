@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "this is how a test fails")]
 #![allow(clippy::missing_panics_doc, reason = "everything here may panic, see above")]
 
+pub mod fake_driver;
 pub mod golden;
 pub mod netns;
 pub mod pcap;

@@ -48,6 +48,7 @@ pub fn cpu(which: usize) -> usize {
 pub struct Program {
     wrapper: Vec<String>,
     binary: PathBuf,
+    environment: Vec<String>,
     lcores: String,
     megabytes: u32,
     vdevs: Vec<String>,
@@ -62,6 +63,7 @@ impl Program {
         Self {
             wrapper: Vec::new(),
             binary: path(),
+            environment: Vec::new(),
             lcores: format!("0@{}", cpu(0)),
             megabytes: 512,
             vdevs: Vec::new(),
@@ -130,6 +132,13 @@ impl Program {
         self
     }
 
+    /// Gives it these variables, each as `NAME=VALUE`, and nobody who starts it.
+    #[must_use]
+    pub fn with_environment(mut self, variables: impl IntoIterator<Item = String>) -> Self {
+        self.environment.extend(variables);
+        self
+    }
+
     /// Runs it in `namespace`.
     #[must_use]
     pub fn inside(mut self, namespace: &Namespace) -> Self {
@@ -140,6 +149,10 @@ impl Program {
     fn command(&self, file_prefix: &str) -> Command {
         let program = self.binary.clone().into_os_string();
         let mut words: Vec<OsString> = self.wrapper.iter().map(Into::into).collect();
+        if !self.environment.is_empty() {
+            words.push("env".into());
+            words.extend(self.environment.iter().map(Into::into));
+        }
         words.push(program);
         let eal = [
             "--lcores",

@@ -278,7 +278,8 @@ fn the_same_file_under_two_names_is_refused() {
 fn what_the_port_cannot_do_is_refused_in_one_line() {
     let flow = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:7 --dest-mac 12:34:56:78:9a:bc";
     let (ring, golden) = ("net_ring0".to_string(), golden_port());
-    let both = ["00:00:00:00:00:00 (net_ring)", "02:70:63:61:70:00 (net_pcap)"];
+    let both =
+        ["net_ring0 (00:00:00:00:00:00, net_ring)", "net_pcap0 (02:70:63:61:70:00, net_pcap)"];
     for (vdevs, args, parts) in [
         (
             vec![&ring, &golden],

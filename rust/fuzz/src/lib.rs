@@ -31,7 +31,7 @@ pub fn content(flow: &Flow) -> Arc<Content> {
 
 /// A packet of `flow` as it comes back.
 pub fn returned(flow: &Flow, stream: u16, seq: u64, time_ns: u64, lag: u16) -> Vec<u8> {
-    let template = Template::new(flow, content(flow), stream, Checksums::Software);
+    let template = Template::new(flow, content(flow), stream, Checksums::SOFTWARE);
     let mut frame = vec![0; template.frame_len()];
     template.prepare(seq, &mut frame);
     assert!(template.write(seq, time_ns, &[lag], &mut [&mut frame]));

@@ -87,8 +87,9 @@ fn the_article_s_sendrecv_line() {
          --src-port-range 10000-30000 --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc \
          --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
          --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32");
-    assert_eq!(config.port, Some(Mac([0, 0x0d, 0x3a, 1, 2, 3])));
-    assert_eq!((config.rx_queues, config.tx_queues, config.burst), (15, 1, 32));
+    assert_eq!(config.port.as_deref(), Some("00:0d:3a:01:02:03"));
+    assert_eq!((config.rx_queues, config.tx_queues), (15, 1));
+    assert_eq!((config.rx_burst, config.tx_burst), (32, 32));
     assert_eq!(config.stats_path, Some("/dev/stdout".into()));
     assert_eq!((config.interval_ns, config.patience_ns), (1_000_000, 1_000_000_000));
     let sendrecv = config.sendrecv.unwrap();
@@ -103,8 +104,46 @@ fn the_article_s_reflect_line() {
     let config = run("reflect -p 00:0d:3a:01:02:03 -r 16 -t 16 -s /dev/stdout \
          --stats-evict-interval-secs 5 --stats-evict-threshold-secs 1 \
          --stats-interval-ms 1000 --burst-size 128");
-    assert_eq!((config.rx_queues, config.tx_queues, config.burst), (16, 16, 128));
+    assert_eq!((config.rx_queues, config.tx_queues), (16, 16));
+    assert_eq!((config.rx_burst, config.tx_burst), (128, 128));
     assert!(config.sendrecv.is_none());
+}
+
+#[test]
+fn a_port_has_an_address_or_a_name() {
+    for (asked, expected) in [
+        ("0:D:3a:4b:5C:6d", "00:0d:3a:4b:5c:6d"),
+        ("00-0d-3a-4b-5c-6d", "00:0d:3a:4b:5c:6d"),
+        ("0000:00:04.0", "0000:00:04.0"),
+        ("AF:1f.7", "0000:af:1f.7"),
+        ("1:3b:0.1", "0001:3b:00.1"),
+        ("net_bonding0", "net_bonding0"),
+        ("0000:3b:00.0_representor_vf1", "0000:3b:00.0_representor_vf1"),
+        // A device of VMBus.
+        ("635a7ae3-091e-4410-ad59-667c4f8c04c3", "635a7ae3-091e-4410-ad59-667c4f8c04c3"),
+    ] {
+        assert_eq!(run(&format!("rxonly -p {asked}")).port.as_deref(), Some(expected));
+    }
+    for bad in ["", "00:11:22:33:44", "00:11:22:33:44:gg", "eth0:1"] {
+        assert!(values::port(bad).unwrap_err().contains("a PCI address such as"), "{bad}");
+    }
+}
+
+#[test]
+fn bursts_of_either_direction_can_be_set() {
+    for (options, expected) in [
+        ("", (32, 32)),
+        ("--burst-size 128", (128, 128)),
+        ("--rx-burst 64", (64, 32)),
+        ("--tx-burst 1", (32, 1)),
+        ("--burst-size 8 --rx-burst 512", (512, 8)),
+        ("--tx-burst 16 --rx-burst 64 --burst-size 1", (64, 16)),
+    ] {
+        for mode in [SENDRECV, "reflect", "rxonly"] {
+            let config = run(&format!("{mode} {options}"));
+            assert_eq!((config.rx_burst, config.tx_burst), expected, "{mode} {options}");
+        }
+    }
 }
 
 #[test]
@@ -152,9 +191,11 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("-r 3", ["no mode given", "sendrecv, reflect, rxonly"]),
         ("sendrecive", ["unknown mode 'sendrecive'", "sendrecv, reflect, rxonly"]),
         ("reflect --frob", ["--frob", "unexpected"]),
-        ("reflect -p zz", ["'zz' for '--port <MAC>'", "six hexadecimal bytes"]),
+        ("reflect -p 0:1:2:3:4", ["'0:1:2:3:4' for '--port <PORT>'", "six hexadecimal bytes"]),
         ("reflect -r 0", ["'0' for '--rx-queues <N>'", "1..=1023"]),
         ("reflect --burst-size 513", ["'513' for '--burst-size", "1..=512"]),
+        ("reflect --rx-burst 0", ["'0' for '--rx-burst <N>'", "1..=512"]),
+        ("reflect --tx-burst 513", ["'513' for '--tx-burst <N>'", "1..=512"]),
         ("reflect --stats-interval-ms 0", ["'0' for '--stats-interval-ms", "1..=60000"]),
         ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
         ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),

@@ -1,6 +1,6 @@
 //! What the values of options look like.
 
-use crate::packet::flow::PortRange;
+use crate::packet::flow::{Mac, PortRange};
 use crate::packet::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
 use crate::{Pattern, Rate, Release};
 use std::net::Ipv4Addr;
@@ -8,6 +8,39 @@ use std::time::Duration;
 
 /// A rate that no port has, in packets per second.
 pub(super) const RATE_MAX: u64 = 1_000_000_000;
+
+/// A port's MAC address, PCI address or name, as DPDK writes it.
+pub(super) fn port(text: &str) -> Result<String, String> {
+    if let Ok(mac) = text.parse::<Mac>() {
+        return Ok(mac.to_string());
+    }
+    if let Some(address) = pci_address(text) {
+        return Ok(address);
+    }
+    // Names have a colon only as part of a PCI address, which has a dot: this is a mistyped MAC address.
+    if text.is_empty() || (text.contains(':') && !text.contains('.')) {
+        return Err(
+            "expected a MAC address (six hexadecimal bytes such as 00:0d:3a:4b:5c:6d), a PCI \
+                    address such as 0000:00:04.0, or a port's name such as net_memif0"
+                .into(),
+        );
+    }
+    Ok(text.into())
+}
+
+/// `DOMAIN:BUS:DEVICE.FUNCTION`, the domain also where it is left out, as `lspci` does.
+fn pci_address(text: &str) -> Option<String> {
+    let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
+    let parts: Vec<_> = text.split(':').collect();
+    let (domain, bus, slot) = match parts[..] {
+        [domain, bus, slot] => (domain, bus, slot),
+        [bus, slot] => ("0", bus, slot),
+        _ => return None,
+    };
+    let (device, function) = slot.split_once('.')?;
+    let [domain, bus, device, function] = [hex(domain)?, hex(bus)?, hex(device)?, hex(function)?];
+    Some(format!("{domain:04x}:{bus:02x}:{device:02x}.{function:x}"))
+}
 
 pub(super) fn port_range(text: &str) -> Result<PortRange, String> {
     let range = text

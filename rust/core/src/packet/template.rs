@@ -16,14 +16,23 @@ use std::hint::black_box;
 use std::iter::repeat;
 use std::sync::Arc;
 
-/// Who writes the IPv4 and UDP checksums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksums {
-    /// We do, whole.
-    Software,
-    /// The port does: the IPv4 checksum is left 0 and the UDP one is the pseudo-header's sum, as
-    /// DPDK asks for (`rte_ipv4_udptcp_cksum`'s counterpart, `rte_ipv4_phdr_cksum`).
-    Offload,
+/// Which checksums the port writes into packets. The others we write, whole.
+///
+/// For the port the IPv4 checksum is left 0, and the UDP checksum is the sum of the pseudo-header: that is
+/// what DPDK asks for (`rte_ipv4_phdr_cksum`), whichever of the two a port writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checksums {
+    /// That of the IPv4 header.
+    pub ipv4_by_port: bool,
+    /// That of UDP.
+    pub udp_by_port: bool,
+}
+
+impl Checksums {
+    /// We write both.
+    pub const SOFTWARE: Self = Self { ipv4_by_port: false, udp_by_port: false };
+    /// The port writes both.
+    pub const BY_PORT: Self = Self { ipv4_by_port: true, udp_by_port: true };
 }
 
 /// Builds the packets of one stream.
@@ -65,14 +74,14 @@ fn headers(
     };
     let addresses = wire::addresses(flow.src_ip, flow.dst_ip);
     let pseudo_header = checksum::udp_pseudo_header(addresses, udp.length);
-    match checksums {
-        Checksums::Software => {
-            ipv4.header_checksum = ipv4.calc_header_checksum();
-            let sum = pseudo_header + checksum::sum(&udp.to_bytes()) + payload_sum;
-            udp.checksum = checksum::finish_udp(sum);
-        }
-        Checksums::Offload => udp.checksum = fold(pseudo_header),
+    if !checksums.ipv4_by_port {
+        ipv4.header_checksum = ipv4.calc_header_checksum();
     }
+    udp.checksum = if checksums.udp_by_port {
+        fold(pseudo_header)
+    } else {
+        checksum::finish_udp(pseudo_header + checksum::sum(&udp.to_bytes()) + payload_sum)
+    };
     let ethernet = Ethernet2Header {
         source: flow.src_mac.0,
         destination: flow.dst_mac.0,
@@ -105,7 +114,7 @@ impl Template {
     #[must_use]
     pub fn new(flow: &Flow, content: Arc<Content>, stream: u16, checksums: Checksums) -> Self {
         let headers = headers(flow, 0, flow.payload_len, 0, checksums);
-        let checksum = if checksums == Checksums::Software { 0xffff } else { 0 };
+        let checksum = if checksums.udp_by_port { 0 } else { 0xffff };
         Self {
             headers,
             udp: be64(&headers, UDP) & !checksum,
@@ -204,7 +213,7 @@ impl Template {
         // Copies: for all that a compiler knows, writing into a frame may change the template.
         let Self { headers, udp, stream, .. } = *self;
         let (content, key) = (&*self.content, self.content.key);
-        let software = self.checksums == Checksums::Software;
+        let software = !self.checksums.udp_by_port;
         let time48_ns = time48(time_ns);
         // Or compilers make SHRD of putting a tag behind it, which AMD's CPUs take apart.
         let time_word = black_box(time48_ns << TAG_BITS);
@@ -302,7 +311,7 @@ pub(crate) mod tests {
         let flow = flow(300, 1);
         let [before, after] = [1, 2].map(|seed| {
             let content = Content::with_filler_of(&flow, seed, 9);
-            Template::new(&flow, Arc::new(content), 0, Checksums::Software)
+            Template::new(&flow, Arc::new(content), 0, Checksums::SOFTWARE)
         });
         let mut frame = written(&before, 5, 6);
         assert!(after.is_prepared(&frame));
@@ -318,7 +327,7 @@ pub(crate) mod tests {
     fn a_buffer_is_prepared_once_for_all_of_its_packets() {
         for payload_len in [16, 17, 18, 19, 300] {
             let flow = flow(payload_len, 1);
-            let template = template(&flow, 0, 7, Checksums::Software);
+            let template = template(&flow, 0, 7, Checksums::SOFTWARE);
             let mut frame = vec![0xaa; template.frame_len()];
             template.prepare(5, &mut frame);
             for seq in [9, 1 << 30, 3] {
@@ -343,7 +352,7 @@ pub(crate) mod tests {
     fn a_burst_is_written_as_if_each_packet_were_its_first() {
         let ports = PortRange::new(65533, 65535).unwrap();
         let flow = Flow { src_ports: ports, ..flow(40, 1) };
-        let template = template(&flow, 0, 7, Checksums::Software);
+        let template = template(&flow, 0, 7, Checksums::SOFTWARE);
         for first in [0, 5, (1 << 32) - 4, (3 << 32) - 1] {
             let mut alone = vec![vec![0; template.frame_len()]; 10];
             for frame in &mut alone {
@@ -360,7 +369,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_too_short_is_not_prepared() {
-        let template = template(&flow(40, 1), 0, 7, Checksums::Software);
+        let template = template(&flow(40, 1), 0, 7, Checksums::SOFTWARE);
         let frame = written(&template, 5, 6);
         assert!((0..frame.len()).all(|len| !template.is_prepared(&frame[..len])));
     }
@@ -370,7 +379,7 @@ pub(crate) mod tests {
         let flow = flow(16, 1);
         let payload = [7; 33];
         let mut frame = [0xaa; HEADERS_LEN + 33];
-        write_single(&flow, &payload, Checksums::Software, &mut frame);
+        write_single(&flow, &payload, Checksums::SOFTWARE, &mut frame);
         let mut expected = Vec::new();
         let mut ipv4 = Ipv4Header::new(0, 64, IpNumber::UDP, [10, 1, 2, 3], [172, 16, 200, 254]);
         ipv4.as_mut().unwrap().dont_fragment = true;
@@ -392,7 +401,7 @@ pub(crate) mod tests {
         ) {
             let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
             let flow = Flow { stamp, ..flow(payload_len, 3) };
-            let frame = written(&template(&flow, stream, seed, Checksums::Software), seq, time);
+            let frame = written(&template(&flow, stream, seed, Checksums::SOFTWARE), seq, time);
             let packet = SlicedPacket::from_ethernet(&frame).unwrap();
             let ethernet = Ethernet2Header::from_slice(&frame).unwrap().0;
             prop_assert_eq!(ethernet.source, flow.src_mac.0);
@@ -411,22 +420,39 @@ pub(crate) mod tests {
             prop_assert_eq!(udp.checksum(), checksum);
         }
 
+        /// What is left to the port is left as DPDK wants it, and comes out as if we had written it, each
+        /// checksum by itself; those of a single packet likewise.
         #[test]
-        fn offload_leaves_the_pseudo_header_sum(payload_len in 16..1500u16, seq in 0..(1u64 << 48)) {
+        fn a_port_finishes_what_is_left_to_it(
+            payload_len in 16..1500u16, seq in 0..(1u64 << 48), ipv4_by_port: bool, udp_by_port: bool
+        ) {
             let flow = flow(payload_len, 1);
-            let software = written(&template(&flow, 0, 1, Checksums::Software), seq, 5);
-            let mut offload = written(&template(&flow, 0, 1, Checksums::Offload), seq, 5);
-            let mut ones = [0; 8];
-            ones.copy_from_slice(&offload[26..34]);
-            let pseudo_header = fold(checksum::udp_pseudo_header(ones, payload_len + 8));
-            prop_assert_eq!(&offload[40..42], &pseudo_header.to_be_bytes());
-            prop_assert_eq!(&offload[24..26], &[0, 0]);
-            // What the port does then.
-            let ipv4 = checksum::finish(checksum::sum(&offload[14..34]));
-            offload[24..26].copy_from_slice(&ipv4.to_be_bytes());
-            let udp = checksum::finish_udp(checksum::sum(&offload[34..]));
-            offload[40..42].copy_from_slice(&udp.to_be_bytes());
-            prop_assert_eq!(software, offload);
+            let by_port = Checksums { ipv4_by_port, udp_by_port };
+            let frame = |checksums| written(&template(&flow, 0, 1, checksums), seq, 5);
+            let single = |checksums| {
+                let mut frame = vec![0; HEADERS_LEN + usize::from(payload_len)];
+                write_single(&flow, &vec![7; usize::from(payload_len)], checksums, &mut frame);
+                frame
+            };
+            for (expected, mut left) in [
+                (frame(Checksums::SOFTWARE), frame(by_port)),
+                (single(Checksums::SOFTWARE), single(by_port)),
+            ] {
+                let mut addresses = [0; 8];
+                addresses.copy_from_slice(&left[26..34]);
+                let pseudo_header = fold(checksum::udp_pseudo_header(addresses, payload_len + 8));
+                if ipv4_by_port {
+                    prop_assert_eq!(&left[24..26], &[0, 0]);
+                    let ipv4 = checksum::finish(checksum::sum(&left[14..34]));
+                    left[24..26].copy_from_slice(&ipv4.to_be_bytes());
+                }
+                if udp_by_port {
+                    prop_assert_eq!(&left[40..42], &pseudo_header.to_be_bytes());
+                    let udp = checksum::finish_udp(checksum::sum(&left[34..]));
+                    left[40..42].copy_from_slice(&udp.to_be_bytes());
+                }
+                prop_assert_eq!(expected, left);
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ fn came() -> impl Strategy<Value = Came> {
     ];
     // Cut off, padded, and longer on the wire.
     let lengths = prop_oneof![8 => Just((0, 0, 0)), 2 => (0..30usize, 0..20usize, 0..3usize)];
-    let checksums = prop_oneof![Just(Checksums::Software), Just(Checksums::Offload)];
+    let checksums = prop_oneof![Just(Checksums::SOFTWARE), Just(Checksums::BY_PORT)];
     (payload, 0..2u16, change, lengths, checksums).prop_map(
         |(payload, port, change, (cut, padding, more), checksums)| {
             let mut flow = flow(60, 1);
@@ -131,7 +131,7 @@ proptest! {
 
 fn packet(flow: &Flow, payload: &[u8]) -> Came {
     let mut frame = vec![0; HEADERS_LEN + payload.len()];
-    write_single(flow, payload, Checksums::Software, &mut frame);
+    write_single(flow, payload, Checksums::SOFTWARE, &mut frame);
     let wire_len = frame.len();
     Came { frame, wire_len }
 }
@@ -226,7 +226,7 @@ fn a_packet_that_waits_is_stamped_with_all_of_its_residence() {
     rig.register(&flow);
     rig.reflector.poll(1000);
     let mut frame = vec![0; HEADERS_LEN + 60];
-    let template = template(&flow, 0, 1, Checksums::Software);
+    let template = template(&flow, 0, 1, Checksums::SOFTWARE);
     template.prepare(0, &mut frame);
     assert!(template.write(1, 2, &[], &mut [&mut frame]));
     let (_, slot) = rig.reflector.reflect(1000, &mut frame, HEADERS_LEN + 60);

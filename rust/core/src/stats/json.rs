@@ -7,6 +7,7 @@ use super::ledger::ledger;
 use super::limits;
 use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
+use super::port;
 use super::queues::{Queue, queues};
 use super::run::{Host, Run};
 use super::slot::Latency;
@@ -47,6 +48,8 @@ struct Document<'a> {
     steal_ms: Option<u64>,
     queues: Vec<Queue>,
     port: &'a BTreeMap<String, u64>,
+    port_remarks: Vec<&'a str>,
+    port_removed_s: Option<f64>,
     limits_broken: Vec<String>,
     ledger_balanced: bool,
     ledger_broken: Vec<String>,
@@ -63,6 +66,8 @@ struct Tx {
     not_sent: u64,
     not_sent_reasons: Counted,
     control: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksums: Option<port::Checksums>,
 }
 
 #[derive(Serialize)]
@@ -240,6 +245,7 @@ pub fn to_json(run: &Run) -> String {
             not_sent: counts.sum(Counter::NOT_SENT),
             not_sent_reasons: counted(counts, Counter::NOT_SENT),
             control: counts[Counter::ControlSent],
+            checksums: port::checksums(run),
         },
         rx: Rx {
             received: counts[Counter::Received],
@@ -268,6 +274,8 @@ pub fn to_json(run: &Run) -> String {
         steal_ms: run.steal_ms,
         queues: queues(run),
         port: &run.port,
+        port_remarks: port::remarks(run),
+        port_removed_s: run.port_removed_ns.map(|ns| ns as f64 / 1e9),
         limits_broken: limits::broken(run),
         ledger_balanced: ledger(run).is_empty(),
         ledger_broken: ledger(run),

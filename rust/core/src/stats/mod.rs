@@ -20,6 +20,7 @@ mod loss;
 mod loss_runs;
 mod notes;
 mod output;
+mod port;
 mod queues;
 mod run;
 mod seqmap;

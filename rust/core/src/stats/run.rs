@@ -10,6 +10,7 @@ use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
 use crate::config::Config;
 use crate::mode::Meaning;
+use crate::packet::template::Checksums;
 use crate::{Rate, Release};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,8 +95,13 @@ pub struct Run {
     pub steal_ms: Option<u64>,
     /// What the C++ side counted.
     pub driver: Driver,
-    /// What the port says about packets that never reached a queue's user, by name.
+    /// What the port says about packets that never reached a queue's user, by name; and what else its
+    /// driver counts under such names.
     pub port: BTreeMap<String, u64>,
+    /// When it was found out that the port's device is gone, in ns since the start.
+    pub port_removed_ns: Option<u64>,
+    /// Who wrote the checksums; `None` where the mode writes none.
+    pub checksums: Option<Checksums>,
     /// What the reflector says.
     pub peer: Peer,
     /// Whether packets had room for the reflector's stamp.
@@ -112,7 +118,7 @@ const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 impl Run {
     /// A run of `config` that `collector` has finished; sending ended at `stopped_ns`, unless the
     /// senders know better. What others know is still to be filled in: `command`, `host`,
-    /// `steal_ms`, `driver`, `port`, `peer`.
+    /// `steal_ms`, `driver`, `port`, `port_removed_ns`, `checksums`, `peer`.
     #[must_use]
     pub fn new(config: &Config, collector: &Collector, stopped_ns: u64) -> Self {
         let sendrecv = config.sendrecv.as_ref();
@@ -145,6 +151,8 @@ impl Run {
             steal_ms: None,
             driver: Driver::default(),
             port: BTreeMap::new(),
+            port_removed_ns: None,
+            checksums: None,
             peer: Peer::NotAsked,
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
@@ -249,6 +257,8 @@ pub(super) mod tests {
             steal_ms: Some(10),
             driver: Driver { delivered: 1006, accepted: 1002 },
             port: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
+            port_removed_ns: None,
+            checksums: None,
             peer: Peer::Silent,
             stamp: false,
             impaired: false,

@@ -55,10 +55,7 @@ pub fn summary(run: &Run) -> String {
         }
     }
     lines.extend(lcores(run));
-    if !run.port.is_empty() {
-        let port = run.port.iter().map(|(name, value)| format!("{name} {}", grouped(*value)));
-        lines.push(format!("port      {}", port.collect::<Vec<_>>().join("  ")));
-    }
+    lines.extend(super::port::lines(run));
     lines.extend(limits::broken(run).into_iter().map(|line| format!("limit     BROKEN: {line}")));
     let broken = ledger(run);
     lines.push(if broken.is_empty() {

@@ -33,7 +33,7 @@ proptest! {
     ) {
         let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
         let flow = Flow { stamp, ..flow(payload_len, 4) };
-        let frame = reflected(&template(&flow, stream, SEED, Checksums::Software), seq, time);
+        let frame = reflected(&template(&flow, stream, SEED, Checksums::SOFTWARE), seq, time);
         let Arrival { header, flow, stamp } = check(&verifier(&flow), &frame).unwrap();
         prop_assert_eq!((header.lag, flow.stream, stamp), (9, stream, None));
         prop_assert_eq!(header.id.seq, seq);
@@ -50,7 +50,7 @@ proptest! {
         let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
         let flow = Flow { stamp, ..flow(payload_len, 4) };
         let verifier = verifier(&flow);
-        let mut frame = reflected(&template(&flow, stream, SEED, Checksums::Software), seq, 7);
+        let mut frame = reflected(&template(&flow, stream, SEED, Checksums::SOFTWARE), seq, 7);
         let usual = verifier.check_usual(&frame);
         prop_assert!(usual.is_some());
         prop_assert_eq!(verifier.check_any(&frame, frame.len(), false).ok(), usual);
@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn who_has_seen_nothing_yet_is_not_fooled(at in 12..36usize, to: u8, zero: bool) {
         let flow = flow(40, 1);
-        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 7);
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 7);
         let original = frame.clone();
         if zero {
             frame[12..36].fill(0);
@@ -80,7 +80,7 @@ proptest! {
     fn an_offset_that_is_none_is_corrupt(payload_len in 18..60u16, bit in 0..16u16, seq in 0..1u64 << 40) {
         let flow = flow(payload_len, 1);
         let verifier = verifier(&flow);
-        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), seq, 7);
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), seq, 7);
         let Content { key, .. } = &*verifier.content;
         let header = check(&verifier, &frame).unwrap().header;
         let offset = be16(&frame, SHORTEST_LEN) ^ 1 << bit;
@@ -104,7 +104,7 @@ proptest! {
     fn the_headers_of_a_right_packet_are_remembered(seqs in prop::collection::vec(0..1u64 << 40, 2..5)) {
         let flow = flow(40, 1);
         let verifier = verifier(&flow);
-        let template = template(&flow, 0, SEED, Checksums::Software);
+        let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
         let mut remembered = None;
         for seq in seqs {
             prop_assert!(verifier.check_usual(&reflected(&template, seq, seq)).is_some());
@@ -119,7 +119,7 @@ proptest! {
     fn other_ids_and_times_to_live_are_usual(fields in prop::collection::vec(any::<(u16, u8)>(), 2..5)) {
         let flow = flow(40, 1);
         let verifier = verifier(&flow);
-        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 7);
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 7);
         for (id, ttl) in fields {
             frame[18..20].copy_from_slice(&id.to_be_bytes());
             frame[22] = ttl;
@@ -139,7 +139,7 @@ proptest! {
         let flow = flow(40, 1);
         let verifier = verifier(&flow);
         prop_assert!(check(&verifier, &bytes).is_err());
-        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 1, 2);
+        let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 1, 2);
         let at = at % frame.len();
         frame[at] = to;
         frame.truncate(frame.len() - bytes.len().min(frame.len()));
@@ -155,7 +155,7 @@ fn every_flipped_bit_is_corrupt() {
     {
         let flow = Flow { stamp, ..flow(payload_len, 1) };
         let verifier = verifier(&flow);
-        let template = template(&flow, 0, SEED, Checksums::Software);
+        let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
         for seq in 0..50 {
             let mut frame = reflected(&template, seq, seq * 77);
             if stamp && seq % 2 == 0 {
@@ -180,7 +180,7 @@ fn every_flipped_bit_is_corrupt() {
 #[test]
 fn every_cut_is_corrupt_as_long_as_our_tag_is_there() {
     let flow = flow(64, 1);
-    let frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+    let frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     for len in 0..frame.len() {
         let counter = check(&verifier(&flow), &frame[..len]).unwrap_err();
         let with_tag = len >= HEADERS_LEN + HEADER_AND_OFFSET_LEN;
@@ -191,7 +191,7 @@ fn every_cut_is_corrupt_as_long_as_our_tag_is_there() {
 #[test]
 fn padding_behind_the_datagram_is_fine() {
     let flow = flow(16, 1);
-    let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+    let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     frame.extend([0xff; 2]);
     assert!(check(&verifier(&flow), &frame).is_ok());
 }
@@ -200,18 +200,18 @@ fn padding_behind_the_datagram_is_fine() {
 fn others_are_foreign() {
     let ours = flow(64, 1);
     let verifier = verifier(&ours);
-    let other_seed = reflected(&template(&ours, 0, SEED + 1, Checksums::Software), 5, 6);
+    let other_seed = reflected(&template(&ours, 0, SEED + 1, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &other_seed), Err(Counter::ForeignRun));
     let longer = flow(80, 1);
-    let other_size = reflected(&template(&longer, 0, SEED + 1, Checksums::Software), 5, 6);
+    let other_size = reflected(&template(&longer, 0, SEED + 1, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &other_size), Err(Counter::ForeignRun));
     let mut other_flow = ours;
     other_flow.dst_ip = [9, 9, 9, 9].into();
-    let frame = reflected(&template(&other_flow, 0, SEED, Checksums::Software), 5, 6);
+    let frame = reflected(&template(&other_flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
     // Not reflected at all: our own packet, heard again.
     let mut frame = vec![0; 106];
-    let template = template(&ours, 0, SEED, Checksums::Software);
+    let template = template(&ours, 0, SEED, Checksums::SOFTWARE);
     template.prepare(1, &mut frame);
     assert!(template.write(1, 2, &[], &mut [&mut frame]));
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
@@ -221,7 +221,7 @@ fn others_are_foreign() {
 #[test]
 fn a_stamp_is_read() {
     let flow = Flow { stamp: true, ..flow(64, 1) };
-    let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+    let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     let stamp = Stamp { queue: 3, seq: 1 << 40, residence_ns: 12_345 };
     let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
     super::super::stamp::write(&mut frame, udp, stamp);
@@ -235,7 +235,7 @@ fn a_control_packet_is_known() {
     for payload_len in [16, u16::try_from(payload.len()).unwrap()] {
         let flow = flow(payload_len, 1);
         let mut frame = vec![0; HEADERS_LEN + payload.len()];
-        write_single(&flow, &payload, Checksums::Software, &mut frame);
+        write_single(&flow, &payload, Checksums::SOFTWARE, &mut frame);
         let len = frame.len();
         reflect(&mut frame, len, false).unwrap();
         assert_eq!(check(&verifier(&flow), &frame), Err(Counter::ControlReceived));
@@ -248,7 +248,7 @@ fn a_control_packet_is_known() {
 fn a_partial_checksum_is_valid_only_where_the_port_delivers_them() {
     let flow = flow(64, 1);
     let verifier = verifier(&flow);
-    let mut frame = reflected(&template(&flow, 0, SEED, Checksums::Software), 5, 6);
+    let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
     let partial = checksum::fold(pseudo_header(&frame, udp));
     frame[40..42].copy_from_slice(&partial.to_be_bytes());
@@ -276,7 +276,7 @@ proptest! {
     #[test]
     fn each_packet_of_a_burst_says_what_was_meant((flow, stream, first) in bursts()) {
         let verifier = verifier(&flow);
-        let template = template(&flow, stream, SEED, Checksums::Software);
+        let template = template(&flow, stream, SEED, Checksums::SOFTWARE);
         let mut frames = vec![vec![0; template.frame_len()]; 40];
         for (index, frame) in (0..).zip(&mut frames) {
             template.prepare(index, frame);
@@ -298,14 +298,14 @@ proptest! {
         (flow, stream, first) in bursts(), place in 0..40usize
     ) {
         let verifier = verifier(&flow);
-        let template = template(&flow, stream, SEED, Checksums::Software);
+        let template = template(&flow, stream, SEED, Checksums::SOFTWARE);
         let mut buffers = vec![vec![0; 400]; 40];
         for (index, buffer) in (0..).zip(&mut buffers) {
             template.prepare(index, buffer);
         }
         let question = ask(Question { run: 1, number: 2 });
         let frame = &mut buffers[place][..HEADERS_LEN + question.len()];
-        write_single(&flow, &question, Checksums::Software, frame);
+        write_single(&flow, &question, Checksums::SOFTWARE, frame);
         let len = template.frame_len();
         let mut frames: Vec<_> = buffers.iter_mut().map(|buffer| &mut buffer[..len]).collect();
         prop_assert!(!template.write(first, 77, &[], &mut frames));

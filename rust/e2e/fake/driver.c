@@ -1,0 +1,125 @@
+// Stands between the program and DPDK (LD_PRELOAD) and makes of a virtual port what none is:
+//
+//   FAKE_RX_STEP=N      receives only multiples of N, as drivers with vector instructions do
+//   FAKE_CHECKSUMS=...  offers and writes the checksums named: "ipv4", "udp", "ipv4 udp"
+//   FAKE_REMOVED=FILE   is removed when FILE is there, and takes a minute to be stopped then
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REAL(function) ((__typeof__(function)*)dlsym(RTLD_NEXT, #function))
+
+static eth_rx_burst_t real_rx;
+static eth_tx_burst_t real_tx;
+static uint16_t rx_step;
+static uint64_t configured;
+
+static bool offers(const char* checksum) {
+  const char* offered = getenv("FAKE_CHECKSUMS");
+  return offered != NULL && strstr(offered, checksum) != NULL;
+}
+
+static uint64_t offloads(void) {
+  return (offers("ipv4") ? RTE_ETH_TX_OFFLOAD_IPV4_CKSUM : 0) |
+         (offers("udp") ? RTE_ETH_TX_OFFLOAD_UDP_CKSUM : 0);
+}
+
+static uint16_t fake_rx(void* queue, struct rte_mbuf** mbufs, uint16_t count) {
+  return real_rx(queue, mbufs, RTE_ALIGN_FLOOR(count, rx_step));
+}
+
+static void require(bool holds, const char* what) {
+  if (!holds) {
+    fprintf(stderr, "fake driver: %s\n", what);
+    abort();
+  }
+}
+
+// What rte_mbuf_core.h says of PKT_TX_IP_CKSUM and PKT_TX_UDP_CKSUM, to the letter.
+static void write_checksums(struct rte_mbuf* mbuf) {
+  const bool ipv4 = (mbuf->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) != 0;
+  const bool udp = (mbuf->ol_flags & RTE_MBUF_F_TX_L4_MASK) == RTE_MBUF_F_TX_UDP_CKSUM;
+  require(ipv4 == ((configured & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0) &&
+              udp == ((configured & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0),
+          "asked for other checksums than configured");
+  require((mbuf->ol_flags & RTE_MBUF_F_TX_IPV4) != 0, "RTE_MBUF_F_TX_IPV4 is not set");
+  require(mbuf->l2_len == 14 && mbuf->l3_len == 20, "l2_len and l3_len are not set");
+  struct rte_ipv4_hdr* ip = rte_pktmbuf_mtod_offset(mbuf, struct rte_ipv4_hdr*, mbuf->l2_len);
+  struct rte_udp_hdr* header = (struct rte_udp_hdr*)((char*)ip + mbuf->l3_len);
+  if (ipv4) {
+    require(ip->hdr_checksum == 0, "the IPv4 checksum is not 0");
+    ip->hdr_checksum = rte_ipv4_cksum(ip);
+  }
+  if (udp) {
+    require(header->dgram_cksum == rte_ipv4_phdr_cksum(ip, 0), "no sum of the pseudo-header");
+    header->dgram_cksum = 0;
+    header->dgram_cksum = rte_ipv4_udptcp_cksum(ip, header);
+  }
+}
+
+static uint16_t fake_tx(void* queue, struct rte_mbuf** mbufs, uint16_t count) {
+  for (uint16_t i = 0; i < count && configured != 0; ++i) {
+    write_checksums(mbufs[i]);
+  }
+  return real_tx(queue, mbufs, count);
+}
+
+int rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info* info) {
+  const int result = REAL(rte_eth_dev_info_get)(port, info);
+  info->tx_offload_capa |= offloads();
+  return result;
+}
+
+int rte_eth_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
+                          const struct rte_eth_conf* conf) {
+  struct rte_eth_conf plain = *conf;
+  configured = plain.txmode.offloads & offloads();
+  plain.txmode.offloads &= ~offloads();
+  return REAL(rte_eth_dev_configure)(port, rx, tx, &plain);
+}
+
+int rte_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, unsigned int socket,
+                           const struct rte_eth_txconf* conf) {
+  struct rte_eth_txconf plain = *conf;
+  plain.offloads &= ~offloads();
+  return REAL(rte_eth_tx_queue_setup)(port, queue, descriptors, socket, &plain);
+}
+
+int rte_eth_dev_start(uint16_t port) {
+  const int result = REAL(rte_eth_dev_start)(port);
+  struct rte_eth_fp_ops* ops = &rte_eth_fp_ops[port];
+  const char* step = getenv("FAKE_RX_STEP");
+  if (step != NULL) {
+    rx_step = (uint16_t)atoi(step);
+    real_rx = ops->rx_pkt_burst;
+    ops->rx_pkt_burst = fake_rx;
+  }
+  if (offloads() != 0) {
+    real_tx = ops->tx_pkt_burst;
+    ops->tx_pkt_burst = fake_tx;
+  }
+  return result;
+}
+
+static bool is_removed(void) {
+  const char* file = getenv("FAKE_REMOVED");
+  return file != NULL && access(file, F_OK) == 0;
+}
+
+int rte_eth_dev_is_removed(uint16_t port) {
+  return is_removed() ? 1 : REAL(rte_eth_dev_is_removed)(port);
+}
+
+int rte_eth_dev_stop(uint16_t port) {
+  if (is_removed()) {
+    sleep(60);
+  }
+  return REAL(rte_eth_dev_stop)(port);
+}

@@ -1,0 +1,104 @@
+//! What real drivers do and virtual ones do not, done by a fake one.
+
+use dpdkproj_e2e::fake_driver::FakeDriver;
+use dpdkproj_e2e::process::Signal;
+use dpdkproj_e2e::program::Program;
+use dpdkproj_e2e::results::Summary;
+use std::time::{Duration, Instant};
+
+/// To itself, over a port that hears what it sends.
+fn to_itself(options: &str) -> Program {
+    let flow = "--src 10.0.0.1 --src-port-range 7-7 --dest 10.0.0.1:7 --dest-mac 02:00:00:00:00:01";
+    Program::new(&format!("sendrecv -q {flow} {options}")).vdev("net_ring0").summed_up()
+}
+
+/// Drivers with vector instructions round what they are asked for down to a multiple of 4 or 8.
+#[test]
+fn a_driver_that_rounds_down_delivers_all_the_same() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    for (options, step) in [
+        ("--burst-size 1", 4),
+        ("--burst-size 3", 8),
+        ("--rx-burst 1", 8),
+        ("--rx-burst 7 --tx-burst 13", 8),
+        ("--rx-burst 509", 8),
+        ("--tx-burst 1", 8),
+        ("", 8),
+    ] {
+        let program = to_itself(&format!("--count 1000 --rate 100k {options}"));
+        let outcome = driver.below(program, &format!("FAKE_RX_STEP={step}")).run();
+        outcome.summary().assert_lossless(1000);
+        let said: Vec<_> =
+            outcome.own_lines().into_iter().filter(|line| line.contains("--rx-burst")).collect();
+        // What is not done as asked is said, once.
+        let adjusted = options.contains("--rx-burst") || options.contains("--burst-size");
+        assert_eq!(said.len(), usize::from(adjusted), "{options}: {said:?}");
+        if options == "--rx-burst 7 --tx-burst 13" {
+            assert!(said[0].contains("--rx-burst 7: ") && said[0].contains("up to 8"), "{said:?}");
+        }
+    }
+}
+
+/// The fake port insists on what DPDK's documentation asks for, and the receiver verifies what comes out.
+#[test]
+fn each_checksum_is_left_to_the_port_that_can_write_it() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    for (offered, options, [ipv4, udp], said) in [
+        ("none", "", ["software", "software"], Some("computes no checksums: they are")),
+        ("udp", "", ["software", "port"], Some("computes no IPv4 checksum: it is")),
+        ("ipv4", "", ["port", "software"], Some("computes no UDP checksum: it is")),
+        ("ipv4 udp", "", ["port", "port"], None),
+        ("ipv4 udp", "--software-checksums", ["software", "software"], None),
+    ] {
+        for size in [16, 17, 1000] {
+            let program =
+                to_itself(&format!("--count 200 --rate 100k --packet-size {size} {options}"));
+            let outcome = driver.below(program, &format!("FAKE_CHECKSUMS={offered}")).run();
+            let summary = outcome.summary();
+            summary.assert_lossless(200);
+            assert_eq!(summary.value("tx.checksums.ipv4"), ipv4, "{offered}: {summary}");
+            assert_eq!(summary.value("tx.checksums.udp"), udp, "{offered}: {summary}");
+            let line = format!("checksums IPv4 {ipv4}  UDP {udp}\n");
+            assert!(outcome.stderr().contains(&line), "{}", outcome.stderr());
+            let own = outcome.own_lines();
+            let own: Vec<_> = own.iter().filter(|line| line.contains("computes no")).collect();
+            assert_eq!(own.len(), usize::from(said.is_some()), "{own:?}");
+            assert!(own.iter().all(|line| line.contains(said.unwrap_or(""))), "{own:?}");
+        }
+    }
+}
+
+/// The fake driver then takes a minute to stop it, and nothing here waits for that long.
+#[test]
+fn a_removed_device_is_named_at_once_and_not_waited_for() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    for mode in ["rxonly -q", "reflect -q"] {
+        let file = driver.removed_file();
+        let scratch = dpdkproj_e2e::scratch::Scratch::new();
+        let json = scratch.path("summary.json");
+        let program = Program::new(mode).vdev("net_ring0").arg("--json").arg(&json);
+        let what = format!("FAKE_REMOVED={}", file.display());
+        let mut run = driver.below(program, &what).start_polling();
+        std::fs::write(&file, "").expect("it can be written");
+        run.wait_for("dpdkproj: the port's device was removed, as was found out ");
+        let stopped = Instant::now();
+        let outcome = run.finish_by(Signal::Int).expect_code(0);
+        let elapsed = stopped.elapsed();
+        std::fs::remove_file(&file).expect("it is there");
+        assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
+        let lines = outcome.own_lines();
+        assert_eq!(
+            lines.iter().filter(|line| line.contains("was removed")).count(),
+            1,
+            "{lines:?}"
+        );
+        assert!(
+            lines.last().is_some_and(|line| line.contains("did not stop within 2 s")),
+            "{lines:?}"
+        );
+        assert!(outcome.stderr().contains("\nremoved   the port's device, "), "{outcome:?}");
+        let summary = Summary::read(&json);
+        assert!(summary.number("port_removed_s") > 0.0, "{summary}");
+        assert_eq!(summary.value("port"), &serde_json::json!({}), "{summary}");
+    }
+}
