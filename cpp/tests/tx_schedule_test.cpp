@@ -290,7 +290,7 @@ TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
     ASSERT_EQ(packets.size(), kPackets);
     std::size_t on_time = 0;
     for (std::size_t i = 0; i < kPackets; ++i) {
-      const uint64_t due_ns = (i + 1) * kGapNs - queue * kGapNs / 2;
+      const uint64_t due_ns = i * kGapNs + queue * kGapNs / 2;
       EXPECT_GE(packets[i].sent_ns, due_ns);
       if (packets[i].sent_ns == due_ns && packets[i].is_scheduled) {
         ++on_time;
@@ -320,7 +320,7 @@ TEST_F(TxScheduleTest, SpinSendsPacketsOneByOneAndNotEarly) {
     EXPECT_EQ(departures[queue].bursts, kPackets);
     for (std::size_t i = 0; i < kPackets; ++i) {
       EXPECT_FALSE(packets[i].is_scheduled);
-      EXPECT_GE(packets[i].sent_ns, (i + 1) * kGapNs - queue * kGapNs / 2);
+      EXPECT_GE(packets[i].sent_ns, i * kGapNs + queue * kGapNs / 2);
     }
   }
 }

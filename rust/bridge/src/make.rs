@@ -1,7 +1,6 @@
 //! The workers of a run.
 
 use crate::run::Run;
-use dpdkproj_core::Pacer;
 use dpdkproj_core::config::Sendrecv;
 use dpdkproj_core::flows::FlowCounter;
 use dpdkproj_core::impair::Dice;
@@ -45,7 +44,7 @@ impl Run {
         let streams = self.config.tx_queues;
         let flow = sendrecv.flow(mac, streams);
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
-        let pacer = Pacer::new(sendrecv.pacing, queue, streams, self.config.count);
+        let pacer = self.config.pacer(queue);
         let asks = queue == 0 && sendrecv.ask_peer;
         let questions = asks.then(|| self.inquiry.questions(flow, checksums));
         let duration_ns = self.config.duration_ns;

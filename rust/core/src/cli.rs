@@ -142,8 +142,9 @@ struct SendrecvArgs {
     /// How packets are spread over time: cbr (evenly), poisson, or burst:N (N at once)
     #[arg(long, value_name = "PATTERN", default_value = "cbr", value_parser = values::pattern)]
     pattern: Pattern,
-    /// Packets that each tx queue may send at once when it is late; others that were due are not sent
-    /// [default: those of a millisecond]
+    /// Packets that each tx queue may send at once when it is late, because it was held up or its queue was full; others
+    /// that were due are not sent, nor any that is later than --stats-evict-threshold-secs [default: those of a
+    /// millisecond, and --tx-burst at least]
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     catch_up: Option<u64>,
     /// How packets leave: burst (all that are due in one burst), spin (each by itself, waited for up

@@ -7,7 +7,7 @@ use crate::packet::flow::{Flow, Mac, PortRange};
 use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
 use crate::stats::{HISTOGRAM_BYTES, Limits, Role, SLOT_BYTES, Shape};
-use crate::{Pacing, Rate, Release};
+use crate::{Bounds, Pacer, Pacing, Rate, Release};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -225,6 +225,19 @@ impl Config {
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
+    }
+
+    /// What tx queue `queue` sends when: its share of the rate and of the count.
+    #[must_use]
+    pub fn pacer(&self, queue: u16) -> Pacer {
+        let pacing = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.pacing);
+        let bounds = Bounds {
+            count: self.count,
+            end_ns: self.duration_ns,
+            burst: self.tx_burst,
+            latest_ns: self.patience_ns,
+        };
+        Pacer::new(pacing, queue, self.tx_queues, bounds)
     }
 
     /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not made a rate of.

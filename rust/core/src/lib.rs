@@ -22,4 +22,4 @@ mod self_check;
 pub mod sender;
 pub mod stats;
 
-pub use pacer::{Pacer, Pacing, Pattern, Rate, Release};
+pub use pacer::{Bounds, Pacer, Pacing, Pattern, Rate, Release};

@@ -1,7 +1,7 @@
 //! The sending end of one tx queue.
 
 use crate::log_linear::buckets_until;
-use crate::pacer::{MOST_AT_ONCE, Pacer};
+use crate::pacer::{LATE_NS, MOST_AT_ONCE, Pacer};
 use crate::packet::HEADERS_LEN;
 use crate::packet::control::{self, CONTROL_LEN};
 use crate::packet::template::Template;
@@ -29,11 +29,12 @@ pub struct Sender {
     end_ns: u64,
     /// Of the next packet. Only packets that the driver took use a number up: a gap is a loss.
     seq: u64,
-    /// What the pacer said for the burst at hand, not counted yet.
-    granted: u64,
-    shortfall: u64,
+    /// Packets of the burst at hand, not counted yet.
+    granted: u16,
     /// When the burst at hand is sent.
     stamp_ns: u64,
+    /// When a burst could last not be sent as a whole, and why: what was due until then waited for that.
+    refused: Option<(u64, Counter)>,
     /// How long after they were due its packets are sent, as buckets.
     lags: [u16; MOST_AT_ONCE],
     /// Only with a rate that is kept here.
@@ -78,8 +79,8 @@ impl Sender {
             end_ns: end_ns.unwrap_or(u64::MAX),
             seq: 0,
             granted: 0,
-            shortfall: 0,
             stamp_ns: 0,
+            refused: None,
             lags: [0; MOST_AT_ONCE],
             questions,
             asking: false,
@@ -105,7 +106,7 @@ impl Sender {
         if due_by_ns >= self.end_ns {
             self.stop(due_by_ns);
         }
-        self.recorder.poll(now_ns);
+        self.recorder.poll_until(now_ns, self.pacer.next_due_ns());
         if let Some(check) = &mut self.check {
             if check.poll(now_ns) {
                 self.recorder.note_departures(check.counts());
@@ -115,6 +116,9 @@ impl Sender {
         self.asking = self.questions.as_ref().is_some_and(Questions::is_due);
         if self.asking {
             return Burst { packets: 1, frame_len: HEADERS_LEN + CONTROL_LEN };
+        }
+        if self.pacer.gives_up(now_ns) {
+            self.give_up(now_ns);
         }
         Burst { packets: self.grant(due_by_ns, burst), frame_len: self.template.frame_len() }
     }
@@ -141,16 +145,36 @@ impl Sender {
             self.recorder.held_back();
             return 0;
         }
-        let grant = self.pacer.grant(now_ns, room);
-        if grant.packets == 0 {
-            if self.pacer.is_done() {
-                self.recorder.done(now_ns);
-            }
-            return 0;
+        self.granted = self.pacer.grant(now_ns, room);
+        if self.granted == 0 && self.pacer.is_done() {
+            self.recorder.done(now_ns);
         }
-        self.granted = u64::from(grant.packets);
-        self.shortfall = grant.shortfall;
-        grant.packets
+        self.granted
+    }
+
+    /// Gives up what is too late at `now_ns`: it counts where it was due, as far as the statistics reach by now.
+    #[cold]
+    fn give_up(&mut self, now_ns: u64) {
+        let before_ns = self.pacer.gives_up_before(now_ns);
+        loop {
+            let due_ns = self.pacer.next_due_ns();
+            let (interval, end_ns) = self.recorder.due_interval(due_ns);
+            if due_ns >= before_ns || !self.recorder.reaches(interval) {
+                break;
+            }
+            let mut until_ns = before_ns.min(end_ns);
+            let mut reason = Counter::PacerShortfall;
+            if let Some((refused_ns, why)) = self.refused.filter(|(ns, _)| due_ns <= *ns) {
+                until_ns = until_ns.min(refused_ns + 1);
+                reason = why;
+            }
+            let packets = self.pacer.pass(until_ns);
+            self.recorder.add(interval, Counter::Due, packets);
+            self.recorder.add(interval, reason, packets);
+        }
+        if self.pacer.is_done() {
+            self.recorder.done(before_ns);
+        }
     }
 
     /// When the first packet of the burst at hand is due; when it was polled for where that is a
@@ -161,7 +185,7 @@ impl Sender {
         due_ns.unwrap_or(self.stamp_ns)
     }
 
-    /// There were no mbufs for the burst.
+    /// There were no mbufs for the burst. With a rate its packets stay due.
     pub fn no_mbuf(&mut self) {
         if !self.asking {
             self.settle(0, Counter::NoMbuf);
@@ -231,7 +255,7 @@ impl Sender {
     }
 
     /// The driver was called at `at_ns` (of no meaning without a rate), and took the first `accepted`
-    /// packets of the burst.
+    /// packets of the burst. With a rate the others stay due.
     pub fn sent(&mut self, at_ns: u64, accepted: u16) {
         if self.asking {
             let interval = self.recorder.interval(self.stamp_ns);
@@ -241,207 +265,66 @@ impl Sender {
                 check.left(at_ns, self.pacer.first_due_ns(accepted));
                 self.recorder.note_departures(check.counts());
             }
-            self.settle(u64::from(accepted), Counter::TxQueueFull);
+            self.settle(accepted, Counter::TxQueueFull);
         }
     }
 
-    fn settle(&mut self, accepted: u64, reason: Counter) {
+    fn settle(&mut self, accepted: u16, reason: Counter) {
         let interval = self.recorder.interval(self.stamp_ns);
-        let refused = self.granted - accepted;
-        self.recorder.add(interval, Counter::Due, self.granted + self.shortfall);
-        self.recorder.add(interval, Counter::PacerShortfall, self.shortfall);
-        self.recorder.add(interval, Counter::Sent, accepted);
-        self.recorder.add(interval, reason, refused);
-        self.pacer.not_sent(refused);
-        self.seq += accepted;
+        if self.pacer.has_rate() {
+            self.count_due(interval, accepted);
+        } else {
+            self.recorder.add(interval, Counter::Due, self.granted.into());
+            self.recorder.add(interval, reason, (self.granted - accepted).into());
+        }
+        self.recorder.add(interval, Counter::Sent, accepted.into());
+        if accepted < self.granted {
+            self.refused = Some((self.stamp_ns, reason));
+            self.pacer.put_back(self.granted - accepted);
+        }
+        self.seq += u64::from(accepted);
         self.granted = 0;
-        self.shortfall = 0;
     }
 
-    /// Nothing is sent from `now_ns` on, or from the end on where that has passed. At time 0, before anything is due,
-    /// that ends a run before it begins.
-    pub fn stop(&mut self, now_ns: u64) {
-        if now_ns < self.end_ns {
-            self.finish(now_ns, now_ns);
+    /// Counts the first packets of the burst at hand, which were sent in `sent_in`, where they were due.
+    fn count_due(&mut self, sent_in: u64, packets: u16) {
+        let due_ns = self.pacer.first_due_ns(packets);
+        let (Some(&first_ns), Some(&last_ns)) = (due_ns.first(), due_ns.last()) else { return };
+        let (interval, end_ns) = self.recorder.due_interval(first_ns);
+        if last_ns < end_ns {
+            self.recorder.add(interval, Counter::Due, packets.into());
         } else {
-            // Up to the end, not beyond: that may be another interval, and this one is final once a
-            // poll is published.
-            self.finish(self.end_ns - 1, self.end_ns);
-            self.end_ns = u64::MAX;
+            self.count_due_one_by_one(packets);
+        }
+        if first_ns + LATE_NS < self.stamp_ns {
+            self.count_late(sent_in, packets);
         }
     }
 
-    /// What was due by `last_ns` counts there; nothing is sent from `end_ns` on.
-    fn finish(&mut self, last_ns: u64, end_ns: u64) {
-        let rest = self.pacer.stop(last_ns);
-        let interval = self.recorder.interval(last_ns);
-        self.recorder.add(interval, Counter::Due, rest);
-        self.recorder.add(interval, Counter::PacerShortfall, rest);
-        self.recorder.done(end_ns);
+    #[cold]
+    fn count_due_one_by_one(&mut self, packets: u16) {
+        for due_ns in self.pacer.first_due_ns(packets) {
+            let (interval, _) = self.recorder.due_interval(*due_ns);
+            self.recorder.add(interval, Counter::Due, 1);
+        }
+    }
+
+    #[cold]
+    fn count_late(&mut self, sent_in: u64, packets: u16) {
+        let is_late = |due_ns: &&u64| **due_ns + LATE_NS < self.stamp_ns;
+        let late = self.pacer.first_due_ns(packets).iter().filter(is_late).count();
+        self.recorder.add(sent_in, Counter::SentLate, late as u64);
+    }
+
+    /// Nothing is sent from `now_ns` on, or from the end on where that has passed, and what was due before and is not sent is
+    /// given up. At time 0, before anything is due, that ends a run before it begins.
+    pub fn stop(&mut self, now_ns: u64) {
+        let end_ns = now_ns.min(self.end_ns);
+        self.end_ns = u64::MAX;
+        self.pacer.stop(end_ns);
+        self.give_up(end_ns);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::packet::content::Content;
-    use crate::packet::control::{Question, ask};
-    use crate::packet::flow::Flow;
-    use crate::packet::reflect::reflect;
-    use crate::packet::template::tests::{flow, template};
-    use crate::packet::template::{Checksums, write_single};
-    use crate::packet::verify::Verifier;
-    use crate::stats::{Board, Collector, Role, Row, Shape};
-    use crate::{Pacing, Pattern, Rate, Release};
-    use std::sync::Arc;
-
-    const SEED: u64 = 7;
-
-    struct Rig {
-        flow: Flow,
-        sender: Sender,
-        collector: Collector,
-        verifier: Verifier,
-        /// As a mempool gives them out: the same ones for every burst.
-        buffers: Vec<Vec<u8>>,
-    }
-
-    impl Rig {
-        fn new() -> Self {
-            Self::paced(None)
-        }
-
-        /// That keeps `pacing`; intervals are closed without waiting.
-        fn paced(pacing: Option<Pacing>) -> Self {
-            let flow = flow(300, 1);
-            let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
-            let board = Board::new(shape, &[Role::Send { stream: 0 }]);
-            let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
-            let room = template.frame_len() + 100;
-            let pacer = Pacer::new(pacing, 0, 1, None);
-            let sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
-            let mut buffers = vec![vec![0xaa; room]; 4];
-            for (index, buffer) in (0..).zip(&mut buffers) {
-                sender.prepare(index, buffer);
-            }
-            let verifier = Verifier::new(&flow, Arc::new(Content::new(&flow, SEED)));
-            Self { flow, sender, collector: Collector::new(board, 0), verifier, buffers }
-        }
-
-        /// How many packets of a burst are valid when they come back.
-        fn valid(&mut self) -> usize {
-            let Burst { packets, frame_len } = self.sender.poll(1000, 4);
-            assert_eq!(packets, 4);
-            let mut frames: Vec<_> =
-                self.buffers.iter_mut().map(|buffer| &mut buffer[..frame_len]).collect();
-            self.sender.build(1000, &mut frames);
-            let mut valid = 0;
-            for buffer in &self.buffers {
-                let mut copy = buffer[..frame_len].to_vec();
-                reflect(&mut copy, frame_len, false).unwrap();
-                valid += usize::from(self.verifier.check(&copy, frame_len, false).is_ok());
-            }
-            self.sender.sent(1000, packets);
-            valid
-        }
-    }
-
-    fn per_ms(release: Release) -> Pacing {
-        let rate = Rate::new(1, 1_000_000).unwrap();
-        Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(100), release }
-    }
-
-    #[test]
-    fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
-        let mut rig = Rig::paced(Some(per_ms(Release::Hardware)));
-        let mut rows = Vec::new();
-        let mut note = |row: &Row| rows.push(row.totals.counts[Counter::Sent]);
-        let mut send = |now_ns, due_by_ns| {
-            let packets = rig.sender.poll_ahead(now_ns, due_by_ns, 1).packets;
-            // The collector comes in between: it closes nothing that this packet may count in.
-            rig.collector.tick(&mut note);
-            let leaves_ns = rig.sender.due_ns().max(now_ns);
-            rig.sender.build::<[u8; 0]>(leaves_ns, &mut []);
-            rig.sender.sent(0, packets);
-            (packets > 0).then_some(leaves_ns)
-        };
-        assert_eq!(send(800_000, 900_000), None);
-        assert_eq!(send(950_000, 1_050_000), Some(1_000_000));
-        assert_eq!(send(2_990_000, 3_090_000), Some(2_990_000), "due at 2 ms");
-        assert_eq!(send(2_995_000, 3_095_000), Some(3_000_000));
-        rig.sender.stop(3_500_000);
-        rig.collector.finish(&mut note);
-        assert_eq!(rows, [0, 1, 1, 1]);
-    }
-
-    #[test]
-    fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
-        let mut rig = Rig::paced(Some(per_ms(Release::Burst)));
-        rig.sender.end_ns = 5_000_000;
-        assert_eq!(rig.sender.poll(900_000, 1).packets, 0);
-        rig.sender.stop(9_000_000);
-        rig.collector.finish(&mut |_| ());
-        // Due at 1, 2, 3 and 4 ms; the one at 5 ms is not in the run.
-        assert_eq!(rig.collector.totals().counts[Counter::Due], 4);
-        assert_eq!(rig.collector.sending_done_ns(), Some(5_000_000));
-    }
-
-    #[test]
-    fn nothing_was_due_in_what_ends_before_it_begins() {
-        for pattern in [Pattern::Cbr, Pattern::Poisson(7), Pattern::Burst(4)] {
-            let mut rig = Rig::paced(Some(Pacing { pattern, ..per_ms(Release::Burst) }));
-            rig.sender.stop(0);
-            assert_eq!(rig.sender.poll(900_000, 1).packets, 0);
-            rig.collector.finish(&mut |_| ());
-            assert_eq!(rig.collector.totals().counts[Counter::Due], 0, "{pattern:?}");
-        }
-    }
-
-    #[test]
-    fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
-        let mut rig = Rig::paced(Some(per_ms(Release::Spin)));
-        let _ = rig.sender.poll(0, 1);
-        assert_eq!(rig.sender.wait_until(9_000), 9_000);
-        let _ = rig.sender.poll(9_000, 1);
-        assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
-        let _ = rig.sender.poll(1_000_010, 1);
-        rig.sender.build::<[u8; 0]>(1_000_010, &mut []);
-        rig.sender.sent(1_000_020, 1);
-        let departures = rig.collector.by_worker()[0].departures;
-        assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));
-    }
-
-    #[test]
-    fn buffers_that_stay_as_they_were_are_never_prepared_again() {
-        let mut rig = Rig::new();
-        for _ in 0..2 * PROBES {
-            assert_eq!(rig.valid(), 4);
-        }
-        assert!(!rig.collector.has_changed_buffers());
-    }
-
-    #[test]
-    fn a_buffer_that_was_a_questions_holds_a_whole_packet_again() {
-        let mut rig = Rig::new();
-        let question = ask(Question { run: 1, number: 2 });
-        for turn in 0..2 * PROBES {
-            let frame = &mut rig.buffers[turn % 4][..HEADERS_LEN + CONTROL_LEN];
-            write_single(&rig.flow, &question, Checksums::SOFTWARE, frame);
-            assert_eq!(rig.valid(), 4);
-        }
-        assert!(!rig.collector.has_changed_buffers());
-    }
-
-    #[test]
-    fn once_a_buffer_comes_back_changed_each_packet_is_written_whole() {
-        let mut rig = Rig::new();
-        let change = |rig: &mut Rig| rig.buffers.iter_mut().for_each(|buffer| buffer[200] ^= 1);
-        change(&mut rig);
-        assert!((0..PROBES).any(|_| rig.valid() > 0));
-        assert!(rig.collector.has_changed_buffers());
-        for _ in 0..PROBES {
-            change(&mut rig);
-            assert_eq!(rig.valid(), 4);
-        }
-    }
-}
+mod tests;

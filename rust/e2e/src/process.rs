@@ -54,6 +54,10 @@ pub enum Signal {
     Term,
     /// Nobody can catch it.
     Kill,
+    /// Takes all of its CPUs away.
+    Stop,
+    /// Gives them back.
+    Cont,
 }
 
 impl Process {

@@ -133,7 +133,7 @@ impl std::fmt::Display for Summary {
 }
 
 /// The columns as they are documented; later ones may follow.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "time_ms",
     "tx_packets",
     "rx_packets",
@@ -153,7 +153,11 @@ const COLUMNS: [&str; 19] = [
     "late_packets",
     "reordered_packets",
     "dropped_packets",
+    "sent_late_packets",
 ];
+
+/// That of `due_packets`, which `not_sent_packets` follows.
+const DUE: usize = 11;
 
 /// One interval; `None` is an empty cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -172,6 +176,8 @@ pub struct Row {
     pub latency_ns: Option<[u64; 3]>,
     /// Packets that a mode which forwards dropped.
     pub dropped: Option<u64>,
+    /// Packets that were due in it, and those of them that were never sent (sendrecv).
+    pub due: Option<[u64; 2]>,
 }
 
 impl Row {
@@ -226,6 +232,9 @@ impl Table {
         let ours = summary.value("meaning") == "measures";
         self.rows.iter().for_each(|row| row.check(ours));
         let rx = if ours { "rx.valid" } else { "rx.received" };
+        if ours {
+            self.assert_due(summary);
+        }
         let sums = [self.sum(|row| row.tx), self.sum(|row| row.rx)];
         assert_eq!(sums, [summary.count("tx.sent"), summary.count(rx)], "{summary}");
         let lost = self.rows.iter().filter_map(|row| row.lost).sum::<u64>();
@@ -235,6 +244,21 @@ impl Table {
         let greatest = latencies().map(|[.., greatest]| greatest).max();
         let latency = ["latency_ns.min", "latency_ns.max"].map(|key| summary.value(key).as_u64());
         assert_eq!([least, greatest], latency, "{summary}");
+    }
+}
+
+impl Table {
+    /// No packet is sent or given up before it is due, and in the end all are.
+    fn assert_due(&self, summary: &Summary) {
+        let [mut all_due, mut all_not_sent, mut sent] = [0; 3];
+        for row in &self.rows {
+            let [due, not_sent] = row.due.unwrap_or_else(|| panic!("an empty cell: {row:?}"));
+            (all_due, all_not_sent, sent) = (all_due + due, all_not_sent + not_sent, sent + row.tx);
+            assert!(all_due >= all_not_sent + sent && due >= not_sent, "{row:?} in {summary}");
+        }
+        assert_eq!(all_due, all_not_sent + sent, "{summary}");
+        let counts = ["tx.due", "tx.not_sent"].map(|key| summary.count(key));
+        assert_eq!([all_due, all_not_sent], counts, "{summary}");
     }
 }
 
@@ -252,5 +276,6 @@ fn row(record: &csv::StringRecord) -> Row {
         loss_ratio: cell(4).map(|cell| cell.parse().unwrap_or_else(|e| panic!("{e}: {record:?}"))),
         latency_ns: count(5).map(|mean| [mean, always(6), always(7)]),
         dropped: count(18),
+        due: count(DUE).map(|due| [due, always(DUE + 1)]),
     }
 }

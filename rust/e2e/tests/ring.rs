@@ -29,8 +29,8 @@ fn a_count_is_sent_and_comes_back_exactly() {
     assert_eq!(summary.value("tx.requested_pps"), 200_000.0);
 
     let table = outcome.table();
-    // A packet is never early: the last one is due 100 ms after the first poll.
-    assert!(table.rows.len() > 10, "{:?}", table.rows);
+    // A packet is never early: the last one is due after 99.995 ms.
+    assert!(table.rows.len() >= 10, "{:?}", table.rows);
     assert_eq!(table.rows.iter().map(|row| row.time_ms % 10).sum::<u64>(), 0);
     assert!(table.rows.iter().all(|row| row.loss_ratio.is_none_or(|ratio| ratio == 0.0)));
 }

@@ -4,7 +4,8 @@
 //! worker has a ring of slots, one per interval, and a line on which it says how far it is:
 //!
 //! - A worker that counts by its own clock (a sender, a reflector) stores the time of each poll
-//!   before it does anything else; so an interval that ended before that time is final.
+//!   before it does anything else; so an interval that ended before that time is final. A sender that is late stores when
+//!   the first packet was due that it has neither sent nor given up: that one counts there.
 //! - A receiver counts a packet in the interval in which it was *sent*, which may be long ago. The
 //!   collector says which intervals are closed; a receiver adopts that at the start of a poll and
 //!   says so. Once all have adopted it, nothing is written there any more.
@@ -12,6 +13,7 @@
 //!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
 use super::counter::Counter;
+use super::cursor::Cursor;
 use super::departures::{Departures, Published};
 use super::lines::Line;
 use super::notes::Notes;
@@ -49,6 +51,8 @@ pub struct Shape {
 struct Progress {
     // worker: wo, collector: ro
     polled_ns: AtomicU64,
+    /// A sender's: nothing that is due, and nothing that is sent, counts before.
+    settled_ns: AtomicU64,
     adopted: AtomicU64,
     /// When it had sent all that it will ever send; 0: not yet.
     done_ns: AtomicU64,
@@ -143,6 +147,7 @@ impl Board {
             closed: 0,
             read: 0,
             current: Cursor::default(),
+            due: Cursor::default(),
             now: Cursor::default(),
         }
     }
@@ -198,6 +203,14 @@ impl Place {
         self.progress.0.polled_ns.load(Ordering::Acquire)
     }
 
+    /// Until when all that it may count by its own clock is counted.
+    pub(super) fn settled_ns(&self) -> u64 {
+        match self.role {
+            Role::Send { .. } => self.progress.0.settled_ns.load(Ordering::Acquire),
+            Role::Receive | Role::Count => self.polled_ns(),
+        }
+    }
+
     /// Intervals below are closed for this worker too.
     pub(super) fn adopted(&self) -> u64 {
         self.progress.0.adopted.load(Ordering::Acquire)
@@ -235,27 +248,10 @@ pub struct Recorder {
     place: Arc<Place>,
     closed: u64,
     read: u64,
-    /// The interval last asked for, and that of the poll.
+    /// The interval last asked for, that of what was due last, and that of the poll.
     current: Cursor,
+    due: Cursor,
     now: Cursor,
-}
-
-/// An interval, kept because dividing once per packet would cost more than counting it.
-#[derive(Clone, Copy, Default)]
-struct Cursor {
-    interval: u64,
-    start_ns: u64,
-}
-
-impl Cursor {
-    #[inline]
-    fn at(&mut self, time_ns: u64, interval_ns: u64) -> u64 {
-        if time_ns.wrapping_sub(self.start_ns) >= interval_ns {
-            self.interval = time_ns / interval_ns;
-            self.start_ns = self.interval * interval_ns;
-        }
-        self.interval
-    }
 }
 
 impl Recorder {
@@ -271,6 +267,12 @@ impl Recorder {
         progress.polled_ns.store(now_ns, Ordering::Release);
         self.closed = closed;
         self.now.at(now_ns, self.board.shape.interval_ns);
+    }
+
+    /// The same for a sender, whose next packet is or was due at `due_ns`: it counts there.
+    pub(crate) fn poll_until(&mut self, now_ns: u64, due_ns: u64) {
+        self.poll(now_ns);
+        self.place.progress.0.settled_ns.store(now_ns.min(due_ns), Ordering::Release);
     }
 
     /// Says that this worker will not send any more from `now_ns` on. Later calls do not count.
@@ -327,6 +329,16 @@ impl Recorder {
     #[inline]
     pub fn interval(&mut self, time_ns: u64) -> u64 {
         self.current.at(time_ns, self.board.shape.interval_ns)
+    }
+
+    /// The interval in which something was due, and its end in ns.
+    pub(crate) fn due_interval(&mut self, due_ns: u64) -> (u64, u64) {
+        self.due.with_end(due_ns, self.board.shape.interval_ns)
+    }
+
+    /// Whether there is a slot for `interval` by now.
+    pub(crate) fn reaches(&self, interval: u64) -> bool {
+        interval < self.read + self.board.shape.intervals
     }
 
     /// The interval of the poll.

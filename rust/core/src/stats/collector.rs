@@ -264,7 +264,7 @@ impl Collector {
     /// Whether all that belongs to `interval` has happened, or it has been waited for long enough.
     fn can_close(&self, interval: u64) -> bool {
         let end_ns = (interval + 1) * self.board.interval_ns();
-        if self.board.workers().any(|place| !place.is_receiver() && place.polled_ns() < end_ns) {
+        if self.board.workers().any(|place| !place.is_receiver() && place.settled_ns() < end_ns) {
             return false;
         }
         let expired = |place: &Place| place.polled_ns() >= end_ns + self.patience_ns;

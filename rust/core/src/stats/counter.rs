@@ -31,11 +31,13 @@ counters! {
     PacerShortfall = "pacer_shortfall",
     /// Due, but the tx mempool was empty.
     NoMbuf = "no_mbuf",
-    /// Built, but the driver did not take it.
+    /// Due, but the driver did not take it.
     TxQueueFull = "tx_queue_full",
     /// The driver took it.
     Sent = "sent",
-    /// Of those, by a reflector: the tx queue had no room for it at first.
+    /// Of those: more than a millisecond after it was due.
+    SentLate = "sent_late",
+    /// Of those that were sent, by a reflector: the tx queue had no room for it at first.
     Waited = "waited",
     /// A control packet that the driver took: a question, or a reflector's answer.
     ControlSent = "control_sent",

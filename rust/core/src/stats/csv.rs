@@ -6,7 +6,7 @@ use crate::mode::Meaning;
 use csv::{ByteRecord, Writer};
 
 /// The header. Columns are only ever added at the right. An empty cell is "not known".
-pub const COLUMNS: [&str; 19] = [
+pub const COLUMNS: [&str; 20] = [
     "time_ms",
     "tx_packets",
     "rx_packets",
@@ -26,6 +26,7 @@ pub const COLUMNS: [&str; 19] = [
     "late_packets",
     "reordered_packets",
     "dropped_packets",
+    "sent_late_packets",
 ];
 
 /// Turns rows into CSV text.
@@ -103,6 +104,7 @@ fn record(meaning: Meaning, row: &Row) -> ByteRecord {
         of_ours(counts[Counter::Late]),
         of_ours(counts[Counter::Reordered]),
         (meaning == Meaning::Forwards).then(|| counts[Counter::Dropped].to_string()),
+        of_ours(counts[Counter::SentLate]),
     ];
     cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().into()
 }
@@ -139,17 +141,17 @@ mod tests {
             text(&mut table),
             "time_ms,tx_packets,rx_packets,lost_packets,loss_ratio,latency_avg_ns,latency_min_ns,latency_max_ns,\
              latency_p50_ns,latency_p99_ns,latency_p999_ns,due_packets,not_sent_packets,duplicate_packets,\
-             corrupt_packets,foreign_packets,late_packets,reordered_packets,dropped_packets\n\
-             0,4,3,1,0.250000000,10,7,15,9,14,15,0,0,0,0,0,0,0,\n\
-             1,4,0,4,1.000000000,,,,,,,0,0,0,0,0,0,0,\n\
-             2,0,0,0,,,,,,,,0,0,0,0,0,0,0,\n\
-             3,4,4,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,\n"
+             corrupt_packets,foreign_packets,late_packets,reordered_packets,dropped_packets,sent_late_packets\n\
+             0,4,3,1,0.250000000,10,7,15,9,14,15,0,0,0,0,0,0,0,,0\n\
+             1,4,0,4,1.000000000,,,,,,,0,0,0,0,0,0,0,,0\n\
+             2,0,0,0,,,,,,,,0,0,0,0,0,0,0,,0\n\
+             3,4,4,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,,0\n"
         );
         assert_eq!(text(&mut table), "");
         table.push(&row(5_000_000, 1, 1));
         assert_eq!(
             text(&mut table),
-            "4,0,0,0,,,,,,,,0,0,0,0,0,0,0,\n5,1,1,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,\n"
+            "4,0,0,0,,,,,,,,0,0,0,0,0,0,0,,0\n5,1,1,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,,0\n"
         );
     }
 
@@ -159,7 +161,7 @@ mod tests {
         let mut totals = Totals::default();
         totals.counts[Counter::Received] = 5;
         table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
-        assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,,\n"));
+        assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,,,\n"));
     }
 
     #[test]
@@ -175,6 +177,6 @@ mod tests {
             totals.counts[counter] = packets;
         }
         table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
-        assert!(text(&mut table).ends_with("\n0,6,10,2,0.250000000,,,,,,,,,,,0,,,2\n"));
+        assert!(text(&mut table).ends_with("\n0,6,10,2,0.250000000,,,,,,,,,,,0,,,2,\n"));
     }
 }

@@ -61,6 +61,7 @@ struct Tx {
     sent_pps: f64,
     due: Option<u64>,
     sent: u64,
+    sent_late: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     waited: Option<u64>,
     not_sent: u64,
@@ -240,6 +241,7 @@ pub fn to_json(run: &Run) -> String {
             sent_pps: run.pps(counts[Counter::Sent]),
             due: of_ours(counts[Counter::Due]),
             sent: counts[Counter::Sent],
+            sent_late: run.requested_pps.map(|_| counts[Counter::SentLate]),
             waited: (run.meaning == Meaning::Returns && !run.impaired)
                 .then_some(counts[Counter::Waited]),
             not_sent: counts.sum(Counter::NOT_SENT),
@@ -338,6 +340,8 @@ mod tests {
         let found = document(&run);
         assert_eq!(found["schema"], SCHEMA);
         assert_eq!(found["tx"]["sent"], 1000);
+        assert_eq!(found["tx"]["sent_late"], 5);
+        assert_eq!(found["queues"][0]["sent_late"], 5);
         assert_eq!(found["rx"]["valid"], 997);
         assert_eq!(found["lost"]["total"], 3);
         assert_eq!(found["lost"]["unknown"], 1);
@@ -365,13 +369,14 @@ mod tests {
         assert_eq!(document(&run)["rx"]["dropped"], 6);
         run.meaning = Meaning::Counts;
         run.departures = None;
+        run.requested_pps = None;
         run.steal_ms = None;
         run.totals.latency = Latency::default();
         let found = document(&run);
         assert!(found["lost"]["total"].is_null());
         assert!(found["pacing"].is_null() && found["steal_ms"].is_null());
         assert!(found["queues"][0].get("pacing").is_none());
-        assert!(found["loss_ratio"].is_null());
+        assert!(found["loss_ratio"].is_null() && found["tx"]["sent_late"].is_null());
         assert!(found["latency_ns"]["min"].is_null());
         assert!(found["rx"].get("valid").is_none());
         assert!(found["rx"].get("dropped").is_none());

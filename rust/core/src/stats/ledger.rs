@@ -58,7 +58,9 @@ pub fn ledger(run: &Run) -> Vec<String> {
     ];
     let of_workers =
         |counter: Counter| run.workers.iter().map(|worker| worker.counts[counter]).sum();
-    for counter in [Counter::Due, Counter::Sent, Counter::Received, Counter::Valid] {
+    for counter in
+        [Counter::Due, Counter::Sent, Counter::SentLate, Counter::Received, Counter::Valid]
+    {
         equations.push(("total = sum of all queues", counts[counter], of_workers(counter)));
     }
     match run.meaning {
@@ -69,6 +71,11 @@ pub fn ledger(run: &Run) -> Vec<String> {
                     "sent = valid + lost",
                     counts[Counter::Sent],
                     counts[Counter::Valid] + run.totals.lost,
+                ),
+                (
+                    "those that were sent late are among those that were sent",
+                    counts[Counter::SentLate],
+                    counts[Counter::SentLate].min(counts[Counter::Sent]),
                 ),
                 of_a_receiver(counts),
                 ("arrived sequence numbers = valid packets", run.mismatch, 0),
@@ -117,6 +124,7 @@ mod tests {
         for (counter, equation) in [
             (Counter::Due, "due = not sent + sent"),
             (Counter::TxQueueFull, "due = not sent + sent"),
+            (Counter::SentLate, "total = sum of all queues"),
             (Counter::Sent, "sent + control = packets accepted by the driver"),
             (Counter::ControlSent, "sent + control = packets accepted by the driver"),
             (Counter::Received, "received + control = packets delivered by the driver"),

@@ -9,6 +9,7 @@ mod board;
 mod collector;
 mod counter;
 mod csv;
+mod cursor;
 mod departures;
 mod histogram;
 mod json;

@@ -24,7 +24,9 @@ pub(super) struct Queue {
 fn of_queue(meaning: Meaning, worker: &WorkerCounts) -> BTreeMap<String, u64> {
     let counts = &worker.counts;
     let (always, kinds): (&[Counter], &[(&str, &[Counter])]) = match worker.role {
-        Role::Send { .. } => (&[Counter::Due, Counter::Sent], &[("not_sent", Counter::NOT_SENT)]),
+        Role::Send { .. } => {
+            (&[Counter::Due, Counter::Sent, Counter::SentLate], &[("not_sent", Counter::NOT_SENT)])
+        }
         Role::Receive => (
             &[
                 Counter::Received,

@@ -199,6 +199,7 @@ pub(super) mod tests {
             (Counter::PacerShortfall, 4),
             (Counter::TxQueueFull, 6),
             (Counter::Sent, 1000),
+            (Counter::SentLate, 5),
             (Counter::ControlSent, 2),
         ];
         let receiver = [

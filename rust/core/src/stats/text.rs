@@ -100,8 +100,14 @@ fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
 
 fn sendrecv(run: &Run, lines: &mut Vec<String>) {
     let counts = &run.totals.counts;
+    let late = match run.requested_pps {
+        Some(_) => {
+            format!("  sent late {} (by more than 1 ms)", grouped(counts[Counter::SentLate]))
+        }
+        None => String::new(),
+    };
     lines.push(format!(
-        "due       {} = sent {} + not sent {}{}",
+        "due       {} = sent {} + not sent {}{}{late}",
         grouped(counts[Counter::Due]),
         grouped(counts[Counter::Sent]),
         grouped(counts.sum(Counter::NOT_SENT)),
@@ -290,7 +296,9 @@ fn pps(rate: f64) -> String {
     match rate {
         rate if rate >= 1e6 => format!("{:.3} Mpps", rate / 1e6),
         rate if rate >= 1e3 => format!("{:.3} kpps", rate / 1e3),
-        rate => format!("{rate:.1} pps"),
+        rate if rate >= 10.0 || rate == 0.0 => format!("{rate:.1} pps"),
+        rate if rate >= 0.001 => format!("{rate:.3} pps"),
+        rate => format!("{rate:.3e} pps"),
     }
 }
 
@@ -353,7 +361,7 @@ mod tests {
             "--- sendrecv: 2.000 s ---\n\
              rate      tx 500.0 pps (requested 505.0 pps)  rx 498.5 pps\n\
              lost      3 (0.300 %): forward path unknown, reflector's NIC unknown, reflector unknown, return path unknown, corrupt 1, late 1, of unknown place 1 (the reflector did not answer)\n\
-             due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)\n\
+             due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)  sent late 5 (by more than 1 ms)\n\
              received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (not_ipv4 4) + late 1\n\
              pacing    within 64 ns 97.097 %  128 ns 98.098 %  256 ns 99.099 %  512 ns 99.600 %  micro-bursts 3 (0.300 %), 2 after stalls of the lcore\n\
              latency   min 500 ns  mean 1.00 us  p50 -  p99 -  p99.9 -  max 2.00 ms  (round trip since sent)\n\
@@ -407,6 +415,10 @@ mod tests {
         assert_eq!(percent(0.0), "0.000 %");
         assert_eq!(percent(1e-9), "1.0e-7 %");
         assert_eq!(pps(3_500_000.0), "3.500 Mpps");
+        assert_eq!(
+            [12.34, 1.25, 0.001, 1e-9].map(pps),
+            ["12.3 pps", "1.250 pps", "0.001 pps", "1.000e-9 pps"]
+        );
         assert_eq!(time(1.5e9), "1.500 s");
     }
 }
