@@ -134,7 +134,7 @@ struct SendrecvArgs {
     /// fast as possible
     #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]
     rate_per_interval: Option<u64>,
-    /// All tx queues together: packets per second such as 3500000, 3.5Mpps or 800k, or bits per second
+    /// All tx queues together: packets per second such as 3500000, 3.5Mpps, 800k or 0.5, or bits per second
     /// such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), or a share of the line rate
     /// such as 80% (preamble and gap counted); 0: as fast as possible [default: 0]
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
@@ -265,7 +265,7 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
         payload_len: args.packet_size,
         pacing: pacing(&args, interval_ms, seed)?,
         line_share: match args.rate {
-            Some(Asked::LineShare(millionths)) => Some(millionths),
+            Some(Asked::LineShare(percent)) => Some(format!("{percent}%")),
             _ => None,
         },
         seed,

@@ -77,9 +77,9 @@ pub struct Sendrecv {
     pub payload_len: u16,
     /// `None`: as fast as possible.
     pub pacing: Option<Pacing>,
-    /// The rate is this share of the line rate, in millionths: until [`Config::resolve_line_rate`],
+    /// The rate is this share of the line rate, as it was asked for (`80%`): until [`Config::resolve_line_rate`],
     /// that of `pacing` is the same share of 1 Mbit/s.
-    pub line_share: Option<u64>,
+    pub line_share: Option<String>,
     /// Of this run's tags.
     pub seed: u64,
     /// Of filler: that of the preliminary run too, because buffers are filled once for both.
@@ -153,14 +153,13 @@ impl Config {
     /// As [`Config::check_port`], and as [`Config::check_statistics`].
     pub fn resolve_line_rate(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
         let Some(sendrecv) = &mut self.sendrecv else { return Ok(()) };
-        let (Some(millionths), Some(pacing)) = (sendrecv.line_share, &mut sendrecv.pacing) else {
+        let (Some(share), Some(pacing)) = (&sendrecv.line_share, &mut sendrecv.pacing) else {
             return Ok(());
         };
         let Some(rate) = link_mbps.and_then(|mbps| pacing.rate.times(mbps)) else {
             return Err(format!(
-                "--rate {}%: the port's driver does not tell how fast the link is; give --rate in \
-                 packets or bits per second, such as 3.5Mpps or 10GbpsL1",
-                millionths as f64 / 1e4
+                "--rate {share}: the port's driver does not tell how fast the link is; give --rate in \
+                 packets or bits per second, such as 3.5Mpps or 10GbpsL1"
             ));
         };
         pacing.rate = rate;

@@ -207,7 +207,8 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
         ("{} --src-port-range 9-5", ["'9-5' for '--src-port-range", "FIRST <= LAST"]),
         ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
-        ("{} --rate 1.5", ["'1.5' for '--rate <RATE>'", "10GbpsL1"]),
+        ("{} --rate 2g", ["'2g' for '--rate <RATE>'", "10GbpsL1"]),
+        ("{} --rate 1GBps", ["'1GBps' for '--rate <RATE>'", "write 1Gbps for bits"]),
         ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
         (
             "{} --rate 10m --stats-interval-ms 60000",
@@ -263,8 +264,66 @@ fn rates_are_exact() {
     assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
     assert_eq!(pps("800k"), Ok(800_000.0));
     assert_eq!(pps("7"), Ok(7.0));
-    for bad in ["", "k", "1.", "-1", "+1", "1e6", "1.2345k", "2g", ".5m"] {
+    assert_eq!(pps("1.2345k"), Ok(1234.5));
+    for bad in [
+        "",
+        "k",
+        "1.",
+        "-1",
+        "+1",
+        "1e6",
+        "1.0000000001",
+        "1000000001",
+        "2g",
+        ".5m",
+        "1..5",
+        "1.5.5",
+    ] {
         assert!(pps(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn any_positive_rate_can_be_asked_for() {
+    let rate = |text, len| values::rate(text).unwrap().in_packets(len);
+    let in_ns = |packets, period_ns| Rate::ratio(packets, period_ns);
+    for (text, expected) in [
+        ("0.5", in_ns(1, 2_000_000_000)),
+        ("1.5pps", in_ns(3, 2_000_000_000)),
+        ("0.001pps", in_ns(1, 1_000_000_000_000)),
+        ("0.000000001", in_ns(1, 1_000_000_000_000_000_000)),
+        ("999999999.999999999", in_ns(999_999_999_999_999_999, 1_000_000_000_000_000_000)),
+        ("0.000001k", in_ns(1, 1_000_000_000_000)),
+    ] {
+        assert!(expected.is_some() && rate(text, 16) == expected, "{text}: {:?}", rate(text, 16));
+    }
+    // A byte of a frame is 8 bits: 64 of the shortest one.
+    assert_eq!(rate("0.512kbps", 16), Rate::new(1, 1_000_000_000));
+    assert_eq!(rate("0.001bps", 16), Rate::new(1, 512_000_000_000_000));
+    assert_eq!(rate("0.123456789bps", 65_507).map(|rate| rate.pps() > 0.0), Some(true));
+    assert_eq!(rate("0.0", 16), None);
+}
+
+#[test]
+fn bytes_are_never_taken_for_bits() {
+    for bytes in [
+        "1GBps", "1gBps", "1Bps", "10GBPS", "1GB/s", "1GiBps", "1GBpsL1", "5MB", "1Mbyte/s", "0Bps",
+    ] {
+        let error = values::rate(bytes).unwrap_err();
+        assert!(error.starts_with("B stands for bytes"), "{bytes}: {error}");
+    }
+    assert!(values::rate("2.5GBps").unwrap_err().contains("write 2.5Gbps for bits"));
+    for other in ["1Gb", "1Gib", "1Gibps", "1kk", "1Kpps1", "1mbit", "1 Gbps"] {
+        let error = values::rate(other).unwrap_err();
+        assert!(error.starts_with("expected packets per second"), "{other}: {error}");
+    }
+    // All the same: prefixes are told apart by their letter alone.
+    for same in ["1gbps", "1Gbps", "1GbPS", "1000mbps", "1000000KBPSL2".to_lowercase().as_str()] {
+        assert_eq!(
+            values::rate(same).unwrap().in_packets(1458),
+            values::rate("1Gbps").unwrap().in_packets(1458),
+            "{same}"
+        );
     }
 }
 
@@ -279,7 +338,7 @@ fn rates_in_bits_count_whole_frames() {
     assert!((pps("10Gbps", 16) - 19_531_250.0).abs() < 0.01);
     assert_eq!(rate("10Gbps", 1458), rate("10GbpsL2", 1458));
     assert!((pps("10gbps", 1458) - 10e9 / (8.0 * 1504.0)).abs() < 0.01);
-    for bad in ["bps", "10Gbit", "1.5bps", "99999Gbps"] {
+    for bad in ["bps", "10Gbit", "99999Gbps"] {
         assert!(values::rate(bad).is_err(), "{bad}");
     }
 }
@@ -316,7 +375,8 @@ fn a_share_of_the_line_rate_is_one_of_layer_1() {
     assert!(refused.contains("such as 3.5Mpps or 10GbpsL1"), "{refused}");
     let refused = at("--rate 100% --packet-size 16", Some(400_000)).unwrap_err();
     assert!(refused.contains("can be accounted for"), "{refused}");
-    for bad in ["0%", "%", "100.0001%", "1.00001%", "-1%", "8k%"] {
+    assert_eq!(at("--rate 0.000001%", Some(100_000)), at("--rate 1kbpsL1", None));
+    for bad in ["0%", "%", "100.0001%", "1.0000000001%", "-1%", "8k%"] {
         assert!(values::rate(bad).is_err(), "{bad}");
     }
 }

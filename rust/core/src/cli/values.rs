@@ -73,19 +73,51 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     valid.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".into())
 }
 
+/// A number with decimal places, exactly: so many divided by a power of ten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decimal {
+    digits: u128,
+    divisor: u128,
+}
+
+impl Decimal {
+    /// Such as `12` or `0.125`, times ten to the power of `zeros`: up to 18 digits with 9 decimal places.
+    fn parse(number: &str, zeros: u32) -> Option<Self> {
+        const MOST_DIGITS: usize = 18;
+        const MOST_PLACES: usize = 9;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() || number.ends_with('.') || fraction.len() > MOST_PLACES {
+            return None;
+        }
+        let digits = format!("{whole}{fraction}");
+        if digits.len() > MOST_DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let digits: u128 = digits.parse().ok()?;
+        let places = u32::try_from(fraction.len()).ok()?;
+        Some(Self { digits: digits * 10u128.pow(zeros), divisor: 10u128.pow(places) })
+    }
+}
+
+impl std::fmt::Display for Decimal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.digits as f64 / self.divisor as f64)
+    }
+}
+
 /// A rate as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     /// 0: as fast as possible.
     Unlimited,
     /// Packets per second.
-    Packets(u64),
+    Packets(Decimal),
     /// Bits per second of whole frames, FCS included.
-    BitsL2(u64),
+    BitsL2(Decimal),
     /// The same with preamble, start delimiter and the gap behind each frame.
-    BitsL1(u64),
-    /// Millionths of what the link carries of layer 1.
-    LineShare(u64),
+    BitsL1(Decimal),
+    /// Percent of what the link carries of layer 1.
+    LineShare(Decimal),
 }
 
 /// Bytes behind the payload of a frame (FCS), and around it on the wire (preamble and start
@@ -99,64 +131,65 @@ impl Asked {
     /// In packets with so much payload, of a link of 1 Mbit/s where it is a share of the line rate;
     /// `None` where there is no limit, and above what any port does.
     pub(super) fn in_packets(self, payload_len: u16) -> Option<Rate> {
-        const SECOND_NS: u64 = 1_000_000_000;
+        const SECOND_NS: u128 = 1_000_000_000;
+        // Percent of a million bits.
+        const PER_PERCENT: u128 = 10_000;
         let frame = (HEADERS_LEN as u64 + u64::from(payload_len) + FCS_LEN).max(FRAME_MIN);
+        let bits_l2 = u128::from(8 * frame);
+        let bits_l1 = u128::from(8 * (frame + AROUND_LEN));
         let rate = match self {
             Self::Unlimited => None,
-            Self::Packets(packets) => Rate::new(packets, SECOND_NS),
-            Self::BitsL2(bits) => Rate::new(bits, SECOND_NS * 8 * frame),
-            // Millionths of a million bits are bits.
-            Self::BitsL1(bits) | Self::LineShare(bits) => {
-                Rate::new(bits, SECOND_NS * 8 * (frame + AROUND_LEN))
+            Self::Packets(packets) => Rate::ratio(packets.digits, SECOND_NS * packets.divisor),
+            Self::BitsL2(bits) => Rate::ratio(bits.digits, SECOND_NS * bits_l2 * bits.divisor),
+            Self::BitsL1(bits) => Rate::ratio(bits.digits, SECOND_NS * bits_l1 * bits.divisor),
+            Self::LineShare(percent) => {
+                Rate::ratio(percent.digits * PER_PERCENT, SECOND_NS * bits_l1 * percent.divisor)
             }
         };
         rate.filter(|rate| rate.pps() <= RATE_MAX as f64)
     }
 }
 
-/// A number with at most so many decimal places, times ten to that power.
-fn scaled_up(number: &str, zeros: usize) -> Option<u64> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || number.ends_with('.') || fraction.len() > zeros {
-        return None;
-    }
-    let digits = format!("{whole}{fraction:0<zeros$}");
-    digits.parse().ok().filter(|_| digits.bytes().all(|digit| digit.is_ascii_digit()))
-}
-
 /// A number with an optional `k`, `M` or `G`, exactly, and an optional unit: `pps` (or none), `bps`
 /// of layer 2, `bpsL1`; 0 of any; or a percentage of the line rate.
 pub(super) fn rate(text: &str) -> Result<Asked, String> {
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let (number, unit) = text.split_at(text.find(|c| !is_number(c)).unwrap_or(text.len()));
+    if unit.contains('B') || unit.to_ascii_lowercase().contains("byte") {
+        return Err(format!(
+            "B stands for bytes, and a rate is in packets (pps) or bits (bps) per second: write \
+             {number}{}bps for bits, or eight times that for bytes",
+            unit.get(..1).filter(|first| !first.eq_ignore_ascii_case("b")).unwrap_or_default()
+        ));
+    }
     let parsed = || {
-        let lower = text.to_ascii_lowercase();
-        if let Some(percent) = lower.strip_suffix('%') {
-            let millionths = scaled_up(percent, 4).filter(|value| (1..=1_000_000).contains(value));
-            return millionths.map(Asked::LineShare);
+        let lower = unit.to_ascii_lowercase();
+        if lower == "%" {
+            let percent = Decimal::parse(number, 0)?;
+            let possible = 1..=100 * percent.divisor;
+            return possible.contains(&percent.digits).then_some(Asked::LineShare(percent));
         }
-        let (scaled, per_bit) = match lower.strip_suffix("bpsl1") {
-            Some(scaled) => (scaled, Some(Asked::BitsL1 as fn(u64) -> Asked)),
-            None => match lower.strip_suffix("bpsl2").or(lower.strip_suffix("bps")) {
-                Some(scaled) => (scaled, Some(Asked::BitsL2 as fn(u64) -> Asked)),
-                None => (lower.strip_suffix("pps").unwrap_or(&lower), None),
-            },
+        let scales = [("k", 3), ("m", 6), ("g", 9)];
+        let scaled =
+            scales.iter().find_map(|(scale, zeros)| Some((lower.strip_prefix(scale)?, *zeros)));
+        let (unit, zeros) = scaled.unwrap_or((&lower, 0));
+        let number = Decimal::parse(number, zeros)?;
+        let asked = match unit {
+            "" | "pps" => Asked::Packets(number),
+            "bps" | "bpsl2" => Asked::BitsL2(number),
+            "bpsl1" => Asked::BitsL1(number),
+            _ => return None,
         };
-        let suffixes = [("k", 3), ("m", 6), ("g", 9)];
-        let found = suffixes
-            .iter()
-            .find_map(|(suffix, zeros)| Some((scaled.strip_suffix(suffix)?, *zeros)));
-        let (number, zeros) = found.unwrap_or((scaled, 0));
-        let value = scaled_up(number, zeros)?;
-        if value == 0 {
+        if number.digits == 0 {
             return Some(Asked::Unlimited);
         }
-        let asked = per_bit.map_or(Asked::Packets(value), |asked| asked(value));
         // With the smallest packets, as far as can be said without knowing their size.
         asked.in_packets(0).is_some().then_some(asked)
     };
     parsed().ok_or_else(|| {
-        "expected packets per second up to 1g, such as 3500000, 3.5Mpps or 800k, bits per second such as \
-         10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), a share of the line rate such as \
-         80%, or 0 for as fast as possible"
+        "expected packets per second up to 1G, such as 3500000, 3.5Mpps, 800k or 0.5, bits per second such \
+         as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), a share of the line rate such as \
+         80%, with 9 decimal places at most, or 0 for as fast as possible"
             .into()
     })
 }
