@@ -39,8 +39,8 @@ const COUNT_MAX: u64 = 1 << 48;
 
 #[derive(Args)]
 struct Common {
-    /// Port to use, by its MAC address, its PCI address or its name (net_memif0); may be left out when
-    /// there is only one
+    /// Port to use, by its MAC address, its PCI address or its name, as given to EAL; may be left out
+    /// when there is only one
     #[arg(short, long, value_name = "PORT", global = true, value_parser = values::port)]
     port: Option<String>,
     /// Rx queues

@@ -51,6 +51,7 @@ pub struct Program {
     environment: Vec<String>,
     lcores: String,
     megabytes: u32,
+    eal: Vec<String>,
     vdevs: Vec<String>,
     args: Vec<OsString>,
     scratch: Scratch,
@@ -66,6 +67,7 @@ impl Program {
             environment: Vec::new(),
             lcores: format!("0@{}", cpu(0)),
             megabytes: 512,
+            eal: Vec::new(),
             vdevs: Vec::new(),
             args: args.split_whitespace().map(Into::into).collect(),
             scratch: Scratch::new(),
@@ -82,6 +84,13 @@ impl Program {
     #[must_use]
     pub fn vdev(mut self, vdev: impl Into<String>) -> Self {
         self.vdevs.push(vdev.into());
+        self
+    }
+
+    /// Gives EAL this option besides.
+    #[must_use]
+    pub fn eal(mut self, option: impl Into<String>) -> Self {
+        self.eal.push(option.into());
         self
     }
 
@@ -164,6 +173,7 @@ impl Program {
             &format!("--file-prefix={file_prefix}"),
         ];
         words.extend(eal.map(Into::into));
+        words.extend(self.eal.iter().map(Into::into));
         words.extend(self.vdevs.iter().map(|vdev| format!("--vdev={vdev}").into()));
         words.push("--".into());
         words.extend(self.args.iter().cloned());

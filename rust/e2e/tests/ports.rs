@@ -17,8 +17,8 @@ fn bond(members: &[&str], more: &str) -> String {
     let number = version.trim_start_matches("DPDK ").split('.').take(2);
     let number: Vec<u32> = number.filter_map(|part| part.parse().ok()).collect();
     let key = if number >= vec![23, 11] { "member" } else { "slave" };
-    let members: String = members.iter().map(|member| format!(",{key}={member}")).collect();
-    format!("net_bonding0,mode=1{members}{more}")
+    let members: Vec<_> = members.iter().map(|member| format!(",{key}={member}")).collect();
+    format!("net_bonding0,mode=1{}{more}", members.concat())
 }
 
 fn refusal(program: Program) -> String {
