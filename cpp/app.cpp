@@ -74,9 +74,9 @@ void end_soon(int code) {
 
 /// The run itself, after its preliminary one, if there is one.
 int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port,
-            const ClockReading& started, const StopSignals& signals, const Affinity& affinity) {
+            const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
   const rs::Options options = config.options();
-  const Clock clock(started);
+  const Clock clock(started, signals.request());
   if (rs::has_preliminary(config) && !signals.requested()) {
     rust::Box<rs::Run> preliminary = rs::new_preliminary(config);
     if (preliminary->duration_ns() > 0) {
@@ -111,10 +111,9 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
 /// From the link to the end of the results.
 int run_on(Port& port, const Mode& mode, rs::Config& config, rust::Box<rs::Files> files,
            const Strings& args, const ClockReading& started, const StopSignals& signals,
-           const Affinity& affinity) {
+           Affinity& affinity) {
   if (mode.needs_link) {
-    const auto give_up = [&signals] { return signals.requested(); };
-    if (!port.wait_for_link(kLinkPatience, give_up) && !signals.requested()) {
+    if (!port.wait_for_link(kLinkPatience, signals.request()) && !signals.requested()) {
       std::fprintf(stderr,
                    "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
                    "peer first, or choose another port with -p\n");
@@ -129,7 +128,7 @@ int run_on(Port& port, const Mode& mode, rs::Config& config, rust::Box<rs::Files
 }
 
 int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const Strings& eal_args,
-             const StopSignals& signals, const Affinity& affinity) {
+             const StopSignals& signals, Affinity& affinity) {
   const ClockReading started = ClockReading::take();
   const rs::Options options = config.options();
   rust::Box<rs::Files> files = rs::open_files(config);
@@ -138,11 +137,13 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
   const Eal eal(eal_args);
   const PortInfo info = find_port(std::string(options.port));
   config.check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
-  Port port(info, {options.rx_queues, options.tx_queues, options.rx_descriptors,
-                   options.tx_descriptors, options.rx_burst, options.tx_burst,
-                   options.checksum_offload, options.release == rs::Release::Hardware,
-                   options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
-                   mode.queues == rs::Queues::Mixed});
+  Port port(info,
+            {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
+             options.rx_burst, options.tx_burst, options.checksum_offload,
+             options.release == rs::Release::Hardware,
+             options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
+             mode.queues == rs::Queues::Mixed},
+            signals.request());
   const int code = run_on(port, mode, config, std::move(files), args, started, signals, affinity);
   if (port.is_removed()) {
     end_soon(code);
@@ -177,7 +178,7 @@ int run_app(const Strings& args) {
       return kSuccess;
     }
     const StopSignals signals;
-    const Affinity affinity;
+    Affinity affinity;
     const std::string name(config->options().mode);
     const auto mode = std::ranges::find(modes, name, &Mode::name);
     return run_mode(*mode, *config, args, eal_args, signals, affinity);

@@ -10,27 +10,23 @@
 
 namespace dpdkproj {
 
-StopSignals::StopSignals() : requested_(new std::atomic<bool>(false)) {
+StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGINT);
   sigaddset(&stops, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  std::thread([requested = requested_, stops] {
+  std::thread waiting([request = request_, stops] {
     constexpr int kInterrupted = 130;
     int signal = 0;
     sigwait(&stops, &signal);
-    requested->store(true, std::memory_order_relaxed);
+    request->make();
     sigwait(&stops, &signal);
     _exit(kInterrupted);
-  }).detach();
-}
-
-Affinity::Affinity() { pthread_getaffinity_np(pthread_self(), sizeof cpus_, &cpus_); }
-
-void Affinity::apply() const noexcept {
-  pthread_setaffinity_np(pthread_self(), sizeof cpus_, &cpus_);
+  });
+  thread_ = waiting.native_handle();
+  waiting.detach();
 }
 
 void control(rs::Run& run, const Port& port, const Clock& clock, const StopSignals& signals,
@@ -42,7 +38,7 @@ void control(rs::Run& run, const Port& port, const Clock& clock, const StopSigna
   const uint64_t end_ns = duration_ns == 0 ? UINT64_MAX : duration_ns;
   uint64_t next_port_ns = 0;
   bool stopping = false;
-  for (;;) {
+  while (phase.load(std::memory_order_relaxed) != Phase::kStop) {
     const uint64_t now_ns = clock.now_ns();
     if (now_ns >= next_port_ns) {
       next_port_ns = now_ns + kPortNs;

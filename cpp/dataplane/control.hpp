@@ -1,13 +1,15 @@
 #pragma once
 
-#include <sched.h>
+#include <pthread.h>
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/port.hpp"
+#include "dpdk/stop.hpp"
 #include "dpdkproj_rs/ffi.h"
 
 namespace dpdkproj {
@@ -18,28 +20,20 @@ namespace dpdkproj {
 class StopSignals {
  public:
   StopSignals();
-  bool requested() const noexcept { return requested_->load(std::memory_order_relaxed); }
+  bool requested() const noexcept { return request_->is_made(); }
+  const StopRequest& request() const noexcept { return *request_; }
+  /// The thread that waits for signals, which ends only with the process.
+  pthread_t thread() const noexcept { return thread_; }
 
  private:
-  // Outlives this object, because the thread that writes it ends only with the process.
-  std::atomic<bool>* requested_;
-};
-
-/// The CPUs that this process may use. EAL binds the thread that starts it, and so all threads
-/// begun later, to the main lcore's CPU: ask before, and undo it in threads that are no lcore.
-class Affinity {
- public:
-  Affinity();
-  /// Lets the calling thread use these CPUs.
-  void apply() const noexcept;
-
- private:
-  cpu_set_t cpus_;
+  // That thread has it, too, and may outlive this object.
+  std::shared_ptr<StopRequest> request_;
+  pthread_t thread_;
 };
 
 /// Drives a run from beside the lcores, until they may return: closes intervals, shows what there
 /// is to show, and moves `phase` on when the duration is over, the count is reached, or a signal
-/// came.
+/// came. Returns also where someone else has moved it to Phase::kStop.
 void control(rs::Run& run, const Port& port, const Clock& clock, const StopSignals& signals,
              std::atomic<Phase>& phase);
 

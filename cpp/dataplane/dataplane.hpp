@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "dataplane/affinity.hpp"
 #include "dataplane/control.hpp"
 #include "dataplane/lcore_plan.hpp"
 #include "dataplane/lcores.hpp"
@@ -24,7 +25,7 @@ namespace dpdkproj {
 class Dataplane {
  public:
   Dataplane(Port& port, rs::Run& run, const rs::Options& options, const Clock& clock,
-            const StopSignals& signals, const Affinity& affinity)
+            const StopSignals& signals, Affinity& affinity)
       : port_(port),
         run_(run),
         options_(options),
@@ -39,8 +40,12 @@ class Dataplane {
   /// is not in any run. To be kept by reference.
   const Clock& clock() const noexcept { return clock_; }
 
+  /// For all that waits while workers are made.
+  const StopRequest& stop() const noexcept { return signals_.request(); }
+
   /// Runs these workers on the lcores that EAL was given until the run is over. Workers are taken
-  /// in the order given when they are dealt out to lcores.
+  /// in the order given when they are dealt out to lcores. A run that was to end before it began is
+  /// over at once, and none of them is polled.
   template <Worker... Ws>
   void run_workers(std::vector<Ws>... workers);
 
@@ -50,7 +55,7 @@ class Dataplane {
   const rs::Options& options_;
   Clock clock_;
   const StopSignals& signals_;
-  const Affinity& affinity_;
+  Affinity& affinity_;
 };
 
 template <Worker... Ws>
@@ -75,25 +80,35 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   };
   (deal_out(workers), ...);
 
-  rust::Vec<uint32_t> cpus;
-  std::ranges::copy(cpus_of(lcores), std::back_inserter(cpus));
-  run_.begin_on(std::move(cpus));
-  // A run that was to end before it began sends nothing of its own.
-  const Phase first = signals_.requested() ? Phase::kDrain : Phase::kRun;
-  std::atomic<Phase> phase{first};
+  warn_about_nodes(port_.id(), port_.numa_node(), lcores);
+  const Cpus polling = cpus_of(lcores);
+  affinity_.leave_to_lcores(polling);
+  affinity_.apply(signals_.thread());
+  {
+    const Affinity::Guest guest(affinity_);
+    rust::Vec<uint32_t> cpus;
+    std::ranges::copy(polling, std::back_inserter(cpus));
+    run_.begin_on(std::move(cpus));
+  }
+  std::atomic<Phase> phase{Phase::kRun};
   std::vector<std::function<void()>> work;
   work.reserve(shares.size());
   for (Share& share : shares) {
-    work.emplace_back([this, first, &phase, &share] {
-      std::apply([&](auto&... mine) { run_loop(first, phase, clock_, mine...); }, share);
+    work.emplace_back([this, &phase, &share] {
+      std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);
     });
   }
   // What came in while workers were made, nobody was there to take.
   port_.begin_counting();
   clock_ = clock_.restarted();
+  if (signals_.requested()) {
+    run_.stop(0);
+    return;
+  }
   std::exception_ptr failure;
-  std::thread controller([&] {
-    affinity_.apply();
+  // Joined also where lcores cannot be launched.
+  std::jthread controller([&] {
+    affinity_.apply(pthread_self());
     try {
       control(run_, port_, clock_, signals_, phase);
     } catch (...) {
@@ -101,7 +116,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
       phase.store(Phase::kStop);
     }
   });
-  run_on_lcores(lcores, work);
+  run_on_lcores(lcores, work, [&phase] { phase.store(Phase::kStop); });
   controller.join();
   if (failure) {
     std::rethrow_exception(failure);

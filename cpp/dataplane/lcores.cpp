@@ -2,9 +2,11 @@
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <rte_memory.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
 #include <utility>
 
 #include "dpdk/error.hpp"
@@ -47,15 +49,36 @@ void warn_about_lcores(std::size_t workers, std::size_t lcores) {
   }
 }
 
+void warn_about_nodes(uint16_t port_id, int node, const std::vector<unsigned>& lcores) {
+  static bool said = false;
+  std::string far;
+  for (const unsigned lcore : lcores) {
+    if (node != SOCKET_ID_ANY && rte_lcore_to_socket_id(lcore) != static_cast<unsigned>(node)) {
+      far += (far.empty() ? "" : ", ") + std::to_string(lcore);
+    }
+  }
+  if (!far.empty() && !std::exchange(said, true)) {
+    std::fprintf(stderr,
+                 "dpdkproj: port %u is on NUMA node %d, and lcore(s) %s are not: packets go the "
+                 "long way; EAL's -l chooses lcores\n",
+                 port_id, node, far.c_str());
+  }
+}
+
 void run_on_lcores(const std::vector<unsigned>& lcores,
-                   const std::vector<std::function<void()>>& work) {
+                   const std::vector<std::function<void()>>& work,
+                   const std::function<void()>& give_up) {
   for (std::size_t i = 1; i < work.size(); ++i) {
     const auto start = [](void* argument) {
       (*static_cast<const std::function<void()>*>(argument))();
       return 0;
     };
     void* argument = const_cast<std::function<void()>*>(&work[i]);
-    check(rte_eal_remote_launch(start, argument, lcores[i]), "rte_eal_remote_launch");
+    if (const int result = rte_eal_remote_launch(start, argument, lcores[i]); result != 0) {
+      give_up();
+      rte_eal_mp_wait_lcore();
+      throw DpdkError("lcore " + std::to_string(lcores[i]) + " cannot be started", result);
+    }
   }
   work[0]();
   rte_eal_mp_wait_lcore();

@@ -15,8 +15,7 @@ template <typename W>
 concept Worker = noexcept(std::declval<W&>().poll(uint64_t{}));
 
 /// A worker that sends packets of its own, or keeps some: `drain` is called once, when sending is
-/// to end; `poll` still afterwards. Where that was before anything began, `drain` is called with 0,
-/// and before any `poll`.
+/// to end; `poll` still afterwards.
 template <typename W>
 concept Drainable = Worker<W> && noexcept(std::declval<W&>().drain(uint64_t{}));
 
@@ -30,11 +29,11 @@ enum class Phase : int {
 };
 static_assert(std::atomic<Phase>::is_always_lock_free);
 
-/// What an lcore does from its launch until Phase::kStop: polls all of its workers in turn. `first`
-/// is the phase in which the run begins; an lcore may be launched when that has passed. A template,
-/// so that the only indirect call is that of the whole loop.
+/// What an lcore does from its launch until Phase::kStop: polls all of its workers in turn. It may
+/// be launched when Phase::kRun has passed. A template, so that the only indirect call is that of
+/// the whole loop.
 template <Worker... Ws>
-void run_loop(Phase first, const std::atomic<Phase>& phase, const Clock& clock,
+void run_loop(const std::atomic<Phase>& phase, const Clock& clock,
               std::vector<Ws>&... workers) noexcept {
   const auto poll_each = [&clock](auto& some) noexcept {
     for (auto& worker : some) {
@@ -48,10 +47,7 @@ void run_loop(Phase first, const std::atomic<Phase>& phase, const Clock& clock,
       }
     }
   };
-  Phase seen = first;
-  if (seen != Phase::kRun) {
-    (drain_each(workers, 0), ...);
-  }
+  Phase seen = Phase::kRun;
   while (seen != Phase::kStop) {
     (poll_each(workers), ...);
     const Phase now = phase.load(std::memory_order_relaxed);

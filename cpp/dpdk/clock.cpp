@@ -1,7 +1,6 @@
 #include "dpdk/clock.hpp"
 
 #include <chrono>
-#include <thread>
 
 namespace dpdkproj {
 
@@ -35,11 +34,11 @@ uint64_t ns_per_cycle(const ClockReading& from, const ClockReading& to) noexcept
   return static_cast<uint64_t>((ns << 32) / (to.tsc - from.tsc));
 }
 
-Clock::Clock(const ClockReading& earlier) {
+Clock::Clock(const ClockReading& earlier, const StopRequest& stop) {
   constexpr uint64_t kBaselineNs = 200'000'000;
   const uint64_t elapsed = read_monotonic_ns() - earlier.monotonic_ns;
   if (elapsed < kBaselineNs) {
-    std::this_thread::sleep_for(std::chrono::nanoseconds(kBaselineNs - elapsed));
+    stop.sleep(std::chrono::nanoseconds(kBaselineNs - elapsed));
   }
   ns_per_cycle_ = ns_per_cycle(earlier, ClockReading::take());
   start_tsc_ = rte_rdtsc();

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "dpdk/stop.hpp"
+
 namespace dpdkproj {
 
 /// A pair of readings of the TSC and of CLOCK_MONOTONIC, as close together as can be had.
@@ -22,8 +24,9 @@ class Clock {
  public:
   /// Measures the TSC against CLOCK_MONOTONIC since `earlier`; waits until that is a fifth of a
   /// second ago. (rte_get_tsc_hz() rounds to 10 MHz where the CPU does not tell its frequency:
-  /// that would be up to 0.2 % off, in rates and latencies alike.)
-  explicit Clock(const ClockReading& earlier);
+  /// that would be up to 0.2 % off, in rates and latencies alike.) Where a stop is requested
+  /// nothing is to be measured, and it waits no longer.
+  explicit Clock(const ClockReading& earlier, const StopRequest& stop = no_stop());
 
   /// The same clock, with now as its zero.
   Clock restarted() const noexcept {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <stdexcept>
 #include <string_view>
-#include <thread>
 
 #include "dpdk/error.hpp"
 #include "dpdk/tx_schedule.hpp"
@@ -104,13 +104,13 @@ uint32_t speed_mbps(const rte_eth_link& link) noexcept {
   return link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? RTE_ETH_SPEED_NUM_NONE : link.link_speed;
 }
 
-Port::Port(const PortInfo& info, const PortConfig& config)
+Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& stop)
     : port_id_(info.port_id), mtu_(info.mtu), info_{} {
   check(rte_eth_dev_info_get(port_id_, &info_), "rte_eth_dev_info_get");
   partial_checksums_ = is_on_kernel_stack(info_.driver_name);
   try {
     configure(config);
-    start();
+    start(stop);
     removal_.emplace(port_id_, info_.device);
   } catch (...) {
     rte_eth_dev_close(port_id_);
@@ -118,13 +118,25 @@ Port::Port(const PortInfo& info, const PortConfig& config)
   }
 }
 
-void Port::start() const {
+void Port::start(const StopRequest& stop) const {
   const auto until = std::chrono::steady_clock::now() + kLinkPatience;
   int result = rte_eth_dev_start(port_id_);
   // A memif client starts only once its server listens: that is its link.
-  while (result != 0 && std::string_view(info_.driver_name) == "net_memif" &&
-         std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const bool is_memif = std::string_view(info_.driver_name) == "net_memif";
+  if (result != 0 && is_memif) {
+    std::fprintf(stderr,
+                 "dpdkproj: port %u (net_memif) waits for a server that listens on its socket\n",
+                 port_id_);
+  }
+  while (result != 0 && is_memif) {
+    if (std::chrono::steady_clock::now() >= until) {
+      throw std::runtime_error("port " + std::to_string(port_id_) +
+                               " (net_memif): no server has listened on its socket for 10 s: "
+                               "start the peer first, with role=server and the same socket");
+    }
+    if (stop.sleep(std::chrono::milliseconds(500))) {
+      return;
+    }
     result = rte_eth_dev_start(port_id_);
   }
   check(result, "rte_eth_dev_start");
@@ -247,15 +259,17 @@ std::array<uint8_t, 6> Port::mac() const {
   return mac;
 }
 
-bool Port::wait_for_link(std::chrono::milliseconds patience,
-                         const std::function<bool()>& give_up) const {
+bool Port::wait_for_link(std::chrono::milliseconds patience, const StopRequest& stop) const {
   const auto until = std::chrono::steady_clock::now() + patience;
+  bool said = false;
   rte_eth_link link{};
   while (rte_eth_link_get_nowait(port_id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
-    if (give_up() || std::chrono::steady_clock::now() >= until) {
+    if (patience.count() > 0 && !std::exchange(said, true)) {
+      std::fprintf(stderr, "dpdkproj: port %u waits for its link\n", port_id_);
+    }
+    if (std::chrono::steady_clock::now() >= until || stop.sleep(std::chrono::milliseconds(10))) {
       return false;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return true;
 }

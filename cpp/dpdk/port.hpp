@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "dpdk/mempool.hpp"
 #include "dpdk/queue.hpp"
 #include "dpdk/removal.hpp"
+#include "dpdk/stop.hpp"
 
 namespace dpdkproj {
 
@@ -53,12 +53,14 @@ struct ChecksumOffload {
 /// The speed that `link` tells of, in Mbit/s; 0 where it tells none.
 uint32_t speed_mbps(const rte_eth_link& link) noexcept;
 
-/// A configured and started port with its queues and mempools; stopped and closed at its end.
+/// A configured and started port with its queues and mempools; stopped and closed at its end. One
+/// that waits for its peer to be started (a client of net_memif) is left as it is when a stop is
+/// requested meanwhile: then no queue of it may be used.
 ///
 /// Every rx and every tx queue has a mempool of its own, so that no two lcores share one.
 class Port {
  public:
-  Port(const PortInfo& info, const PortConfig& config);
+  Port(const PortInfo& info, const PortConfig& config, const StopRequest& stop = no_stop());
   ~Port();
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
@@ -82,10 +84,12 @@ class Port {
   /// those that this host's own kernel sent, which never crossed a wire.
   bool may_deliver_partial_checksums() const noexcept { return partial_checksums_; }
 
-  /// Waits until the link is up, at most `patience`, or until `give_up` says so; whether it is up.
-  bool wait_for_link(
-      std::chrono::milliseconds patience,
-      const std::function<bool()>& give_up = [] { return false; }) const;
+  /// The NUMA node that it is on; SOCKET_ID_ANY where that is not known.
+  int numa_node() const noexcept { return rte_eth_dev_socket_id(port_id_); }
+
+  /// Waits until the link is up, at most `patience`, or until a stop is requested; whether it is
+  /// up.
+  bool wait_for_link(std::chrono::milliseconds patience, const StopRequest& stop = no_stop()) const;
 
   /// How fast the link is, in Mbit/s; 0 where the driver does not say.
   uint32_t link_mbps() const noexcept;
@@ -121,7 +125,7 @@ class Port {
  private:
   void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
-  void start() const;
+  void start(const StopRequest& stop) const;
   void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);
 
   uint16_t port_id_;

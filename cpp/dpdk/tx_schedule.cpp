@@ -4,7 +4,6 @@
 #include <rte_ethdev.h>
 
 #include <chrono>
-#include <thread>
 
 #include "dpdk/error.hpp"
 
@@ -17,7 +16,7 @@ LaunchTimeField LaunchTimeField::make() {
   return field;
 }
 
-TxSchedule::TxSchedule(uint16_t port_id, const Clock& clock)
+TxSchedule::TxSchedule(uint16_t port_id, const Clock& clock, const StopRequest& stop)
     : port_id_(port_id), clock_(&clock), field_(LaunchTimeField::make()) {
   const auto sure = [this] {
     const std::optional<Reading> reading = read();
@@ -30,7 +29,7 @@ TxSchedule::TxSchedule(uint16_t port_id, const Clock& clock)
     return *reading;
   };
   first_ = sure();
-  std::this_thread::sleep_for(std::chrono::nanoseconds(kBaselineNs));
+  stop.sleep(std::chrono::nanoseconds(kBaselineNs));
   compare(sure());
 }
 

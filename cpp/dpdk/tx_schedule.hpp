@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "dpdk/clock.hpp"
+#include "dpdk/stop.hpp"
 
 namespace dpdkproj {
 
@@ -35,9 +36,9 @@ class TxSchedule {
   static constexpr uint64_t kFollowNs = 10'000'000;
 
   /// For a port that was configured with PortConfig::send_on_timestamp; takes as long as
-  /// kBaselineNs. `clock` may be restarted before the first follow(). Throws a DpdkError if the
-  /// port does not tell its clock.
-  TxSchedule(uint16_t port_id, const Clock& clock);
+  /// kBaselineNs, unless a stop is requested: nothing is to be sent then. `clock` may be restarted
+  /// before the first follow(). Throws a DpdkError if the port does not tell its clock.
+  TxSchedule(uint16_t port_id, const Clock& clock, const StopRequest& stop = no_stop());
 
   /// Reads the port's clock if it is time to. To be called in every poll.
   void follow(uint64_t now_ns) noexcept {

@@ -14,7 +14,7 @@ namespace {
 class Send final {
  public:
   Send(Port& port, uint16_t queue, rust::Box<rs::Sender> sender, const Clock& clock,
-       const rs::Options& options)
+       const rs::Options& options, const StopRequest& stop)
       : queue_(port.tx_queue(queue)),
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
@@ -25,7 +25,7 @@ class Send final {
         spin_(options.release == rs::Release::Spin),
         offload_flags_(offload_flags(port.checksums())) {
     if (options.release == rs::Release::Hardware) {
-      schedule_.emplace(port.id(), clock);
+      schedule_.emplace(port.id(), clock, stop);
     }
   }
 
@@ -81,9 +81,8 @@ class Send final {
   }
 
   void drain(uint64_t now_ns) noexcept {
-    // Packets go to such a port early, once there is something to send at all.
-    const bool is_early = schedule_ && now_ns > 0;
-    sender_->stop(now_ns + (is_early ? TxSchedule::kLeadNs : 0));
+    // Packets go to such a port early.
+    sender_->stop(now_ns + (schedule_ ? TxSchedule::kLeadNs : 0));
   }
 
  private:
@@ -163,7 +162,7 @@ void run(Dataplane& dataplane) {
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
     senders.emplace_back(port, queue,
                          rs::new_sender(run, queue, port.mac(), {by_port.ipv4, by_port.udp}),
-                         dataplane.clock(), options);
+                         dataplane.clock(), options, dataplane.stop());
     if (run.is_first()) {
       senders.back().prepare_buffers();
     }

@@ -4,8 +4,28 @@
 #include <rte_lcore.h>
 
 #include <algorithm>
+#include <cerrno>
 
+#include "dpdk/error.hpp"
 #include "tests/virtual_port.hpp"
+
+namespace {
+
+/// No lcore can be launched.
+bool no_launch = false;
+
+}  // namespace
+
+extern "C" {
+int real_launch(lcore_function_t* work, void* argument,
+                unsigned lcore) asm("__real_rte_eal_remote_launch");
+int fake_launch(lcore_function_t* work, void* argument,
+                unsigned lcore) asm("__wrap_rte_eal_remote_launch");
+
+int fake_launch(lcore_function_t* work, void* argument, unsigned lcore) {
+  return no_launch ? -EBUSY : real_launch(work, argument, lcore);
+}
+}
 
 namespace dpdkproj {
 namespace {
@@ -120,6 +140,19 @@ TEST_F(DataplaneTest, StartsNoLcoreThatHasNothingToDo) {
   watcher.join();
   EXPECT_FALSE(busy);
   EXPECT_EQ(sending[0].lcore, 0U);
+}
+
+TEST_F(DataplaneTest, EndsWhereAnLcoreCannotBeLaunched) {
+  std::vector<Record> sending(2);
+  std::vector<Record> plain;
+  no_launch = true;
+  EXPECT_THROW(run(sending, plain), DpdkError);
+  no_launch = false;
+  EXPECT_EQ(sending[0].polls, 0) << "the main lcore has not begun either";
+  // Whatever it had begun has ended: all is free for another run, on a port of its own.
+  const VirtualPort other("net_null");
+  run(sending, plain);
+  EXPECT_EQ(sending[0].drains, 1);
 }
 
 }  // namespace

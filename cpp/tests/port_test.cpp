@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -326,7 +327,10 @@ TEST_F(RingPort, WaitsForItsLinkOnlySoLong) {
   ASSERT_EQ(rte_eth_dev_set_link_down(info.port_id), 0);
   EXPECT_FALSE(port.wait_for_link(std::chrono::milliseconds(20)));
   // As the test's time limit would show if it waited.
-  EXPECT_FALSE(port.wait_for_link(std::chrono::hours(1), [] { return true; }));
+  StopRequest stop;
+  std::thread signal([&stop] { stop.make(); });
+  EXPECT_FALSE(port.wait_for_link(std::chrono::hours(1), stop));
+  signal.join();
 }
 
 TEST_F(RingPort, SaysThatItHasOtherDescriptorsThanAskedFor) {

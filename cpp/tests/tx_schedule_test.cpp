@@ -262,7 +262,7 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
   rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
   const rs::Options options = config->options();
   const StopSignals signals;
-  const Affinity affinity;
+  Affinity affinity;
   Dataplane dataplane(port, *rs_run, options, clock, signals, affinity);
   const std::vector<Mode> modes = all_modes();
   const auto mode = std::ranges::find(modes, std::string_view("sendrecv"), &Mode::name);

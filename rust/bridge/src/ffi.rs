@@ -121,6 +121,7 @@ pub(crate) mod bridge {
     }
 
     /// What a worker did in one poll, in packets.
+    #[derive(Clone, Copy)]
     struct Polled {
         /// That it got from the driver.
         received: u16,
@@ -224,8 +225,9 @@ pub(crate) mod bridge {
         fn has_preliminary(config: &Config) -> bool;
         /// That run.
         fn new_preliminary(config: &Config) -> Result<Box<Run>>;
-        /// Workers are about to start on these CPUs.
-        fn begin_on(self: &mut Run, cpus: Vec<u32>);
+        /// Workers are about to start on these CPUs. The threads that write begin here, on those of the
+        /// calling thread.
+        fn begin_on(self: &mut Run, cpus: Vec<u32>) -> Result<()>;
         /// Whether no other run has used the port before: then buffers are to be prepared. Those that
         /// one left may still be under way, and need no more than that one did.
         fn is_first(self: &Run) -> bool;

@@ -85,8 +85,7 @@ pub struct Run {
     summary: String,
 }
 
-/// What a run writes to: opened, with the threads that write begun, before anything that takes time
-/// or binds threads to CPUs.
+/// What a run writes to: opened before anything that takes time.
 pub struct Files {
     table: Option<Output>,
     json: Option<(PathBuf, File)>,
@@ -106,10 +105,6 @@ impl Files {
             })?;
             Ok::<_, String>(Some((path.clone(), file)))
         };
-        let started = |path: &Path, file| {
-            Output::start(path, file)
-                .map_err(|error| format!("{}: no thread to write it: {error}", path.display()))
-        };
         let table = open("-s", &config.stats_path)?;
         let json = open("--json", &config.json_path)?;
         let both = table.as_ref().zip(json.as_ref());
@@ -122,10 +117,10 @@ impl Files {
                 again.display()
             ));
         }
-        let table = table.map(|(path, file)| started(&path, file)).transpose()?;
+        let table = table.map(|(path, file)| Output::new(&path, file));
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
-        let screen = started(Path::new("-"), File::from(stderr))?;
+        let screen = Output::new(Path::new("-"), File::from(stderr));
         Ok(Self { table, json, screen })
     }
 }
@@ -342,9 +337,14 @@ impl Run {
         self.is_first
     }
 
-    pub(crate) fn begin_on(&mut self, cpus: Vec<u32>) {
+    pub(crate) fn begin_on(&mut self, cpus: Vec<u32>) -> Result<(), String> {
+        self.screen.start()?;
+        if let Some((_, output)) = &mut self.table {
+            output.start()?;
+        }
         self.steal_before_ms = host::steal_ms(&cpus);
         self.cpus = cpus;
+        Ok(())
     }
 
     pub(crate) fn duration_ns(&self) -> u64 {
@@ -399,7 +399,7 @@ impl Run {
         self.limits_broken = !stats::broken(&run).is_empty();
         self.summary = stats::summary(&run);
         let mut problems = Vec::new();
-        if let Some((_, output)) = &self.table {
+        if let Some((_, output)) = &mut self.table {
             problems.extend(output.finish(WRITE_PATIENCE).err());
         }
         if let Some((path, file)) = &mut self.json {

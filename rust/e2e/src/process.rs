@@ -118,6 +118,21 @@ impl Process {
         }
     }
 
+    /// All of its threads: their names, and the CPUs that they may use.
+    #[must_use]
+    pub fn threads(&self) -> Vec<(String, Vec<usize>)> {
+        let folder = format!("/proc/{}/task", self.child.id());
+        let tasks = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}"));
+        let of_one = |task: std::io::Result<std::fs::DirEntry>| {
+            // One that ends meanwhile has no files any more.
+            let path = task.ok()?.path();
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            let status = std::fs::read_to_string(path.join("status")).ok()?;
+            Some((name.trim().into(), cpus_allowed(&status)))
+        };
+        tasks.filter_map(of_one).collect()
+    }
+
     /// Sends it a signal.
     pub fn signal(&mut self, signal: Signal) {
         if self.has_ended().is_some() {
@@ -170,6 +185,18 @@ impl Drop for Process {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(|_| ()).unwrap_or_default();
     }
+}
+
+/// The CPUs that a thread may use, by its file `status` in `/proc`.
+#[must_use]
+pub fn cpus_allowed(status: &str) -> Vec<usize> {
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let ranges = allowed.unwrap_or("0").trim().split(',');
+    let of_range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse().unwrap_or(0)..=last.parse().unwrap_or(0)
+    };
+    ranges.flat_map(of_range).collect()
 }
 
 /// A process that is over.

@@ -1,7 +1,7 @@
 //! The program under test.
 
 use crate::netns::Namespace;
-use crate::process::{Ended, Process, Signal};
+use crate::process::{Ended, Process, Signal, cpus_allowed};
 use crate::results::{Summary, Table};
 use crate::scratch::{Scratch, unique};
 use std::ffi::OsString;
@@ -29,17 +29,7 @@ pub fn path_with_test_modes() -> PathBuf {
 /// One of the first two CPUs that this process may use (the only one, where there is one).
 #[must_use]
 pub fn cpu(which: usize) -> usize {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let cpus: Vec<usize> = allowed
-        .unwrap_or("0")
-        .trim()
-        .split(',')
-        .flat_map(|range| {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            first.parse().unwrap_or(0)..=last.parse().unwrap_or(0)
-        })
-        .collect();
+    let cpus = cpus_allowed(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     *cpus.get(which).unwrap_or(&cpus[0])
 }
 
@@ -148,6 +138,13 @@ impl Program {
         self
     }
 
+    /// Leaves it this CPU alone.
+    #[must_use]
+    pub fn on_cpu(mut self, cpu: usize) -> Self {
+        self.wrapper.extend(["taskset", "-c", &cpu.to_string()].map(Into::into));
+        self
+    }
+
     /// Runs it in `namespace`.
     #[must_use]
     pub fn inside(mut self, namespace: &Namespace) -> Self {
@@ -249,6 +246,12 @@ impl Run {
     /// Waits until its lcores poll.
     pub fn wait_for_polling(&mut self) {
         self.wait_for(" runs on port ");
+    }
+
+    /// All of its threads: their names, and the CPUs that they may use.
+    #[must_use]
+    pub fn threads(&self) -> Vec<(String, Vec<usize>)> {
+        self.process.threads()
     }
 
     /// Sends it a signal.

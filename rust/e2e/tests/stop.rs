@@ -88,6 +88,44 @@ fn a_signal_while_it_warms_up_ends_an_empty_run() {
     }
 }
 
+/// The other end of its link is never started. Its results are those of a run in which nothing was sent.
+#[test]
+fn a_signal_while_it_waits_for_its_peer_ends_it_at_once() {
+    for (role, waits) in [
+        ("client", "port 0 (net_memif) waits for a server that listens on its socket"),
+        ("server", "port 0 waits for its link"),
+    ] {
+        for signal in [Signal::Int, Signal::Term] {
+            let link = Memif::new();
+            let mut sender = link.sendrecv_as(role, "-q --warmup 1").measured(10).start();
+            sender.wait_for(waits);
+            let signalled = Instant::now();
+            let outcome = sender.finish_by(signal);
+            let took = signalled.elapsed();
+            // It would wait for ten seconds.
+            assert!(took < Duration::from_secs(3), "{role}: {took:?}");
+            assert!(outcome.stderr().contains("was stopped before it began"), "{outcome:?}");
+            outcome.summary().assert_counts(&[("tx.due", 0), ("tx.sent", 0), ("rx.received", 0)]);
+            assert_eq!(outcome.table().rows.len(), 0);
+        }
+    }
+}
+
+#[test]
+fn what_was_waited_for_in_vain_is_said() {
+    let links = [Memif::new(), Memif::new()];
+    let start = |link: &Memif, role| link.sendrecv_as(role, "-q").start();
+    let [client, server] = [start(&links[0], "client"), start(&links[1], "server")];
+    let client = client.finish().expect_code(1);
+    let expected = "dpdkproj: port 0 (net_memif): no server has listened on its socket for 10 s: start \
+                    the peer first, with role=server and the same socket";
+    assert_eq!(client.own_lines().last(), Some(&expected), "{client:?}");
+    let server = server.finish().expect_code(1);
+    let expected = "dpdkproj: the port's link is down, and stayed so for 10 s: start the peer first, \
+                    or choose another port with -p";
+    assert_eq!(server.own_lines().last(), Some(&expected), "{server:?}");
+}
+
 #[test]
 fn a_reader_that_goes_away_stops_nothing() {
     for signal in [Signal::Int, Signal::Term] {

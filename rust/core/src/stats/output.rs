@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 #[derive(Default)]
@@ -16,6 +16,8 @@ struct State {
     waiting: Vec<u8>,
     writing: bool,
     closed: bool,
+    /// The thread does nothing more.
+    ended: bool,
     error: Option<io::Error>,
 }
 
@@ -25,11 +27,20 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The file, as the collector sees it.
+/// The file, as the collector sees it. When it is dropped its thread has ended, unless that hangs
+/// in a write to something that nobody reads.
 pub struct Output {
     path: PathBuf,
     shared: Arc<Shared>,
+    /// What the thread is to get.
+    file: Option<File>,
+    thread: Option<JoinHandle<()>>,
+    /// It was waited for in vain.
+    is_stuck: bool,
 }
+
+/// How long one that was not finished is waited for when it is dropped.
+const DROP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most that waits for a file: days of statistics at a row per second, minutes at one per
 /// millisecond.
@@ -61,20 +72,32 @@ pub fn empty(path: &Path, file: &File) -> io::Result<()> {
 }
 
 impl Output {
-    /// Starts the thread that writes to `file`, which was opened as `path`.
+    /// For `file`, which was opened as `path`. Nothing is written before [`Output::start`].
+    #[must_use]
+    pub fn new(path: &Path, file: File) -> Self {
+        let shared = Arc::default();
+        Self { path: path.into(), shared, file: Some(file), thread: None, is_stuck: false }
+    }
+
+    /// Starts the thread that writes, on the CPUs of the calling thread; if it has not been started.
     ///
     /// # Errors
-    /// When the system gives no thread.
-    pub fn start(path: &Path, file: File) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
-        let theirs = Arc::clone(&shared);
-        let their_path = path.to_path_buf();
-        thread::Builder::new().name("stats-writer".into()).spawn(move || {
+    /// One line, when the system gives no thread.
+    pub fn start(&mut self) -> Result<(), String> {
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let theirs = Arc::clone(&self.shared);
+        let their_path = self.path.clone();
+        let spawned = thread::Builder::new().name("stats-writer".into()).spawn(move || {
             let result = write(&theirs, &their_path, file);
-            theirs.state.lock().error = result.err();
+            let mut state = theirs.state.lock();
+            state.error = result.err();
+            state.ended = true;
             theirs.changed.notify_all();
-        })?;
-        Ok(Self { path: path.into(), shared })
+        });
+        let thread = spawned
+            .map_err(|error| format!("{}: no thread to write it: {error}", self.path.display()))?;
+        self.thread = Some(thread);
+        Ok(())
     }
 
     /// Hands `text` over to be written. Never waits for the file.
@@ -96,7 +119,8 @@ impl Output {
     ///
     /// # Errors
     /// One line that says what is missing. A reader that went away is not an error.
-    pub fn finish(&self, patience: Duration) -> Result<(), String> {
+    pub fn finish(&mut self, patience: Duration) -> Result<(), String> {
+        self.start()?;
         let until = Instant::now() + patience;
         let mut state = self.shared.state.lock();
         state.closed = true;
@@ -104,6 +128,7 @@ impl Output {
         let path = self.path.display();
         while state.error.is_none() && (state.writing || !state.waiting.is_empty()) {
             if self.shared.changed.wait_until(&mut state, until).timed_out() {
+                self.is_stuck = true;
                 return Err(format!(
                     "-s {path}: nobody reads it: at least {} bytes of statistics are not written",
                     state.waiting.len()
@@ -129,6 +154,24 @@ impl Output {
             }
             _ => format!("-s {path}: cannot write statistics: {error}"),
         })
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + if self.is_stuck { Duration::ZERO } else { DROP_PATIENCE };
+        let mut state = self.shared.state.lock();
+        state.closed = true;
+        self.shared.changed.notify_all();
+        while !state.ended {
+            if self.shared.changed.wait_until(&mut state, until).timed_out() {
+                return;
+            }
+        }
+        drop(state);
+        // It has nothing left to do but to end. A panic in it would have been told.
+        thread.join().unwrap_or_default();
     }
 }
 
@@ -165,13 +208,62 @@ mod tests {
 
     fn pipe() -> (UnixStream, Output) {
         let (reader, writer) = UnixStream::pair().unwrap();
-        let output = Output::start(Path::new("pipe"), File::from(OwnedFd::from(writer))).unwrap();
-        (reader, output)
+        (reader, started(Path::new("pipe"), File::from(OwnedFd::from(writer))))
+    }
+
+    fn started(path: &Path, file: File) -> Output {
+        let mut output = Output::new(path, file);
+        output.start().unwrap();
+        output
+    }
+
+    /// Its thread holds what it shares with it.
+    fn thread_has_ended(shared: &Arc<Shared>) -> bool {
+        Arc::strong_count(shared) == 1
+    }
+
+    #[test]
+    fn its_thread_ends_with_it() {
+        let (mut reader, output) = pipe();
+        output.push(b"text");
+        let shared = Arc::clone(&output.shared);
+        drop(output);
+        assert!(thread_has_ended(&shared));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "text", "what it had been given is written before");
+    }
+
+    #[test]
+    fn a_thread_that_is_stuck_is_left_behind_until_it_is_not() {
+        let (reader, mut output) = pipe();
+        output.push(&vec![b'x'; 1 << 20]);
+        output.finish(Duration::from_millis(1)).unwrap_err();
+        let shared = Arc::clone(&output.shared);
+        drop(output);
+        assert!(!thread_has_ended(&shared));
+        drop(reader);
+        let mut state = shared.state.lock();
+        while !state.ended {
+            assert!(!shared.changed.wait_for(&mut state, PATIENCE).timed_out());
+        }
+    }
+
+    #[test]
+    fn what_comes_before_its_thread_waits_for_it() {
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        let mut output = Output::new(Path::new("pipe"), File::from(OwnedFd::from(writer)));
+        output.push(b"early");
+        output.finish(PATIENCE).unwrap();
+        drop(output);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "early");
     }
 
     #[test]
     fn everything_is_written_in_order() {
-        let (mut reader, output) = pipe();
+        let (mut reader, mut output) = pipe();
         let expected: String = (0..10_000).map(|i| i.to_string() + "\n").collect();
         let reader = thread::spawn(move || {
             let mut text = String::new();
@@ -188,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_stuck_reader_is_waited_for_no_longer_than_allowed() {
-        let (_reader, output) = pipe();
+        let (_reader, mut output) = pipe();
         output.push(&vec![b'x'; 1 << 20]);
         let error = output.finish(Duration::from_millis(1)).unwrap_err();
         assert!(error.contains("nobody reads it"), "{error}");
@@ -196,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_error() {
-        let (reader, output) = pipe();
+        let (reader, mut output) = pipe();
         drop(reader);
         output.push(b"unread");
         output.finish(PATIENCE).unwrap();
@@ -209,7 +301,7 @@ mod tests {
     fn an_old_file_is_emptied_by_the_first_write_and_not_before() {
         let path = std::env::temp_dir().join(format!("dpdkproj-output-{}", std::process::id()));
         std::fs::write(&path, "the results of another run").unwrap();
-        let output = Output::start(&path, create(&path).unwrap()).unwrap();
+        let mut output = started(&path, create(&path).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "the results of another run");
         output.push(b"new");
         output.finish(PATIENCE).unwrap();
@@ -222,7 +314,7 @@ mod tests {
         let Ok(full) = File::options().write(true).open("/dev/full") else {
             panic!("this system has no /dev/full");
         };
-        let output = Output::start(Path::new("/dev/full"), full).unwrap();
+        let mut output = started(Path::new("/dev/full"), full);
         output.push(b"text");
         let error = output.finish(PATIENCE).unwrap_err();
         assert!(error.starts_with("-s /dev/full: cannot write"), "{error}");
