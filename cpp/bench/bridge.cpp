@@ -14,6 +14,7 @@
 #include "bench.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdkproj_rs/ffi.h"
+#include "path.hpp"
 #include "rust/cxx.h"
 
 namespace dpdkproj {
@@ -145,10 +146,12 @@ class Chain {
         reflecting_(rs::new_run(*config_, rs::open_files(*config_), {})),
         reflector_(rs::new_reflector(*reflecting_, 0, false)) {}
 
-  /// Does `run`, for `duration_ns` unless it ends by itself, with a burst every `gap_ns`.
+  /// Does `run`, for `duration_ns` unless it ends by itself, with a burst every `gap_ns`; `path` is
+  /// between reflector and receiver.
   void go(rs::Run& run, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns,
-          rs::Part left_out, Legs& legs) {
+          rs::Part left_out, Path path, Legs& legs) {
     left_out_ = left_out;
+    path_ = std::move(path);
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
     const Clock clock = clock_.restarted();
@@ -237,6 +240,9 @@ class Chain {
     }
     legs.reflect.add(start, frames.size());
     reflector_sent_ += frames.size();
+    if (path_.holds_packets()) {
+      frames = past_the_path(frames, frame_len);
+    }
 
     now_ns = clock.now_ns();
     start = rte_rdtsc();
@@ -253,6 +259,21 @@ class Chain {
     return {to.data(), from.size()};
   }
 
+  /// The frames of a burst go into the path; what comes out of it in their place, which is all of
+  /// it when nothing goes in any more.
+  rust::Slice<rs::Frame> past_the_path(rust::Slice<rs::Frame> from, uint16_t frame_len) {
+    const bool flush = from.empty();
+    for (const rs::Frame& frame : from) {
+      path_.push(frame.data, frame.len);
+    }
+    const rust::Slice<rs::Frame> to = leaving_.next(frame_len);
+    std::size_t size = 0;
+    while (size < to.size() && path_.pop(to[size].data, flush) > 0) {
+      ++size;
+    }
+    return {to.data(), size};
+  }
+
   /// The reflector's; each run has another one.
   Clock clock_;
   rust::Box<rs::Config> config_;
@@ -260,6 +281,8 @@ class Chain {
   rust::Box<rs::Reflector> reflector_;
   Buffers sending_;
   Buffers arriving_;
+  Buffers leaving_;
+  Path path_{Order::kKept, 0};
   /// What the receiver does not do.
   rs::Part left_out_ = rs::Part::None;
   /// Of the run that is under way, and of the reflector, in all of them.
@@ -277,7 +300,10 @@ struct Variant {
   /// Between bursts, in step with the rate in `options`.
   uint64_t gap_ns;
   /// Of the receiver's work.
-  rs::Part left_out;
+  rs::Part left_out = rs::Part::None;
+  Order order = Order::kKept;
+  /// Packets that the path holds.
+  uint64_t depth = 0;
 };
 
 void measure(const Clock& clock, const Variant& variant, uint16_t payload, double seconds,
@@ -309,12 +335,12 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
     // Stamps are for flows that the reflector knows: those that asked it.
     rust::Box<rs::Run> preliminary = rs::new_preliminary(*config);
     Legs nobodys;
-    chain.go(*preliminary, frame_len, UINT64_MAX, 0, rs::Part::None, nobodys);
+    chain.go(*preliminary, frame_len, UINT64_MAX, 0, rs::Part::None, {Order::kKept, 0}, nobodys);
     run->begin_after(*preliminary);
   }
   Legs legs;
   chain.go(*run, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
-           variant.left_out, legs);
+           variant.left_out, {variant.order, variant.depth}, legs);
   chain.finish(*run);
   chain.finish_reflector();
   std::printf(
@@ -343,6 +369,12 @@ void bench_bridge(double seconds) {
        16,
        1'000'000'000ULL * kBurst / 5'120'000,
        rs::Part::None},
+      // What order costs: beside packets that a path held, and let go as they came.
+      {"held", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kKept, 1000},
+      {"swapped", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kSwapped, 1000},
+      {"two paths", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kTwoPaths, 1000},
+      {"shuffled 64", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kRandom, 64},
+      {"shuffled 1000", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kRandom, 1000},
   };
   const ClockReading started = ClockReading::take();
   const Clock clock(started);
@@ -352,8 +384,9 @@ void bench_bridge(double seconds) {
   const char* separator = "\n ";
   for (const Variant& variant : variants) {
     for (const uint16_t payload : kPayloads) {
-      if (variant.left_out != rs::Part::None && payload != kPayloads.front()) {
-        continue;  // these parts do not look at the payload
+      const bool is_of_headers = variant.left_out != rs::Part::None || variant.depth > 0;
+      if (is_of_headers && payload != kPayloads.front()) {
+        continue;  // these do not look at the payload
       }
       measure(clock, variant, std::max(payload, variant.least_bytes), seconds, ns_per_tick,
               separator);
