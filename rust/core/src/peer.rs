@@ -152,7 +152,7 @@ impl Inquiry {
 
     /// Begins to ask; [`Inquiry::known`] changes when there is an answer, or at `give_up_ns`.
     pub fn begin(&mut self, now_ns: u64, give_up_ns: u64) {
-        self.first = self.number + 1;
+        self.first = self.number.wrapping_add(1);
         self.give_up_ns = give_up_ns;
         self.waiting = true;
         self.ask(now_ns);
@@ -187,7 +187,8 @@ impl Inquiry {
     }
 
     fn ask(&mut self, now_ns: u64) {
-        self.number += 1;
+        // Of a run of years, numbers begin anew: only whether one is newer counts.
+        self.number = self.number.wrapping_add(1);
         self.asked_ns = now_ns;
         self.shared.wanted.0.store(self.number, Relaxed);
     }
@@ -203,7 +204,7 @@ impl Inquiry {
             bytes.copy_from_slice(&word.load(Relaxed).to_be_bytes());
         }
         match control::read_answer(&payload, self.shared.run) {
-            Some((number, answer)) if self.waiting && number >= self.first => {
+            Some((number, answer)) if self.waiting && number.wrapping_sub(self.first) < 1 << 31 => {
                 self.waiting = false;
                 self.known = match answer {
                     Answer::Echo => Known::Echo,
@@ -283,6 +284,29 @@ mod tests {
         hearing.hear(&control::answer(new, report(4)));
         inquiry.tick(215 * MS);
         assert_eq!(inquiry.known(), Known::Report(report(4)));
+    }
+
+    /// After years.
+    #[test]
+    fn numbers_of_questions_begin_anew() {
+        let mut inquiry = Inquiry::new(5, 1);
+        inquiry.number = u32::MAX - 2;
+        let mut questions = inquiry.questions(flow(64, 1), Checksums::SOFTWARE);
+        let hearing = inquiry.hearing(0);
+        let mut old = Vec::new();
+        for number in 0..5 {
+            inquiry.begin(number * 100 * MS, (number + 1) * 100 * MS);
+            let question = control::question(&asked(&mut questions).unwrap()).unwrap();
+            for old in old.drain(..) {
+                hearing.hear(&control::answer(old, report(1)));
+                inquiry.tick(number * 100 * MS + 5 * MS);
+                assert!(inquiry.is_waiting());
+            }
+            hearing.hear(&control::answer(question, report(number)));
+            inquiry.tick(number * 100 * MS + 10 * MS);
+            assert_eq!(inquiry.known(), Known::Report(report(number)));
+            old.push(question);
+        }
     }
 
     #[test]
