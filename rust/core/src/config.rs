@@ -110,6 +110,8 @@ const UNPACED_PPS: f64 = 100e6;
 /// The most sequence numbers that the maps of all streams and receivers together remember (256 MiB
 /// of words), those of one receiver at most, and those it has in any case.
 const ALL_WINDOWS: u64 = 1 << 30;
+/// Those of a stream even if it sends few.
+const SMALL_WINDOW: u64 = 1 << 18;
 const LARGEST_WINDOW: u64 = 1 << 28;
 const SURE_WINDOW: u64 = 1 << 26;
 
@@ -279,7 +281,10 @@ impl Config {
         Shape {
             interval_ns: self.interval_ns,
             intervals: open_ns.div_ceil(self.interval_ns) + 2,
+            // Twice: as long again a copy may take to come that is not taken for a late packet.
             window: window
+                .saturating_mul(2)
+                .max(SMALL_WINDOW)
                 .min(self.count.unwrap_or(u64::MAX))
                 .clamp(1 << 12, self.max_window() / u64::from(self.tx_queues.max(1))),
         }

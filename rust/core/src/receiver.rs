@@ -9,13 +9,11 @@ use crate::packet::stamp::Stamp;
 use crate::packet::verify::{Arrival, Verifier};
 use crate::packet::wire::UdpOverIpv4;
 use crate::peer::Hearing;
-use crate::stats::{Counter, Latency, Recorder, SeqMap};
+use crate::stats::{Again, Counter, Extents, Latency, Recorder, SeqMap};
 
 /// Of the packets that one queue of a reflector stamped, how many it remembers: as long as a
 /// duplicate of one may take to come.
 const STAMPS: u64 = 1 << 17;
-/// Of the packets that came too late, how many of all streams together it remembers.
-const LATE: u64 = 1 << 20;
 
 /// Later than any interval there is.
 const NO_INTERVAL: u64 = u64::MAX;
@@ -33,8 +31,6 @@ pub struct Receiver {
     paced: bool,
     /// By queue of the reflector: which stamps were here. Empty without `--stamp`.
     stamps: Box<[SeqMap]>,
-    /// By stream: which packets came too late. They are in none of the board's maps.
-    late: Box<[SeqMap]>,
     /// Packets of the burst at hand, one after the other, that were sent at the same time: mostly a
     /// sender's burst. All that follows from that time is found out once.
     together: SentTogether,
@@ -42,6 +38,9 @@ pub struct Receiver {
     pending: Latency,
     pending_interval: u64,
     pending_slot: usize,
+    /// Of the pending ones, the reordered ones; and the extents of those of this burst.
+    pending_reordered: u64,
+    extents: Extents,
     /// Duplicates that are in no slot yet.
     duplicates: u64,
     last_latency_ns: Option<u64>,
@@ -57,6 +56,8 @@ struct SentTogether {
     latency_ns: u64,
     /// Valid ones that are not in `pending` yet.
     packets: u32,
+    /// Of those, the reordered ones.
+    reordered: u32,
 }
 
 /// How an interval in which packets were sent stands to the present one.
@@ -107,10 +108,6 @@ impl Receiver {
         Self {
             recorder,
             order: Order::new(verifier.sweeps()),
-            late: {
-                let streams = verifier.sweeps().len();
-                (0..streams).map(|_| SeqMap::new(LATE / streams as u64)).collect()
-            },
             verifier,
             hearing,
             paced: looks.due_times,
@@ -119,6 +116,8 @@ impl Receiver {
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
             pending_slot: 0,
+            pending_reordered: 0,
+            extents: Extents::default(),
             duplicates: 0,
             last_latency_ns: None,
             jitter: 0,
@@ -151,6 +150,9 @@ impl Receiver {
         }
         self.end_together::<LEFT_OUT>();
         self.publish();
+        if !self.extents.is_empty() {
+            self.recorder.note_extents(std::mem::take(&mut self.extents));
+        }
         // All of that holds for this time of arrival, and slots may be used again in the next poll.
         self.together.when = When::Unknown;
         self.pending_interval = NO_INTERVAL;
@@ -186,7 +188,13 @@ impl Receiver {
         partial_checksums: bool,
     ) {
         let judged = self.verifier.check_any(frame, wire_len, partial_checksums);
-        let arrived = judged.and_then(|arrival| self.arrive::<LEFT_OUT>(now_ns, arrival));
+        let arrived = judged.and_then(|arrival| {
+            self.arrive::<LEFT_OUT>(now_ns, arrival)?;
+            // Its own interval: what is together was sent at the same time.
+            let interval = self.together.interval;
+            self.recorder.add(interval, Counter::NoUdpChecksum, u64::from(!arrival.has_checksum));
+            Ok(())
+        });
         self.take_in(arrived, frame);
     }
 
@@ -202,7 +210,7 @@ impl Receiver {
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
     fn arrive<const LEFT_OUT: u8>(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
-        let Arrival { header, flow, stamp } = arrival;
+        let Arrival { header, flow, stamp, .. } = arrival;
         let stream = header.id.stream;
         if header.time48_ns != self.together.time48_ns || self.together.when == When::Unknown {
             self.begin_together::<LEFT_OUT>(now_ns, header.time48_ns);
@@ -229,7 +237,8 @@ impl Receiver {
         }
         if LEFT_OUT != part::ORDER {
             if let Some(reordered) = self.order.arrive(flow, seq) {
-                self.reordered(self.together.interval, reordered.extent);
+                self.together.reordered += 1;
+                self.extents.add(reordered.extent);
             }
         }
         Ok(())
@@ -249,13 +258,14 @@ impl Receiver {
             When::Ahead
         };
         let latency_ns = now_ns.saturating_sub(sent_ns);
-        self.together = SentTogether { time48_ns, interval, when, latency_ns, packets: 0 };
+        self.together =
+            SentTogether { time48_ns, interval, when, latency_ns, packets: 0, reordered: 0 };
     }
 
     /// Takes the valid ones of them in.
     fn end_together<const LEFT_OUT: u8>(&mut self) {
-        let SentTogether { interval, latency_ns, packets, .. } = self.together;
-        self.together.packets = 0;
+        let SentTogether { interval, latency_ns, packets, reordered, .. } = self.together;
+        (self.together.packets, self.together.reordered) = (0, 0);
         if packets == 0 {
             return;
         }
@@ -265,6 +275,7 @@ impl Receiver {
             self.pending_slot = self.recorder.enter(interval);
         }
         self.pending.record(latency_ns, u64::from(packets));
+        self.pending_reordered += u64::from(reordered);
         if LEFT_OUT != part::HISTOGRAM {
             self.recorder.record_latency(self.pending_slot, latency_ns, packets);
         }
@@ -284,16 +295,14 @@ impl Receiver {
         if self.together.when != When::Closed {
             return Counter::ForeignRun;
         }
-        let here = self.recorder.arrived(stream).contains(seq);
-        let again = here || !self.late[usize::from(stream)].insert(seq);
-        self.not_first(stamp, if again { Counter::Duplicate } else { Counter::Late })
-    }
-
-    #[cold]
-    fn reordered(&self, interval: u64, extent: Option<u32>) {
-        self.recorder.add(interval, Counter::Reordered, 1);
-        if let Some(extent) = extent {
-            self.recorder.note_extent(u64::from(extent));
+        match self.recorder.late(stream, seq) {
+            Again::Yes => self.not_first(stamp, Counter::Duplicate),
+            Again::No => self.not_first(stamp, Counter::Late),
+            Again::Forgotten => {
+                self.recorder.add(self.recorder.now(), Counter::LateForgotten, 1);
+                self.not_first(stamp, Counter::Late)
+            }
+            Again::Never => Counter::ForeignRun,
         }
     }
 
@@ -336,6 +345,8 @@ impl Receiver {
             let valid = std::mem::take(&mut self.pending);
             self.recorder.add(self.pending_interval, Counter::Received, valid.count);
             self.recorder.add(self.pending_interval, Counter::Valid, valid.count);
+            let reordered = std::mem::take(&mut self.pending_reordered);
+            self.recorder.add(self.pending_interval, Counter::Reordered, reordered);
             self.recorder.add_latency(self.pending_interval, &valid);
             self.recorder.note_jitter(self.jitter);
         }

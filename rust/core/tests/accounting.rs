@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
 const STEP_NS: u64 = 50_000;
+/// So long after the patience, an interval is closed for good.
+const LATE_NS: u64 = 13 * MS;
 
 /// What happens to a packet on its way. Rates are one in so many; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
@@ -160,13 +162,16 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
                     known.lost += 1;
                     interval.1 += 1;
                     known.late += 1;
-                    much_later.push((now + MS + config.patience_ns + 12 * MS, queue, frame));
+                    much_later.push((now + LATE_NS + config.patience_ns, queue, frame));
                 } else {
                     if dice.one_in(path.duplicate) {
                         known.duplicate += 1;
-                        // Every other one on another queue.
+                        // Every other one on another queue, and some when all is over for the first.
                         let other = (queue + usize::from(dice.one_in(2))) % receivers.len();
-                        in_flight.push_back((now + 7 * STEP_NS, other, frame.clone()));
+                        let is_late = dice.one_in(3) && now + 30 * MS < stop_ns;
+                        let after_ns =
+                            if is_late { LATE_NS + config.patience_ns } else { 7 * STEP_NS };
+                        in_flight.push_back((now + after_ns, other, frame.clone()));
                     }
                     in_flight.push_back((now + 3 * STEP_NS, queue, frame));
                 }
@@ -455,7 +460,7 @@ fn each_packet_has_its_own_round_trip_time() {
     let jitter = differences.fold(0, |jitter, d| jitter + d - ((jitter + 8) >> 4));
     alone.collector.finish(&mut |_| {});
     let latency = alone.collector.totals().latency;
-    assert_eq!((latency.count, latency.sum_ns), (11, times.iter().sum::<u64>()));
+    assert_eq!((latency.count, latency.sum_ns), (11, times.iter().copied().map(u128::from).sum()));
     assert_eq!((latency.min_ns, latency.max_ns), (10, MS + 1500));
     let found = alone.collector.notes().jitter_ns * 16.0;
     assert_eq!(found.to_bits(), (jitter as f64).to_bits(), "{found} for {jitter}");
@@ -475,6 +480,18 @@ fn as_fast_as_it_goes_is_not_held_back_by_small_maps() {
     assert!(window("-r 1 -t 2") >= 75_000_000);
     assert_eq!(window("-r 16"), 1 << 26);
     assert_eq!(window("-r 40"), 1 << 26);
+}
+
+/// A slot's histogram has 32 bits for each bucket.
+#[test]
+fn an_interval_fits_into_its_histogram() {
+    for queues in ["-t 1", "-t 3", "-t 5", "-t 1000", "-r 16 -t 7"] {
+        let (interval_ns, patience_ns) = (60_000 * MS, 600_000 * MS);
+        let config = Config { interval_ns, patience_ns, ..config(queues, "") };
+        // As the board makes them.
+        let of_all = config.shape().window.next_power_of_two() * u64::from(config.tx_queues);
+        assert!(of_all < 1 << 30, "{queues}: {of_all}");
+    }
 }
 
 /// The sender outruns what the statistics can hold: it is held back, and nothing is miscounted.

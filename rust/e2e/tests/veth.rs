@@ -60,6 +60,49 @@ fn the_kernel_answers_sendrecv_with_partial_checksums() {
     kernel_answers_sendrecv(Checksums::Partial);
 }
 
+/// An echo that sends no UDP checksums, as some middleboxes make of packets that had one.
+const ECHO_WITHOUT_CHECKSUMS: &str = "
+import socket, sys
+SO_NO_CHECK = 11
+echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+echo.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+echo.bind((sys.argv[1], 7))
+print('ready', flush=True)
+while True:
+    packet, sender = echo.recvfrom(2048)
+    echo.sendto(packet, sender)
+";
+
+#[test]
+fn packets_that_come_back_without_a_checksum_are_valid() {
+    const COUNT: u64 = 700;
+    for checksums in [Checksums::Whole, Checksums::Partial] {
+        let Some(veth) = Veth::or_skip(checksums) else { return };
+        let mut echo = veth.peer.start("python3", &["-c", ECHO_WITHOUT_CHECKSUMS, Veth::PEER_IP]);
+        echo.wait_for_stdout("ready");
+        for (size, rate) in SIZES {
+            let flow = format!(
+                "--src {} --dest {}:7 --dest-mac {}",
+                Veth::OUR_IP,
+                Veth::PEER_IP,
+                Veth::PEER_MAC
+            );
+            let options =
+                format!("--count {COUNT} --rate {rate} --packet-size {size} -q --no-peer-report");
+            let outcome = on(&veth, &format!("sendrecv {flow} {options}")).measured(100).run();
+            outcome.summary().assert_counts(&[
+                ("tx.sent", COUNT),
+                ("rx.valid", COUNT),
+                ("rx.no_udp_checksum", COUNT),
+                ("rx.corrupt", 0),
+                ("lost.total", 0),
+            ]);
+            let told = format!("{COUNT} of the valid ones came without a UDP checksum");
+            assert!(outcome.stderr().contains(&told), "{}", outcome.stderr());
+        }
+    }
+}
+
 fn reflect_answers_the_kernel(checksums: Checksums) {
     const COUNT: u64 = 300;
     let Some(veth) = Veth::or_skip(checksums) else { return };

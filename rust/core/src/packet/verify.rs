@@ -21,6 +21,10 @@ pub struct Arrival {
     pub flow: FlowId,
     /// What the reflector wrote; `None` when it wrote nothing, or was not asked to.
     pub stamp: Option<Stamp>,
+    /// Whether it came with a UDP checksum. 0 stands for none (RFC 768), and some middleboxes write
+    /// that: then the tag alone says that the payload's header is intact (but for one broken one in 65536),
+    /// and of a stamp nothing does.
+    pub has_checksum: bool,
 }
 
 /// Checks the reflected packets of a run, byte for byte.
@@ -151,7 +155,7 @@ impl Verifier {
         let wanted = content.filler.slice(offset)?;
         // To call for a comparison of nothing costs more than all the others.
         let intact = filler.is_empty() || wanted == filler;
-        intact.then_some(Arrival { header, flow, stamp })
+        intact.then_some(Arrival { header, flow, stamp, has_checksum: true })
     }
 
     /// The same for all frames; see [`Verifier::check`].
@@ -201,13 +205,15 @@ impl Verifier {
         let udp_checksum = be16(frame, udp.udp() + 6);
         let filler_sum = self.content.filler.sum_with_offset(offset);
         let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
-        if udp_checksum != self.content.udp_sum.checksum(port, words[0], other_sum) {
+        let has_checksum = udp_checksum != 0;
+        if has_checksum && udp_checksum != self.content.udp_sum.checksum(port, words[0], other_sum)
+        {
             let partial = checksum::fold(self.content.pseudo_header_sum());
             if !partial_checksums || udp_checksum != partial {
                 return Err(Counter::CorruptUdpChecksum);
             }
         }
-        Ok(Arrival { header, flow, stamp })
+        Ok(Arrival { header, flow, stamp, has_checksum })
     }
 
     /// Whether our payload header stands where we put it, whatever the headers say.

@@ -7,14 +7,17 @@
 //!   before it does anything else; so an interval that ended before that time is final. A sender that is late stores when
 //!   the first packet was due that it has neither sent nor given up: that one counts there.
 //! - A receiver counts a packet in the interval in which it was *sent*, which may be long ago. The
-//!   collector says which intervals are closed; a receiver adopts that at the start of a poll and
-//!   says so. Once all have adopted it, nothing is written there any more.
+//!   collector says which intervals are closed, and begins a round; a receiver adopts that at the
+//!   start of a poll and says so. Once all have adopted it, nothing is written there any more. One
+//!   more round, and no receiver is left that judged a late packet by what another one had before
+//!   that (see `late`): then the interval is read.
 //! - A sender may not run further ahead of the collector than the rings and the sequence maps
 //!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
 use super::counter::Counter;
 use super::cursor::Cursor;
 use super::departures::{Departures, Published};
+use super::late;
 use super::lines::Line;
 use super::notes::Notes;
 use super::seqmap::SeqMap;
@@ -53,6 +56,7 @@ struct Progress {
     polled_ns: AtomicU64,
     /// A sender's: nothing that is due, and nothing that is sent, counts before.
     settled_ns: AtomicU64,
+    /// The round whose frontier it goes by.
     adopted: AtomicU64,
     /// When it had sent all that it will ever send; 0: not yet.
     done_ns: AtomicU64,
@@ -68,6 +72,8 @@ struct Frontier {
     closed: AtomicU64,
     /// Intervals below have been read: their slots may be used again. collector: wo, workers: ro
     read: AtomicU64,
+    /// How many times these and the released sequence numbers have changed. collector: wo, workers: ro
+    round: AtomicU64,
 }
 
 pub(super) struct Place {
@@ -96,6 +102,9 @@ pub struct Board {
     frontier: Line<Frontier>,
     /// By stream: all sequence numbers below lie in closed intervals. collector: wo, senders: ro
     released: Box<[Line<AtomicU64>]>,
+    /// By stream: which packets came too late, to whichever receiver (see `late`). receivers: rw,
+    /// collector: ro
+    late: Box<[SeqMap]>,
 }
 
 impl Board {
@@ -121,6 +130,7 @@ impl Board {
             places: roles.iter().map(place).map(Arc::new).collect(),
             frontier: Line::default(),
             released: (0..streams).map(|_| Line::default()).collect(),
+            late: (0..streams).map(|_| late::map(shape.window, streams)).collect(),
         })
     }
 
@@ -144,6 +154,7 @@ impl Board {
         Recorder {
             board: Arc::clone(self),
             place,
+            round: 0,
             closed: 0,
             read: 0,
             current: Cursor::default(),
@@ -179,6 +190,15 @@ impl Board {
     pub(super) fn release_below(&self, stream: u16, seq: u64) {
         self.released[usize::from(stream)].0.store(seq, Ordering::Release);
     }
+
+    /// Has workers adopt what has changed; the number that they will then say.
+    pub(super) fn begin_round(&self) -> u64 {
+        self.frontier.0.round.fetch_add(1, Ordering::Release) + 1
+    }
+
+    pub(super) fn late(&self, stream: usize) -> &SeqMap {
+        &self.late[stream]
+    }
 }
 
 impl Place {
@@ -211,7 +231,7 @@ impl Place {
         }
     }
 
-    /// Intervals below are closed for this worker too.
+    /// The round that this worker has adopted.
     pub(super) fn adopted(&self) -> u64 {
         self.progress.0.adopted.load(Ordering::Acquire)
     }
@@ -244,8 +264,9 @@ impl Place {
 
 /// The writing end of one worker.
 pub struct Recorder {
-    board: Arc<Board>,
-    place: Arc<Place>,
+    pub(super) board: Arc<Board>,
+    pub(super) place: Arc<Place>,
+    round: u64,
     closed: u64,
     read: u64,
     /// The interval last asked for, that of what was due last, and that of the poll.
@@ -258,19 +279,20 @@ impl Recorder {
     /// To be called first in every poll: publishes that all earlier ones are through.
     pub fn poll(&mut self, now_ns: u64) {
         let frontier = &self.board.frontier.0;
-        let closed = frontier.closed.load(Ordering::Acquire);
-        self.read = frontier.read.load(Ordering::Acquire);
+        let round = frontier.round.load(Ordering::Acquire);
         let progress = &self.place.progress.0;
-        if closed != self.closed {
-            progress.adopted.store(closed, Ordering::Release);
+        if round != self.round {
+            self.round = round;
+            self.closed = frontier.closed.load(Ordering::Acquire);
+            self.read = frontier.read.load(Ordering::Acquire);
+            progress.adopted.store(round, Ordering::Release);
         }
         progress.polled_ns.store(now_ns, Ordering::Release);
-        self.closed = closed;
         self.now.at(now_ns, self.board.shape.interval_ns);
     }
 
     /// The same for a sender, whose next packet is or was due at `due_ns`: it counts there.
-    pub(crate) fn poll_until(&mut self, now_ns: u64, due_ns: u64) {
+    pub fn poll_until(&mut self, now_ns: u64, due_ns: u64) {
         self.poll(now_ns);
         self.place.progress.0.settled_ns.store(now_ns.min(due_ns), Ordering::Release);
     }
@@ -348,6 +370,13 @@ impl Recorder {
         self.now.interval
     }
 
+    /// Whether a packet that was sent in a closed interval can have this sequence number.
+    pub(super) fn was_sent(&self, stream: u16, seq: u64) -> bool {
+        let released = self.released(stream);
+        // Between two rounds more are closed than read; how many numbers those had is not known here.
+        seq < released || (self.read < self.closed && seq - released < self.board.shape.window)
+    }
+
     /// Whether packets sent in `interval` are no longer taken.
     #[must_use]
     pub fn is_closed(&self, interval: u64) -> bool {
@@ -390,37 +419,6 @@ impl Recorder {
     pub fn record_latency(&self, slot: usize, ns: u64, packets: u32) {
         if let Some(slot) = self.place.ring.get(slot) {
             slot.record(ns, packets);
-        }
-    }
-
-    /// Takes the time since a packet was due until it came back in.
-    #[inline]
-    pub fn record_since_due(&self, ns: u64) {
-        if let Some(notes) = &self.place.notes {
-            notes.since_due.record(ns);
-        }
-    }
-
-    /// Takes a round-trip time without the reflector's residence time in.
-    #[inline]
-    pub fn record_network(&self, ns: u64) {
-        if let Some(notes) = &self.place.notes {
-            notes.network.record(ns);
-        }
-    }
-
-    /// The receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
-    pub fn note_jitter(&self, sixteenths_ns: u64) {
-        if let Some(notes) = &self.place.notes {
-            notes.note_jitter(sixteenths_ns);
-        }
-    }
-
-    /// The extent of a reordered packet (RFC 4737, section 4.2).
-    #[cold]
-    pub fn note_extent(&self, packets: u64) {
-        if let Some(notes) = &self.place.notes {
-            notes.note_extent(packets);
         }
     }
 

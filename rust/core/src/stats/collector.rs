@@ -2,83 +2,26 @@
 
 use super::board::{Board, Place, Role};
 use super::counter::{Counter, Counts};
-use super::departures::Departures;
 use super::histogram::Histogram;
 use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
 use super::seqmap::{SeqMap, count_arrived, for_each_stretch};
-use super::slot::Latency;
+use super::totals::{Row, Totals, WorkerCounts};
 use std::sync::Arc;
-
-/// All that happened to the packets of one interval, or of several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// By name. `Valid` counts a packet once, whatever number of rx queues it arrived on.
-    pub counts: Counts,
-    /// Sent, but not valid by the time the interval was closed. 0 where nothing is sent.
-    pub lost: u64,
-    /// Round-trip times of valid packets.
-    pub latency: Latency,
-}
-
-impl Totals {
-    /// Whether nothing happened but questions and answers.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        let mut counts = self.counts;
-        counts[Counter::ControlSent] = 0;
-        counts[Counter::ControlReceived] = 0;
-        counts == Counts::default()
-    }
-}
-
-impl std::ops::AddAssign<&Self> for Totals {
-    fn add_assign(&mut self, other: &Self) {
-        self.counts += &other.counts;
-        self.lost += other.lost;
-        self.latency += &other.latency;
-    }
-}
-
-/// A closed interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// When it began, in ns since the start of the run.
-    pub start_ns: u64,
-    /// What happened in it.
-    pub totals: Totals,
-    /// Round-trip times of its valid packets in ns: the 50th, 99th and 99.9th percentile.
-    pub percentiles_ns: Option<[u64; 3]>,
-}
-
-/// What one worker counted in the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerCounts {
-    /// What it does.
-    pub role: Role,
-    /// All that it counted. `Valid` counts a packet on the first of the rx queues it arrived on.
-    pub counts: Counts,
-    /// A paced sender's.
-    pub departures: Departures,
-}
-
-/// What the C++ side counted by itself, from the return values of rx and tx bursts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Driver {
-    /// Packets that drivers delivered.
-    pub delivered: u64,
-    /// Packets that drivers accepted for sending.
-    pub accepted: u64,
-}
 
 /// Closes intervals in their order. One thread calls it, every few milliseconds.
 pub struct Collector {
     board: Arc<Board>,
     /// How long after an interval's end a packet of it may still come.
     patience_ns: u64,
-    /// The next interval to make a row of; those from here to `closed` wait for the receivers.
+    /// The next interval to make a row of; those from here to `closed` wait for the receivers, and
+    /// all receivers have adopted that those below `adopted` are closed.
     next: u64,
+    adopted: u64,
     closed: u64,
+    /// What receivers say when they have adopted all that is closed, and all others' having adopted
+    /// what was before.
+    round: u64,
     /// By stream: the first sequence number of the intervals `next` and `closed`.
     next_seq: Box<[u64]>,
     closed_seq: Box<[u64]>,
@@ -107,7 +50,9 @@ impl Collector {
             board,
             patience_ns,
             next: 0,
+            adopted: 0,
             closed: 0,
+            round: 0,
             next_seq: vec![0; streams].into(),
             closed_seq: vec![0; streams].into(),
             totals: Totals::default(),
@@ -117,12 +62,17 @@ impl Collector {
 
     /// Closes what can be closed, and hands on the rows of what is final.
     pub fn tick(&mut self, row: &mut dyn FnMut(&Row)) {
-        // In this order: what is closed now is adopted until the next tick.
-        if self.board.workers().all(|place| !place.is_receiver() || place.adopted() >= self.closed)
-        {
-            self.emit(row);
+        let before = (self.next, self.adopted, self.closed);
+        // In this order: what is closed now is adopted until the next tick, and read in the one after
+        // that (see `late`).
+        if self.receivers().all(|place| place.adopted() >= self.round) {
+            self.emit(self.adopted, row);
+            self.adopted = self.closed;
         }
         self.close_more();
+        if (self.next, self.adopted, self.closed) != before {
+            self.round = self.board.begin_round();
+        }
     }
 
     /// All workers have stopped for good: closes everything that any of them counted in.
@@ -131,7 +81,7 @@ impl Collector {
         while self.closed <= last {
             self.close_one();
         }
-        self.emit(row);
+        self.emit(self.closed, row);
         self.loss_runs.finish();
     }
 
@@ -268,8 +218,7 @@ impl Collector {
             return false;
         }
         let expired = |place: &Place| place.polled_ns() >= end_ns + self.patience_ns;
-        self.board.workers().filter(|place| place.is_receiver()).all(expired)
-            || self.is_complete(interval)
+        self.receivers().all(expired) || self.is_complete(interval)
     }
 
     /// Whether every packet sent in `interval` has arrived.
@@ -290,13 +239,15 @@ impl Collector {
 
     /// How many different packets of `interval` have arrived; `first_seq` are those it begins with.
     fn arrived(&self, interval: u64, first_seq: &[u64]) -> u64 {
-        let receivers = self.board.workers().filter(|place| place.is_receiver());
-        self.sent(interval)
-            .map(|(stream, sent)| {
-                let maps = receivers.clone().map(|place| &place.arrived[stream]);
-                count_arrived(&maps, first_seq[stream]..first_seq[stream] + sent)
-            })
-            .sum()
+        let of_stream = |(stream, sent)| {
+            let first = first_seq[stream];
+            count_arrived(|block| in_time(&self.board, stream, block), first..first + sent)
+        };
+        self.sent(interval).map(of_stream).sum()
+    }
+
+    fn receivers(&self) -> impl Iterator<Item = &Place> + Clone {
+        self.board.workers().filter(|place| place.is_receiver())
     }
 
     /// Packets sent in `interval`, with their stream.
@@ -317,9 +268,9 @@ impl Collector {
         self.closed += 1;
     }
 
-    /// Makes rows of all closed intervals: the workers have let go of them.
-    fn emit(&mut self, row: &mut dyn FnMut(&Row)) {
-        while self.next < self.closed {
+    /// Makes rows of all intervals below `end`: the workers have let go of them.
+    fn emit(&mut self, end: u64, row: &mut dyn FnMut(&Row)) {
+        while self.next < end {
             let totals = self.merge(self.next);
             self.totals += &totals;
             let quantile = |quantile| self.interval_latencies.quantile_ns(quantile).unwrap_or(0);
@@ -365,18 +316,20 @@ impl Collector {
             // Where sending ended, the interval did.
             let sending_ns = done_ns.saturating_sub(start_ns).clamp(1, interval_ns);
             let mut runs = self.loss_runs.pass(stream, start_ns, sending_ns, sent);
-            let receivers = self.board.workers().filter(|place| place.is_receiver());
-            let maps = receivers.map(|place| &place.arrived[stream]);
-            for_each_stretch(&maps, first..first + sent, |here, packets| {
+            let board = &self.board;
+            let in_time = |block| in_time(board, stream, block);
+            for_each_stretch(in_time, first..first + sent, |here, packets| {
                 arrived += if here { packets } else { 0 };
                 runs.next(here, packets);
             });
             totals.lost += sent;
         }
-        // The same packet on two rx queues is valid on both: only here are they seen together.
+        // The same packet on two rx queues is valid on both, or late on one and valid on the other: only
+        // here are they seen together.
         let again = totals.counts[Counter::Valid].saturating_sub(arrived);
         if again > 0 {
-            self.take_back_duplicates(&sent);
+            let fewer = self.take_back_duplicates(interval, &sent);
+            totals.counts[Counter::NoUdpChecksum] -= fewer;
         }
         for (stream, sent) in sent {
             self.next_seq[stream] += sent;
@@ -389,27 +342,42 @@ impl Collector {
         totals
     }
 
-    /// A packet that is valid on several rx queues stays so on the first of them.
-    fn take_back_duplicates(&mut self, sent: &[(usize, u64)]) {
-        for (stream, sent) in sent {
-            let seqs = self.next_seq[*stream]..self.next_seq[*stream] + sent;
-            let mut maps: Vec<&SeqMap> = Vec::new();
-            let mut before = 0;
-            for (place, counts) in self.board.places().zip(&mut self.by_worker) {
-                if !place.is_receiver() {
-                    continue;
-                }
-                let map = &place.arrived[*stream];
-                maps.push(map);
-                let here = count_arrived(&[map].into_iter(), seqs.clone());
-                let all = count_arrived(&maps.iter().copied(), seqs.clone());
-                let again = here - (all - before);
-                before = all;
-                counts[Counter::Valid] = counts[Counter::Valid].saturating_sub(again);
-                counts[Counter::Duplicate] += again;
+    /// A packet that is valid on several rx queues stays so on the first of them; one that was late on
+    /// another one, on none. How many fewer of the valid ones have no checksum.
+    fn take_back_duplicates(&mut self, interval: u64, sent: &[(usize, u64)]) -> u64 {
+        let mut fewer = 0;
+        let mut maps: Vec<Vec<&SeqMap>> = vec![Vec::new(); sent.len()];
+        let mut before = vec![0; sent.len()];
+        for (place, sum) in self.board.places().zip(&mut self.by_worker) {
+            let Some((counts, _)) = place.slot(interval).read(interval) else { continue };
+            let mut again = 0;
+            for (index, (stream, sent)) in sent.iter().enumerate() {
+                let Some(map) = place.arrived.get(*stream) else { continue };
+                let seqs = self.next_seq[*stream]..self.next_seq[*stream] + sent;
+                let late = self.board.late(*stream);
+                maps[index].push(map);
+                let any = |block| maps[index].iter().fold(0, |bits, map| bits | map.bits(block));
+                let here = count_arrived(|block| map.bits(block), seqs.clone());
+                let all = count_arrived(|block| any(block) & !late.bits(block), seqs);
+                again += here - (all - before[index]);
+                before[index] = all;
             }
+            let valid = counts[Counter::Valid].saturating_sub(again);
+            sum[Counter::Valid] -= counts[Counter::Valid] - valid;
+            sum[Counter::Duplicate] += again;
+            // Which of the copies had no checksum nobody knows: mostly none has one, or all have.
+            let less = counts[Counter::NoUdpChecksum].saturating_sub(valid);
+            sum[Counter::NoUdpChecksum] -= less;
+            fewer += less;
         }
+        fewer
     }
+}
+
+/// One bit for each packet of a block of sequence numbers that arrived, and not too late.
+fn in_time(board: &Board, stream: usize, block: u64) -> u64 {
+    let maps = board.workers().filter_map(|place| place.arrived.get(stream));
+    maps.fold(0, |bits, map| bits | map.bits(block)) & !board.late(stream).bits(block)
 }
 
 impl Place {

@@ -52,6 +52,9 @@ counters! {
     /// Of the valid ones: a packet of its flow with a greater sequence number was here before
     /// (RFC 4737, section 3.3).
     Reordered = "reordered",
+    /// Of the valid ones: they came without a UDP checksum (0, RFC 768), so tag, filler and lengths
+    /// alone speak for them.
+    NoUdpChecksum = "no_udp_checksum",
     /// Arrived with a reflector's stamp that was not here before.
     Stamped = "stamped",
     /// Of the duplicates: with a reflector's stamp that was here before.
@@ -60,6 +63,8 @@ counters! {
     Duplicate = "duplicate",
     /// Ours and intact, but its interval was closed: it counts as lost.
     Late = "late",
+    /// Of the late ones: so late that nobody knows any more whether it was here before.
+    LateForgotten = "late_forgotten",
     /// Our payload under headers that are not UDP over IPv4.
     CorruptHeader = "header",
     /// Ours, but a length is not.

@@ -1,7 +1,7 @@
 //! Closed intervals as CSV.
 
-use super::collector::Row;
 use super::counter::Counter;
+use super::totals::Row;
 use crate::mode::Meaning;
 use csv::{ByteRecord, Writer};
 
@@ -119,7 +119,8 @@ mod tests {
         totals.counts[Counter::Sent] = sent;
         totals.counts[Counter::Valid] = valid;
         if valid > 0 {
-            totals.latency = Latency { count: valid, sum_ns: valid * 10, min_ns: 7, max_ns: 15 };
+            totals.latency =
+                Latency { count: valid, sum_ns: u128::from(valid) * 10, min_ns: 7, max_ns: 15 };
         }
         Row { start_ns, totals, percentiles_ns: (valid > 0).then_some([9, 14, 15]) }
     }

@@ -77,6 +77,8 @@ struct Rx {
     #[serde(skip_serializing_if = "Option::is_none")]
     valid: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    no_udp_checksum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     corrupt: Option<u64>,
@@ -88,6 +90,8 @@ struct Rx {
     late: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_forgotten: Option<u64>,
     control: u64,
 }
 
@@ -252,6 +256,7 @@ pub fn to_json(run: &Run) -> String {
         rx: Rx {
             received: counts[Counter::Received],
             valid: of_ours(counts[Counter::Valid]),
+            no_udp_checksum: of_ours(counts[Counter::NoUdpChecksum]),
             duplicate: of_ours(counts[Counter::Duplicate]),
             corrupt: of_ours(counts.sum(Counter::CORRUPT)),
             corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
@@ -259,6 +264,7 @@ pub fn to_json(run: &Run) -> String {
             foreign_reasons: counted(counts, Counter::FOREIGN),
             late: of_ours(counts[Counter::Late]),
             dropped: (run.meaning == Meaning::Forwards).then_some(counts[Counter::Dropped]),
+            late_forgotten: of_ours(counts[Counter::LateForgotten]),
             control: counts[Counter::ControlReceived],
         },
         lost: Lost { total: run.meaning.of(totals).2, places: attribute(run).map(Into::into) },
@@ -358,6 +364,10 @@ mod tests {
         assert_eq!(found["pacing"]["within_256_ns"], 990);
         assert_eq!(found["queues"][0]["pacing"], found["pacing"]);
         assert!(found["queues"][1].get("pacing").is_none());
+        assert_eq!(found["rx"]["no_udp_checksum"], 0);
+        assert!(found["queues"][1].get("no_udp_checksum").is_none());
+        run.workers[1].counts[Counter::NoUdpChecksum] = 4;
+        assert_eq!(document(&run)["queues"][1]["no_udp_checksum"], 4);
         assert_eq!(found["steal_ms"], 10);
         assert_eq!(found["ledger_balanced"], true);
         assert!(found["tx"].get("waited").is_none());

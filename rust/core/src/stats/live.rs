@@ -1,7 +1,7 @@
 //! The line per second.
 
-use super::collector::{Row, Totals};
 use super::text::live_line;
+use super::totals::{Row, Totals};
 use crate::mode::Meaning;
 
 const SECOND_NS: u64 = 1_000_000_000;

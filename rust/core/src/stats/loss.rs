@@ -123,11 +123,13 @@ pub fn attribute(run: &Run) -> Option<Loss> {
     let counts = &run.totals.counts;
     let count = |counter: Counter| i128::from(counts[counter]);
     let corrupt = i128::from(counts.sum(Counter::CORRUPT));
+    // The others may be copies of packets that came in time.
+    let late = count(Counter::Late) - count(Counter::LateForgotten);
     let mut left = run.totals.lost;
     let mut loss = Loss::default();
     let missed = run.port_missed();
     let Some(report) = report(run) else {
-        loss.late = take(&mut left, count(Counter::Late));
+        loss.late = take(&mut left, late);
         loss.corrupt = take(&mut left, corrupt);
         loss.nic = missed.map(|missed| take(&mut left, i128::from(missed)));
         loss.unknown = left;
@@ -137,7 +139,7 @@ pub fn attribute(run: &Run) -> Option<Loss> {
     let kept_back = Counter::KEPT_BACK.iter().map(|counter| told(*counter)).sum::<i128>()
         + told(Counter::ForeignSegmented);
     loss.reflector = Some(take(&mut left, kept_back));
-    loss.late = take(&mut left, count(Counter::Late));
+    loss.late = take(&mut left, late);
     loss.corrupt = take(&mut left, corrupt);
     let duplicate = count(Counter::Duplicate);
     let back_here = count(Counter::Valid) + duplicate + corrupt + count(Counter::Late);
@@ -225,6 +227,20 @@ pub(super) mod tests {
         assert_eq!(attribute(&example(true, [4, 6])), Some(expected));
         let hidden = Loss { forward: Some(6), back: Some(19), unknown: 10, ..expected };
         assert_eq!(attribute(&example(false, [4, 6])), Some(hidden));
+    }
+
+    /// A late packet of which nobody knows whether it was here in time is no lost one that was found.
+    #[test]
+    fn what_is_forgotten_is_unknown() {
+        for answered in [false, true] {
+            let mut run = example(false, [0, 0]);
+            run.totals.counts[Counter::LateForgotten] = 2;
+            if !answered {
+                run.peer = Peer::Silent;
+            }
+            assert_eq!(attribute(&run).unwrap().late, 0);
+        }
+        assert_eq!(attribute(&example(false, [0, 0])).unwrap().late, 2);
     }
 
     /// Copies that a reflector made on purpose and that are lost on the way back are no reason to

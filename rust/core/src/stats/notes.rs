@@ -1,6 +1,8 @@
 //! What a receiver notes over the whole run, beside its intervals.
 
+use super::board::Recorder;
 use super::histogram::{Histogram, Recording};
+use super::sum::Sum;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One receiver's. Written by it alone, read when it has stopped.
@@ -13,7 +15,7 @@ pub(super) struct Notes {
     // worker: rw, collector: ro once the worker has stopped
     jitter_sixteenths_ns: AtomicU64,
     extents: AtomicU64,
-    extent_sum: AtomicU64,
+    extent_sum: Sum,
     extent_max: AtomicU64,
 }
 
@@ -24,7 +26,7 @@ impl Notes {
             network: Recording::new(),
             jitter_sixteenths_ns: AtomicU64::new(0),
             extents: AtomicU64::new(0),
-            extent_sum: AtomicU64::new(0),
+            extent_sum: Sum::default(),
             extent_max: AtomicU64::new(0),
         }
     }
@@ -33,10 +35,69 @@ impl Notes {
         self.jitter_sixteenths_ns.store(sixteenths_ns, Relaxed);
     }
 
-    pub(super) fn note_extent(&self, packets: u64) {
-        self.extents.store(self.extents.load(Relaxed) + 1, Relaxed);
-        self.extent_sum.store(self.extent_sum.load(Relaxed) + packets, Relaxed);
-        self.extent_max.store(self.extent_max.load(Relaxed).max(packets), Relaxed);
+    pub(super) fn note_extents(&self, more: Extents) {
+        self.extents.store(self.extents.load(Relaxed) + more.count, Relaxed);
+        self.extent_sum.store(self.extent_sum.load() + u128::from(more.sum));
+        self.extent_max.store(self.extent_max.load(Relaxed).max(more.max), Relaxed);
+    }
+}
+
+impl Recorder {
+    /// Takes the time since a packet was due until it came back in.
+    #[inline]
+    pub fn record_since_due(&self, ns: u64) {
+        if let Some(notes) = &self.place.notes {
+            notes.since_due.record(ns);
+        }
+    }
+
+    /// Takes a round-trip time without the reflector's residence time in.
+    #[inline]
+    pub fn record_network(&self, ns: u64) {
+        if let Some(notes) = &self.place.notes {
+            notes.network.record(ns);
+        }
+    }
+
+    /// The receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
+    pub fn note_jitter(&self, sixteenths_ns: u64) {
+        if let Some(notes) = &self.place.notes {
+            notes.note_jitter(sixteenths_ns);
+        }
+    }
+
+    /// Takes the extents of some reordered packets in.
+    pub fn note_extents(&self, extents: Extents) {
+        if let Some(notes) = &self.place.notes {
+            notes.note_extents(extents);
+        }
+    }
+}
+
+/// Extents of the reordered packets of a burst (RFC 4737, section 4.2), in packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extents {
+    count: u64,
+    sum: u64,
+    max: u64,
+}
+
+impl Extents {
+    /// Takes one in, if it is known.
+    #[inline]
+    pub fn add(&mut self, extent: Option<u32>) {
+        if let Some(extent) = extent.map(u64::from) {
+            self.count += 1;
+            self.sum += extent;
+            self.max = self.max.max(extent);
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }
 
@@ -53,7 +114,7 @@ pub struct RunNotes {
     /// Reordered packets whose extent is known.
     pub extents: u64,
     /// All extents added up: packets that arrived since the first one that overtook (RFC 4737).
-    pub extent_sum: u64,
+    pub extent_sum: u128,
     /// The greatest extent.
     pub extent_max: u64,
 }
@@ -65,7 +126,7 @@ impl RunNotes {
         let jitter = notes.jitter_sixteenths_ns.load(Relaxed) as f64 / 16.0;
         self.jitter_ns = self.jitter_ns.max(jitter);
         self.extents += notes.extents.load(Relaxed);
-        self.extent_sum += notes.extent_sum.load(Relaxed);
+        self.extent_sum += notes.extent_sum.load();
         self.extent_max = self.extent_max.max(notes.extent_max.load(Relaxed));
     }
 }

@@ -1,11 +1,11 @@
 //! What each queue's worker counted.
 
 use super::board::Role;
-use super::collector::WorkerCounts;
 use super::counter::Counter;
 use super::departures::Departures;
 use super::run::Run;
 use super::text::grouped;
+use super::totals::WorkerCounts;
 use crate::mode::Meaning;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,6 +48,11 @@ fn of_queue(meaning: Meaning, worker: &WorkerCounts) -> BTreeMap<String, u64> {
     }
     for counter in always {
         all.insert(counter.name().into(), counts[*counter]);
+    }
+    for counter in [Counter::NoUdpChecksum, Counter::LateForgotten] {
+        if counts[counter] > 0 {
+            all.insert(counter.name().into(), counts[counter]);
+        }
     }
     for (kind, reasons) in kinds {
         all.insert((*kind).into(), counts.sum(reasons));

@@ -1,6 +1,6 @@
 //! What is known of a run when it is over.
 
-use super::collector::{Collector, Driver, Totals, WorkerCounts};
+use super::collector::Collector;
 use super::counter::Counter;
 use super::departures::Departures;
 use super::histogram::Histogram;
@@ -8,6 +8,7 @@ use super::limits::Limits;
 use super::loss::Peer;
 use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
+use super::totals::{Driver, Totals, WorkerCounts};
 use crate::config::Config;
 use crate::mode::Meaning;
 use crate::packet::template::Checksums;

@@ -1,6 +1,5 @@
 //! A run, and a second of it, for people.
 
-use super::collector::Totals;
 use super::counter::{Counter, Counts};
 use super::histogram::Histogram;
 use super::ledger::{ledger, when_balanced};
@@ -8,6 +7,7 @@ use super::limits;
 use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
 use super::run::Run;
+use super::totals::Totals;
 use crate::mode::Meaning;
 use std::fmt::Write as _;
 
@@ -124,6 +124,14 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
         reasons_text(counts, Counter::FOREIGN),
         grouped(counts[Counter::Late]),
     ));
+    for (counter, text) in [
+        (Counter::NoUdpChecksum, "of the valid ones came without a UDP checksum"),
+        (Counter::LateForgotten, "of the late ones may be duplicates: nobody remembers that long"),
+    ] {
+        if counts[counter] > 0 {
+            lines.push(format!("          {} {text}", grouped(counts[counter])));
+        }
+    }
     if let Peer::Counted(report) = run.peer {
         let reasons = Counter::KEPT_BACK.iter().chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
         let mut told: Vec<(&str, u64)> =
@@ -371,6 +379,21 @@ mod tests {
              lcores    stalls 4 (longest 40.00 us, 70.00 us in all)  host steal 10 ms\n\
              port      ierrors 0  imissed 0  rx_nombuf 0\n\
              ledger    balanced: every packet is accounted for"
+        );
+    }
+
+    #[test]
+    fn what_is_less_sure_than_it_looks_is_told() {
+        let mut run = run();
+        run.totals.counts[Counter::NoUdpChecksum] = 12;
+        run.totals.counts[Counter::LateForgotten] = 1;
+        let text = summary(&run);
+        assert!(
+            text.contains(
+                "\n          12 of the valid ones came without a UDP checksum\n          \
+                 1 of the late ones may be duplicates: nobody remembers that long\n"
+            ),
+            "{text}"
         );
     }
 

@@ -34,7 +34,7 @@ proptest! {
         let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
         let flow = Flow { stamp, ..flow(payload_len, 4) };
         let frame = reflected(&template(&flow, stream, SEED, Checksums::SOFTWARE), seq, time);
-        let Arrival { header, flow, stamp } = check(&verifier(&flow), &frame).unwrap();
+        let Arrival { header, flow, stamp, .. } = check(&verifier(&flow), &frame).unwrap();
         prop_assert_eq!((header.lag, flow.stream, stamp), (9, stream, None));
         prop_assert_eq!(header.id.seq, seq);
         prop_assert_eq!(header.id.stream, stream);
@@ -242,6 +242,62 @@ fn a_control_packet_is_known() {
         frame[60] ^= 1;
         assert!(check(&verifier(&flow), &frame).unwrap_err().is_corrupt());
     }
+}
+
+/// The UDP checksum 0 is none (RFC 768).
+#[test]
+fn without_a_checksum_tag_filler_and_lengths_decide() {
+    for (payload_len, stamp) in [(16, false), (17, false), (18, false), (64, false), (301, true)] {
+        let flow = Flow { stamp, ..flow(payload_len, 1) };
+        let verifier = verifier(&flow);
+        let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
+        for seq in 0..20 {
+            let mut frame = reflected(&template, seq, seq * 77);
+            let with = check(&verifier, &frame).unwrap();
+            assert!(with.has_checksum);
+            frame[UDP + 6..UDP + 8].fill(0);
+            assert_eq!(check(&verifier, &frame), Ok(Arrival { has_checksum: false, ..with }));
+            for bit in 12 * 8..frame.len() * 8 {
+                let at = bit / 8;
+                let is_of_stamp =
+                    stamp && (HEADERS_LEN + STAMP..HEADERS_LEN + STAMPED_LEN).contains(&at);
+                let is_free = (UDP + 6..UDP + 8).contains(&at) || is_of_stamp;
+                let mut flipped = frame.clone();
+                flipped[at] ^= 1 << (bit % 8);
+                if !is_free {
+                    let found = check(&verifier, &flipped);
+                    assert!(found.is_err(), "bit {bit} of {payload_len}: {found:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A middlebox that corrects checksums by differences may make 0 of 0xffff, which is as much as 0 in
+/// one's complement; and any IPv4 checksum has to be computed, 0 too.
+#[test]
+fn zero_has_two_forms() {
+    let flow = flow(16, 1);
+    let verifier = verifier(&flow);
+    let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
+    let mut frames = (0..1 << 20).map(|seq| reflected(&template, seq, 5));
+    let mut frame = frames.find(|frame| be16(frame, UDP + 6) == 0xffff).unwrap();
+    assert!(check(&verifier, &frame).unwrap().has_checksum);
+    frame[UDP + 6..UDP + 8].fill(0);
+    assert!(!check(&verifier, &frame).unwrap().has_checksum);
+    // The header's other words sum to 0xffff.
+    let ip_sum = checksum::fold(checksum::sum(&frame[ETHERNET_LEN..UDP]));
+    assert_eq!(ip_sum, 0xffff);
+    let rest = checksum::sum(&frame[ETHERNET_LEN..UDP]) - u64::from(be16(&frame, 24));
+    let id = be16(&frame, 18);
+    let wanted = checksum::fold(u64::from(!checksum::fold(rest - u64::from(id))));
+    frame[18..20].copy_from_slice(&wanted.to_be_bytes());
+    for zero in [0u16, 0xffff] {
+        frame[24..26].copy_from_slice(&zero.to_be_bytes());
+        assert!(check(&verifier, &frame).is_ok(), "{zero:x}");
+    }
+    frame[24..26].copy_from_slice(&1u16.to_be_bytes());
+    assert_eq!(check(&verifier, &frame), Err(Counter::CorruptIpv4Checksum));
 }
 
 #[test]
