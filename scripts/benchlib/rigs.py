@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import signal
@@ -52,7 +53,7 @@ class Settings(NamedTuple):
     binary: Path
     bench: Path  # dpdkproj-bench
     cpus: tuple[int, int]  # the other one, the measured one
-    seconds: int
+    seconds: float
     lock: Path | None
     linkage: Linkage
 
@@ -186,7 +187,7 @@ class Rig:
 
     def pps(self, program: Program, direction: str) -> float:
         """What testpmd tells, from when it has been measured long enough."""
-        lines = self.settings.seconds + 3
+        lines = math.ceil(self.settings.seconds) + 3
         program.wait_until(lambda text: text.count("Tx-pps:") >= lines, PATIENCE_S + lines)
         program.stop()
         try:
