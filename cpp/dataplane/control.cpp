@@ -15,14 +15,23 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
   sigemptyset(&stops);
   sigaddset(&stops, SIGINT);
   sigaddset(&stops, SIGTERM);
+  struct sigaction hangup = {};
+  if (sigaction(SIGHUP, nullptr, &hangup) != 0 || hangup.sa_handler != SIG_IGN) {
+    sigaddset(&stops, SIGHUP);
+  }
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   std::thread waiting([request = request_, stops] {
     constexpr int kInterrupted = 130;
-    int signal = 0;
-    sigwait(&stops, &signal);
-    request->make();
-    sigwait(&stops, &signal);
+    // The end of a session comes as several SIGHUPs: of the kernel, of the shell, of systemd behind
+    // its SIGTERM.
+    for (int orders = 0; orders < 2;) {
+      int signal = 0;
+      sigwait(&stops, &signal);
+      request->make();
+      orders += signal == SIGHUP ? 0 : 1;
+    }
     _exit(kInterrupted);
   });
   thread_ = waiting.native_handle();

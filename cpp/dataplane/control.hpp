@@ -14,9 +14,10 @@
 
 namespace dpdkproj {
 
-/// Turns the first SIGINT or SIGTERM into a request to stop, and ends the process at once (code
-/// 130) at the second. To be made before any other thread, so that they all leave the signals to
-/// it. SIGPIPE is ignored from then on: writing to a pipe without a reader is an error to handle.
+/// Turns SIGINT, SIGTERM and SIGHUP into a request to stop, and ends the process at once (code 130)
+/// at the second SIGINT or SIGTERM. A SIGHUP that was ignored before (nohup) still is. To be made
+/// before any other thread, so that they all leave the signals to it. SIGPIPE and SIGXFSZ are
+/// ignored from then on: a pipe without a reader and a file at its limit are errors to handle.
 class StopSignals {
  public:
   StopSignals();

@@ -1,9 +1,11 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <thread>
 
@@ -55,6 +57,56 @@ class StopSignalsDeathTest : public testing::TestWithParam<int> {
   _exit(kNotInTime);
 }
 
+/// Sends it, and waits until it has been taken, or thrown away: what waits to be taken twice is
+/// taken once.
+void send_one(int signal) {
+  send(signal);
+  sigset_t waiting;
+  do {
+    std::this_thread::yield();
+    sigpending(&waiting);
+  } while (sigismember(&waiting, signal) == 1);
+}
+
+/// No number of SIGHUPs is an order to drop everything, nor is the first SIGTERM behind them.
+[[noreturn]] void hang_up_again_and_again() {
+  const StopSignals signals;
+  for (const int signal : {SIGHUP, SIGHUP, SIGTERM, SIGHUP, SIGHUP}) {
+    send_one(signal);
+  }
+  wait_for_request(signals);
+  std::fputs("still here\n", stderr);
+  send(SIGTERM);
+  std::this_thread::sleep_for(std::chrono::seconds(30));
+  _exit(kNotInTime);
+}
+
+[[noreturn]] void hang_up_under_nohup() {
+  std::signal(SIGHUP, SIG_IGN);
+  const StopSignals signals;
+  // When the second one is taken, the first has had its effect.
+  send_one(SIGHUP);
+  send_one(SIGHUP);
+  if (signals.requested()) {
+    _exit(kTooEarly);
+  }
+  send(SIGTERM);
+  wait_for_request(signals);
+  _exit(kOk);
+}
+
+[[noreturn]] void write_beyond_the_limit() {
+  const StopSignals signals;
+  const rlimit one_byte{1, 1};
+  std::FILE* const file = std::tmpfile();
+  if (file == nullptr || setrlimit(RLIMIT_FSIZE, &one_byte) != 0) {
+    _exit(kTooEarly);
+  }
+  const bool first = write(fileno(file), "x", 1) == 1;
+  const bool second = write(fileno(file), "x", 1) == 1;
+  _exit(first && !second ? kOk : kTooEarly);
+}
+
 [[noreturn]] void write_to_a_closed_pipe() {
   const StopSignals signals;
   std::array<int, 2> ends;
@@ -76,6 +128,19 @@ TEST_P(StopSignalsDeathTest, TheSecondEndsTheProcess) {
 
 TEST_F(StopSignalsDeathTest, APipeWithoutReaderIsAnErrorOnly) {
   EXPECT_EXIT(write_to_a_closed_pipe(), testing::ExitedWithCode(kOk), "");
+}
+
+TEST_F(StopSignalsDeathTest, ALostSessionIsARequestHoweverOftenItIsSaid) {
+  EXPECT_EXIT(stop_once(SIGHUP), testing::ExitedWithCode(kOk), "");
+  EXPECT_EXIT(hang_up_again_and_again(), testing::ExitedWithCode(130), "still here");
+}
+
+TEST_F(StopSignalsDeathTest, NohupIsRespected) {
+  EXPECT_EXIT(hang_up_under_nohup(), testing::ExitedWithCode(kOk), "");
+}
+
+TEST_F(StopSignalsDeathTest, AFileAtItsLimitIsAnErrorOnly) {
+  EXPECT_EXIT(write_beyond_the_limit(), testing::ExitedWithCode(kOk), "");
 }
 
 INSTANTIATE_TEST_SUITE_P(Signals, StopSignalsDeathTest, testing::Values(SIGINT, SIGTERM),
