@@ -15,10 +15,15 @@ endforeach()
 set_tests_properties(lint-cpp-tidy PROPERTIES RUN_SERIAL TRUE)
 
 add_test(NAME scripts-setup-host COMMAND ${scripts_tests}/setup-host-test)
+add_test(NAME scripts-build COMMAND ${scripts_tests}/build-test)
 add_test(NAME scripts-plot COMMAND ${scripts_tests}/plot-test)
 add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
 set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
-set_tests_properties(scripts-setup-host scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
+set_tests_properties(scripts-setup-host scripts-build scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
+
+# Another implementation reads the histograms of our JSON.
+add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 # Build in this folder, where nobody else may do so meanwhile.
 foreach(name IN ITEMS rebuild static-dpdk)

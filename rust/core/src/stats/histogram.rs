@@ -4,7 +4,7 @@ use super::lines::Lines;
 use super::slot::Slot;
 use crate::log_linear::{BUCKETS, bucket, middle_ns};
 use base64::Engine as _;
-use hdrhistogram::serialization::{Serializer as _, V2Serializer};
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A histogram of a whole run with one writer. Plain loads and stores, as in a slot.
@@ -92,8 +92,8 @@ impl Histogram {
         })
     }
 
-    /// The same in the V2 form of the `hdrhistogram` crate, values in ns with three significant
-    /// digits, as base64 (RFC 4648): histograms of several runs can be added up.
+    /// The same as `HdrHistogram`'s implementations in all languages exchange it: V2, compressed, as base64 (RFC 4648),
+    /// values in ns with three significant digits. Histograms of several runs can be added up.
     #[must_use]
     pub fn to_hdr(&self) -> String {
         let mut bytes = Vec::new();
@@ -104,7 +104,7 @@ impl Histogram {
                     histogram.record_n(middle_ns(bucket), *count).unwrap_or_default();
                 }
             }
-            V2Serializer::new().serialize(&histogram, &mut bytes).unwrap_or_default();
+            V2DeflateSerializer::new().serialize(&histogram, &mut bytes).unwrap_or_default();
         }
         base64::engine::general_purpose::STANDARD.encode(bytes)
     }
@@ -141,6 +141,8 @@ pub(super) mod tests {
         #[test]
         fn the_hdrhistogram_crate_reads_it(values in proptest::collection::vec(0..10_000_000_000u64, 0..200)) {
             let ours = histogram(&values);
+            // What readers in other languages know it by.
+            prop_assert!(ours.to_hdr().starts_with("HISTFAAA"));
             let bytes = base64::engine::general_purpose::STANDARD.decode(ours.to_hdr()).unwrap();
             let mut reader = hdrhistogram::serialization::Deserializer::new();
             let theirs: hdrhistogram::Histogram<u64> = reader.deserialize(&mut &bytes[..]).unwrap();
