@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 #include "dataplane/dataplane.hpp"
@@ -49,6 +51,15 @@ rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes)
 void redirect_stdout_to_stderr() {
   std::fflush(stdout);
   dup2(STDERR_FILENO, STDOUT_FILENO);
+}
+
+/// Prints on stdout; where that fails, says so.
+bool print(const rust::String& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return true;
+  }
+  std::fprintf(stderr, "dpdkproj: stdout: cannot be written: %s\n", std::strerror(errno));
+  return false;
 }
 
 rs::PortFacts facts_of(const Port& port) {
@@ -104,8 +115,9 @@ int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     code = kFailure;
   }
-  std::fprintf(stderr, "%s\n", std::string(run.summary()).c_str());
-  return code;
+  const bool is_said = std::fprintf(stderr, "%s\n", std::string(run.summary()).c_str()) > 0;
+  // Who closes stderr and asks for no file learns nothing.
+  return is_said || options.has_files || code != kSuccess ? code : kFailure;
 }
 
 /// From the link to the end of the results.
@@ -174,8 +186,7 @@ int run_app(const Strings& args) {
   try {
     rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
     if (const rust::String help = config->help_text(); !help.empty()) {
-      std::fwrite(help.data(), 1, help.size(), stdout);
-      return kSuccess;
+      return print(help) ? kSuccess : kFailure;
     }
     const StopSignals signals;
     Affinity affinity;

@@ -1,3 +1,7 @@
 #include "app.hpp"
+#include "descriptors.hpp"
 
-int main(int argc, char** argv) { return dpdkproj::run_app({argv, argv + argc}); }
+int main(int argc, char** argv) {
+  dpdkproj::open_standard_descriptors();
+  return dpdkproj::run_app({argv, argv + argc});
+}

@@ -79,7 +79,13 @@ Eal::~Eal() { rte_eal_cleanup(); }
 void print_eal_help(const std::string& program, const char* behind) {
   static const char* text;
   text = behind;
-  rte_set_application_usage_hook([](const char*) { std::puts(text); });
+  rte_set_application_usage_hook([](const char*) {
+    std::puts(text);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      std::fputs("dpdkproj: stdout: cannot be written\n", stderr);
+      std::exit(EXIT_FAILURE);
+    }
+  });
   init({program, "--help"});
   std::exit(EXIT_SUCCESS);
 }

@@ -67,6 +67,7 @@ impl Config {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
             }),
             reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
+            has_files: config.stats_path.is_some() || config.json_path.is_some(),
         }
     }
 

@@ -159,6 +159,8 @@ pub(crate) mod bridge {
         delay_ns: u64,
         /// Behind how many others reordered packets are sent.
         reorder_depth: u16,
+        /// Results are written to a file as well.
+        has_files: bool,
     }
 
     /// What a port can do.

@@ -11,14 +11,12 @@ use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::payload::mix;
 use dpdkproj_core::peer::{Inquiry, Known};
 use dpdkproj_core::stats::{
-    self, Board, Collector, Counter, Driver, Live, Output, Peer, Row, Table,
+    self, Board, Collector, Counter, Destination, Driver, Live, Output, Peer, Row, Table,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +53,7 @@ pub struct Run {
     pub(crate) content: Option<Arc<Content>>,
     /// With the file that its rows go to.
     table: Option<(Table, Output)>,
-    json: Option<(PathBuf, File)>,
+    json: Option<(PathBuf, Destination)>,
     live: Live,
     /// A terminal may be stopped, a pipe stuck: what is shown must not hold the run up.
     screen: Output,
@@ -85,31 +83,30 @@ pub struct Run {
     summary: String,
 }
 
-/// What a run writes to: opened before anything that takes time.
+/// What a run writes to: found to be there before anything that takes time.
 pub struct Files {
     table: Option<Output>,
-    json: Option<(PathBuf, File)>,
+    json: Option<(PathBuf, Destination)>,
     screen: Output,
 }
 
 impl Files {
     /// Those that `config` asks for. The error names the option.
     pub(crate) fn open(config: &Config) -> Result<Self, String> {
-        let open = |option: &str, path: &Option<PathBuf>| {
+        let find = |option: &str, path: &Option<PathBuf>| {
             let Some(path) = path else { return Ok(None) };
-            let file = stats::create(path).map_err(|error| {
+            let destination = Destination::new(path).map_err(|error| {
                 format!(
                     "{option} {}: cannot be written: {error}; give another file",
                     path.display()
                 )
             })?;
-            Ok::<_, String>(Some((path.clone(), file)))
+            Ok::<_, String>(Some((path.clone(), destination)))
         };
-        let table = open("-s", &config.stats_path)?;
-        let json = open("--json", &config.json_path)?;
+        let table = find("-s", &config.stats_path)?;
+        let json = find("--json", &config.json_path)?;
         let both = table.as_ref().zip(json.as_ref());
-        if let Some(((path, _), (again, _))) =
-            both.filter(|(table, json)| is_same(&table.1, &json.1))
+        if let Some(((path, _), (again, _))) = both.filter(|(table, json)| table.1.is_same(&json.1))
         {
             return Err(format!(
                 "-s {} --json {}: the same file; give them one each",
@@ -117,22 +114,12 @@ impl Files {
                 again.display()
             ));
         }
-        let table = table.map(|(path, file)| Output::new(&path, file));
+        let table = table.map(|(path, destination)| Output::new(&path, destination));
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
-        let screen = Output::new(Path::new("-"), File::from(stderr));
+        let screen = Output::new(Path::new("-"), Destination::open(File::from(stderr)));
         Ok(Self { table, json, screen })
     }
-}
-
-/// Whatever they are called: `-` and `/dev/stdout`, two names in a folder, a link. A terminal and `/dev/null` may be given
-/// twice.
-fn is_same(one: &File, other: &File) -> bool {
-    let identity = |file: &File| {
-        let found = file.metadata().ok()?;
-        (!found.file_type().is_char_device()).then(|| (found.dev(), found.ino()))
-    };
-    identity(one).is_some_and(|found| Some(found) == identity(other))
 }
 
 impl Run {
@@ -402,10 +389,8 @@ impl Run {
         if let Some((_, output)) = &mut self.table {
             problems.extend(output.finish(WRITE_PATIENCE).err());
         }
-        if let Some((path, file)) = &mut self.json {
-            let document = stats::to_json(&run);
-            let written =
-                stats::empty(path, file).and_then(|()| file.write_all(document.as_bytes()));
+        if let Some((path, destination)) = self.json.take() {
+            let written = destination.write_whole(stats::to_json(&run).as_bytes());
             problems.extend(
                 written
                     .err()

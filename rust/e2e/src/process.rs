@@ -52,6 +52,8 @@ pub enum Signal {
     Int,
     /// What `kill` and systemd send.
     Term,
+    /// The terminal or the session has gone.
+    Hup,
     /// Nobody can catch it.
     Kill,
     /// Takes all of its CPUs away.

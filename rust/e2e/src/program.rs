@@ -145,6 +145,19 @@ impl Program {
         self
     }
 
+    /// Has a shell start it with these redirections, such as `>&- 2>/dev/full`.
+    #[must_use]
+    pub fn redirected(self, redirections: &str) -> Self {
+        self.started_by(&format!("exec \"$@\" {redirections}"))
+    }
+
+    /// Has a shell start it, with this script in which `"$@"` is its command line.
+    #[must_use]
+    pub fn started_by(mut self, script: &str) -> Self {
+        self.wrapper.extend(["sh", "-c", script, "sh"].map(Into::into));
+        self
+    }
+
     /// Runs it in `namespace`.
     #[must_use]
     pub fn inside(mut self, namespace: &Namespace) -> Self {

@@ -2,10 +2,9 @@
 //!
 //! The collector must not wait for a slow disk or a pipe that nobody reads.
 
+use super::destination::Destination;
 use parking_lot::{Condvar, Mutex};
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -33,7 +32,7 @@ pub struct Output {
     path: PathBuf,
     shared: Arc<Shared>,
     /// What the thread is to get.
-    file: Option<File>,
+    destination: Option<Destination>,
     thread: Option<JoinHandle<()>>,
     /// It was waited for in vain.
     is_stuck: bool,
@@ -46,37 +45,18 @@ const DROP_PATIENCE: Duration = Duration::from_secs(2);
 /// millisecond.
 const MOST_WAITING: usize = 64 << 20;
 
-/// Opens `path` for writing. What is in it stays until the first write ([`empty`]), so that a run
-/// that does not come about costs nobody the results of another. `-` and `/dev/stdout` are the
-/// standard output, as it is now: redirecting it later has no effect on this file.
-///
-/// # Errors
-/// What the system says.
-pub fn create(path: &Path) -> io::Result<File> {
-    if path == Path::new("-") || path == Path::new("/dev/stdout") {
-        return Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?));
-    }
-    File::options().write(true).create(true).truncate(false).open(path)
-}
-
-/// Empties a file that [`create`] opened, unless it is a pipe or a device.
-///
-/// # Errors
-/// What the system says.
-pub fn empty(path: &Path, file: &File) -> io::Result<()> {
-    let is_stdout = path == Path::new("-") || path == Path::new("/dev/stdout");
-    if is_stdout || !file.metadata()?.is_file() {
-        return Ok(());
-    }
-    file.set_len(0)
-}
-
 impl Output {
-    /// For `file`, which was opened as `path`. Nothing is written before [`Output::start`].
+    /// For `destination`, which messages call `path`. Nothing is written before [`Output::start`].
     #[must_use]
-    pub fn new(path: &Path, file: File) -> Self {
+    pub fn new(path: &Path, destination: Destination) -> Self {
         let shared = Arc::default();
-        Self { path: path.into(), shared, file: Some(file), thread: None, is_stuck: false }
+        Self {
+            path: path.into(),
+            shared,
+            destination: Some(destination),
+            thread: None,
+            is_stuck: false,
+        }
     }
 
     /// Starts the thread that writes, on the CPUs of the calling thread; if it has not been started.
@@ -84,11 +64,10 @@ impl Output {
     /// # Errors
     /// One line, when the system gives no thread.
     pub fn start(&mut self) -> Result<(), String> {
-        let Some(file) = self.file.take() else { return Ok(()) };
+        let Some(destination) = self.destination.take() else { return Ok(()) };
         let theirs = Arc::clone(&self.shared);
-        let their_path = self.path.clone();
         let spawned = thread::Builder::new().name("stats-writer".into()).spawn(move || {
-            let result = write(&theirs, &their_path, file);
+            let result = write(&theirs, destination);
             let mut state = theirs.state.lock();
             state.error = result.err();
             state.ended = true;
@@ -175,44 +154,51 @@ impl Drop for Output {
     }
 }
 
-fn write(shared: &Shared, path: &Path, mut file: File) -> io::Result<()> {
-    let mut fresh = true;
-    loop {
-        let mut state = shared.state.lock();
-        state.writing = false;
-        shared.changed.notify_all();
-        while state.waiting.is_empty() {
-            if state.closed {
-                return Ok(());
-            }
-            shared.changed.wait(&mut state);
-        }
-        let text = std::mem::take(&mut state.waiting);
-        state.writing = true;
-        drop(state);
-        if std::mem::take(&mut fresh) {
-            empty(path, &file)?;
-        }
+fn write(shared: &Shared, destination: Destination) -> io::Result<()> {
+    let Some(text) = next(shared) else { return Ok(()) };
+    let mut file = destination.begin(&text)?;
+    while let Some(text) = next(shared) {
         file.write_all(&text)?;
     }
+    Ok(())
+}
+
+/// What is to be written next; waits for it. `None` when there will be no more.
+fn next(shared: &Shared) -> Option<Vec<u8>> {
+    let mut state = shared.state.lock();
+    state.writing = false;
+    shared.changed.notify_all();
+    while state.waiting.is_empty() {
+        if state.closed {
+            return None;
+        }
+        shared.changed.wait(&mut state);
+    }
+    state.writing = true;
+    Some(std::mem::take(&mut state.waiting))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn pipe() -> (UnixStream, Output) {
-        let (reader, writer) = UnixStream::pair().unwrap();
-        (reader, started(Path::new("pipe"), File::from(OwnedFd::from(writer))))
+    fn to(file: File) -> Destination {
+        Destination::open(file)
     }
 
-    fn started(path: &Path, file: File) -> Output {
-        let mut output = Output::new(path, file);
+    fn pipe() -> (UnixStream, Output) {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        (reader, started(Path::new("pipe"), to(File::from(OwnedFd::from(writer)))))
+    }
+
+    fn started(path: &Path, destination: Destination) -> Output {
+        let mut output = Output::new(path, destination);
         output.start().unwrap();
         output
     }
@@ -252,7 +238,7 @@ mod tests {
     #[test]
     fn what_comes_before_its_thread_waits_for_it() {
         let (mut reader, writer) = UnixStream::pair().unwrap();
-        let mut output = Output::new(Path::new("pipe"), File::from(OwnedFd::from(writer)));
+        let mut output = Output::new(Path::new("pipe"), to(File::from(OwnedFd::from(writer))));
         output.push(b"early");
         output.finish(PATIENCE).unwrap();
         drop(output);
@@ -301,7 +287,7 @@ mod tests {
     fn an_old_file_is_emptied_by_the_first_write_and_not_before() {
         let path = std::env::temp_dir().join(format!("dpdkproj-output-{}", std::process::id()));
         std::fs::write(&path, "the results of another run").unwrap();
-        let mut output = started(&path, create(&path).unwrap());
+        let mut output = started(&path, Destination::new(&path).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "the results of another run");
         output.push(b"new");
         output.finish(PATIENCE).unwrap();
@@ -314,7 +300,7 @@ mod tests {
         let Ok(full) = File::options().write(true).open("/dev/full") else {
             panic!("this system has no /dev/full");
         };
-        let mut output = started(Path::new("/dev/full"), full);
+        let mut output = started(Path::new("/dev/full"), to(full));
         output.push(b"text");
         let error = output.finish(PATIENCE).unwrap_err();
         assert!(error.starts_with("-s /dev/full: cannot write"), "{error}");
