@@ -47,6 +47,30 @@ void refuse_drivers([[maybe_unused]] const std::vector<std::string>& args) {
 #endif
 }
 
+// Two programs that share EAL's files: the first one holds a lock on its configuration (EAL's own
+// words are "Cannot create lock", and it sets no error). One line about it; empty if that is not
+// so.
+std::string file_prefix_in_use() {
+  const std::string directory = rte_eal_get_runtime_dir();
+  const int config = open((directory + "/config").c_str(), O_RDONLY | O_CLOEXEC);
+  if (config == -1) {
+    return {};
+  }
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  const bool is_held = fcntl(config, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  close(config);
+  if (!is_held) {
+    return {};
+  }
+  const std::string prefix = directory.substr(directory.rfind('/') + 1);
+  // The other one may be in another container, where its number is not known.
+  const std::string holder = lock.l_pid > 0 ? "process " + std::to_string(lock.l_pid) : "a process";
+  return "--file-prefix " + prefix + ": " + holder +
+         " already runs DPDK under it; give this one another, such as --file-prefix=" + prefix +
+         "2, in front of the `--`";
+}
+
 }  // namespace
 
 Eal::Eal(const std::vector<std::string>& args) {
@@ -65,6 +89,9 @@ Eal::Eal(const std::vector<std::string>& args) {
   close(real_stdout);
   if (result >= 0) {
     return;
+  }
+  if (const std::string collision = file_prefix_in_use(); !collision.empty()) {
+    throw UsageError(collision);
   }
   if (rte_errno == EINVAL) {
     throw UsageError(

@@ -6,9 +6,26 @@
 
 namespace dpdkproj {
 
+namespace {
+
+std::string told(const std::string& call, int error, const std::string& advice) {
+  // DPDK does not always say why: 0 is "Success".
+  std::string text = call;
+  if (error != 0) {
+    text += std::string(": ") + rte_strerror(std::abs(error));
+  } else if (advice.empty()) {
+    text += ": failed, and DPDK does not say why";
+  }
+  if (!advice.empty()) {
+    text += (error == 0 ? ": " : "; ") + advice;
+  }
+  return text;
+}
+
+}  // namespace
+
 DpdkError::DpdkError(const std::string& call, int error, const std::string& advice)
-    : std::runtime_error(call + ": " + rte_strerror(std::abs(error)) +
-                         (advice.empty() ? "" : "; " + advice)) {}
+    : std::runtime_error(told(call, error, advice)) {}
 
 void check(int result, const char* call, const std::string& advice) {
   if (result < 0) {

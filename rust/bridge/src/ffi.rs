@@ -374,7 +374,9 @@ fn open_files(config: &Config) -> Result<Box<Files>, String> {
 
 #[expect(clippy::boxed_local, reason = "that is how it comes over the bridge")]
 fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>, String> {
-    Ok(Box::new(Run::new(config.run()?.clone(), *files, command)))
+    let mut run = Run::new(config.run()?.clone(), *files, command);
+    run.say_what_is_odd();
+    Ok(Box::new(run))
 }
 
 fn has_preliminary(config: &Config) -> bool {

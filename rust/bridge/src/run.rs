@@ -2,7 +2,7 @@
 
 use crate::ffi::bridge::{PortFacts, Versions};
 use crate::host;
-use dpdkproj_core::config::Config;
+use dpdkproj_core::config::{Config, Sendrecv};
 use dpdkproj_core::flows::{Flows, Registrar};
 use dpdkproj_core::mode::Meaning;
 use dpdkproj_core::packet::content::Content;
@@ -167,6 +167,18 @@ impl Run {
             said: BTreeSet::new(),
             summary: String::new(),
             config,
+        }
+    }
+
+    /// Says what is most likely a mistake, though it need not be one.
+    pub(crate) fn say_what_is_odd(&mut self) {
+        let ends = self.config.sendrecv.as_ref().map(Sendrecv::ends);
+        if let Some([src, dest]) = ends.filter(|[src, dest]| src.ip() == dest.ip()) {
+            self.say_once(format!(
+                "--src {} --dest {dest}: the same address: nobody but a port that hears itself answers; give --dest the \
+                 peer's",
+                src.ip()
+            ));
         }
     }
 

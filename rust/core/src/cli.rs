@@ -116,7 +116,7 @@ struct Common {
 #[derive(Args)]
 struct SendrecvArgs {
     /// Our IPv4 address
-    #[arg(long, value_name = "IPV4")]
+    #[arg(long, value_name = "IPV4", value_parser = values::address)]
     src: Ipv4Addr,
     /// Our UDP ports, swept packet by packet so that queues and paths get many flows
     #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
@@ -125,7 +125,7 @@ struct SendrecvArgs {
     #[arg(long, value_name = "IPV4:PORT", value_parser = address_and_port)]
     dest: (Ipv4Addr, u16),
     /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc)
-    #[arg(long, value_name = "MAC")]
+    #[arg(long, value_name = "MAC", value_parser = values::peer_mac)]
     dest_mac: Mac,
     /// Bytes of UDP payload: 16 at least, and no more than the port's MTU allows
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]

@@ -8,7 +8,7 @@ use crate::packet::payload::mix;
 use crate::packet::{IPV4_LEN, UDP_LEN};
 use crate::stats::{HISTOGRAM_BYTES, Limits, Role, SLOT_BYTES, Shape};
 use crate::{Bounds, Pacer, Pacing, Rate, Release};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 
 /// Everything from the command line.
@@ -314,6 +314,13 @@ impl Config {
 }
 
 impl Sendrecv {
+    /// From where (with the first of the ports) and to where packets are sent.
+    #[must_use]
+    pub fn ends(&self) -> [SocketAddrV4; 2] {
+        let from = SocketAddrV4::new(self.src_ip, self.src_ports.first());
+        [from, SocketAddrV4::new(self.dst_ip, self.dst_port)]
+    }
+
     /// The addresses of packets sent from `src_mac` on `streams` tx queues.
     #[must_use]
     pub fn flow(&self, src_mac: Mac, streams: u16) -> Flow {

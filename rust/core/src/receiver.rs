@@ -332,10 +332,19 @@ impl Receiver {
         self.recorder.add(interval, counter, 1);
         if counter != Counter::ControlReceived {
             self.recorder.add(interval, Counter::Received, 1);
+            if counter == Counter::ForeignAddress {
+                self.note_address(frame);
+            }
         } else if let (Some(hearing), Ok(udp)) =
             (&self.hearing, UdpOverIpv4::parse(frame, frame.len()))
         {
             hearing.hear(&frame[udp.payload()..udp.end()]);
+        }
+    }
+
+    fn note_address(&self, frame: &[u8]) {
+        if let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) {
+            self.recorder.note_other_address(udp.source(frame));
         }
     }
 

@@ -44,6 +44,7 @@ pub struct Program {
     eal: Vec<String>,
     vdevs: Vec<String>,
     args: Vec<OsString>,
+    file_prefix: Option<String>,
     scratch: Scratch,
 }
 
@@ -60,6 +61,7 @@ impl Program {
             eal: Vec::new(),
             vdevs: Vec::new(),
             args: args.split_whitespace().map(Into::into).collect(),
+            file_prefix: None,
             scratch: Scratch::new(),
         }
     }
@@ -95,6 +97,13 @@ impl Program {
     #[must_use]
     pub fn megabytes(mut self, megabytes: u32) -> Self {
         self.megabytes = megabytes;
+        self
+    }
+
+    /// Gives it the same `--file-prefix` as `other`, which cannot go well.
+    #[must_use]
+    pub fn with_file_prefix_of(mut self, other: &Run) -> Self {
+        self.file_prefix = Some(other.files.prefix.clone());
         self
     }
 
@@ -165,7 +174,8 @@ impl Program {
         self
     }
 
-    fn command(&self, file_prefix: &str) -> Command {
+    fn command(&self, files: &RuntimeFiles) -> Command {
+        let file_prefix = self.file_prefix.as_ref().unwrap_or(&files.prefix);
         let program = self.binary.clone().into_os_string();
         let mut words: Vec<OsString> = self.wrapper.iter().map(Into::into).collect();
         if !self.environment.is_empty() {
@@ -196,7 +206,7 @@ impl Program {
     #[must_use]
     pub fn start(self) -> Run {
         let files = RuntimeFiles::new();
-        let process = Process::start(self.command(&files.prefix));
+        let process = Process::start(self.command(&files));
         Run { process, files, scratch: self.scratch }
     }
 
@@ -204,7 +214,7 @@ impl Program {
     #[must_use]
     pub fn start_with_stdout(self) -> (Run, ChildStdout) {
         let files = RuntimeFiles::new();
-        let (process, stdout) = Process::start_with_stdout(self.command(&files.prefix));
+        let (process, stdout) = Process::start_with_stdout(self.command(&files));
         (Run { process, files, scratch: self.scratch }, stdout)
     }
 

@@ -72,7 +72,7 @@ fn the_article_s_sendrecv_line() {
     summary.assert_counts(&[
         ("rx.valid", sent.div_ceil(20_001)),
         ("rx.received", sent),
-        ("rx.foreign_reasons.other_flow", sent - sent.div_ceil(20_001)),
+        ("rx.foreign_reasons.other_address", sent - sent.div_ceil(20_001)),
     ]);
     // 16 lcores for 16 queues, the main one included: none shares, none is idle.
     let lines = outcome.own_lines();
@@ -210,6 +210,10 @@ fn bad_input_is_one_line_without_eal() {
             vec!["--dest", "'10.0.0.5:70000'", "65535"],
         ),
         (
+            "-- sendrecv --src 10.0.0.4 --dest 10.0.0.5:7 --dest-mac ff:ff:ff:ff:ff:ff",
+            vec!["--dest-mac", "broadcast address", "of the peer"],
+        ),
+        (
             "-- sendrecv --src 10.0.0.4 --dest 10.0.0.5:7 --dest-mac 2:0:0",
             vec!["--dest-mac", "'2:0:0'", "six"],
         ),
@@ -316,6 +320,20 @@ fn the_port_is_chosen_by_its_mac() {
         .run();
     assert!(outcome.own_lines().contains(&"dpdkproj: rxonly runs on port 1"), "{outcome:?}");
     outcome.summary().assert_counts(&[("rx.received", frames as u64)]);
+}
+
+#[test]
+fn a_file_prefix_that_is_taken_is_named() {
+    let first = Program::new("rxonly -q").vdev("net_null0").start_polling();
+    let second = Program::new("rxonly -q").vdev("net_null0").with_file_prefix_of(&first);
+    let outcome = second.run().expect_code(2);
+    let lines = outcome.own_lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in
+        ["--file-prefix dpdkproj-e2e-", "already runs DPDK under it", "give this one another"]
+    {
+        assert!(lines[0].contains(part), "{part}: {lines:?}");
+    }
 }
 
 #[test]

@@ -63,10 +63,17 @@ fn packets_of_another_flow_are_foreign_and_ours_are_all_lost() {
         ("tx.sent", 3000),
         ("rx.received", 3000),
         ("rx.foreign", 3000),
-        ("rx.foreign_reasons.other_flow", 3000),
+        ("rx.foreign_reasons.other_address", 3000),
         ("rx.valid", 0),
         ("lost.total", 3000),
     ]);
+    assert_eq!(
+        summary.value("rx.other_address").as_str().map(|from| &from[..9]),
+        Some("10.0.0.1:")
+    );
+    let said = "3,000 of the foreign bear our tag and came from 10.0.0.1:";
+    assert!(outcome.stderr().contains(said), "{}", outcome.stderr());
+    assert!(outcome.stderr().contains("as they were sent: nobody has turned them round"));
     assert_eq!(summary.value("loss_ratio"), 1.0, "{summary}");
     assert!(summary.value("latency_ns.mean").is_null(), "{summary}");
 

@@ -235,6 +235,49 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
             "sendrecv --src 1.2.3.4 --dest 1.2.3.4:1 --dest-mac 2:0",
             ["'2:0' for '--dest-mac", "hexadecimal"],
         ),
+        (
+            "sendrecv --src 224.0.0.1 --dest 1.2.3.4:1 --dest-mac 2:0:0:0:0:1",
+            ["'224.0.0.1' for '--src", "a multicast address: expected that of one host"],
+        ),
+        (
+            "sendrecv --src 0.0.0.0 --dest 1.2.3.4:1 --dest-mac 2:0:0:0:0:1",
+            ["'0.0.0.0' for '--src", "no host's address"],
+        ),
+        (
+            "sendrecv --src 127.0.0.1 --dest 1.2.3.4:1 --dest-mac 2:0:0:0:0:1",
+            ["'127.0.0.1' for '--src", "loopback"],
+        ),
+        (
+            "sendrecv --src 255.255.255.255 --dest 1.2.3.4:1 --dest-mac 2:0:0:0:0:1",
+            ["'255.255.255.255' for '--src", "the broadcast address"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 239.1.1.1:7 --dest-mac 2:0:0:0:0:1",
+            ["'239.1.1.1:7' for '--dest", "a multicast address"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 0.0.0.0:7 --dest-mac 2:0:0:0:0:1",
+            ["'0.0.0.0:7' for '--dest", "no host's address"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 127.0.0.1:7 --dest-mac 2:0:0:0:0:1",
+            ["'127.0.0.1:7' for '--dest", "loopback"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 1.2.3.5:7 --dest-mac 0:0:0:0:0:0",
+            [
+                "'0:0:0:0:0:0' for '--dest-mac",
+                "no port's address: expected that of the peer's port",
+            ],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 1.2.3.5:7 --dest-mac 01:00:5e:00:00:01",
+            ["'01:00:5e:00:00:01' for '--dest-mac", "a multicast address"],
+        ),
+        (
+            "sendrecv --src 1.2.3.4 --dest 1.2.3.5:7 --dest-mac ff:ff:ff:ff:ff:ff",
+            ["for '--dest-mac", "the broadcast address"],
+        ),
     ] {
         let error = error(&line.replace("{}", SENDRECV));
         for part in parts {

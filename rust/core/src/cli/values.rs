@@ -53,9 +53,42 @@ pub(super) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
     let parsed = text.split_once(':').and_then(|(address, port)| {
         Some((address.parse().ok()?, port.parse().ok().filter(|port| *port > 0)?))
     });
-    parsed.ok_or_else(|| {
-        "expected an IPv4 address and a port from 1 to 65535, such as 10.0.0.5:10000".into()
-    })
+    let (address, port) = parsed.ok_or_else(|| {
+        "expected an IPv4 address and a port from 1 to 65535, such as 10.0.0.5:10000".to_string()
+    })?;
+    Ok((one_host(address)?, port))
+}
+
+/// Where no answer can come from or go to.
+pub(super) fn one_host(address: Ipv4Addr) -> Result<Ipv4Addr, String> {
+    let kind = if address.is_multicast() {
+        "a multicast address"
+    } else if address.is_broadcast() {
+        "the broadcast address"
+    } else if address.is_loopback() {
+        "a loopback address, which no other host answers to"
+    } else if address.octets()[0] == 0 {
+        "no host's address"
+    } else {
+        return Ok(address);
+    };
+    Err(format!("{address} is {kind}: expected that of one host, such as 10.0.0.5"))
+}
+
+pub(super) fn address(text: &str) -> Result<Ipv4Addr, String> {
+    let parsed = text.parse().map_err(|_| "expected an IPv4 address, such as 10.0.0.4".to_string());
+    one_host(parsed?)
+}
+
+pub(super) fn peer_mac(text: &str) -> Result<Mac, String> {
+    let mac: Mac = text.parse()?;
+    let kind = match mac.0 {
+        [0, 0, 0, 0, 0, 0] => "no port's address",
+        [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] => "the broadcast address",
+        [first, ..] if first & 1 != 0 => "a multicast address",
+        _ => return Ok(mac),
+    };
+    Err(format!("{mac} is {kind}: expected that of the peer's port, or of the gateway"))
 }
 
 pub(super) fn packet_size(text: &str) -> Result<u16, String> {

@@ -247,7 +247,8 @@ impl Verifier {
         match of_our_flow || self.has_our_tag(frame) {
             true if !ipv4_intact => Counter::CorruptIpv4Checksum,
             true if !udp_intact => Counter::CorruptUdpChecksum,
-            _ => Counter::ForeignFlow,
+            true => Counter::ForeignAddress,
+            false => Counter::ForeignFlow,
         }
     }
 
@@ -256,7 +257,7 @@ impl Verifier {
     fn wrong_flow(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
         match wrong_tag(frame, udp, partial_checksums) {
             Counter::CorruptTag => Counter::CorruptUdpChecksum,
-            Counter::ForeignRun => Counter::ForeignFlow,
+            Counter::ForeignRun => Counter::ForeignAddress,
             control => control,
         }
     }

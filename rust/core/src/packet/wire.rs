@@ -1,7 +1,7 @@
 //! Finding UDP over IPv4 in bytes off the wire. Total: any bytes, any length.
 
 use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// An IPv4 header without options.
 const IPV4_MIN_LEN: usize = IPV4_LEN as usize;
@@ -44,6 +44,13 @@ impl UdpOverIpv4 {
             Some(udp) => Ok(udp),
             None => Self::parse_any(head, wire_len),
         }
+    }
+
+    /// Where `frame`, in which it was found, came from.
+    #[must_use]
+    pub fn source(self, frame: &[u8]) -> SocketAddrV4 {
+        let ip = Ipv4Addr::from_bits(be32(frame, ADDRESSES));
+        SocketAddrV4::new(ip, be16(frame, self.udp()))
     }
 
     /// The same for most of what there is, in a few comparisons: no options, nothing wrong.

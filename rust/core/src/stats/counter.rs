@@ -91,6 +91,9 @@ counters! {
     ForeignGroupMac = "group_mac",
     /// UDP with other addresses or ports.
     ForeignFlow = "other_flow",
+    /// With our tag, but with other addresses or ports than answers have: a peer answers from another one of its addresses,
+    /// or nobody has turned the packet round.
+    ForeignAddress = "other_address",
     /// Our addresses and ports, but of another run, seed or tool.
     ForeignRun = "other_run",
     /// Taken out on purpose by `reflect --impair`: `drop` or `blackout`.
@@ -130,6 +133,7 @@ impl Counter {
         Self::ForeignSegmented,
         Self::ForeignGroupMac,
         Self::ForeignFlow,
+        Self::ForeignAddress,
         Self::ForeignRun,
     ];
 

@@ -87,6 +87,8 @@ struct Rx {
     foreign: u64,
     foreign_reasons: Counted,
     #[serde(skip_serializing_if = "Option::is_none")]
+    other_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     late: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<u64>,
@@ -262,6 +264,7 @@ pub fn to_json(run: &Run) -> String {
             corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
             foreign: counts.sum(Counter::FOREIGN),
             foreign_reasons: counted(counts, Counter::FOREIGN),
+            other_address: run.notes.other_address.map(|from| from.to_string()),
             late: of_ours(counts[Counter::Late]),
             dropped: (run.meaning == Meaning::Forwards).then_some(counts[Counter::Dropped]),
             late_forgotten: of_ours(counts[Counter::LateForgotten]),

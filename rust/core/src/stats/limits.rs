@@ -1,7 +1,7 @@
 //! What a run must not exceed, for those who run it in a script.
 
+use super::numbers::{percent, time};
 use super::run::Run;
-use super::text::{percent, time};
 use crate::impair;
 use crate::log_linear::{MAX_NS, bucket, middle_ns};
 use std::str::FromStr;

@@ -22,6 +22,7 @@ mod live;
 mod loss;
 mod loss_runs;
 mod notes;
+mod numbers;
 mod output;
 mod port;
 mod queues;

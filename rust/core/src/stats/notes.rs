@@ -3,6 +3,7 @@
 use super::board::Recorder;
 use super::histogram::{Histogram, Recording};
 use super::sum::Sum;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One receiver's. Written by it alone, read when it has stopped.
@@ -17,6 +18,8 @@ pub(super) struct Notes {
     extents: AtomicU64,
     extent_sum: Sum,
     extent_max: AtomicU64,
+    /// The first one, see [`Notes::note_other_address`]; 0: none.
+    other_address: AtomicU64,
 }
 
 impl Notes {
@@ -28,6 +31,7 @@ impl Notes {
             extents: AtomicU64::new(0),
             extent_sum: Sum::default(),
             extent_max: AtomicU64::new(0),
+            other_address: AtomicU64::new(0),
         }
     }
 
@@ -39,6 +43,13 @@ impl Notes {
         self.extents.store(self.extents.load(Relaxed) + more.count, Relaxed);
         self.extent_sum.store(self.extent_sum.load() + u128::from(more.sum));
         self.extent_max.store(self.extent_max.load(Relaxed).max(more.max), Relaxed);
+    }
+
+    pub(super) fn note_other_address(&self, from: SocketAddrV4) {
+        if self.other_address.load(Relaxed) == 0 {
+            let packed = u64::from(from.ip().to_bits()) << 16 | u64::from(from.port());
+            self.other_address.store(packed, Relaxed);
+        }
     }
 }
 
@@ -70,6 +81,14 @@ impl Recorder {
     pub fn note_extents(&self, extents: Extents) {
         if let Some(notes) = &self.place.notes {
             notes.note_extents(extents);
+        }
+    }
+
+    /// From where a packet with our tag came that should not have come from there.
+    #[cold]
+    pub fn note_other_address(&self, from: SocketAddrV4) {
+        if let Some(notes) = &self.place.notes {
+            notes.note_other_address(from);
         }
     }
 }
@@ -117,6 +136,9 @@ pub struct RunNotes {
     pub extent_sum: u128,
     /// The greatest extent.
     pub extent_max: u64,
+    /// From where a packet with our tag came that should not have come from there; the first such address of the first rx
+    /// queue that has one.
+    pub other_address: Option<SocketAddrV4>,
 }
 
 impl RunNotes {
@@ -128,5 +150,11 @@ impl RunNotes {
         self.extents += notes.extents.load(Relaxed);
         self.extent_sum += notes.extent_sum.load();
         self.extent_max = self.extent_max.max(notes.extent_max.load(Relaxed));
+        let packed = notes.other_address.load(Relaxed);
+        if packed != 0 && self.other_address.is_none() {
+            #[expect(clippy::cast_possible_truncation, reason = "packed from 32 and 16 bits")]
+            let (ip, port) = (Ipv4Addr::from_bits((packed >> 16) as u32), packed as u16);
+            self.other_address = Some(SocketAddrV4::new(ip, port));
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! What the port did and said, and what that means.
 
 use super::loss::attribute;
+use super::numbers::grouped;
 use super::run::Run;
-use super::text::grouped;
 use serde::Serialize;
 
 /// The counters that every port has (`rte_eth_stats`) of packets that it threw away. Others are the

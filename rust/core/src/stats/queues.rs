@@ -3,8 +3,8 @@
 use super::board::Role;
 use super::counter::Counter;
 use super::departures::Departures;
+use super::numbers::grouped;
 use super::run::Run;
-use super::text::grouped;
 use super::totals::WorkerCounts;
 use crate::mode::Meaning;
 use serde::Serialize;

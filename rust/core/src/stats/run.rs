@@ -9,12 +9,13 @@ use super::loss::Peer;
 use super::loss_runs::LossRuns;
 use super::notes::RunNotes;
 use super::totals::{Driver, Totals, WorkerCounts};
-use crate::config::Config;
+use crate::config::{Config, Sendrecv};
 use crate::mode::Meaning;
 use crate::packet::template::Checksums;
 use crate::{Rate, Release};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 
 impl Meaning {
     /// Transmitted, received and lost packets.
@@ -105,6 +106,8 @@ pub struct Run {
     pub checksums: Option<Checksums>,
     /// What the reflector says.
     pub peer: Peer,
+    /// From where and to where packets were sent, of the first port; `None` where none were sent of our own.
+    pub ends: Option<[SocketAddrV4; 2]>,
     /// Whether packets had room for the reflector's stamp.
     pub stamp: bool,
     /// Whether a mode that returns packets did harm on purpose.
@@ -155,6 +158,7 @@ impl Run {
             port_removed_ns: None,
             checksums: None,
             peer: Peer::NotAsked,
+            ends: sendrecv.map(Sendrecv::ends),
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
             limits: config.limits.clone(),
@@ -262,6 +266,7 @@ pub(super) mod tests {
             port_removed_ns: None,
             checksums: None,
             peer: Peer::Silent,
+            ends: None,
             stamp: false,
             impaired: false,
             limits: Limits::default(),

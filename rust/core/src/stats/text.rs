@@ -6,6 +6,7 @@ use super::ledger::{ledger, when_balanced};
 use super::limits;
 use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
+use super::numbers::{grouped, percent, pps, time};
 use super::run::Run;
 use super::totals::Totals;
 use crate::mode::Meaning;
@@ -132,6 +133,7 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
             lines.push(format!("          {} {text}", grouped(counts[counter])));
         }
     }
+    lines.extend(other_address(run));
     if let Peer::Counted(report) = run.peer {
         let reasons = Counter::KEPT_BACK.iter().chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
         let mut told: Vec<(&str, u64)> =
@@ -167,6 +169,25 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
         ));
     }
     lines.push(format!("queues    {}", super::queues::queues_text(run).join("  ")));
+}
+
+/// Who answers from another address than was asked: nothing of that is valid, and without this nobody would know why.
+fn other_address(run: &Run) -> Option<String> {
+    let ([src, dest], other) = (run.ends?, run.notes.other_address?);
+    let packets = grouped(run.totals.counts[Counter::ForeignAddress]);
+    let why = if other == dest {
+        format!(
+            "and not to the port at {} that they were sent from: something on the path changes it",
+            src.ip()
+        )
+    } else if other.ip() == src.ip() && src.ip() != dest.ip() {
+        "as they were sent: nobody has turned them round (a loop, or this port hears itself)".into()
+    } else {
+        format!(
+            "not from {dest}: the peer answers from there; give --dest that address, or have the peer use the other"
+        )
+    };
+    Some(format!("          {packets} of the foreign bear our tag and came from {other}, {why}"))
 }
 
 /// How exactly packets left, in the columns that papers on the subject have.
@@ -300,48 +321,6 @@ fn reasons_text(counts: &Counts, counters: &[Counter]) -> String {
     if texts.is_empty() { String::new() } else { format!(" ({})", texts.join(", ")) }
 }
 
-fn pps(rate: f64) -> String {
-    match rate {
-        rate if rate >= 1e6 => format!("{:.3} Mpps", rate / 1e6),
-        rate if rate >= 1e3 => format!("{:.3} kpps", rate / 1e3),
-        rate if rate >= 10.0 || rate == 0.0 => format!("{rate:.1} pps"),
-        rate if rate >= 0.001 => format!("{rate:.3} pps"),
-        rate => format!("{rate:.3e} pps"),
-    }
-}
-
-/// Enough digits to tell one lost packet in 10^9 from none.
-pub(super) fn percent(ratio: f64) -> String {
-    let percent = ratio * 100.0;
-    if percent == 0.0 || percent >= 0.01 {
-        format!("{percent:.3} %")
-    } else {
-        format!("{percent:.1e} %")
-    }
-}
-
-pub(super) fn time(ns: f64) -> String {
-    match ns {
-        ns if ns >= 1e9 => format!("{:.3} s", ns / 1e9),
-        ns if ns >= 1e6 => format!("{:.2} ms", ns / 1e6),
-        ns if ns >= 1e3 => format!("{:.2} us", ns / 1e3),
-        ns => format!("{ns:.0} ns"),
-    }
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Departures;
@@ -398,6 +377,32 @@ mod tests {
     }
 
     #[test]
+    fn answers_from_another_address_are_named() {
+        let mut run = run();
+        run.ends = Some(
+            [([10, 0, 0, 1], 10000), ([10, 0, 0, 2], 7)]
+                .map(|(ip, port)| std::net::SocketAddrV4::new(ip.into(), port)),
+        );
+        assert!(!summary(&run).contains("bear our tag"));
+        run.totals.counts[Counter::ForeignAddress] = 4321;
+        for (from, said) in [
+            (
+                "10.0.0.9:7",
+                "came from 10.0.0.9:7, not from 10.0.0.2:7: the peer answers from there",
+            ),
+            ("10.0.0.1:10003", "came from 10.0.0.1:10003, as they were sent"),
+            ("10.0.0.2:7", "came from 10.0.0.2:7, and not to the port at 10.0.0.1"),
+        ] {
+            run.notes.other_address = Some(from.parse().unwrap());
+            let text = summary(&run);
+            assert!(
+                text.contains(&format!("4,321 of the foreign bear our tag and {said}")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn what_does_not_balance_says_so() {
         let mut run = run();
         run.totals.lost += 1;
@@ -428,20 +433,5 @@ mod tests {
         assert!(!summary(&run).contains("pacing"));
         run.steal_ms = Some(0);
         assert!(summary(&run).contains("lcores    host steal 0 ms\n"));
-    }
-
-    #[test]
-    fn numbers_are_legible() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_000_000), "1,000,000");
-        assert_eq!(percent(0.0), "0.000 %");
-        assert_eq!(percent(1e-9), "1.0e-7 %");
-        assert_eq!(pps(3_500_000.0), "3.500 Mpps");
-        assert_eq!(
-            [12.34, 1.25, 0.001, 1e-9].map(pps),
-            ["12.3 pps", "1.250 pps", "0.001 pps", "1.000e-9 pps"]
-        );
-        assert_eq!(time(1.5e9), "1.500 s");
     }
 }

@@ -208,13 +208,16 @@ fn others_are_foreign() {
     let mut other_flow = ours;
     other_flow.dst_ip = [9, 9, 9, 9].into();
     let frame = reflected(&template(&other_flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
+    assert_eq!(check(&verifier, &frame), Err(Counter::ForeignAddress));
+    // The same without our tag.
+    let frame = reflected(&template(&other_flow, 0, SEED + 1, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
     // Not reflected at all: our own packet, heard again.
     let mut frame = vec![0; 106];
     let template = template(&ours, 0, SEED, Checksums::SOFTWARE);
     template.prepare(1, &mut frame);
     assert!(template.write(1, 2, &[], &mut [&mut frame]));
-    assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
+    assert_eq!(check(&verifier, &frame), Err(Counter::ForeignAddress));
     assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
 }
 
