@@ -112,6 +112,7 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
     configure(config);
     start(stop);
     removal_.emplace(port_id_, info_.device);
+    sockets_ = PacketSockets(info_);
   } catch (...) {
     rte_eth_dev_close(port_id_);
     throw;
@@ -298,7 +299,7 @@ uint64_t Port::accepted() const noexcept {
 void Port::begin_counting() {
   rte_eth_stats stats{};
   before_.reset();
-  if (rte_eth_stats_get(port_id_, &stats) == 0) {
+  if (read_stats(stats)) {
     before_ = stats;
   }
   xstats_before_ = xstats(port_id_);
@@ -306,9 +307,17 @@ void Port::begin_counting() {
   accepted_before_ += accepted();
 }
 
+bool Port::read_stats(rte_eth_stats& stats) const {
+  if (rte_eth_stats_get(port_id_, &stats) != 0) {
+    return false;
+  }
+  stats.imissed += sockets_.dropped();
+  return true;
+}
+
 std::optional<uint64_t> Port::missed() const {
   rte_eth_stats stats{};
-  if (is_removed() || rte_eth_stats_get(port_id_, &stats) != 0) {
+  if (is_removed() || !read_stats(stats)) {
     return std::nullopt;
   }
   return stats.imissed + stats.ierrors + stats.rx_nombuf;
@@ -316,7 +325,7 @@ std::optional<uint64_t> Port::missed() const {
 
 std::vector<Port::Counter> Port::counters() const {
   rte_eth_stats stats{};
-  if (!before_ || is_removed() || rte_eth_stats_get(port_id_, &stats) != 0) {
+  if (!before_ || is_removed() || !read_stats(stats)) {
     return {};
   }
   // Some drivers' counters fall (a VF that comes and goes): nothing is known then, but not less

@@ -12,6 +12,7 @@
 
 #include "dpdk/find_port.hpp"
 #include "dpdk/mempool.hpp"
+#include "dpdk/packet_sockets.hpp"
 #include "dpdk/queue.hpp"
 #include "dpdk/removal.hpp"
 #include "dpdk/stop.hpp"
@@ -127,6 +128,7 @@ class Port {
   void configure(const PortConfig& config);
   void start(const StopRequest& stop) const;
   void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);
+  bool read_stats(rte_eth_stats& stats) const;
 
   uint16_t port_id_;
   uint16_t mtu_;
@@ -140,6 +142,8 @@ class Port {
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
   std::optional<Removal> removal_;
+  /// Asked by one thread at a time.
+  mutable PacketSockets sockets_;
   std::vector<Mempool> rx_pools_;
   std::vector<Mempool> tx_pools_;
   std::vector<RxQueue> rx_queues_;

@@ -64,6 +64,17 @@ impl Namespace {
         Process::start(command)
     }
 
+    /// Datagrams that the kernel had no room for: in its sockets, or in the queues of `interface`.
+    #[must_use]
+    pub fn dropped(&self, interface: &str) -> u64 {
+        let of_interface = |counter: &str| {
+            let path = format!("/sys/class/net/{interface}/statistics/{counter}");
+            let text = self.output("cat", &[&path]);
+            text.trim().parse::<u64>().unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
+        };
+        self.udp_counter("RcvbufErrors") + of_interface("rx_dropped") + of_interface("tx_dropped")
+    }
+
     /// A counter of the kernel's UDP in here, such as `InCsumErrors`.
     #[must_use]
     pub fn udp_counter(&self, name: &str) -> u64 {

@@ -6,6 +6,7 @@
 use dpdkproj_e2e::netns::{Checksums, Veth};
 use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Program, cpu};
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 const PEER: &str = env!("CARGO_BIN_EXE_udp-peer");
@@ -55,15 +56,20 @@ fn corruption_over_the_kernel_is_found_but_for_what_it_takes_for_fragments() {
     let sent = sendrecv_on(&veth, "--rate 10k --count 10000").measured(100).run();
     let reflected = reflector.finish_by(Signal::Term).summary();
     let summary = sent.summary();
-    reflected.assert_counts(&[("impaired.corrupted", COUNT), ("tx.sent", COUNT)]);
+    let [received, missed_there] = ["rx.received", "port.imissed"].map(|key| reflected.count(key));
+    assert!(received <= COUNT && COUNT <= received + missed_there, "{reflected}");
+    reflected.assert_counts(&[("impaired.corrupted", received), ("tx.sent", received)]);
+    // What a ring had no room for is told apart from what the kernel swallowed.
     let swallowed = summary.count("lost.return");
+    let missed = ["nic", "reflector_nic"].map(|place| summary.count(&format!("lost.{place}")));
+    let came_back = COUNT - swallowed - missed[0] - missed[1];
     // Of a port that delivers unfinished checksums, one in 65536 whose tag is wrong has a checksum
     // that looks like that: it may be anybody's then, and nothing of it came back to us.
     assert!(summary.count("rx.foreign") <= 2, "{summary}");
     summary.assert_counts(&[
         ("rx.valid", 0),
-        ("rx.corrupt", COUNT - swallowed),
-        ("lost.corrupt", COUNT - swallowed),
+        ("rx.corrupt", came_back),
+        ("lost.corrupt", came_back),
         ("lost.forward", 0),
     ]);
     // "More fragments" and 13 bits of offset, of the 92 bytes behind the Ethernet header.
@@ -86,12 +92,38 @@ fn a_peer_that_cannot_answer_leaves_the_place_unknown() {
         .measured(100)
         .run();
     let summary = outcome.summary();
-    summary.assert_lossless(500);
+    let missed = summary.count("lost.nic") + veth.peer.dropped(Veth::PEER);
+    summary.assert_counts(&[("tx.sent", 500), ("rx.valid", 500 - missed), ("lost.total", missed)]);
     for place in ["forward", "reflector", "return"] {
         assert!(summary.value(&format!("lost.{place}")).is_null(), "{summary}");
     }
     assert_eq!(summary.value("reflector.why_unknown"), "the peer only echoes");
     assert!(summary.value("latency_ns.network").is_null(), "{summary}");
+}
+
+/// The driver does not ask the kernel what its ring had no room for.
+#[test]
+fn what_a_ring_had_no_room_for_is_told_of_the_port() {
+    const RING: &str = ",framesz=2048,blocksz=4096,framecnt=64";
+    let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
+    let mut reflector = reflect_with_ring(&veth, "", RING).summed_up().start_polling();
+    let options = "--rate 5k --duration 2 --stats-evict-threshold-secs 5";
+    let mut sender = sendrecv_on(&veth, options).measured(100).start();
+    sender.wait_for_polling();
+    reflector.signal(Signal::Stop);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    reflector.signal(Signal::Cont);
+    let summary = sender.finish().summary();
+    let reflected = reflector.finish_by(Signal::Term).summary();
+    let missed = reflected.count("port.imissed");
+    // Half a second less a ring, and more where the machine is busy.
+    assert!(missed > 1000, "{reflected}");
+    summary.assert_counts(&[
+        ("lost.total", missed + summary.count("lost.nic")),
+        ("lost.reflector_nic", missed),
+        ("lost.forward", 0),
+        ("lost.return", 0),
+    ]);
 }
 
 /// Killed, and started again: what is told of the blackout agrees with the clock on the wall to
@@ -108,24 +140,30 @@ fn a_reflector_that_is_killed_is_a_blackout_with_its_start_and_length() {
     sender.wait_for_polling();
     let began = Instant::now();
     std::thread::sleep(std::time::Duration::from_millis(900));
-    let killed = began.elapsed().as_secs_f64();
+    // What happens between two looks at the clock happens at some time between them.
+    let elapsed = || began.elapsed().as_secs_f64();
+    let before_kill = elapsed();
     let _ = first.finish_by(Signal::Kill);
+    let killed = before_kill..=elapsed();
+    let before_again = elapsed();
     let second = reflect_with_ring(&veth, "", RING).start_polling();
-    let again = began.elapsed().as_secs_f64();
+    let again = before_again..=elapsed();
     let outcome = sender.finish();
     let _ = second.finish_by(Signal::Term);
     let summary = outcome.summary();
     let [start, length] =
         ["start_s", "duration_s"].map(|key| summary.number(&format!("loss_runs.longest.{key}")));
-    println!(
-        "killed at {killed:.3} s, again at {again:.3} s: from {start:.3} s, {length:.3} s long"
-    );
+    println!("killed {killed:.3?}, again {again:.3?}: from {start:.3} s, {length:.3} s long");
     let within = f64::from(INTERVAL_MS) / 1000.0;
-    assert!((start - killed).abs() <= within, "{start} is not {killed}: {summary}");
-    assert!(
-        (length - (again - killed)).abs() <= within,
-        "{length}: {killed} to {again}: {summary}"
-    );
+    let held_up_s = summary.held_up_s();
+    if held_up_s > within / 2.0 {
+        return println!("SKIPPED: on a busy machine: the sender was held up for {held_up_s:.3} s");
+    }
+    let agrees = |told: f64, seen: &RangeInclusive<f64>| {
+        (seen.start() - within..=seen.end() + within).contains(&told)
+    };
+    assert!(agrees(start, &killed), "{start} is not {killed:?}: {summary}");
+    assert!(agrees(start + length, &again), "{length}: {killed:?} to {again:?}: {summary}");
     assert!(summary.value("lost.forward").is_null(), "{summary}");
     let why = "the reflector was restarted or has forgotten this flow";
     assert_eq!(summary.value("reflector.why_unknown"), why, "{summary}");
