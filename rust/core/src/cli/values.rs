@@ -202,9 +202,9 @@ pub(super) fn rate(text: &str) -> Result<Asked, String> {
             let possible = 1..=100 * percent.divisor;
             return possible.contains(&percent.digits).then_some(Asked::LineShare(percent));
         }
-        let scales = [("k", 3), ("m", 6), ("g", 9)];
+        let prefixes = [("k", 3), ("m", 6), ("g", 9)];
         let scaled =
-            scales.iter().find_map(|(scale, zeros)| Some((lower.strip_prefix(scale)?, *zeros)));
+            prefixes.iter().find_map(|(scale, zeros)| Some((lower.strip_prefix(scale)?, *zeros)));
         let (unit, zeros) = scaled.unwrap_or((&lower, 0));
         let number = Decimal::parse(number, zeros)?;
         let asked = match unit {

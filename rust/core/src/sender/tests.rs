@@ -203,16 +203,16 @@ impl Rig {
     }
 }
 
-fn every(period_ns: u64, catch_up: u64) -> Option<Pacing> {
+fn every(period_ns: u64, catch_up: u64) -> Pacing {
     let rate = Rate::new(1, period_ns).unwrap();
     let release = Release::Burst;
-    Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), release })
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), release }
 }
 
 /// Four packets per interval, and a pause from 0.9 to 3.9 ms of which a quarter of a millisecond can be caught up with.
 #[test]
 fn what_was_due_in_a_pause_counts_where_it_was_due() {
-    let mut rig = Rig::paced(every(250_000, 1));
+    let mut rig = Rig::paced(Some(every(250_000, 1)));
     let mut rows = Vec::new();
     for (now_ns, packets) in [(0, 1), (250_000, 1), (500_000, 1), (750_000, 1), (900_000, 0)] {
         assert_eq!(rig.send(now_ns, 4), packets);
@@ -238,7 +238,7 @@ fn what_was_due_in_a_pause_counts_where_it_was_due() {
 
 #[test]
 fn what_is_sent_late_counts_as_due_where_it_was() {
-    let mut rig = Rig::paced(every(250_000, 100));
+    let mut rig = Rig::paced(Some(every(250_000, 100)));
     assert_eq!(rig.send(900_000, 4), 4);
     // Due at 1, 1.25, 1.5 and 1.75 ms; then at 2, 2.25 and 2.5 ms.
     assert_eq!([2_600_000, 2_600_001].map(|now_ns| rig.send(now_ns, 4)), [4, 3]);
@@ -248,7 +248,7 @@ fn what_is_sent_late_counts_as_due_where_it_was() {
 
 #[test]
 fn what_a_full_queue_refuses_stays_due() {
-    let mut rig = Rig::paced(every(250_000, 8));
+    let mut rig = Rig::paced(Some(every(250_000, 8)));
     // Two of four are taken, then none for a while, then all.
     assert_eq!(rig.send(900_000, 2), 4);
     for now_ns in [1_000_000, 1_500_000, 2_000_000] {
@@ -264,7 +264,7 @@ fn what_is_given_up_has_the_reason_that_held_it_up() {
     for (column, refuse) in
         [(2, Sender::sent_none as fn(&mut Sender)), (3, Sender::no_mbuf as fn(&mut Sender))]
     {
-        let mut rig = Rig::paced(every(250_000, 2));
+        let mut rig = Rig::paced(Some(every(250_000, 2)));
         assert_eq!(rig.sender.poll(0, 4).packets, 1);
         refuse(&mut rig.sender);
         assert_eq!(rig.sender.poll(400_000, 4).packets, 2);
@@ -289,7 +289,7 @@ impl Sender {
 #[test]
 fn a_pause_that_is_longer_than_the_statistics_is_told_in_full() {
     for stops in [false, true] {
-        let mut rig = Rig::paced(every(250_000, 1));
+        let mut rig = Rig::paced(Some(every(250_000, 1)));
         assert_eq!(rig.send(0, 4), 1);
         let mut rows = Vec::new();
         let mut now_ns = 30_000_000;
