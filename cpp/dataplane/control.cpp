@@ -47,6 +47,8 @@ void control(rs::Run& run, const Port& port, const Clock& clock, const StopSigna
   const uint64_t end_ns = duration_ns == 0 ? UINT64_MAX : duration_ns;
   uint64_t next_port_ns = 0;
   bool stopping = false;
+  // It stopped by itself, and no signal has come since.
+  bool patient = false;
   while (phase.load(std::memory_order_relaxed) != Phase::kStop) {
     const uint64_t now_ns = clock.now_ns();
     if (now_ns >= next_port_ns) {
@@ -58,8 +60,14 @@ void control(rs::Run& run, const Port& port, const Clock& clock, const StopSigna
       }
     }
     run.tick(now_ns);
-    if (!stopping && (signals.requested() || now_ns >= end_ns || run.is_done())) {
+    const bool signalled = signals.requested();
+    if (patient && signalled) {
+      patient = false;
+      run.stop_waiting(now_ns);
+    }
+    if (!stopping && (signalled || now_ns >= end_ns || run.is_done())) {
       stopping = true;
+      patient = !signalled;
       run.stop(now_ns);
       phase.store(Phase::kDrain, std::memory_order_relaxed);
     } else if (stopping && run.is_over(now_ns)) {

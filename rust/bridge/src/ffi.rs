@@ -247,6 +247,8 @@ pub(crate) mod bridge {
         fn is_done(self: &Run) -> bool;
         /// Sending stops at `now_ns`.
         fn stop(self: &mut Run, now_ns: u64);
+        /// Packets that are under way are waited for no longer than until `now_ns`; after `stop`.
+        fn stop_waiting(self: &mut Run, now_ns: u64);
         /// Whether nothing more is to be waited for. To be asked again and again after `stop`.
         fn is_over(self: &mut Run, now_ns: u64) -> bool;
         /// All workers have stopped for good; `delivered` and `accepted` are the packets that

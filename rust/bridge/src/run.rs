@@ -26,6 +26,8 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// A worker that does not poll for so long is reported.
 const STALL_NS: u64 = 1_000_000_000;
 
+/// So long packets under way are waited for before that is said.
+const SAID_NS: u64 = 2_000_000_000;
 /// How long the reflector may take to answer.
 const ANSWER_NS: u64 = 1_000_000_000;
 /// How often it is asked for the live line.
@@ -292,6 +294,12 @@ impl Run {
         }
     }
 
+    /// What is under way is waited for no longer than until `now_ns`.
+    pub(crate) fn stop_waiting(&mut self, now_ns: u64) {
+        let waited_ns = now_ns.saturating_sub(self.stopped_ns);
+        self.config.drain_ns = self.config.drain_ns.min(waited_ns);
+    }
+
     pub(crate) fn is_over(&mut self, now_ns: u64) -> bool {
         let Some(sendrecv) = &self.config.sendrecv else { return true };
         match self.ending {
@@ -303,6 +311,13 @@ impl Run {
                 let drained = sending_done && !given_up && self.collector.is_drained();
                 let expired = now_ns >= self.stopped_ns + self.config.drain_ns;
                 if !drained && !expired {
+                    if now_ns >= self.stopped_ns + SAID_NS {
+                        let most = self.config.drain_ns as f64 / 1e9;
+                        self.say_once(format!(
+                            "sending has ended, and packets under way are waited for, up to {most} s \
+                             (--drain)"
+                        ));
+                    }
                     return false;
                 }
                 // The preliminary run finds out whether anybody answers.

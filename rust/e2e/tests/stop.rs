@@ -179,6 +179,16 @@ fn a_second_signal_ends_it_at_once() {
     assert!(!outcome.stderr().contains("--- sendrecv"), "{}", outcome.stderr());
 }
 
+/// It is the first signal: what there is is written down.
+#[test]
+fn a_signal_while_packets_are_waited_for_ends_that() {
+    let mut run = never_drained().arg("--count").arg("10").summed_up().start_polling();
+    run.wait_for("packets under way are waited for, up to 600 s (--drain)");
+    let summary = run.finish_by(Signal::Int).summary();
+    summary.assert_counts(&[("tx.sent", 10), ("rx.received", 10), ("lost.total", 10)]);
+    assert!(summary.number("drain_s") < 40.0, "not longer than the test had patience: {summary}");
+}
+
 #[test]
 fn a_duration_is_kept() {
     let started = Instant::now();

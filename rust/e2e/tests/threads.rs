@@ -1,5 +1,6 @@
 //! Which threads there are beside the lcores, and on which CPUs.
 
+use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Program, cpu};
 
 /// What it sends to itself comes back valid.
@@ -20,18 +21,19 @@ fn threads_that_do_not_poll_leave_polling_cpus_alone() {
     // The line of its first second: all threads have begun.
     run.wait_for(" s  tx ");
     let threads = run.threads();
-    let _ = run.finish_by(dpdkproj_e2e::process::Signal::Int).summary();
+    let outcome = run.finish_by(Signal::Int);
     let polling: Vec<_> = threads.iter().filter(|(_, cpus)| cpus.contains(&cpu(0))).collect();
     assert_eq!(polling.len(), 1, "the main lcore, and nobody else: {threads:?}");
     assert_eq!(polling[0].1, [cpu(0)], "{threads:?}");
     let writers = threads.iter().filter(|(name, _)| name == "stats-writer");
     assert_eq!(writers.count(), 2, "{threads:?}");
+    let _ = outcome.summary();
 }
 
 #[test]
 fn where_lcores_leave_no_cpu_that_is_said_once() {
     let outcome = sendrecv("--warmup 0.1 --duration 0.1").on_cpu(cpu(0)).summed_up().run();
-    let _ = outcome.summary();
     let said = |line: &&&str| line.starts_with("dpdkproj: lcores poll on every CPU there is");
     assert_eq!(outcome.own_lines().iter().filter(said).count(), 1, "{}", outcome.stderr());
+    let _ = outcome.summary();
 }
