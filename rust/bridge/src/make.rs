@@ -10,7 +10,7 @@ use dpdkproj_core::packet::flow::Mac;
 use dpdkproj_core::packet::template::{Checksums, Template};
 use dpdkproj_core::packet::verify::Verifier;
 use dpdkproj_core::receiver::{Looks, Receiver};
-use dpdkproj_core::reflector::{Reflector, Tally};
+use dpdkproj_core::reflector::{Answers, Reflector, Tally};
 use dpdkproj_core::sender::Sender;
 use dpdkproj_core::stats::Recorder;
 use std::ops::Range;
@@ -79,7 +79,8 @@ impl Run {
         let flows = FlowCounter::new(Arc::clone(&self.flows), queue);
         let dice =
             self.config.impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
-        Ok(Reflector::new(recorder, flows, queue, partial_checksums, dice))
+        let answers = Answers { udp_ports: self.config.udp_ports, partial_checksums };
+        Ok(Reflector::new(recorder, flows, queue, answers, dice))
     }
 
     pub(crate) fn tally(&self, index: u16) -> Result<Tally, String> {

@@ -247,7 +247,8 @@ impl Run {
             if let Peer::Counted(counted) =
                 Peer::between(Known::Report(before), Known::Report(report))
             {
-                let kept_back = Counter::KEPT_BACK.iter().map(|counter| counted.count(*counter));
+                let kept_back = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+                let kept_back = kept_back.map(|counter| counted.count(*counter));
                 self.live_text = format!(
                     "  reflector got {} sent {} kept back {}",
                     counted.count(Counter::Received),

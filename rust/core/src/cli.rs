@@ -169,6 +169,9 @@ struct SendrecvArgs {
 
 #[derive(Args)]
 struct ReflectArgs {
+    /// Answer only what is sent to this UDP port, or to one of these [default: any]
+    #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
+    udp_port: Option<PortRange>,
     /// Do harm on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (behind so many later
     /// packets of whatever flow), delay=TIME and blackout=START:TIME, separated by commas; P from 0
     /// to 1, TIME such as 2ms
@@ -311,12 +314,13 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
     } else {
         None
     };
-    let impairments = if mode.meaning == Meaning::Returns {
+    let (udp_ports, impairments) = if mode.meaning == Meaning::Returns {
         let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
         let seed = args.impair_seed.unwrap_or(0);
-        args.impair.map(|impairments| Impairments { seed, ..impairments })
+        let impairments = args.impair.map(|impairments| Impairments { seed, ..impairments });
+        (args.udp_port.unwrap_or(PortRange::ALL), impairments)
     } else {
-        None
+        (PortRange::ALL, None)
     };
     let config = Config {
         mode: mode.name.clone(),
@@ -341,6 +345,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
         live: !common.quiet,
         limits: Limits { loss: common.max_loss, latencies: common.max_latency },
         sendrecv,
+        udp_ports,
         impairments,
     };
     config.check_statistics()?;

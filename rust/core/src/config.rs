@@ -56,7 +56,9 @@ pub struct Config {
     pub limits: Limits,
     /// What a mode that measures needs besides.
     pub sendrecv: Option<Sendrecv>,
-    /// What a mode that returns packets does to them on purpose.
+    /// The UDP ports that a mode that returns packets answers.
+    pub udp_ports: PortRange,
+    /// What it does to packets on purpose.
     pub impairments: Option<Impairments>,
 }
 

@@ -3,9 +3,10 @@
 use crate::flows::{FlowCounter, NO_FLOW};
 use crate::impair::{Dice, Fate};
 use crate::packet::control::{self, CONTROL_LEN, MAGIC};
+use crate::packet::flow::PortRange;
 use crate::packet::payload::STAMPED;
 use crate::packet::reflect::{
-    FlowKey, PREDICTED_LEN, Prediction, Reflected, reflect, reflect_predicted, replace_payload,
+    FlowKey, PREDICTED_LEN, Prediction, Reflected, reflect_predicted, reflect_to, replace_payload,
 };
 use crate::packet::stamp::{self, Stamp};
 use crate::packet::wire::{UdpOverIpv4, be64};
@@ -32,6 +33,16 @@ pub enum Verdict {
 /// In place of a flow: an answer to a question.
 const ANSWER: u8 = NO_FLOW - 1;
 
+/// What a reflector answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// What is sent to these UDP ports.
+    pub udp_ports: PortRange,
+    /// The port delivers packets whose checksums are still to be finished: see
+    /// [`reflect`](crate::packet::reflect::reflect).
+    pub partial_checksums: bool,
+}
+
 /// Reflects and counts what arrives on one rx queue.
 pub struct Reflector {
     recorder: Recorder,
@@ -40,8 +51,7 @@ pub struct Reflector {
     /// The number of the queue in stamps.
     queue: u16,
     dice: Option<Dice>,
-    /// The port delivers packets whose checksums are still to be finished.
-    partial_checksums: bool,
+    answers: Answers,
     /// That of a packet that was turned round and sent back; of none before there was one, and where each
     /// packet has to be looked at.
     predicted: Prediction,
@@ -57,14 +67,13 @@ pub struct Reflector {
 }
 
 impl Reflector {
-    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose. For
-    /// `partial_checksums` see [`reflect`].
+    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose.
     #[must_use]
     pub fn new(
         recorder: Recorder,
         flows: FlowCounter,
         queue: u16,
-        partial_checksums: bool,
+        answers: Answers,
         dice: Option<Dice>,
     ) -> Self {
         Self {
@@ -73,7 +82,7 @@ impl Reflector {
             flows,
             queue,
             dice,
-            partial_checksums,
+            answers,
             predicted: Prediction::NONE,
             key: FlowKey::default(),
             slot: NO_FLOW,
@@ -103,8 +112,8 @@ impl Reflector {
         self.interval = self.recorder.interval(now_ns);
     }
 
-    /// Turns a frame round; what is to be done with it, and the slot of its flow. See [`reflect`]
-    /// for the arguments.
+    /// Turns a frame round; what is to be done with it, and the slot of its flow. See
+    /// [`reflect`](crate::packet::reflect::reflect) for the arguments.
     #[inline]
     pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
         let whole = frame.len() >= wire_len;
@@ -114,7 +123,8 @@ impl Reflector {
             let first = be64(head, HEADERS_LEN);
             // As MAGIC begins with that bit, too, most packets are compared with nothing else.
             let wants_more = first & STAMPED != 0;
-            if predicted && !(wants_more && first == MAGIC) && reflect_predicted(head) {
+            let is_usual = predicted && !(wants_more && first == MAGIC);
+            if is_usual && self.is_answered(key) && reflect_predicted(head) {
                 if wants_more {
                     self.wants_stamps = true;
                 }
@@ -128,7 +138,9 @@ impl Reflector {
     #[inline(never)]
     fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
         let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
-        let Reflected { udp, key } = match reflect(frame, wire_len, self.partial_checksums) {
+        let Answers { udp_ports, partial_checksums } = self.answers;
+        let reflected = reflect_to(udp_ports, frame, wire_len, partial_checksums);
+        let Reflected { udp, key } = match reflected {
             Ok(reflected) => reflected,
             Err(reason) => {
                 let slot = self.slot_of_ignored(frame, wire_len, reason);
@@ -149,10 +161,16 @@ impl Reflector {
             let slot = self.flows.slot(key);
             return (self.suffer(fate, frame, udp, slot), slot);
         }
-        if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !self.partial_checksums {
+        if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !partial_checksums {
             self.predicted = prediction.unwrap_or(Prediction::NONE);
         }
         (Verdict::Send, self.keep(key))
+    }
+
+    /// Whether packets of this flow are sent back: those of the last one are.
+    #[inline]
+    fn is_answered(&self, key: FlowKey) -> bool {
+        key == self.key || self.answers.udp_ports.contains(key.udp_port())
     }
 
     /// The slot of a packet that is sent back.
@@ -172,11 +190,11 @@ impl Reflector {
         self.slot = slot;
     }
 
-    /// The flow of a packet that is ignored: one that came in several segments has all its headers.
+    /// The flow of a packet that is ignored, where it has all its headers.
     #[cold]
     fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u8 {
         match UdpOverIpv4::parse(frame, wire_len) {
-            Ok(udp) if reason == Counter::ForeignSegmented => {
+            Ok(udp) if Counter::IGNORED.contains(&reason) => {
                 self.flows.slot(FlowKey::of(frame, udp.udp()))
             }
             _ => NO_FLOW,

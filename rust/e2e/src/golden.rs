@@ -52,10 +52,20 @@ impl Datagram {
         Self { from, to, ipv4: (64, 0x1234, 0), options: Vec::new(), payload }
     }
 
-    /// The same the other way round.
+    /// The same the other way round, one hop on.
     #[must_use]
     pub fn reply(&self) -> Self {
-        Self { from: self.to, to: self.from, ..self.clone() }
+        let (ttl, identification, dscp) = self.ipv4;
+        let ipv4 = (ttl - 1, identification, dscp);
+        Self { from: self.to, to: self.from, ipv4, ..self.clone() }
+    }
+
+    /// The same with an identification that makes this its IPv4 checksum.
+    fn with_checksum(self, checksum: u16) -> Self {
+        let (ttl, _, dscp) = self.ipv4;
+        let mut tried = (0..=u16::MAX).map(|id| Self { ipv4: (ttl, id, dscp), ..self.clone() });
+        let fits = |datagram: &Self| datagram.frame()[24..26] == checksum.to_be_bytes();
+        tried.find(fits).expect("all but 0xffff are possible")
     }
 
     /// As an Ethernet frame, without padding and FCS.
@@ -121,6 +131,16 @@ fn reflected(name: &'static str, datagram: &Datagram, patch: impl Fn(&mut Vec<u8
     Case { name, frame: patched(datagram), fate }
 }
 
+/// A wrong IPv4 checksum, which is not right on the way back, but as wrong as it came.
+fn wrong_ipv4_checksum() -> Case {
+    let datagram = datagram(64);
+    let (mut frame, mut back) = (datagram.frame(), datagram.reply().frame());
+    frame[24] ^= 0x55;
+    // One hop less in the upper byte of TTL's word, so one more in that of the checksum.
+    back[24] = frame[24] + 1;
+    Case { name: "a wrong IPv4 checksum", frame, fate: Fate::Reflected(back) }
+}
+
 fn ignored(reason: &'static str, name: &'static str, frame: Vec<u8>) -> Case {
     Case { name, frame, fate: Fate::Ignored(reason) }
 }
@@ -153,7 +173,7 @@ fn comes_back() -> Vec<Case> {
     let with_options = |options: &[u8]| Datagram { options: options.into(), ..datagram(33) };
     let router_alert = [0x94, 4, 0, 0];
     let record_route = [&[7, 39, 4][..], &[0; 37]].concat();
-    let fields = Datagram { ipv4: (1, 0xffff, 46), ..datagram(20) };
+    let fields = Datagram { ipv4: (2, 0xffff, 46), ..datagram(20) };
     let same_ports = Datagram { from: End { port: 7, ..SENDER }, ..datagram(20) };
     let extremes = Datagram {
         from: End { ip: [255; 4], port: 65535, ..SENDER },
@@ -163,7 +183,9 @@ fn comes_back() -> Vec<Case> {
     cases.extend([
         reflected("an IPv4 option", &with_options(&router_alert), whole),
         reflected("40 bytes of IPv4 options", &with_options(&record_route), whole),
-        reflected("TTL 1, DSCP 46", &fields, whole),
+        reflected("TTL 2, DSCP 46", &fields, whole),
+        reflected("an IPv4 checksum that becomes 0", &datagram(20).with_checksum(0xfeff), whole),
+        reflected("an IPv4 checksum that carries", &datagram(20).with_checksum(0xffab), whole),
         reflected("the same port at both ends", &same_ports, whole),
         reflected("the largest and the smallest addresses", &extremes, whole),
         reflected("don't fragment", &datagram(40), |frame| frame[20] |= 0x40),
@@ -171,7 +193,7 @@ fn comes_back() -> Vec<Case> {
         reflected("padding inside of IPv4", &datagram(64), |frame| frame[UDP + 5] -= 8),
         reflected("no UDP checksum", &datagram(64), |frame| frame[UDP + 6..UDP + 8].fill(0)),
         reflected("a wrong UDP checksum", &datagram(64), |frame| frame[UDP + 7] ^= 0x55),
-        reflected("a wrong IPv4 checksum", &datagram(64), |frame| frame[24] ^= 0x55),
+        wrong_ipv4_checksum(),
         reflected("a flipped payload", &datagram(64), |frame| frame[UDP + 20] ^= 1),
         // Whoever sees the wire takes it for what it says.
         reflected("the pseudo-header's sum for a UDP checksum", &datagram(64), |frame| {
@@ -210,10 +232,13 @@ fn stays_away() -> Vec<Case> {
     let tagged = ethernet().single_vlan(vlan).ipv4(SENDER.ip, REFLECTOR.ip, 64).udp(udp.0, udp.1);
     let tcp = ipv4().tcp(udp.0, udp.1, 1, 1024);
     let icmp = ipv4().icmpv4_echo_request(1, 2);
+    let no_hop = |ttl| Datagram { ipv4: (ttl, 1, 0), ..datagram(64) }.frame();
     vec![
         ignored("not_ipv4", "ARP", written(|frame| ethernet().arp(arp).write(frame))),
         ignored("not_ipv4", "IPv6", written(|frame| ipv6.write(frame, &[3; 64]))),
         ignored("not_ipv4", "a VLAN tag", written(|frame| tagged.write(frame, &[3; 64]))),
+        ignored("ttl", "TTL 1", no_hop(1)),
+        ignored("ttl", "TTL 0", no_hop(0)),
         ignored("not_udp", "TCP", written(|frame| tcp.write(frame, &[3; 64]))),
         ignored("not_udp", "ICMP", written(|frame| icmp.write(frame, &[3; 64]))),
         spoilt("not_ipv4", "1 byte", |frame| frame.truncate(1)),

@@ -56,7 +56,8 @@ fn reflect_turns_the_golden_input_into_the_golden_output() {
     assert_eq!(sent.len(), expected.len());
 
     let summary = outcome.summary();
-    for reason in ["not_ipv4", "not_udp", "malformed", "fragment", "segmented", "group_mac"] {
+    let reasons = ["not_ipv4", "not_udp", "malformed", "fragment", "segmented", "group_mac", "ttl"];
+    for reason in reasons {
         let count = ignored(&cases, reason);
         summary.assert_counts(&[(&format!("rx.foreign_reasons.{reason}"), count)]);
     }
@@ -67,6 +68,21 @@ fn reflect_turns_the_golden_input_into_the_golden_output() {
         ("lost.total", 0),
     ]);
     assert_eq!(outcome.table().sum(|row| row.rx), cases.len() as u64);
+}
+
+#[test]
+fn reflect_answers_the_ports_that_it_is_asked_to() {
+    let to = |port: u16| Datagram::new(OURS, End { port, ..PEER }, 64);
+    let ports = [6, 7, 8, 9, 7, 65535];
+    let frames = ports.map(|port| to(port).frame());
+    let program = Program::new("reflect --udp-port 7-8 --count 6").measured(1000);
+    let (outcome, sent) = run_on(program, &frames);
+    assert_eq!(sent, [7, 8, 7].map(|port| to(port).reply().frame()));
+    outcome.summary().assert_counts(&[
+        ("rx.received", 6),
+        ("rx.foreign_reasons.other_port", 3),
+        ("tx.sent", 3),
+    ]);
 }
 
 const OURS: End = End { mac: [2, 0x70, 0x63, 0x61, 0x70, 0], ip: [10, 0, 0, 1], port: 100 };
@@ -200,6 +216,9 @@ fn turned(frame: &[u8]) -> Vec<u8> {
         let (first, second) = frame[at..at + 2 * len].split_at_mut(len);
         first.swap_with_slice(second);
     }
+    frame[22] -= 1;
+    let header = Ipv4Header::from_slice(&frame[14..]).unwrap().0;
+    frame[IPV4_CHECKSUM..26].copy_from_slice(&header.calc_header_checksum().to_be_bytes());
     frame
 }
 

@@ -138,6 +138,44 @@ fn the_kernel_gets_its_bytes_back_from_reflect_with_partial_checksums() {
     reflect_answers_the_kernel(Checksums::Partial);
 }
 
+/// A packet with the addresses of two reflectors goes to and fro between them until its TTL is used up.
+#[test]
+fn two_reflectors_do_not_answer_each_other_for_ever() {
+    // Of two packets that are sent with a TTL of 64, one from each side, each reflector gets those of 64,
+    // 62 ... 2, and of 63, 61 ... 1.
+    const TURNS: u64 = 64;
+    let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
+    let on_peer = |args: &str| {
+        let vdev = format!("net_af_packet0,iface={}", Veth::PEER);
+        Program::new(args).vdev(vdev).inside(&veth.peer)
+    };
+    let options = format!("reflect -q --count {TURNS}");
+    let reflectors = [on(&veth, &options), on_peer(&options)].map(|reflector| {
+        let mut reflector = reflector.summed_up().start();
+        reflector.wait_for_polling();
+        reflector
+    });
+    // Addresses that neither kernel has.
+    let flow =
+        "sendrecv --src 10.9.0.77 --dest 10.9.0.78:7 --count 1 --no-peer-report -q --dest-mac";
+    let senders = [
+        on(&veth, &format!("{flow} {}", Veth::PEER_MAC)),
+        on_peer(&format!("{flow} {}", Veth::OUR_MAC)),
+    ];
+    for sender in senders {
+        let _ = sender.run().expect_code(0);
+    }
+    for reflector in reflectors {
+        let summary = reflector.finish().summary();
+        summary.assert_counts(&[
+            ("rx.received", TURNS),
+            ("rx.foreign_reasons.ttl", 1),
+            ("rx.foreign", 1),
+            ("tx.sent", TURNS - 1),
+        ]);
+    }
+}
+
 /// In both namespaces it is the program, until one of them dies.
 #[test]
 fn a_sender_gets_over_the_death_of_its_reflector() {

@@ -1,12 +1,14 @@
 //! Any bytes are turned round without a panic, or left alone; turned round twice they are what they
-//! were. The whole reflector, with counters by flow, takes the same bytes.
+//! were, but for two hops. The whole reflector, with counters by flow, takes the same bytes.
 #![no_main]
 
 use dpdkproj_core::flows::{FlowCounter, Flows, Registrar};
 use dpdkproj_core::impair::Dice;
+use dpdkproj_core::packet::checksum::{fold, sum};
+use dpdkproj_core::packet::flow::PortRange;
 use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::reflector::{Reflector, Verdict};
-use dpdkproj_core::stats::{Board, Role, Shape};
+use dpdkproj_core::reflector::{Answers, Reflector, Verdict};
+use dpdkproj_core::stats::{Board, Counter, Role, Shape};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -23,8 +25,9 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let flows = Flows::new(1, 5);
     let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
+    let answers = Answers { udp_ports: PortRange::ALL, partial_checksums };
     Whole {
-        reflector: Reflector::new(board.recorder(0), counter, 0, partial_checksums, dice),
+        reflector: Reflector::new(board.recorder(0), counter, 0, answers, dice),
         registrar: Registrar::new(flows),
         now_ns: 0,
     }
@@ -49,8 +52,15 @@ fuzz_target!(|input: &[u8]| {
     match reflect(&mut bytes, wire_len, partial_checksums) {
         Err(_) => assert_eq!(bytes, frame),
         Ok(_) if !partial_checksums && frame[6] & 1 == 0 => {
-            reflect(&mut bytes, wire_len, false).expect("it was UDP over IPv4");
-            assert_eq!(bytes, frame);
+            match reflect(&mut bytes, wire_len, false) {
+                Ok(_) => assert_eq!(bytes[22], frame[22] - 2),
+                Err(reason) => assert_eq!((reason, bytes[22]), (Counter::ForeignTtl, 1)),
+            }
+            // Ports and addresses may be turned once or twice: their sum is the same.
+            let ipv4 = 14..14 + usize::from(frame[14] & 0xf) * 4;
+            let sums = [&bytes, frame].map(|bytes| fold(sum(&bytes[ipv4.clone()])) % 0xffff);
+            assert_eq!(sums[0], sums[1]);
+            assert_eq!(bytes[ipv4.end + 4..], frame[ipv4.end + 4..]);
         }
         Ok(_) => {}
     }

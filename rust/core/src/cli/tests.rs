@@ -72,6 +72,16 @@ fn a_reflector_can_be_asked_to_do_harm() {
     let impairments = config.impairments.unwrap();
     assert_eq!((impairments.drop, impairments.seed), (0.5, 4));
     assert!(run("reflect").impairments.is_none());
+    assert_eq!(run("reflect").udp_ports, PortRange::ALL);
+    assert_eq!(Some(run("reflect --udp-port 7").udp_ports), PortRange::new(7, 7));
+    assert_eq!(Some(run("reflect --udp-port 7-65535").udp_ports), PortRange::new(7, 65535));
+    for ports in ["0", "8-7", "65536", "-7", "7-", "x"] {
+        let error = error(&format!("reflect --udp-port={ports}"));
+        assert!(
+            error.contains("--udp-port") && error.contains("such as 7 or 10000-10255"),
+            "{error}"
+        );
+    }
     assert!(error("reflect --impair drop=2").contains("expected drop=P"));
     assert!(error("reflect --impair-seed 4").contains("--impair"));
     for mode in ["reflect", "mirror", "forward", "rxonly"] {

@@ -49,6 +49,15 @@ pub(super) fn port_range(text: &str) -> Result<PortRange, String> {
     range.ok_or_else(|| "expected FIRST-LAST with 1 <= FIRST <= LAST <= 65535".into())
 }
 
+/// One port, or a range of them.
+pub(super) fn ports(text: &str) -> Result<PortRange, String> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = first.parse().ok().zip(last.parse().ok());
+    range.and_then(|(first, last)| PortRange::new(first, last)).ok_or_else(|| {
+        "expected PORT or FIRST-LAST with ports from 1 to 65535, such as 7 or 10000-10255".into()
+    })
+}
+
 pub(super) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
     let parsed = text.split_once(':').and_then(|(address, port)| {
         Some((address.parse().ok()?, port.parse().ok().filter(|port| *port > 0)?))

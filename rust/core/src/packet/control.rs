@@ -20,7 +20,7 @@ use siphasher::sip::SipHasher24;
 
 /// The first word: read as a header of ours, a stream that no run has.
 pub const MAGIC: u64 = 0xfff6_6470_646b_7071;
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Stands for a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
 const COUNTS: usize = 6;

@@ -38,10 +38,20 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// Any port, 0 included.
+    pub const ALL: Self = Self { first: 0, last: u16::MAX };
+
     /// The ports from `first` to `last`, both included; `None` when there are none.
     #[must_use]
     pub fn new(first: u16, last: u16) -> Option<Self> {
         (first <= last && first > 0).then_some(Self { first, last })
+    }
+
+    /// Whether `port` is one of them.
+    #[must_use]
+    #[inline]
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
     }
 
     /// The first port.

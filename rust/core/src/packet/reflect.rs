@@ -1,16 +1,21 @@
 //! Sending a packet back: source and destination swapped on every layer, in place.
 //!
-//! Swapping leaves the one's complement sums of the IPv4 header and of UDP as they were, so no
-//! checksum is touched: what was corrupt on the way here is still corrupt on the way back, and
-//! TTL, DSCP, ID and options stay.
+//! Swapping leaves the one's complement sums of the IPv4 header and of UDP as they were. A reflector
+//! is a hop, so TTL is one less behind it, and the IPv4 checksum is corrected by just that difference
+//! (RFC 1624): what was corrupt on the way here is still corrupt on the way back. DSCP, ID and options
+//! stay. Two reflectors that answer each other so come to an end.
 
+use super::flow::PortRange;
 use super::verify::pseudo_header;
 use super::wire::{ADDRESSES, UdpOverIpv4, be16, le16, le32, le64};
-use super::{HEADERS_LEN, UDP, checksum};
+use super::{ETHERNET_LEN, HEADERS_LEN, UDP, checksum};
 use crate::stats::Counter;
 
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
 const GROUP: u8 = 1;
+
+/// TTL, protocol and header checksum: a word of four bytes.
+const HOP: usize = ETHERNET_LEN + 8;
 
 /// What a reflector tells flows apart by: addresses, and the UDP port that packets are sent to. (Source
 /// ports are swept.) Bytes as they stand in a packet, to be compared and nothing else.
@@ -25,6 +30,11 @@ impl FlowKey {
     #[inline]
     pub(crate) fn of(frame: &[u8], udp: usize) -> Self {
         Self { addresses: le64(frame, ADDRESSES), port: le16(frame, udp + 2) }
+    }
+
+    /// The UDP port that packets are sent to.
+    pub(crate) fn udp_port(self) -> u16 {
+        u16::from_be_bytes(self.port.to_le_bytes())
     }
 }
 
@@ -51,6 +61,20 @@ pub fn reflect(
     wire_len: usize,
     partial_checksums: bool,
 ) -> Result<Reflected, Counter> {
+    reflect_to(PortRange::ALL, frame, wire_len, partial_checksums)
+}
+
+/// The same for frames that are sent to these UDP `ports`; all others are left as they are.
+///
+/// # Errors
+/// As those of [`reflect`].
+#[inline]
+pub fn reflect_to(
+    ports: PortRange,
+    frame: &mut [u8],
+    wire_len: usize,
+    partial_checksums: bool,
+) -> Result<Reflected, Counter> {
     let udp = UdpOverIpv4::parse(frame, wire_len)?;
     if frame.len() < wire_len {
         return Err(Counter::ForeignSegmented);
@@ -58,14 +82,36 @@ pub fn reflect(
     if frame[0] & GROUP != 0 {
         return Err(Counter::ForeignGroupMac);
     }
+    let key = FlowKey::of(frame, udp.udp());
+    if !ports.contains(key.udp_port()) {
+        return Err(Counter::ForeignPort);
+    }
+    if !take_hop(frame) {
+        return Err(Counter::ForeignTtl);
+    }
     if partial_checksums {
         finish_partial_checksum(frame, udp);
     }
-    let key = FlowKey::of(frame, udp.udp());
     swap_macs(frame);
     swap_addresses(frame);
     swap_ports(frame, udp.udp());
     Ok(Reflected { udp, key })
+}
+
+/// Takes one off TTL; `false`, and nothing, where none is left for the way on (RFC 1812, section 5.3.1).
+#[inline]
+fn take_hop(frame: &mut [u8]) -> bool {
+    let word = le32(frame, HOP);
+    if word & 0xff <= 1 {
+        return false;
+    }
+    // RFC 1624, equation 3: the checksum grows by what the word of TTL shrinks by. Its sum does not care
+    // for the order of bytes: in the upper half of this word that is a 1, what is carried out at the top
+    // comes in again at the bottom, and a sum of all ones is written as 0.
+    let carry = u32::from(word >= 0xfffe_0000) << 16;
+    let hopped = word.wrapping_add((1 << 16) - 1).wrapping_add(carry);
+    frame[HOP..HOP + 4].copy_from_slice(&hopped.to_le_bytes());
+    true
 }
 
 // Each pair is read whole and written whole: bytes that are written one by one and read together soon
@@ -130,10 +176,10 @@ impl Prediction {
 }
 
 /// What [`reflect`] does to a packet with the [`Prediction`] of another one that it turned round, with
-/// whole checksums; `false`, and nothing, where it is sent to a group.
+/// whole checksums; `false`, and nothing, where it is sent to a group, or has no hop left.
 #[inline]
 pub(crate) fn reflect_predicted(head: &mut [u8; PREDICTED_LEN]) -> bool {
-    if head[0] & GROUP != 0 {
+    if head[0] & GROUP != 0 || !take_hop(head) {
         return false;
     }
     swap_macs(head);
@@ -188,6 +234,7 @@ mod tests {
         (addresses, fields, options, proptest::collection::vec(any::<u8>(), 0..100)).prop_map(
             |((mut dst, src, from, to, sport, dport), (ttl, id, tos), options, payload)| {
                 dst[0] &= !GROUP;
+                let ttl = ttl.max(2);
                 let mut ipv4 = Ipv4Header::new(0, ttl, IpNumber::UDP, from, to).unwrap();
                 ipv4.identification = id;
                 ipv4.dscp = (tos >> 2).try_into().unwrap();
@@ -227,8 +274,9 @@ mod tests {
             };
             let (mut was, is) = (ipv4(&before), ipv4(&after));
             std::mem::swap(&mut was.source, &mut was.destination);
+            was.time_to_live -= 1;
+            was.header_checksum = was.calc_header_checksum();
             prop_assert_eq!(&was, &is);
-            prop_assert_eq!(is.header_checksum, is.calc_header_checksum());
 
             let udp = |headers: &PacketHeaders<'_>| headers.transport.clone().unwrap().udp().unwrap();
             let (was, is) = (udp(&before), udp(&after));
@@ -242,6 +290,24 @@ mod tests {
                 is.calc_checksum_ipv4(&ipv4(&after), &parts.payload).unwrap()
             );
 
+        }
+
+        /// What is wrong in a header's sum is as wrong behind a hop, and what is right stays right, whatever
+        /// stands in the checksum's place.
+        #[test]
+        fn a_hop_changes_nothing_of_what_is_wrong_with_a_header(parts in parts(), carried: u16) {
+            let mut bytes = frame(&parts);
+            for carried in [carried, 0, 1, 0xfdff, 0xfeff, 0xff00, 0xfffe, 0xffff] {
+                bytes[24..26].copy_from_slice(&carried.to_be_bytes());
+                let len = bytes.len();
+                let header = ETHERNET_LEN..UdpOverIpv4::parse(&bytes, len).unwrap().udp();
+                let mut hopped = bytes.clone();
+                reflect(&mut hopped, len, false).unwrap();
+                let sums = [&bytes, &hopped].map(|frame| checksum::fold(checksum::sum(&frame[header.clone()])));
+                prop_assert_eq!(sums[0] % 0xffff, sums[1] % 0xffff);
+                prop_assert_eq!(hopped[22], bytes[22] - 1);
+                prop_assert!(be16(&hopped, 24) != 0xffff, "as 0 it is the same, and what all others write");
+            }
         }
 
         #[test]
@@ -279,10 +345,48 @@ mod tests {
         };
         let mut bytes = frame(&parts);
         bytes[43] ^= 0x10;
-        let checksums = (be16(&bytes, 24), be16(&bytes, 40));
+        bytes[24] ^= 0x10;
+        let checksums = (be16(&bytes, 24) + 0x100, be16(&bytes, 40));
         let len = bytes.len();
         reflect(&mut bytes, len, true).unwrap();
         assert_eq!((be16(&bytes, 24), be16(&bytes, 40)), checksums);
+    }
+
+    fn with_ttl(ttl: u8) -> Vec<u8> {
+        frame(&Parts {
+            macs: [[2; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, ttl, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1000, 2000],
+            payload: vec![1; 9],
+        })
+    }
+
+    #[test]
+    fn what_has_no_hop_left_is_left_alone() {
+        for (ttl, fate) in [(0, false), (1, false), (2, true), (255, true)] {
+            let original = with_ttl(ttl);
+            let (mut bytes, mut predicted) = (original.clone(), original.clone());
+            let found = reflect(&mut bytes, original.len(), false);
+            assert_eq!(found.is_ok(), fate, "{ttl}");
+            assert_eq!(found.err(), (!fate).then_some(Counter::ForeignTtl));
+            assert_eq!(reflect_predicted(predicted.first_chunk_mut().unwrap()), fate);
+            assert_eq!(bytes, predicted);
+            assert_eq!(bytes == original, !fate);
+        }
+    }
+
+    #[test]
+    fn only_the_ports_that_are_asked_for_are_answered() {
+        let original = with_ttl(9);
+        let answered = |first, last| {
+            let ports = PortRange::new(first, last).unwrap();
+            reflect_to(ports, &mut original.clone(), original.len(), false).map(|_| ())
+        };
+        assert_eq!(answered(2000, 2000), Ok(()));
+        assert_eq!(answered(1, 65535), Ok(()));
+        for (first, last) in [(1000, 1999), (2001, 65535)] {
+            assert_eq!(answered(first, last), Err(Counter::ForeignPort));
+        }
     }
 
     #[test]

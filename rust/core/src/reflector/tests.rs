@@ -20,7 +20,13 @@ impl Rig {
         let flows = Flows::new(1, 5);
         let counter = FlowCounter::new(Arc::clone(&flows), 0);
         Self {
-            reflector: Reflector::new(board.recorder(0), counter, 0, partial_checksums, None),
+            reflector: Reflector::new(
+                board.recorder(0),
+                counter,
+                0,
+                Answers { udp_ports: PortRange::ALL, partial_checksums },
+                None,
+            ),
             registrar: Registrar::new(flows),
             collector: Collector::new(board, 0),
         }
@@ -126,6 +132,40 @@ proptest! {
             collector.finish(&mut |_| ());
         }
         prop_assert_eq!(one.collector.totals().counts, another.collector.totals().counts);
+    }
+}
+
+/// Whatever goes to and fro between two of them, answers to questions too.
+#[test]
+fn two_reflectors_do_not_answer_each_other_for_ever() {
+    let asked = control::Question { run: 1, number: 1 };
+    let report = control::Report {
+        instance: 1,
+        registration: 1,
+        port_missed: None,
+        counts: [0; Counter::FLOW.len()],
+    };
+    let payloads = [vec![7; 60], control::answer(asked, report).to_vec()];
+    for (payload, predicts) in
+        payloads.iter().flat_map(|payload| [(payload, true), (payload, false)])
+    {
+        let mut rigs = [(); 2].map(|()| Rig::new(false));
+        for ttl in [255, 254] {
+            let mut came = packet(&flow(60, 1), payload);
+            came.frame[22] = ttl;
+            let turns = (0..).take_while(|turn| {
+                // The driver takes the first one of two.
+                let burst = [came.clone(), came.clone()];
+                let (frame, verdict, ..) = rigs[turn % 2].burst(&burst, predicts).swap_remove(0);
+                came.frame = frame;
+                verdict == Verdict::Send
+            });
+            assert_eq!(turns.count(), usize::from(ttl) - 1);
+        }
+        for rig in &mut rigs {
+            rig.collector.finish(&mut |_| ());
+            assert_eq!(rig.collector.totals().counts[Counter::ForeignTtl], 2);
+        }
     }
 }
 

@@ -89,6 +89,10 @@ counters! {
     ForeignSegmented = "segmented",
     /// Sent to a multicast or broadcast MAC address.
     ForeignGroupMac = "group_mac",
+    /// It came with a TTL of 1 or 0: it may not be sent on.
+    ForeignTtl = "ttl",
+    /// UDP, but to a port that the reflector was not asked to answer.
+    ForeignPort = "other_port",
     /// UDP with other addresses or ports.
     ForeignFlow = "other_flow",
     /// With our tag, but with other addresses or ports than answers have: a peer answers from another one of its addresses,
@@ -132,6 +136,8 @@ impl Counter {
         Self::ForeignMalformed,
         Self::ForeignSegmented,
         Self::ForeignGroupMac,
+        Self::ForeignTtl,
+        Self::ForeignPort,
         Self::ForeignFlow,
         Self::ForeignAddress,
         Self::ForeignRun,
@@ -159,7 +165,10 @@ impl Counter {
         Self::ImpairDelayed,
         Self::ImpairOverflow,
         Self::ForeignSegmented,
+        Self::ForeignTtl,
     ];
+    /// Why a reflector ignored a packet of a flow.
+    pub const IGNORED: &[Self] = &[Self::ForeignSegmented, Self::ForeignTtl];
     /// Why a reflector did not send a packet of a flow back.
     pub const KEPT_BACK: &[Self] = &[Self::TxQueueFull, Self::ImpairDropped, Self::ImpairOverflow];
 

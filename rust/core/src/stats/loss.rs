@@ -136,8 +136,8 @@ pub fn attribute(run: &Run) -> Option<Loss> {
         return Some(loss);
     };
     let told = |counter: Counter| i128::from(report.count(counter));
-    let kept_back = Counter::KEPT_BACK.iter().map(|counter| told(*counter)).sum::<i128>()
-        + told(Counter::ForeignSegmented);
+    let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+    let kept_back = reasons.map(|counter| told(*counter)).sum();
     loss.reflector = Some(take(&mut left, kept_back));
     loss.late = take(&mut left, late);
     loss.corrupt = take(&mut left, corrupt);

@@ -135,7 +135,8 @@ fn sendrecv(run: &Run, lines: &mut Vec<String>) {
     }
     lines.extend(other_address(run));
     if let Peer::Counted(report) = run.peer {
-        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
+        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+        let reasons = reasons.chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
         let mut told: Vec<(&str, u64)> =
             reasons.map(|counter| (counter.name(), report.count(*counter))).collect();
         told.retain(|(_, packets)| *packets > 0);
