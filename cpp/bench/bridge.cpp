@@ -92,7 +92,7 @@ class Buffers {
   template <typename F>
   void for_each(F each) {
     for (std::size_t i = 0; i < kBursts * kBurst; ++i) {
-      rs::Frame frame{lines_[i * kLinesApart].bytes.data(), kRoom, kRoom, rs::Verdict::Drop, 0};
+      rs::Frame frame{lines_[i * kLinesApart].bytes.data(), kRoom, 0, 0, rs::Verdict::Drop};
       each(i, frame);
     }
   }
@@ -103,7 +103,7 @@ class Buffers {
     for (std::size_t i = 0; i < kBurst; ++i) {
       frames_[i].data = lines_[(turn_ * kBurst + i) * kLinesApart].bytes.data();
       frames_[i].len = frame_len;
-      frames_[i].wire_len = frame_len;
+      frames_[i].rest = 0;
     }
     return {frames_.data(), kBurst};
   }
@@ -231,12 +231,20 @@ class Chain {
     if (outcome.wants_stamps) {
       reflector_->stamp(now_ns, {&now_ns, 1}, frames);
     }
-    const auto* end =
-        std::remove_if(frames.data(), frames.data() + frames.size(),
-                       [](const rs::Frame& f) { return f.verdict == rs::Verdict::Drop; });
-    frames = {frames.data(), static_cast<std::size_t>(end - frames.data())};
+    std::size_t kept = 0;
+    std::size_t answers = 0;
+    for (rs::Frame& frame : frames) {
+      if (frame.verdict == rs::Verdict::Question) [[unlikely]] {
+        answers += reflector_->answer(frame) ? 1 : 0;
+        frames[kept++] = frame;
+      } else if (frame.verdict != rs::Verdict::Drop) {
+        frames[kept++] = frame;
+      }
+    }
+    frames = {frames.data(), kept};
     if (!frames.empty()) {
-      reflector_->sent(static_cast<uint16_t>(frames.size()), {frames.data(), frames.size()});
+      reflector_->sent(static_cast<uint16_t>(kept - answers), {frames.data(), kept});
+      reflector_->answered(static_cast<uint16_t>(answers));
     }
     legs.reflect.add(start, frames.size());
     reflector_sent_ += frames.size();

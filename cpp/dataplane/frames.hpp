@@ -40,7 +40,9 @@ class Frames {
       // one is looked at.
       rte_prefetch0(frame.data);
       frame.len = mbuf->data_len;
-      frame.wire_len = mbuf->pkt_len;
+      // So much is longer than any packet that is taken, whatever it is.
+      frame.rest =
+          static_cast<uint16_t>(std::min<uint32_t>(mbuf->pkt_len - mbuf->data_len, UINT16_MAX));
     }
     return *this;
   }
@@ -49,12 +51,12 @@ class Frames {
   /// is known, and not read back from mbufs that were written a moment ago.
   Frames& of_allocated(const Burst& burst, uint16_t len) noexcept {
     // All but the address in one store, which a compiler does not make of an assignment.
-    const rs::Frame frame{nullptr, len, len, rs::Verdict::Drop, 0};
-    constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, wire_len);
+    const rs::Frame frame{nullptr, len, 0, 0, rs::Verdict::Drop};
+    constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, len);
     size_ = burst.size;
     for (uint16_t i = 0; i < size_; ++i) {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
-      std::memcpy(&frames_[i].wire_len, &frame.wire_len, kAllButData);
+      std::memcpy(&frames_[i].len, &frame.len, kAllButData);
     }
     return *this;
   }
@@ -68,17 +70,21 @@ class Frames {
   /// What Rust wants done with packet `i` of the last of().
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
 
-  /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants sent, and frees
-  /// the others.
-  void drop_unwanted(Burst& burst) noexcept {
+  /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants sent, calls
+  /// `ask` with each question, which is the callee's from then on, and frees the others.
+  template <typename F>
+  void drop_unwanted(Burst& burst, F ask) noexcept {
     uint16_t kept = 0;
     uint16_t dropped = 0;
     std::array<rte_mbuf*, kMaxBurst> unwanted;
     for (uint16_t i = 0; i < burst.size; ++i) {
-      if (frames_[i].verdict != rs::Verdict::Drop) [[likely]] {
-        burst.mbufs[kept++] = burst.mbufs[i];
+      rte_mbuf* mbuf = burst.mbufs[i];
+      if (frames_[i].verdict == rs::Verdict::Drop) [[unlikely]] {
+        unwanted[dropped++] = mbuf;
+      } else if (frames_[i].verdict == rs::Verdict::Question) [[unlikely]] {
+        ask(mbuf);
       } else {
-        unwanted[dropped++] = burst.mbufs[i];
+        burst.mbufs[kept++] = mbuf;
       }
     }
     if (dropped > 0) [[unlikely]] {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "dataplane/frames.hpp"
+#include "dataplane/questions.hpp"
+#include "dataplane/reflect.hpp"
 #include "dpdk/burst.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/queue.hpp"
@@ -44,6 +46,9 @@ class Ring {
 
 /// One rx queue and the tx queue with the same number, with what `reflect --impair` asks for on the
 /// way: Rust decides which packet suffers what, this class holds packets back.
+///
+/// As in `Reflect`, what the driver does not take waits, and nothing is received meanwhile: all
+/// that is lost on the way is what was asked for.
 class ReflectImpaired final {
  public:
   /// Mbufs that it may hold, for a delay of `delay_ns` of every packet: those of 1 Mpps, and some
@@ -65,27 +70,33 @@ class ReflectImpaired final {
         delayed_(mbufs(options.delay_ns) - kOvertaken),
         overtaken_(kOvertaken),
         depth_(options.reorder_depth),
-        max_burst_(options.tx_burst) {}
+        max_burst_(std::min<uint16_t>(options.tx_burst, kMaxBurst - 1)) {}
 
   void poll(uint64_t now_ns) noexcept {
-    rx_.receive(burst_);
-    reflector_->reflect(now_ns, frames_.of(burst_).writable());
-    for (uint16_t i = 0; i < burst_.size; ++i) {
-      take_in({burst_.mbufs[i], now_ns, frames_[i].verdict, frames_[i].flow, 0, 0});
+    if (waiting_) [[unlikely]] {
+      offer_again(now_ns);
+    } else {
+      receive(now_ns);
     }
-    burst_.size = 0;
     // When the run ends nothing is held any more.
-    release_overtaken(now_ns, draining_);
-    release_delayed(now_ns, draining_);
-    flush();
+    release(now_ns, draining_);
+    if (!questions_.empty()) [[unlikely]] {
+      questions_.answer(*reflector_, tx_);
+      if (draining_) {
+        questions_.clear();
+      }
+    }
   }
 
   /// Sends all that is held, and holds nothing from now on.
   void drain(uint64_t now_ns) noexcept {
     draining_ = true;
-    release_overtaken(now_ns, true);
-    release_delayed(now_ns, true);
-    flush();
+    drained_by_ns_ = now_ns + kDrainNs;
+    while (waiting_) {
+      offer_again(clock_.now_ns());
+    }
+    release(now_ns, true);
+    questions_.clear();
   }
 
  private:
@@ -101,7 +112,7 @@ class ReflectImpaired final {
     rte_mbuf* mbuf;
     uint64_t arrived_ns;
     rs::Verdict verdict;
-    uint8_t flow;
+    uint16_t flow;
     /// Of one that others are to overtake: how many had passed when it was its turn, and when that
     /// was.
     uint64_t passed_before;
@@ -113,12 +124,30 @@ class ReflectImpaired final {
   static constexpr unsigned kOvertaken = 4096;
   /// One that nothing overtakes for so long is sent all the same.
   static constexpr uint64_t kPatienceNs = 5'000'000;
+  /// The end of a run waits for the tx queue no longer than that, however much is held.
+  static constexpr uint64_t kDrainNs = 1'000'000'000;
+
+  void receive(uint64_t now_ns) noexcept {
+    rx_.receive(burst_);
+    reflector_->reflect(now_ns, frames_.of(burst_).writable());
+    for (uint16_t i = 0; i < burst_.size; ++i) {
+      take_in({burst_.mbufs[i], now_ns, frames_[i].verdict, frames_[i].flow, 0, 0});
+    }
+    burst_.size = 0;
+  }
+
+  /// Sends what is to be sent by now, or all, as far as the driver takes it.
+  void release(uint64_t now_ns, bool all) noexcept {
+    release_overtaken(now_ns, all);
+    release_delayed(now_ns, all);
+    flush(now_ns);
+  }
 
   void take_in(const Held& held) noexcept {
     if (held.verdict == rs::Verdict::Drop) {
       rte_pktmbuf_free(held.mbuf);
-    } else if (held.verdict == rs::Verdict::Answer) {
-      send(held);
+    } else if (held.verdict == rs::Verdict::Question) {
+      questions_.take(held.mbuf, held.arrived_ns);
     } else if (delayed_.full()) {
       reflector_->overflowed(held.flow);
       rte_pktmbuf_free(held.mbuf);
@@ -132,7 +161,7 @@ class ReflectImpaired final {
 
   /// Sends those that have been overtaken by enough others, or wait in vain.
   void release_overtaken(uint64_t now_ns, bool all) noexcept {
-    while (!overtaken_.empty()) {
+    while (!overtaken_.empty() && has_room(now_ns)) {
       const Held& first = overtaken_.front();
       // Less than none: some that were under way when its turn came have been refused.
       const uint64_t overtakers = passed_ - std::min(passed_, first.passed_before);
@@ -146,7 +175,8 @@ class ReflectImpaired final {
 
   /// Sends those whose time has come, or lets others overtake them first.
   void release_delayed(uint64_t now_ns, bool all) noexcept {
-    while (!delayed_.empty() && (all || delayed_.front().arrived_ns + delay_ns_ <= now_ns)) {
+    while (!delayed_.empty() && (all || delayed_.front().arrived_ns + delay_ns_ <= now_ns) &&
+           has_room(now_ns)) {
       Held held = delayed_.front();
       delayed_.pop();
       if (held.verdict == rs::Verdict::Reorder && !all && !overtaken_.full()) {
@@ -169,10 +199,18 @@ class ReflectImpaired final {
         send(again, Kind::kCopy);
       }
       if (!overtaken_.empty() && passed_ + passing_ >= overtaken_.front().passed_before + depth_) {
-        flush();
+        flush(now_ns);
         release_overtaken(now_ns, all);
       }
     }
+  }
+
+  /// Whether a packet and a copy of it can be added to what is sent next.
+  bool has_room(uint64_t now_ns) noexcept {
+    if (out_.size >= max_burst_) {
+      flush(now_ns);
+    }
+    return !waiting_;
   }
 
   void send(const Held& held, Kind kind = Kind::kPlain) noexcept {
@@ -186,13 +224,10 @@ class ReflectImpaired final {
                  (held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate);
     kinds_[i] = kind;
     passing_ += passes_[i] ? 1 : 0;
-    if (out_.size == max_burst_) {
-      flush();
-    }
   }
 
-  void flush() noexcept {
-    if (out_.size == 0) {
+  void flush(uint64_t now_ns) noexcept {
+    if (out_.size == 0 || waiting_) {
       return;
     }
     const rust::Slice<rs::Frame> frames = out_frames_.of(out_).writable();
@@ -201,17 +236,60 @@ class ReflectImpaired final {
       frames[i].flow = flows_[i];
     }
     reflector_->stamp(clock_.now_ns(), {arrived_ns_.data(), out_.size}, frames);
-    const uint16_t wanted = out_.size;
-    const uint16_t accepted = tx_.send(out_);
-    for (uint16_t i = 0; i < wanted; ++i) {
-      reflector_->sent_later(flows_[i], i < accepted, kinds_[i] == Kind::kCopy);
-      if (i < accepted && kinds_[i] == Kind::kOvertaken) {
-        reflector_->reordered(flows_[i]);
-      }
+    taken_ = 0;
+    patient_until_ns_ = now_ns + Reflect::kPatienceNs;
+    settle(tx_.offer(out_, 0));
+    while (waiting_ && draining_) {
+      offer_again(clock_.now_ns());
     }
-    passed_ += static_cast<uint64_t>(std::count(passes_.begin(), passes_.begin() + accepted, true));
-    passing_ = 0;
+  }
+
+  void offer_again(uint64_t now_ns) noexcept {
+    reflector_->wait(now_ns);
+    reflector_->stamp_again(now_ns, {arrived_ns_.data(), out_.size}, taken_,
+                            out_frames_.writable());
+    const uint16_t accepted = tx_.offer(out_, taken_);
+    for (uint16_t i = taken_; i < taken_ + accepted; ++i) {
+      reflector_->waited(flows_[i]);
+    }
+    if (accepted > 0) {
+      patient_until_ns_ = now_ns + Reflect::kPatienceNs;
+    }
+    settle(accepted);
+    if (waiting_ && (now_ns >= patient_until_ns_ || (draining_ && now_ns >= drained_by_ns_))) {
+      give_up();
+    }
+  }
+
+  /// The driver has taken `accepted` more.
+  void settle(uint16_t accepted) noexcept {
+    const uint16_t end = taken_ + accepted;
+    for (; taken_ < end; ++taken_) {
+      reflector_->sent_later(flows_[taken_], true, kinds_[taken_] == Kind::kCopy);
+      if (kinds_[taken_] == Kind::kOvertaken) {
+        reflector_->reordered(flows_[taken_]);
+      }
+      passed_ += passes_[taken_] ? 1 : 0;
+      passing_ -= passes_[taken_] ? 1 : 0;
+    }
+    waiting_ = taken_ < out_.size;
+    if (!waiting_) {
+      out_.size = 0;
+    }
+  }
+
+  /// Nobody empties the tx queue any more, it seems.
+  void give_up() noexcept {
+    for (uint16_t i = taken_; i < out_.size; ++i) {
+      reflector_->sent_later(flows_[i], false, kinds_[i] == Kind::kCopy);
+    }
+    out_.free_from(taken_);
     out_.size = 0;
+    passing_ = 0;
+    waiting_ = false;
+    if (draining_) {
+      drained_by_ns_ = 0;
+    }
   }
 
   Burst burst_;
@@ -226,15 +304,24 @@ class ReflectImpaired final {
   /// Packets that have passed all that is held, and those that will with the next flush.
   uint64_t passed_ = 0;
   uint64_t passing_ = 0;
+  /// While packets wait, and at the end of the run: when they are given up.
+  uint64_t patient_until_ns_ = 0;
+  uint64_t drained_by_ns_ = 0;
+  Questions questions_;
   Ring<Held> delayed_;
   Ring<Held> overtaken_;
   std::array<uint64_t, kMaxBurst> arrived_ns_{};
   Frames frames_;
   Frames out_frames_;
   uint16_t depth_;
+  /// One more than that, a copy, may be sent.
   uint16_t max_burst_;
+  /// Of those that are sent next, how many the driver has taken.
+  uint16_t taken_ = 0;
+  /// It has not taken all: they are offered again before anything else is done.
+  bool waiting_ = false;
   bool draining_ = false;
-  std::array<uint8_t, kMaxBurst> flows_{};
+  std::array<uint16_t, kMaxBurst> flows_{};
   std::array<bool, kMaxBurst> passes_{};
   std::array<Kind, kMaxBurst> kinds_{};
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "dataplane/frames.hpp"
+#include "dataplane/questions.hpp"
 #include "dpdk/burst.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/queue.hpp"
@@ -34,14 +35,29 @@ class Reflect final {
     rx_.receive(burst_);
     const rust::Slice<rs::Frame> frames = frames_.of(burst_).writable();
     const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
-    if (burst_.size == 0) {
-      return;
+    if (burst_.size > 0) {
+      send_back(now_ns, frames, outcome);
     }
+    if (!questions_.empty()) [[unlikely]] {
+      answer();
+    }
+  }
+
+  /// Returns only when nothing waits any longer.
+  void drain(uint64_t /*now_ns*/) noexcept {
+    draining_ = true;
+    wait_to_the_end();
+    questions_.clear();
+  }
+
+ private:
+  void send_back(uint64_t now_ns, rust::Slice<rs::Frame> frames, rs::Outcome outcome) noexcept {
     if (outcome.wants_stamps) [[unlikely]] {
       reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, frames);
     }
     if (outcome.drops) [[unlikely]] {
-      frames_.drop_unwanted(burst_);
+      frames_.drop_unwanted(
+          burst_, [this, now_ns](rte_mbuf* question) { questions_.take(question, now_ns); });
     }
     taken_ = tx_.offer(burst_, 0);
     reflector_->sent(taken_, frames_.readable());
@@ -55,13 +71,16 @@ class Reflect final {
     }
   }
 
-  /// Returns only when nothing waits any longer.
-  void drain(uint64_t /*now_ns*/) noexcept {
-    draining_ = true;
-    wait_to_the_end();
+  /// Behind the burst that questions came with, which is counted by now.
+  [[gnu::noinline, gnu::cold]] void answer() noexcept {
+    if (taken_ == burst_.size) {
+      questions_.answer(*reflector_, tx_);
+    }
+    if (draining_) {
+      questions_.clear();
+    }
   }
 
- private:
   void wait_to_the_end() noexcept {
     while (taken_ < burst_.size) {
       offer_again(clock_.now_ns());
@@ -71,7 +90,7 @@ class Reflect final {
   void offer_again(uint64_t now_ns) noexcept {
     reflector_->wait(now_ns);
     if (is_stamped_) {
-      reflector_->stamp_again(now_ns, arrived_ns_, taken_, frames_.writable());
+      reflector_->stamp_again(now_ns, {&arrived_ns_, 1}, taken_, frames_.writable());
     }
     const uint16_t accepted = tx_.offer(burst_, taken_);
     if (accepted > 0) {
@@ -90,6 +109,7 @@ class Reflect final {
   TxQueue& tx_;
   rust::Box<rs::Reflector> reflector_;
   const Clock& clock_;
+  Questions questions_;
   /// While packets wait: when they arrived, and when they are given up.
   uint64_t arrived_ns_ = 0;
   uint64_t patient_until_ns_ = 0;

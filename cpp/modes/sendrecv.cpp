@@ -33,8 +33,8 @@ class Send final {
   void prepare_buffers() {
     for_each_mbuf(pool_, [this](unsigned index, rte_mbuf* mbuf) {
       const auto room = static_cast<uint16_t>(mbuf->buf_len - RTE_PKTMBUF_HEADROOM);
-      rs::Frame frame{static_cast<uint8_t*>(mbuf->buf_addr) + RTE_PKTMBUF_HEADROOM, room, room,
-                      rs::Verdict::Drop, 0};
+      rs::Frame frame{static_cast<uint8_t*>(mbuf->buf_addr) + RTE_PKTMBUF_HEADROOM, room, 0, 0,
+                      rs::Verdict::Drop};
       sender_->prepare(index, frame);
     });
   }

@@ -51,7 +51,7 @@ TEST_F(FramesTest, ShowEachPacketInPlace) {
   for (uint16_t i = 0; i < burst.size; ++i) {
     EXPECT_EQ(shown[i].data, rte_pktmbuf_mtod(burst.mbufs[i], uint8_t*));
     EXPECT_EQ(shown[i].len, burst.mbufs[i]->pkt_len);
-    EXPECT_EQ(shown[i].wire_len, burst.mbufs[i]->pkt_len);
+    EXPECT_EQ(shown[i].rest, 0);
   }
   burst.free_from(0);
 }
@@ -62,7 +62,7 @@ TEST_F(FramesTest, JoinSegmentsWhereTheFirstHasRoom) {
   put(packet({100, 50, 7}));
   const rs::Frame frame = frames.of(burst).writable()[0];
   EXPECT_EQ(frame.len, 157);
-  EXPECT_EQ(frame.wire_len, 157U);
+  EXPECT_EQ(frame.rest, 0);
   EXPECT_EQ(frame.data[99], 1);
   EXPECT_EQ(frame.data[100], 2);
   EXPECT_EQ(frame.data[149], 2);
@@ -78,7 +78,7 @@ TEST_F(FramesTest, ShowTheFirstSegmentWhereThereIsNoRoom) {
   put(packet({kFull, 50}));
   const rs::Frame frame = frames.of(burst).writable()[0];
   EXPECT_EQ(frame.len, kFull);
-  EXPECT_EQ(frame.wire_len, kFull + 50U);
+  EXPECT_EQ(frame.rest, 50);
   burst.free_from(0);
   EXPECT_EQ(in_use(), 0U);
 }
@@ -92,7 +92,7 @@ TEST_F(FramesTest, ShowAllocatedPacketsAsIfTheyWereLookedAt) {
   for (std::size_t i = 0; i < shown.size(); ++i) {
     EXPECT_EQ(shown[i].data, looked_at[i].data);
     EXPECT_EQ(shown[i].len, looked_at[i].len);
-    EXPECT_EQ(shown[i].wire_len, looked_at[i].wire_len);
+    EXPECT_EQ(shown[i].rest, looked_at[i].rest);
   }
   burst.free_from(0);
 }
@@ -119,6 +119,8 @@ TEST_F(FramesTest, AreAsManyAsTheBurstHas) {
   }
 }
 
+void no_question(rte_mbuf* /*mbuf*/) { FAIL(); }
+
 TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
   constexpr uint16_t kPackets = 16;
   for (uint16_t i = 0; i < kPackets; ++i) {
@@ -133,7 +135,7 @@ TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
       wanted.push_back(before[i]);
     }
   }
-  frames.drop_unwanted(burst);
+  frames.drop_unwanted(burst, no_question);
   EXPECT_EQ(std::vector(burst.mbufs.begin(), burst.mbufs.begin() + burst.size), wanted);
   EXPECT_EQ(in_use(), wanted.size());
   burst.free_from(0);
@@ -146,9 +148,25 @@ TEST_F(FramesTest, DropAllSegments) {
   rust::Slice<rs::Frame> shown = frames.of(burst).writable();
   shown[0].verdict = rs::Verdict::Drop;
   shown[1].verdict = rs::Verdict::Send;
-  frames.drop_unwanted(burst);
+  frames.drop_unwanted(burst, no_question);
   EXPECT_EQ(burst.size, 1);
   EXPECT_EQ(in_use(), 1U);
+  burst.free_from(0);
+}
+
+TEST_F(FramesTest, GiveQuestionsAway) {
+  put(packet({60}));
+  put(packet({60}));
+  rte_mbuf* const asked = burst.mbufs[0];
+  rust::Slice<rs::Frame> shown = frames.of(burst).writable();
+  shown[0].verdict = rs::Verdict::Question;
+  shown[1].verdict = rs::Verdict::Send;
+  std::vector<rte_mbuf*> questions;
+  frames.drop_unwanted(burst, [&questions](rte_mbuf* mbuf) { questions.push_back(mbuf); });
+  EXPECT_EQ(questions, std::vector{asked});
+  EXPECT_EQ(burst.size, 1);
+  EXPECT_EQ(in_use(), 2U) << "it is not freed";
+  rte_pktmbuf_free(asked);
   burst.free_from(0);
 }
 
@@ -160,7 +178,7 @@ TEST_F(FramesTest, DropNoneAndAll) {
     rust::Slice<rs::Frame> shown = frames.of(burst).writable();
     shown[0].verdict = keep ? rs::Verdict::Send : rs::Verdict::Drop;
     shown[1].verdict = shown[0].verdict;
-    frames.drop_unwanted(burst);
+    frames.drop_unwanted(burst, no_question);
     EXPECT_EQ(burst.size, keep ? 2 : 0);
     EXPECT_EQ(in_use(), burst.size);
     burst.free_from(0);

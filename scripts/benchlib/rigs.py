@@ -225,7 +225,7 @@ class Rig:
             # Nothing but a header: magic number, version 2.4, two unused words, snapshot length, Ethernet.
             empty = self.folder / "empty.pcap"
             empty.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-            sending = f"{TO_PEER} --packet-size {payload} --seed 5 --no-peer-report --drain 0.01 --count 1000"
+            sending = f"{TO_PEER} --packet-size {payload} --seed 5 --tag-key 5 --no-peer-report --drain 0.01 --count 1000"
             self.run("sendrecv", f"net_pcap0,rx_pcap={empty},tx_pcap={questions}", [self.measured], sending)
             self.run("reflect", f"net_pcap0,rx_pcap={questions},tx_pcap={reflected}", [self.measured], "--count 1000")
         return reflected if answers else questions

@@ -23,8 +23,8 @@ pub(crate) mod bridge {
         Duplicate,
         /// Send it back behind later ones.
         Reorder,
-        /// Send it back at once: it is an answer to a question.
-        Answer,
+        /// Keep it: it is a question, for `answer` as soon as `may_answer`.
+        Question,
     }
 
     /// How packets are let go when they are due.
@@ -57,19 +57,19 @@ pub(crate) mod bridge {
     /// overlaps.
     struct Frame {
         data: *mut u8,
-        /// Bytes of the whole packet: more than `len` when it has several segments.
-        wire_len: u32,
         /// Bytes at `data`.
         len: u16,
+        /// Bytes of the packet in further segments.
+        rest: u16,
+        /// Set by `reflect`: the slot of the packet's flow.
+        flow: u16,
         /// Set by `reflect`.
         verdict: Verdict,
-        /// Set by `reflect`: the slot of the packet's flow.
-        flow: u8,
     }
 
     /// What a burst that came in holds.
     struct Outcome {
-        /// Some frames are to be dropped.
+        /// Some frames are to be dropped, or kept.
         drops: bool,
         /// Some may want a stamp.
         wants_stamps: bool,
@@ -330,18 +330,23 @@ pub(crate) mod bridge {
         unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> Outcome;
         /// Stamps those of the frames that want it; they are sent at `now_ns` in this order.
         /// `arrived_ns` has one time for each, or one for all.
-        unsafe fn stamp(self: &Reflector, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]);
-        /// Of the frames of the last `reflect` that were not to be dropped the driver took the first
+        unsafe fn stamp(
+            self: &mut Reflector,
+            now_ns: u64,
+            arrived_ns: &[u64],
+            frames: &mut [Frame],
+        );
+        /// Of the frames of the last `reflect` that were to be sent the driver took the first
         /// `accepted`; the others wait.
         fn sent(self: &mut Reflector, accepted: u16, frames: &[Frame]);
         /// In place of `reflect` in every poll as long as some wait.
         fn wait(self: &mut Reflector, now_ns: u64);
-        /// Stamps those behind the first `before` of them again, which arrived at `arrived_ns` and are
-        /// offered to the driver again at `now_ns`. The frames of the others are not touched.
+        /// Stamps those behind the first `before` of them again, which are offered to the driver again at
+        /// `now_ns`; for `arrived_ns` see `stamp`. The frames of the others are not touched.
         unsafe fn stamp_again(
-            self: &Reflector,
+            self: &mut Reflector,
             now_ns: u64,
-            arrived_ns: u64,
+            arrived_ns: &[u64],
             before: u16,
             frames: &mut [Frame],
         );
@@ -350,13 +355,21 @@ pub(crate) mod bridge {
         /// All behind the first `before` of them are freed.
         fn refused_behind(self: &mut Reflector, before: u16, frames: &[Frame]);
         /// The same for one packet that is sent in a later poll than it came in, or for a copy of it.
-        fn sent_later(self: &mut Reflector, flow: u8, accepted: bool, is_copy: bool);
+        fn sent_later(self: &mut Reflector, flow: u16, accepted: bool, is_copy: bool);
+        /// It was taken, but not when it was first offered.
+        fn waited(self: &mut Reflector, flow: u16);
         /// It was sent behind later ones.
-        fn reordered(self: &mut Reflector, flow: u8);
+        fn reordered(self: &mut Reflector, flow: u16);
         /// It is held.
-        fn delayed(self: &mut Reflector, flow: u8);
+        fn delayed(self: &mut Reflector, flow: u16);
         /// It was freed, because no more can be held.
-        fn overflowed(self: &mut Reflector, flow: u8);
+        fn overflowed(self: &mut Reflector, flow: u16);
+        /// Whether a question that arrived at `asked_ns` may be answered now.
+        fn may_answer(self: &Reflector, asked_ns: u64) -> bool;
+        /// Makes the answer of a question that `reflect` has turned round; `false`: it is to be freed.
+        unsafe fn answer(self: &mut Reflector, frame: &mut Frame) -> bool;
+        /// The driver took so many answers.
+        fn answered(self: &mut Reflector, packets: u16);
 
         type Tally;
 

@@ -26,7 +26,7 @@ impl Frame {
 
     /// Bytes of the whole frame on the wire.
     pub(crate) fn wire_len(&self) -> usize {
-        usize::try_from(self.wire_len).unwrap_or(usize::MAX)
+        usize::from(self.len) + usize::from(self.rest)
     }
 }
 

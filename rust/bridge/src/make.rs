@@ -59,6 +59,7 @@ impl Run {
         let looks = Looks {
             due_times: sendrecv.pacing.is_some(),
             stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
+            stamps: self.config.window(),
         };
         let streams = self.config.tx_queues;
         let places = streams..streams + self.config.rx_queues;

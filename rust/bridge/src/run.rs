@@ -3,15 +3,15 @@
 use crate::ffi::bridge::{PortFacts, Versions};
 use crate::host;
 use dpdkproj_core::config::{Config, Sendrecv};
-use dpdkproj_core::flows::{Flows, Registrar};
+use dpdkproj_core::flows::{FLOWS, Flows, IDLE_NS, Registrar};
 use dpdkproj_core::mode::Meaning;
 use dpdkproj_core::packet::content::Content;
 use dpdkproj_core::packet::control::Report;
 use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::packet::payload::mix;
 use dpdkproj_core::peer::{Inquiry, Known};
 use dpdkproj_core::stats::{
-    self, Board, Collector, Counter, Destination, Driver, Live, Output, Peer, Row, Table,
+    self, Board, Collector, Counter, Destination, Driver, KnownFlows, Live, Output, Peer, Row,
+    Table,
 };
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -133,13 +133,14 @@ impl Run {
         let any = Mac([0; 6]);
         let content = config.sendrecv.as_ref().map(|sendrecv| {
             let flow = sendrecv.flow(any, config.tx_queues);
-            Arc::new(Content::with_filler_of(&flow, sendrecv.seed, sendrecv.filler_seed))
+            Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
         });
-        let random = RandomState::new().hash_one(0);
+        let random = RandomState::new();
         let receivers = if config.sendrecv.is_some() { config.rx_queues } else { 0 };
-        let inquiry = Inquiry::new(config.sendrecv.as_ref().map_or(0, |s| mix(!s.seed)), receivers);
+        // It stands in questions for all to read, and so has nothing to do with the key of the tags.
+        let inquiry = Inquiry::new(random.hash_one("run"), receivers);
         let reflectors = if config.meaning == Meaning::Returns { config.rx_queues } else { 0 };
-        let flows = Flows::new(reflectors, random);
+        let flows = Flows::new(reflectors, random.hash_one("instance"));
         Self {
             command,
             is_preliminary: false,
@@ -186,7 +187,14 @@ impl Run {
 
     pub(crate) fn tick(&mut self, now_ns: u64) {
         self.handle_rows(Collector::tick);
-        self.registrar.tick();
+        self.registrar.tick(now_ns);
+        if self.registrar.refused() > 0 {
+            self.say_once(format!(
+                "{FLOWS} flows are counted, and none of them has been idle for {} s: other senders get no \
+                 answer, and cannot know where their losses are",
+                IDLE_NS / 1_000_000_000
+            ));
+        }
         self.inquiry.tick(now_ns);
         self.ask_for_live_line(now_ns);
         if self.collector.was_held_back() {
@@ -408,6 +416,10 @@ impl Run {
             port_removed_ns: self.port_removed_ns,
             checksums: self.config.sendrecv.is_some().then(|| port.checksums.into()),
             peer: Peer::between(self.peer_at_start, end),
+            flows: (self.config.meaning == Meaning::Returns).then(|| KnownFlows {
+                known: self.registrar.known(),
+                refused_questions: self.registrar.refused(),
+            }),
             warmup_ns: self.warmup_ns,
             ..stats::Run::new(&self.config, &self.collector, self.stopped_ns)
         };

@@ -132,7 +132,7 @@ impl From<reflector::Verdict> for Verdict {
             reflector::Verdict::SendCorrupt => Self::SendCorrupt,
             reflector::Verdict::Duplicate => Self::Duplicate,
             reflector::Verdict::Reorder => Self::Reorder,
-            reflector::Verdict::Answer => Self::Answer,
+            reflector::Verdict::Question => Self::Question,
         }
     }
 }
@@ -151,19 +151,13 @@ impl Reflector {
         Outcome { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
     }
 
-    pub(crate) unsafe fn stamp(&self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
-        let mut ahead = [0; 1 + u8::MAX as usize];
-        for (index, frame) in frames.iter_mut().enumerate() {
-            if frame.verdict == Verdict::Drop {
-                continue;
-            }
-            let arrived_ns = arrived_ns.get(index).or(arrived_ns.first()).copied();
-            let residence_ns = now_ns.saturating_sub(arrived_ns.unwrap_or(now_ns));
+    pub(crate) unsafe fn stamp(&mut self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
+        self.0.begin_stamps();
+        for (index, frame) in frames.iter_mut().enumerate().filter(|(_, frame)| is_sent(frame)) {
             let flow = frame.flow;
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
-            self.0.stamp(bytes, flow, ahead[usize::from(flow)], residence_ns);
-            ahead[usize::from(flow)] += 1;
+            self.0.stamp(bytes, flow, residence_ns(now_ns, arrived_ns, index));
         }
     }
 
@@ -172,21 +166,19 @@ impl Reflector {
     }
 
     pub(crate) unsafe fn stamp_again(
-        &self,
+        &mut self,
         now_ns: u64,
-        arrived_ns: u64,
+        arrived_ns: &[u64],
         before: u16,
         frames: &mut [Frame],
     ) {
-        let mut ahead = [0; 1 + u8::MAX as usize];
-        let residence_ns = now_ns.saturating_sub(arrived_ns);
-        let kept = frames.iter_mut().filter(|frame| frame.verdict != Verdict::Drop);
-        for frame in kept.skip(before.into()) {
+        self.0.begin_stamps();
+        let kept = frames.iter_mut().enumerate().filter(|(_, frame)| is_sent(frame));
+        for (index, frame) in kept.skip(before.into()) {
             let flow = frame.flow;
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
-            self.0.stamp_again(bytes, flow, ahead[usize::from(flow)], residence_ns);
-            ahead[usize::from(flow)] += 1;
+            self.0.stamp_again(bytes, flow, residence_ns(now_ns, arrived_ns, index));
         }
     }
 
@@ -202,26 +194,54 @@ impl Reflector {
         self.0.refused_behind(kept_flows(frames), before);
     }
 
-    pub(crate) fn sent_later(&mut self, flow: u8, accepted: bool, is_copy: bool) {
+    pub(crate) fn sent_later(&mut self, flow: u16, accepted: bool, is_copy: bool) {
         self.0.sent_later(flow, accepted, is_copy);
     }
 
-    pub(crate) fn reordered(&mut self, flow: u8) {
+    pub(crate) fn waited(&mut self, flow: u16) {
+        self.0.count(flow, Counter::Waited, 1);
+    }
+
+    pub(crate) fn reordered(&mut self, flow: u16) {
         self.0.count(flow, Counter::ImpairReordered, 1);
     }
 
-    pub(crate) fn delayed(&mut self, flow: u8) {
+    pub(crate) fn delayed(&mut self, flow: u16) {
         self.0.count(flow, Counter::ImpairDelayed, 1);
     }
 
-    pub(crate) fn overflowed(&mut self, flow: u8) {
+    pub(crate) fn overflowed(&mut self, flow: u16) {
         self.0.count(flow, Counter::ImpairOverflow, 1);
+    }
+
+    pub(crate) fn may_answer(&self, asked_ns: u64) -> bool {
+        self.0.may_answer(asked_ns)
+    }
+
+    pub(crate) unsafe fn answer(&mut self, frame: &mut Frame) -> bool {
+        // SAFETY: C++ lends a writable frame for this call.
+        self.0.answer(unsafe { frame.bytes_mut() })
+    }
+
+    pub(crate) fn answered(&mut self, packets: u16) {
+        self.0.answered(packets);
     }
 }
 
-/// Those of the frames that are not to be dropped.
-fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u8> {
-    frames.iter().filter(|frame| frame.verdict != Verdict::Drop).map(|frame| frame.flow)
+/// Whether a frame is to be sent back with its burst.
+fn is_sent(frame: &Frame) -> bool {
+    !matches!(frame.verdict, Verdict::Drop | Verdict::Question)
+}
+
+/// How long the frame with this index has been here, if it leaves at `now_ns`.
+fn residence_ns(now_ns: u64, arrived_ns: &[u64], index: usize) -> u64 {
+    let arrived_ns = arrived_ns.get(index).or(arrived_ns.first()).copied();
+    now_ns.saturating_sub(arrived_ns.unwrap_or(now_ns))
+}
+
+/// The flows of those that are to be sent back.
+fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u16> {
+    frames.iter().filter(|frame| is_sent(frame)).map(|frame| frame.flow)
 }
 
 /// See [`CoreTally`].

@@ -152,9 +152,13 @@ struct SendrecvArgs {
     /// port 100 us early, which waits for the moment; few ports can)
     #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::release)]
     pacing: Release,
-    /// Of filler and tags; packets of another seed are foreign [default: random]
+    /// Of filler, and of the gaps of --pattern poisson [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+    /// The key of the tags, by which packets are known as those of this run: for golden tests, which want
+    /// the same packets in every run [default: random]
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    tag_key: Option<u64>,
     /// Have the reflector write into each packet that it was there, and for how long: then each loss
     /// has a direction, and latency is told without the reflector's part (--packet-size 34 at least)
     #[arg(long)]
@@ -251,7 +255,9 @@ fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> 
 /// What is asked of a mode that measures beside what is asked of all modes.
 fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> {
     let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
-    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    let random = RandomState::new();
+    let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
+    let tag_key = args.tag_key.unwrap_or_else(|| random.hash_one("tag key"));
     if args.stamp && usize::from(args.packet_size) < STAMPED_LEN {
         return Err(format!(
             "--stamp --packet-size {}: a stamp needs {STAMPED_LEN} bytes of payload; raise \
@@ -271,8 +277,8 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
             Some(Asked::LineShare(percent)) => Some(format!("{percent}%")),
             _ => None,
         },
+        tag_key,
         seed,
-        filler_seed: seed,
         stamp: args.stamp,
         warmup_ns: args.warmup.map_or(0, nanoseconds),
         ask_peer: !args.no_peer_report,

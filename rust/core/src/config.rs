@@ -82,10 +82,10 @@ pub struct Sendrecv {
     /// The rate is this share of the line rate, as it was asked for (`80%`): until [`Config::resolve_line_rate`],
     /// that of `pacing` is the same share of 1 Mbit/s.
     pub line_share: Option<String>,
-    /// Of this run's tags.
-    pub seed: u64,
+    /// The key of this run's tags: nobody else's packets are taken for ours.
+    pub tag_key: u64,
     /// Of filler: that of the preliminary run too, because buffers are filled once for both.
-    pub filler_seed: u64,
+    pub seed: u64,
     /// Leave room for a stamp of the reflector in each packet.
     pub stamp: bool,
     /// Send for so long before the run begins, in ns.
@@ -224,6 +224,13 @@ impl Config {
         (1 << share.ilog2()).clamp(SURE_WINDOW, LARGEST_WINDOW)
     }
 
+    /// Packets of all streams together that may be back before the interval of the first of them is closed.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        let all = self.shape().window.saturating_mul(u64::from(self.tx_queues.max(1)));
+        all.min(self.max_window())
+    }
+
     /// Of all tx queues together; `None`: as fast as possible.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
@@ -309,7 +316,7 @@ impl Config {
             count: if warms_up { None } else { Some(0) },
             live: false,
             limits: Limits::default(),
-            sendrecv: Some(Sendrecv { seed: mix(sendrecv.seed), ..sendrecv.clone() }),
+            sendrecv: Some(Sendrecv { tag_key: mix(sendrecv.tag_key), ..sendrecv.clone() }),
             ..self.clone()
         })
     }

@@ -9,11 +9,7 @@ use crate::packet::stamp::Stamp;
 use crate::packet::verify::{Arrival, Verifier};
 use crate::packet::wire::UdpOverIpv4;
 use crate::peer::Hearing;
-use crate::stats::{Again, Counter, Extents, Latency, Recorder, SeqMap};
-
-/// Of the packets that one queue of a reflector stamped, how many it remembers: as long as a
-/// duplicate of one may take to come.
-const STAMPS: u64 = 1 << 17;
+use crate::stats::{Again, Counter, Extents, Latency, Recorder, StampMap};
 
 /// Later than any interval there is.
 const NO_INTERVAL: u64 = u64::MAX;
@@ -29,8 +25,8 @@ pub struct Receiver {
     hearing: Option<Hearing>,
     /// Packets have a time at which they were due.
     paced: bool,
-    /// By queue of the reflector: which stamps were here. Empty without `--stamp`.
-    stamps: Box<[SeqMap]>,
+    /// Which stamps were here.
+    stamps: StampMap,
     /// Packets of the burst at hand, one after the other, that were sent at the same time: mostly a
     /// sender's burst. All that follows from that time is found out once.
     together: SentTogether,
@@ -94,6 +90,8 @@ pub struct Looks {
     pub due_times: bool,
     /// Stamps of a reflector with up to so many queues; 0: none.
     pub stamping_queues: u16,
+    /// The last ones of which it remembers: as many as may come until a duplicate of one is too late.
+    pub stamps: u64,
 }
 
 impl Receiver {
@@ -111,7 +109,7 @@ impl Receiver {
             verifier,
             hearing,
             paced: looks.due_times,
-            stamps: (0..looks.stamping_queues).map(|_| SeqMap::new(STAMPS)).collect(),
+            stamps: StampMap::new(looks.stamping_queues, looks.stamps),
             together: SentTogether::default(),
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
@@ -220,7 +218,7 @@ impl Receiver {
         if self.together.when != When::Open {
             return Err(self.out_of_time(stream, seq, stamp));
         }
-        if !self.recorder.is_in_window(seq.wrapping_sub(released)) {
+        if !self.recorder.can_be_back(stream, released, seq) {
             return Err(Counter::ForeignRun);
         }
         if LEFT_OUT != part::DUPLICATES && !self.recorder.arrived(stream).insert(seq) {
@@ -318,8 +316,7 @@ impl Receiver {
 
     /// Whether the reflector sent this packet once more than any that was here.
     fn note_stamp(&mut self, stamp: Stamp) -> bool {
-        let map = self.stamps.get(usize::from(stamp.queue));
-        let first = map.is_none_or(|map| map.insert(stamp.seq));
+        let first = self.stamps.insert(stamp.queue, stamp.seq);
         if first {
             self.recorder.add(self.recorder.now(), Counter::Stamped, 1);
         }

@@ -1,5 +1,7 @@
 //! Modes that count by their own clock: the reflector, and a tally for modes written in C++ alone.
 
+mod ahead;
+
 use crate::flows::{FlowCounter, NO_FLOW};
 use crate::impair::{Dice, Fate};
 use crate::packet::control::{self, CONTROL_LEN, MAGIC};
@@ -12,6 +14,7 @@ use crate::packet::stamp::{self, Stamp};
 use crate::packet::wire::{UdpOverIpv4, be64};
 use crate::packet::{ETHERNET_LEN, HEADERS_LEN, UDP};
 use crate::stats::{Counter, Recorder};
+use ahead::Ahead;
 
 /// What is to be done with a packet that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +29,9 @@ pub enum Verdict {
     Duplicate,
     /// Send it back behind later ones.
     Reorder,
-    /// Send it back at once: it is an answer to a question.
-    Answer,
+    /// Keep it: it is a question, for [`Reflector::answer`] as soon as [`Reflector::may_answer`].
+    Question,
 }
-
-/// In place of a flow: an answer to a question.
-const ANSWER: u8 = NO_FLOW - 1;
 
 /// What a reflector answers.
 #[derive(Clone, Copy, Debug)]
@@ -57,13 +57,15 @@ pub struct Reflector {
     predicted: Prediction,
     /// The flow of the last packet that was sent back, and its slot.
     key: FlowKey,
-    slot: u8,
+    slot: u16,
     /// Packets of the burst at hand are of several slots.
     mixed: bool,
-    /// How many of them are not sent back.
+    /// How many of them are not sent back with it.
     drops: u64,
     /// Some of them may want a stamp.
     wants_stamps: bool,
+    /// How many stamps each flow got in the burst at hand.
+    ahead: Ahead,
 }
 
 impl Reflector {
@@ -89,6 +91,7 @@ impl Reflector {
             mixed: false,
             drops: 0,
             wants_stamps: false,
+            ahead: Ahead::new(),
         }
     }
 
@@ -115,7 +118,7 @@ impl Reflector {
     /// Turns a frame round; what is to be done with it, and the slot of its flow. See
     /// [`reflect`](crate::packet::reflect::reflect) for the arguments.
     #[inline]
-    pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
+    pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
         let whole = frame.len() >= wire_len;
         if let Some(head) = frame.first_chunk_mut() {
             let predicted = whole && self.predicted == Prediction::of(head, wire_len);
@@ -136,7 +139,7 @@ impl Reflector {
 
     /// The same for all packets. By itself, so that the above is short.
     #[inline(never)]
-    fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u8) {
+    fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
         let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
         let Answers { udp_ports, partial_checksums } = self.answers;
         let reflected = reflect_to(udp_ports, frame, wire_len, partial_checksums);
@@ -153,12 +156,14 @@ impl Reflector {
         // Both of our kinds of packets that want more than to be sent back begin with a set bit.
         if frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0) {
             if let Some(verdict) = self.look_closer(frame, udp, key) {
-                return (verdict, ANSWER);
+                self.drops += 1;
+                return (verdict, NO_FLOW);
             }
         }
         if let Some(dice) = &mut self.dice {
             let fate = dice.roll(now_ns);
             let slot = self.flows.slot(key);
+            self.recorder.note_busy();
             return (self.suffer(fate, frame, udp, slot), slot);
         }
         if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !partial_checksums {
@@ -175,7 +180,7 @@ impl Reflector {
 
     /// The slot of a packet that is sent back.
     #[inline]
-    fn keep(&mut self, key: FlowKey) -> u8 {
+    fn keep(&mut self, key: FlowKey) -> u16 {
         if key != self.key {
             self.turn_to(key);
         }
@@ -192,7 +197,7 @@ impl Reflector {
 
     /// The flow of a packet that is ignored, where it has all its headers.
     #[cold]
-    fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u8 {
+    fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u16 {
         match UdpOverIpv4::parse(frame, wire_len) {
             Ok(udp) if Counter::IGNORED.contains(&reason) => {
                 self.flows.slot(FlowKey::of(frame, udp.udp()))
@@ -202,7 +207,7 @@ impl Reflector {
     }
 
     #[cold]
-    fn suffer(&mut self, fate: Fate, frame: &mut [u8], udp: UdpOverIpv4, slot: u8) -> Verdict {
+    fn suffer(&mut self, fate: Fate, frame: &mut [u8], udp: UdpOverIpv4, slot: u16) -> Verdict {
         self.count(slot, Counter::Received, 1);
         match fate {
             Fate::Pass => Verdict::Send,
@@ -223,58 +228,84 @@ impl Reflector {
         }
     }
 
-    /// A question, which is answered in place (or dropped: the sender will ask again), or a packet
-    /// that may want a stamp.
+    /// A question (dropped where the flow is not known yet: the sender will ask again), or a packet that
+    /// may want a stamp.
     #[cold]
-    fn look_closer(&mut self, frame: &mut [u8], udp: UdpOverIpv4, key: FlowKey) -> Option<Verdict> {
+    fn look_closer(&mut self, frame: &[u8], udp: UdpOverIpv4, key: FlowKey) -> Option<Verdict> {
         let payload = &frame[udp.payload()..udp.end()];
         if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
             return None;
         }
-        let Some(question) = control::question(payload).filter(|_| payload.len() == CONTROL_LEN)
-        else {
+        if payload.len() != CONTROL_LEN || control::question(payload).is_none() {
             self.wants_stamps = true;
             return None;
-        };
+        }
         self.recorder.add(self.interval, Counter::ControlReceived, 1);
-        let Some(report) = self.flows.report(key) else {
-            self.drops += 1;
-            return Some(Verdict::Drop);
-        };
-        self.mixed = true;
-        replace_payload(frame, udp, &control::answer(question, report));
-        Some(Verdict::Answer)
+        Some(if self.flows.is_known(key) { Verdict::Question } else { Verdict::Drop })
     }
 
-    /// Whether packets of the burst at hand are to be freed, for whatever reason but dice.
+    /// Whether a question that arrived at `asked_ns` may be answered now: all other workers have polled
+    /// since, so they have counted all that they had sent back before. One that was held up between
+    /// sending and counting would make the sender look for losses that there are not.
+    #[must_use]
+    pub fn may_answer(&self, asked_ns: u64) -> bool {
+        self.recorder.have_others_polled_since(asked_ns)
+    }
+
+    /// Makes the answer of a question, which was turned round before; `false` where there is none.
+    #[must_use]
+    pub fn answer(&mut self, frame: &mut [u8]) -> bool {
+        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return false };
+        let question = control::question(&frame[udp.payload()..udp.end()]);
+        let report = self.flows.report(FlowKey::of_turned(frame, udp.udp()));
+        let Some((question, report)) = question.zip(report) else { return false };
+        replace_payload(frame, udp, &control::answer(question, report));
+        true
+    }
+
+    /// The driver took so many answers.
+    pub fn answered(&mut self, packets: u16) {
+        self.recorder.add(self.interval, Counter::ControlSent, packets.into());
+    }
+
+    /// Whether packets of the burst at hand are not to be sent back with it, for whatever reason but dice.
     #[must_use]
     pub fn drops(&self) -> bool {
         self.drops > 0
     }
 
-    /// Whether packets of the burst at hand may want a stamp: then [`Reflector::stamp`] is to be
-    /// called for each that is sent back, in the order of sending.
+    /// Whether packets of the burst at hand may want a stamp: then [`Reflector::begin_stamps`] is to be
+    /// called, and [`Reflector::stamp`] for each that is sent back, in the order of sending.
     #[must_use]
     pub fn wants_stamps(&self) -> bool {
         self.wants_stamps
     }
 
-    /// Stamps a reflected frame of the flow in `slot`, if it wants that. `ahead` is the number of
-    /// packets of the flow that go in front of it in the same burst.
-    pub fn stamp(&self, frame: &mut [u8], slot: u8, ahead: u64, residence_ns: u64) {
+    /// The next frame to stamp is the first one that is offered to the driver.
+    pub fn begin_stamps(&mut self) {
+        self.ahead.begin();
+    }
+
+    /// The number of a packet of the flow in `slot`, behind those that are offered with it. The driver may
+    /// refuse the end of a burst: then those behind get its numbers.
+    fn next_seq(&mut self, slot: u16) -> Option<u64> {
+        Some(self.flows.count(slot, Counter::Sent) + self.ahead.next(slot)?)
+    }
+
+    /// Stamps a reflected frame of the flow in `slot`, if it wants that.
+    pub fn stamp(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
+        let Some(seq) = self.next_seq(slot) else { return };
         let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
-        if slot < ANSWER && stamp::is_wanted(frame, udp) {
-            // The driver may refuse the end of a burst: those behind get its numbers.
-            let seq = self.flows.count(slot, Counter::Sent) + ahead;
+        if stamp::is_wanted(frame, udp) {
             stamp::write(frame, udp, Stamp { queue: self.queue, seq, residence_ns });
         }
     }
 
     /// The same for a frame that was stamped, if it wanted that, and had to wait.
-    pub fn stamp_again(&self, frame: &mut [u8], slot: u8, ahead: u64, residence_ns: u64) {
+    pub fn stamp_again(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
+        let Some(seq) = self.next_seq(slot) else { return };
         let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
-        let Some(stamp) = stamp::find(frame, udp).filter(|_| slot < ANSWER) else { return };
-        let seq = self.flows.count(slot, Counter::Sent) + ahead;
+        let Some(stamp) = stamp::find(frame, udp) else { return };
         if (stamp.queue, stamp.seq) == (self.queue, seq) {
             stamp::write(frame, udp, Stamp { residence_ns, ..stamp });
         }
@@ -283,64 +314,57 @@ impl Reflector {
     /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
     /// the driver took the first `accepted` of them. The others wait: for [`Reflector::sent_behind`] or
     /// [`Reflector::refused_behind`].
-    pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u8>, accepted: u16) {
+    pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u16>, accepted: u16) {
+        let (received, sent) = (packets.saturating_sub(self.drops), u64::from(accepted));
+        if received == 0 {
+            return;
+        }
+        self.recorder.note_busy();
+        self.recorder.add(self.interval, Counter::Received, received);
+        self.recorder.add(self.interval, Counter::Sent, sent);
         if !self.mixed {
-            self.count(self.slot, Counter::Received, packets.saturating_sub(self.drops));
-            self.count(self.slot, Counter::Sent, u64::from(accepted));
+            self.flows.add(self.slot, Counter::Received, received);
+            self.flows.add(self.slot, Counter::Sent, sent);
             return;
         }
         for (index, slot) in slots.enumerate() {
-            if slot != ANSWER {
-                self.count(slot, Counter::Received, 1);
-            }
+            self.flows.add(slot, Counter::Received, 1);
             if index < usize::from(accepted) {
-                self.settle(slot, true);
+                self.flows.add(slot, Counter::Sent, 1);
             }
         }
     }
 
     /// Of the packets with the flows in `slots`, behind the first `before` the driver took `accepted` more.
-    pub fn sent_behind(&mut self, slots: impl Iterator<Item = u8>, before: u16, accepted: u16) {
+    pub fn sent_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16, accepted: u16) {
         for slot in slots.skip(before.into()).take(accepted.into()) {
-            self.settle(slot, true);
-            if slot != ANSWER {
-                self.count(slot, Counter::Waited, 1);
-            }
+            self.count(slot, Counter::Sent, 1);
+            self.count(slot, Counter::Waited, 1);
         }
     }
 
     /// Of the packets with the flows in `slots`, all behind the first `before` are freed.
-    pub fn refused_behind(&mut self, slots: impl Iterator<Item = u8>, before: u16) {
-        slots.skip(before.into()).for_each(|slot| self.settle(slot, false));
+    pub fn refused_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16) {
+        slots.skip(before.into()).for_each(|slot| self.count(slot, Counter::TxQueueFull, 1));
     }
 
     /// One packet of an earlier burst, which was counted as received then, was taken by the driver, or
     /// refused. A copy of one that is refused was never made.
-    pub fn sent_later(&mut self, slot: u8, accepted: bool, is_copy: bool) {
-        if !is_copy {
-            self.settle(slot, accepted);
-        } else if accepted {
-            self.settle(slot, true);
+    pub fn sent_later(&mut self, slot: u16, accepted: bool, is_copy: bool) {
+        match (accepted, is_copy) {
+            (true, _) => self.count(slot, Counter::Sent, 1),
+            (false, false) => self.count(slot, Counter::TxQueueFull, 1),
+            (false, true) => {}
+        }
+        if accepted && is_copy {
             self.count(slot, Counter::ImpairDuplicated, 1);
         }
     }
 
-    /// One packet was taken by the driver, or refused.
-    fn settle(&mut self, slot: u8, accepted: bool) {
-        match (slot, accepted) {
-            (ANSWER, true) => self.recorder.add(self.interval, Counter::ControlSent, 1),
-            (ANSWER, false) => {}
-            (slot, true) => self.count(slot, Counter::Sent, 1),
-            (slot, false) => self.count(slot, Counter::TxQueueFull, 1),
-        }
-    }
-
     /// Counts packets of the flow in `slot`, in total and by flow.
-    pub fn count(&mut self, slot: u8, counter: Counter, packets: u64) {
+    pub fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
         self.recorder.add(self.interval, counter, packets);
-        if slot != NO_FLOW && packets > 0 {
-            self.flows.add(slot, counter, packets);
-        }
+        self.flows.add(slot, counter, packets);
     }
 }
 
@@ -373,6 +397,9 @@ impl Tally {
     pub fn add(&mut self, now_ns: u64, polled: Polled) {
         self.recorder.poll(now_ns);
         let interval = self.recorder.interval(now_ns);
+        if polled.received > 0 || polled.sent > 0 {
+            self.recorder.note_busy();
+        }
         self.recorder.add(interval, Counter::Received, u64::from(polled.received));
         self.recorder.add(interval, Counter::Sent, u64::from(polled.sent));
         self.recorder.add(interval, Counter::TxQueueFull, u64::from(polled.refused));

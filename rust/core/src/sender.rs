@@ -200,6 +200,7 @@ impl Sender {
         if self.asking {
             return frames.iter_mut().for_each(|frame| self.ask(frame.as_mut()));
         }
+        self.recorder.will_send_below(self.stream, self.seq + frames.len() as u64);
         if self.rewrites {
             self.prepare_all(frames);
         }

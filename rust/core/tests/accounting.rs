@@ -14,7 +14,7 @@ use dpdkproj_core::packet::template::{Checksums, Template};
 use dpdkproj_core::packet::verify::Verifier;
 use dpdkproj_core::receiver::{Looks, Receiver};
 use dpdkproj_core::sender::{Burst, Sender};
-use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Row, Run, Totals, ledger};
+use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Recorder, Row, Run, Totals, ledger};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -389,6 +389,8 @@ fn slots_are_used_again_only_when_they_have_been_read() {
 struct Alone {
     window: u64,
     template: Template,
+    /// What stands for a sender.
+    sender: Recorder,
     receiver: Receiver,
     collector: Collector,
 }
@@ -406,6 +408,7 @@ impl Alone {
         Self {
             window: config.shape().window,
             template: Template::new(&flow, content, 0, Checksums::SOFTWARE),
+            sender: board.recorder(0),
             receiver: Receiver::new(board.recorder(1), verifier, None, Looks::default()),
             collector: Collector::new(board, config.patience_ns),
         }
@@ -433,15 +436,21 @@ impl Alone {
 fn a_number_or_a_time_that_cannot_be_is_foreign() {
     let mut alone = Alone::new();
     alone.receive(NOW, &[(1 << 40, NOW), (alone.window * 2, NOW), (0, NOW + 5 * MS)]);
+    // Nothing has been sent so far, then numbers 0 to 4.
+    alone.receive(NOW, &[(0, NOW), (4, NOW)]);
+    alone.sender.will_send_below(0, 5);
+    alone.receive(NOW, &[(4, NOW), (5, NOW)]);
     alone.collector.finish(&mut |_| {});
-    assert_eq!(alone.collector.totals().counts[Counter::ForeignRun], 3);
-    assert_eq!(alone.collector.totals().counts[Counter::Received], 3);
+    assert_eq!(alone.collector.totals().latency.count, 1, "the one that is valid");
+    assert_eq!(alone.collector.totals().counts[Counter::ForeignRun], 6);
+    assert_eq!(alone.collector.totals().counts[Counter::Received], 7);
 }
 
 /// Packets of one send time are taken in together, and only as long as it is one, in one poll.
 #[test]
 fn each_packet_has_its_own_round_trip_time() {
     let mut alone = Alone::new();
+    alone.sender.will_send_below(0, 11);
     let bursts: [(u64, &[u64]); 3] = [
         (NOW, &[NOW - 9000, NOW - 9000, NOW - 9000, NOW - 2000, NOW - 2000, NOW - 9000]),
         // What is left of the last burst that was sent, in a poll of its own.

@@ -110,7 +110,11 @@ fn sendrecv(options: &str) -> Program {
 /// [`COUNT`] packets, all of them in one row: when a packet of another capture claims to have been
 /// sent depends on when that capture was made.
 fn with_seed(seed: u64) -> Program {
-    let options = format!("--packet-size {SIZE} --count {COUNT} --seed {seed}");
+    of_run(&format!("--count {COUNT} --seed {seed} --tag-key 7"))
+}
+
+fn of_run(options: &str) -> Program {
+    let options = format!("--packet-size {SIZE} {options}");
     sendrecv(&format!("{options} --software-checksums")).measured(60_000)
 }
 
@@ -274,12 +278,39 @@ fn what_comes_back_is_judged_byte_by_byte() {
     assert_eq!((row.tx, row.rx, row.lost), (64, 53, Some(11)));
 }
 
+/// The same command once more: what the first run sent comes in, before this one has sent it.
+#[test]
+fn packets_of_an_earlier_run_are_foreign_whatever_the_seed() {
+    let before = captured(of_run(&format!("--count {COUNT} --seed 7")));
+    // The first of them is left out: this run sends one, and its tag is right by chance in one of 65,536
+    // runs. Those that have not been sent cannot be back, whatever their tag.
+    let frames: Vec<_> = before[1..].iter().map(|frame| turned(frame)).collect();
+    let (outcome, _) = run_on(of_run("--count 1 --seed 7"), &frames);
+    outcome.summary().assert_counts(&[
+        ("rx.received", frames.len() as u64),
+        ("rx.foreign_reasons.other_run", frames.len() as u64),
+        ("rx.valid", 0),
+        ("lost.total", 1),
+    ]);
+    // With the same key, too, as long as they have not been sent.
+    let options = |count| format!("--count {count} --seed 7 --tag-key 9");
+    let before = captured(of_run(&options(COUNT)));
+    let frames: Vec<_> = before.iter().map(|frame| turned(frame)).collect();
+    let (outcome, _) = run_on(of_run(&options(1)), &frames);
+    outcome.summary().assert_counts(&[
+        ("rx.foreign_reasons.other_run", frames.len() as u64 - 1),
+        ("rx.valid", 1),
+        ("lost.total", 0),
+    ]);
+}
+
 #[test]
 fn nothing_foreign_is_taken_for_ours() {
     let cases = golden::cases();
     let mut frames: Vec<_> = cases.iter().map(|case| case.frame.clone()).collect();
-    // As they would come back, but of a run with another seed, and of another tool.
-    frames.extend(captured(with_seed(8)).iter().map(|frame| turned(frame)));
+    // As they would come back, but of a run with another key, and of another tool.
+    let another = of_run(&format!("--count {COUNT} --seed 7 --tag-key 8"));
+    frames.extend(captured(another).iter().map(|frame| turned(frame)));
     frames.extend([0, 15, 16, SIZE, 1472].map(|len| Datagram::new(PEER, OURS, len).frame()));
     let (outcome, _) = run_on(with_seed(7), &frames);
     let summary = outcome.summary();

@@ -79,10 +79,11 @@ fuzz_target!(|input: &[u8]| {
         let mut bytes = frame.to_vec();
         let (verdict, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len);
         if reflector.wants_stamps() {
-            reflector.stamp(&mut bytes, slot, 0, 7);
+            reflector.begin_stamps();
+            reflector.stamp(&mut bytes, slot, 7);
         }
-        let kept = Some(slot).filter(|_| verdict != Verdict::Drop);
+        let kept = Some(slot).filter(|_| !matches!(verdict, Verdict::Drop | Verdict::Question));
         reflector.sent(1, kept.into_iter(), u16::from(which & 1));
-        registrar.tick();
+        registrar.tick(*now_ns);
     });
 });

@@ -55,8 +55,8 @@ fn what_a_sender_is_asked_about_truth() {
     assert_eq!((preliminary.duration_ns, preliminary.count), (Some(1_500_000_000), None));
     assert_eq!([config.interval_ns, preliminary.interval_ns], [1_000_000_000, 1_000_000_000]);
     let before = preliminary.sendrecv.unwrap();
-    assert_ne!(before.seed, sendrecv.seed);
-    assert_eq!(before.filler_seed, sendrecv.filler_seed, "buffers are filled once");
+    assert_ne!(before.tag_key, sendrecv.tag_key);
+    assert_eq!(before.seed, sendrecv.seed, "buffers are filled once");
 
     let config = run(SENDRECV);
     assert_eq!(config.drain_ns, config.patience_ns);
@@ -158,9 +158,12 @@ fn bursts_of_either_direction_can_be_set() {
 
 #[test]
 fn options_before_the_mode() {
-    let before = run("-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --src 10.0.0.4 \
-         --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc");
-    let behind = run(&format!("{SENDRECV} --seed 1 -p 00:0d:3a:01:02:03 -r 15 -t 1 -s FILE"));
+    let before = run(
+        "-p 00:0d:3a:01:02:03 -r 15 -t 1 sendrecv -s FILE --seed 1 --tag-key 1 --src 10.0.0.4 \
+         --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc",
+    );
+    let behind =
+        run(&format!("{SENDRECV} --seed 1 --tag-key 1 -p 00:0d:3a:01:02:03 -r 15 -t 1 -s FILE"));
     assert_eq!(before, behind);
 }
 
@@ -184,7 +187,11 @@ fn a_mode_under_another_name_is_the_same() {
     let impair = "--impair drop=0.5,delay=1ms --impair-seed 4 -r 2";
     for (mode, other, options) in [
         ("reflect", "mirror", impair),
-        (SENDRECV, &SENDRECV.replace("sendrecv", "probe"), "--seed 1 --max-loss 1% --warmup 1"),
+        (
+            SENDRECV,
+            &SENDRECV.replace("sendrecv", "probe"),
+            "--seed 1 --tag-key 1 --max-loss 1% --warmup 1",
+        ),
     ] {
         let [one, mut other] = [mode, other].map(|mode| run(&format!("{mode} {options}")));
         assert_ne!(one.mode, other.mode);
@@ -460,4 +467,8 @@ fn every_run_has_its_own_seed() {
     let seed = |line: &str| run(line).sendrecv.unwrap().seed;
     assert_ne!(seed(SENDRECV), seed(SENDRECV));
     assert_eq!(seed(&format!("{SENDRECV} --seed 7")), 7);
+    // Packets of a run with the same seed are not ours.
+    let key = |options: &str| run(&format!("{SENDRECV} {options}")).sendrecv.unwrap().tag_key;
+    assert_ne!(key("--seed 7"), key("--seed 7"));
+    assert_eq!(key("--seed 7 --tag-key 5"), 5);
 }

@@ -36,15 +36,15 @@ pub struct Content {
 }
 
 impl Content {
-    /// The content of the packets of `flow` in the run with `seed`.
+    /// The content of the packets of `flow` in a run whose key of tags and seed of filler are the same number.
     #[must_use]
-    pub fn new(flow: &Flow, seed: u64) -> Self {
-        Self::with_filler_of(flow, seed, seed)
+    pub fn new(flow: &Flow, key_and_seed: u64) -> Self {
+        Self::with_filler_of(flow, key_and_seed, key_and_seed)
     }
 
-    /// The same, with the filler of another seed: of runs that use the same buffers.
+    /// The same for tags with one key, and the filler of a seed: runs of one seed can use the same buffers.
     #[must_use]
-    pub fn with_filler_of(flow: &Flow, seed: u64, filler_seed: u64) -> Self {
+    pub fn with_filler_of(flow: &Flow, tag_key: u64, seed: u64) -> Self {
         let udp = UdpHeader {
             source_port: 0,
             destination_port: flow.dst_port,
@@ -65,8 +65,8 @@ impl Content {
         let pseudo_header_sum = checksum::udp_pseudo_header(addresses, udp.length);
         let udp_sum = UdpSum(pseudo_header_sum + checksum::sum(&udp.to_bytes()));
         Self {
-            key: Key::new(seed),
-            filler: Filler::new(filler_seed, usize::from(flow.payload_len) - filler_at),
+            key: Key::new(tag_key),
+            filler: Filler::new(seed, usize::from(flow.payload_len) - filler_at),
             pseudo_header_sum,
             udp,
             udp_sum,

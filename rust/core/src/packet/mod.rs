@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `index` is the tx queue and the packet's sequence number in it, with a few bits for how late it
-//! was sent ([`payload`]); `time_ns` is the send time modulo 2^48; `tag` is keyed by the seed and
-//! covers all that stands around it. Payloads of 18 bytes and more carry the filler's offset in
+//! was sent ([`payload`]); `time_ns` is the send time modulo 2^48; `tag` is keyed by a random number of the run
+//! and covers all that stands around it. Payloads of 18 bytes and more carry the filler's offset in
 //! the table that both ends make from the seed; shorter ones have no room for it and use offset 0.
 //! With `--stamp`, 16 bytes for the reflector follow before the filler ([`stamp`]).
 

@@ -1,7 +1,7 @@
 //! The 16-byte header at the start of every payload.
 //!
 //! It proves by itself that a packet is of this run and intact, even when there is no room for
-//! anything else: 16 of its bits are a tag keyed by the seed over all the others.
+//! anything else: 16 of its bits are a tag, keyed by a random number of the run, over all the others.
 //!
 //! ```text
 //! first word:   stamped 1 | stream 10 | lag 11 | sequence number 42
@@ -66,7 +66,7 @@ pub(super) fn lag_field(lag: u16) -> u64 {
     u64::from(lag) << SEQ_BITS
 }
 
-/// The secret of a run: who does not know the seed cannot make a header that passes.
+/// The secret of a run: who does not know it cannot make a header that passes, but for one in 65,536.
 #[derive(Clone, Copy)]
 pub struct Key([u64; 2]);
 
@@ -107,10 +107,10 @@ pub fn expand_seq(near: u64, seq42: u64) -> u64 {
 }
 
 impl Key {
-    /// The key of `seed`.
+    /// The key that `number` stands for.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
-        Self([mix(seed), mix(!seed)])
+    pub fn new(number: u64) -> Self {
+        Self([mix(number), mix(!number)])
     }
 
     /// The tag over a first word, a time and a filler offset: one product of 128 bits (as in wyhash, Wang

@@ -19,7 +19,7 @@ const HOP: usize = ETHERNET_LEN + 8;
 
 /// What a reflector tells flows apart by: addresses, and the UDP port that packets are sent to. (Source
 /// ports are swept.) Bytes as they stand in a packet, to be compared and nothing else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FlowKey {
     pub(crate) addresses: u64,
     pub(crate) port: u16,
@@ -30,6 +30,11 @@ impl FlowKey {
     #[inline]
     pub(crate) fn of(frame: &[u8], udp: usize) -> Self {
         Self { addresses: le64(frame, ADDRESSES), port: le16(frame, udp + 2) }
+    }
+
+    /// That of the same frame when it is turned round.
+    pub(crate) fn of_turned(frame: &[u8], udp: usize) -> Self {
+        Self { addresses: le64(frame, ADDRESSES).rotate_left(32), port: le16(frame, udp) }
     }
 
     /// The UDP port that packets are sent to.

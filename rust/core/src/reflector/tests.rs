@@ -44,7 +44,7 @@ impl Rig {
 
     /// What becomes of a burst, of which the driver takes all but the last packet. Without
     /// `predicts`, each packet is looked at as if it were the first one.
-    fn burst(&mut self, frames: &[Came], predicts: bool) -> Vec<(Vec<u8>, Verdict, u8, bool)> {
+    fn burst(&mut self, frames: &[Came], predicts: bool) -> Vec<(Vec<u8>, Verdict, u16, bool)> {
         self.reflector.poll(1000);
         let mut became = Vec::new();
         for Came { frame, wire_len } in frames {
@@ -55,19 +55,23 @@ impl Rig {
             let (verdict, slot) = self.reflector.reflect(1000, &mut frame, *wire_len);
             became.push((frame, verdict, slot, self.reflector.wants_stamps()));
         }
-        let mut ahead = 0;
+        self.reflector.begin_stamps();
         for (frame, verdict, slot, wants_stamps) in &mut became {
             if *wants_stamps && *verdict == Verdict::Send {
-                self.reflector.stamp(frame, *slot, ahead, 5);
-                ahead += 1;
+                self.reflector.stamp(frame, *slot, 5);
             }
         }
-        let kept = || became.iter().filter(|packet| packet.1 != Verdict::Drop);
+        let kept = || became.iter().filter(|packet| packet.1 == Verdict::Send);
         assert_eq!(kept().count() < became.len(), self.reflector.drops());
         let accepted = u16::try_from(kept().count().saturating_sub(1)).unwrap();
         self.reflector.sent(frames.len() as u64, kept().map(|packet| packet.2), accepted);
         self.reflector.refused_behind(kept().map(|packet| packet.2), accepted);
-        self.registrar.tick();
+        for (frame, ..) in became.iter_mut().filter(|packet| packet.1 == Verdict::Question) {
+            assert!(self.reflector.may_answer(1000), "there is no other worker");
+            assert!(self.reflector.answer(frame));
+            self.reflector.answered(1);
+        }
+        self.registrar.tick(0);
         became
     }
 }
@@ -222,7 +226,7 @@ fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
     assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
 }
 
-/// Of two flows, and an answer.
+/// Of two flows, and a question.
 #[test]
 fn packets_that_wait_are_counted_with_their_flows() {
     let mut rig = Rig::new(false);
@@ -235,9 +239,10 @@ fn packets_that_wait_are_counted_with_their_flows() {
     rig.reflector.poll(1000);
     let mut slots = Vec::new();
     for Came { mut frame, wire_len } in [a.clone(), b.clone(), asks, a.clone(), b.clone(), a, b] {
-        slots.push(rig.reflector.reflect(1000, &mut frame, wire_len).1);
+        let (verdict, slot) = rig.reflector.reflect(1000, &mut frame, wire_len);
+        slots.extend((verdict == Verdict::Send).then_some(slot));
     }
-    assert_eq!(slots, [0, 1, ANSWER, 0, 1, 0, 1]);
+    assert_eq!(slots, [0, 1, 0, 1, 0, 1]);
     let slots = || slots.iter().copied();
     rig.reflector.sent(7, slots(), 1);
     rig.reflector.wait(2000);
@@ -250,13 +255,13 @@ fn packets_that_wait_are_counted_with_their_flows() {
         [Counter::Received, Counter::Sent, Counter::Waited, Counter::TxQueueFull]
             .map(|counter| count(slot, counter))
     });
-    assert_eq!(counts, [[3, 2, 1, 1], [3, 2, 2, 1]]);
+    assert_eq!(counts, [[3, 3, 2, 0], [3, 2, 2, 1]]);
     let mut sent = Vec::new();
     rig.collector.finish(&mut |row| sent.push(row.totals.counts[Counter::Sent]));
-    assert_eq!(sent, [3, 1, 0], "in the intervals in which they were");
+    assert_eq!(sent, [4, 1, 0], "in the intervals in which they were");
     let counts = rig.collector.totals().counts;
-    assert_eq!((counts[Counter::Received], counts[Counter::Waited]), (6, 3));
-    assert_eq!(counts[Counter::ControlSent], 1);
+    assert_eq!((counts[Counter::Received], counts[Counter::Waited]), (6, 4));
+    assert_eq!((counts[Counter::ControlReceived], counts[Counter::ControlSent]), (3, 0));
 }
 
 #[test]
@@ -273,12 +278,20 @@ fn a_packet_that_waits_is_stamped_with_all_of_its_residence() {
     let residence = |frame: &[u8]| {
         stamp::find(frame, UdpOverIpv4::parse(frame, frame.len()).unwrap()).unwrap().residence_ns
     };
-    rig.reflector.stamp(&mut frame, slot, 3, 5);
-    rig.reflector.stamp(&mut frame, slot, 3, 6);
+    let others = |rig: &mut Rig, packets| {
+        rig.reflector.begin_stamps();
+        (0..packets).for_each(|_| rig.reflector.stamp(&mut [], slot, 0));
+    };
+    others(&mut rig, 3);
+    rig.reflector.stamp(&mut frame, slot, 5);
+    others(&mut rig, 3);
+    rig.reflector.stamp(&mut frame, slot, 6);
     assert_eq!(residence(&frame), 5);
-    rig.reflector.stamp_again(&mut frame, slot, 2, 7);
+    others(&mut rig, 2);
+    rig.reflector.stamp_again(&mut frame, slot, 7);
     assert_eq!(residence(&frame), 5, "it is another one's stamp");
-    rig.reflector.stamp_again(&mut frame, slot, 3, 7);
+    others(&mut rig, 3);
+    rig.reflector.stamp_again(&mut frame, slot, 7);
     assert_eq!(residence(&frame), 7);
 }
 
@@ -294,7 +307,7 @@ fn two_flows_that_are_known_are_counted_apart() {
     for flow in &flows {
         rig.register(flow);
     }
-    let slots = |became: Vec<(Vec<u8>, Verdict, u8, bool)>| -> Vec<u8> {
+    let slots = |became: Vec<(Vec<u8>, Verdict, u16, bool)>| -> Vec<u16> {
         became.iter().map(|packet| packet.2).collect()
     };
     // The driver takes all but the last one of each burst; the third one begins as the second ended.
@@ -306,4 +319,74 @@ fn two_flows_that_are_known_are_counted_apart() {
         [Counter::Received, Counter::Sent, Counter::TxQueueFull].map(|counter| count(slot, counter))
     });
     assert_eq!(counts, [[4, 2, 2], [4, 3, 1]]);
+}
+
+/// Their packets come one of each in turn, and some of them are refused.
+#[test]
+fn two_hundred_senders_are_counted_apart() {
+    let mut rig = Rig::new(false);
+    let flows: Vec<_> =
+        (0..200).map(|sender| Flow { src_ip: [10, 7, sender, 1].into(), ..flow(60, 1) }).collect();
+    // They all ask at once.
+    rig.burst(&flows.iter().map(question).collect::<Vec<_>>(), true);
+    let packets: Vec<_> = flows.iter().map(|flow| packet(flow, &[1; 60])).collect();
+    for _ in 0..3 {
+        for burst in packets.chunks(32) {
+            assert!(rig.burst(burst, true).iter().all(|packet| packet.1 == Verdict::Send));
+        }
+    }
+    rig.burst(&packets[..150], true);
+    let answers = rig.burst(&flows.iter().map(question).collect::<Vec<_>>(), true);
+    for (sender, (frame, verdict, ..)) in answers.iter().enumerate() {
+        assert_eq!(*verdict, Verdict::Question);
+        let answer = control::read_answer(&frame[HEADERS_LEN..], 1);
+        let Some((1, control::Answer::Report(report))) = answer else { panic!("{answer:?}") };
+        // The last one of each burst is refused.
+        let refused = 3 * u64::from(sender % 32 == 31 || sender == 199) + u64::from(sender == 149);
+        let received = 3 + u64::from(sender < 150);
+        let counts = [Counter::Received, Counter::Sent, Counter::TxQueueFull];
+        let expected = [received, received - refused, refused];
+        assert_eq!(counts.map(|counter| report.count(counter)), expected, "{sender}");
+    }
+}
+
+/// A worker loses its CPU between sending a burst and counting it.
+#[test]
+fn a_question_waits_until_all_workers_have_counted_what_they_sent() {
+    let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+    let board = Board::new(shape, &[Role::Count; 2]);
+    let flows = Flows::new(2, 5);
+    let mut registrar = Registrar::new(Arc::clone(&flows));
+    let [mut asked, mut held_up] = [0, 1].map(|worker| {
+        let counter = FlowCounter::new(Arc::clone(&flows), worker);
+        let answers = Answers { udp_ports: PortRange::ALL, partial_checksums: false };
+        Reflector::new(board.recorder(usize::from(worker)), counter, worker, answers, None)
+    });
+    let flow = flow(60, 1);
+    let ask = |asked: &mut Reflector, now_ns| {
+        let Came { mut frame, wire_len } = question(&flow);
+        asked.poll(now_ns);
+        let (verdict, _) = asked.reflect(now_ns, &mut frame, wire_len);
+        asked.sent(1, std::iter::empty(), 0);
+        (verdict, frame)
+    };
+    assert_eq!(ask(&mut asked, 1000).0, Verdict::Drop, "it is not known yet");
+    registrar.tick(0);
+
+    held_up.poll(2000);
+    let Came { mut frame, wire_len } = packet(&flow, &[1; 60]);
+    let (_, slot) = held_up.reflect(2000, &mut frame, wire_len);
+    let (verdict, mut question) = ask(&mut asked, 3000);
+    assert_eq!(verdict, Verdict::Question);
+    assert!(!asked.may_answer(3000));
+    asked.poll(4000);
+    assert!(!asked.may_answer(3000));
+    held_up.sent(1, [slot].into_iter(), 1);
+    assert!(!asked.may_answer(3000), "who could know?");
+    held_up.poll(5000);
+    assert!(asked.may_answer(3000) && !asked.may_answer(5000));
+    assert!(asked.answer(&mut question));
+    let answer = control::read_answer(&question[HEADERS_LEN..], 1);
+    let Some((_, control::Answer::Report(report))) = answer else { panic!("{answer:?}") };
+    assert_eq!([Counter::Received, Counter::Sent].map(|counter| report.count(counter)), [1, 1]);
 }

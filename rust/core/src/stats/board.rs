@@ -14,6 +14,8 @@
 //! - A sender may not run further ahead of the collector than the rings and the sequence maps
 //!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
+mod progress;
+
 use super::counter::Counter;
 use super::cursor::Cursor;
 use super::departures::{Departures, Published};
@@ -22,8 +24,9 @@ use super::lines::Line;
 use super::notes::Notes;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slot};
+use progress::Progress;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a worker does with packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,22 +51,6 @@ pub struct Shape {
     pub intervals: u64,
     /// Sequence numbers of a stream that may be open at once, at least.
     pub window: u64,
-}
-
-#[derive(Default)]
-struct Progress {
-    // worker: wo, collector: ro
-    polled_ns: AtomicU64,
-    /// A sender's: nothing that is due, and nothing that is sent, counts before.
-    settled_ns: AtomicU64,
-    /// The round whose frontier it goes by.
-    adopted: AtomicU64,
-    /// When it had sent all that it will ever send; 0: not yet.
-    done_ns: AtomicU64,
-    held_back: AtomicBool,
-    buffers_changed: AtomicBool,
-    /// Whether there is such a worker at all. Set before any is started.
-    claimed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -105,6 +92,9 @@ pub struct Board {
     /// By stream: which packets came too late, to whichever receiver (see `late`). receivers: rw,
     /// collector: ro
     late: Box<[SeqMap]>,
+    /// By stream: no packet with this sequence number, or a greater one, has been sent.
+    /// sender: wo, receivers: ro
+    unsent: Box<[Line<AtomicU64>]>,
 }
 
 impl Board {
@@ -131,6 +121,7 @@ impl Board {
             frontier: Line::default(),
             released: (0..streams).map(|_| Line::default()).collect(),
             late: (0..streams).map(|_| late::map(shape.window, streams)).collect(),
+            unsent: (0..streams).map(|_| Line::default()).collect(),
         })
     }
 
@@ -152,6 +143,7 @@ impl Board {
         let place = Arc::clone(&self.places[index]);
         place.progress.0.claimed.store(true, Ordering::Release);
         Recorder {
+            unsent: vec![0; self.unsent.len()].into(),
             board: Arc::clone(self),
             place,
             round: 0,
@@ -218,47 +210,14 @@ impl Place {
         self.progress.0.claimed.load(Ordering::Acquire)
     }
 
-    /// When it last polled.
-    pub(super) fn polled_ns(&self) -> u64 {
-        self.progress.0.polled_ns.load(Ordering::Acquire)
-    }
-
-    /// Until when all that it may count by its own clock is counted.
-    pub(super) fn settled_ns(&self) -> u64 {
-        match self.role {
-            Role::Send { .. } => self.progress.0.settled_ns.load(Ordering::Acquire),
-            Role::Receive | Role::Count => self.polled_ns(),
-        }
-    }
-
-    /// The round that this worker has adopted.
-    pub(super) fn adopted(&self) -> u64 {
-        self.progress.0.adopted.load(Ordering::Acquire)
-    }
-
     /// The last interval that this worker has counted in.
     pub(super) fn last_interval(&self) -> Option<u64> {
         self.ring.iter().filter_map(Slot::interval).max()
     }
 
-    /// When this worker had sent all it will ever send; `None`: not yet.
-    pub(super) fn done_ns(&self) -> Option<u64> {
-        Some(self.progress.0.done_ns.load(Ordering::Acquire)).filter(|ns| *ns > 0)
-    }
-
     /// How well it has kept its schedule, as of its last burst.
     pub(super) fn departures(&self) -> Departures {
         self.departures.0.load()
-    }
-
-    /// Whether this sender has ever had to wait for the statistics.
-    pub(super) fn was_held_back(&self) -> bool {
-        self.progress.0.held_back.load(Ordering::Relaxed)
-    }
-
-    /// Whether buffers do not come back to this sender as they were.
-    pub(super) fn has_changed_buffers(&self) -> bool {
-        self.progress.0.buffers_changed.load(Ordering::Relaxed)
     }
 }
 
@@ -273,6 +232,8 @@ pub struct Recorder {
     current: Cursor,
     due: Cursor,
     now: Cursor,
+    /// By stream: what the board said when it was last looked at, because this line is another lcore's.
+    unsent: Box<[u64]>,
 }
 
 impl Recorder {
@@ -291,35 +252,9 @@ impl Recorder {
         self.now.at(now_ns, self.board.shape.interval_ns);
     }
 
-    /// The same for a sender, whose next packet is or was due at `due_ns`: it counts there.
-    pub fn poll_until(&mut self, now_ns: u64, due_ns: u64) {
-        self.poll(now_ns);
-        self.place.progress.0.settled_ns.store(now_ns.min(due_ns), Ordering::Release);
-    }
-
-    /// Says that this worker will not send any more from `now_ns` on. Later calls do not count.
-    pub fn done(&self, now_ns: u64) {
-        let progress = &self.place.progress.0;
-        if progress.done_ns.load(Ordering::Relaxed) == 0 {
-            progress.done_ns.store(now_ns.max(1), Ordering::Release);
-        }
-    }
-
     /// Publishes how well this sender keeps its schedule.
     pub fn note_departures(&self, departures: &Departures) {
         self.place.departures.0.store(departures);
-    }
-
-    /// Says that this sender could not send because of [`Recorder::may_send`].
-    #[cold]
-    pub fn held_back(&self) {
-        self.place.progress.0.held_back.store(true, Ordering::Relaxed);
-    }
-
-    /// Says that buffers do not come back to this sender as they were.
-    #[cold]
-    pub fn buffers_changed(&self) {
-        self.place.progress.0.buffers_changed.store(true, Ordering::Relaxed);
     }
 
     /// All sequence numbers of `stream` below are in closed intervals.
@@ -337,14 +272,6 @@ impl Recorder {
     pub fn is_plausible(&self, interval: u64) -> bool {
         // Two lcores may be an interval apart.
         interval <= self.now.interval + 1
-    }
-
-    /// Whether a packet of ours can have a sequence number so far `ahead` of the released ones of its
-    /// stream: [`Recorder::may_send`] lets no other one through. Forged ones displace nothing, likewise.
-    #[must_use]
-    #[inline]
-    pub fn is_in_window(&self, ahead: u64) -> bool {
-        ahead < self.board.shape.window
     }
 
     /// The interval that `time_ns` lies in.

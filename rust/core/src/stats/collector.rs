@@ -142,6 +142,13 @@ impl Collector {
         last
     }
 
+    /// When the first and the last packet came that a worker counts by its own clock; `None`: none did.
+    #[must_use]
+    pub fn busy_ns(&self) -> Option<(u64, u64)> {
+        let busy = self.board.workers().filter_map(Place::busy_ns);
+        busy.reduce(|(first, last), (a, b)| (first.min(a), last.max(b)))
+    }
+
     /// Whether every packet that was sent has arrived. Only meaningful once sending is done.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -9,7 +9,7 @@ use super::loss::{Loss, Peer, attribute, why_unknown};
 use super::loss_runs::LossRun;
 use super::port;
 use super::queues::{Queue, queues};
-use super::run::{Host, Run};
+use super::run::{Host, KnownFlows, Run};
 use super::slot::Latency;
 use crate::mode::Meaning;
 use serde::Serialize;
@@ -29,6 +29,7 @@ struct Document<'a> {
     command: &'a [String],
     host: &'a Host,
     duration_s: f64,
+    busy_s: Option<f64>,
     warmup_s: f64,
     drain_s: f64,
     tx: Tx,
@@ -44,6 +45,8 @@ struct Document<'a> {
     reflector: Option<Reflector>,
     #[serde(skip_serializing_if = "Option::is_none")]
     impaired: Option<Counted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<KnownFlows>,
     pacing: Option<Departures>,
     steal_ms: Option<u64>,
     queues: Vec<Queue>,
@@ -58,7 +61,7 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct Tx {
     requested_pps: Option<f64>,
-    sent_pps: f64,
+    sent_pps: Option<f64>,
     due: Option<u64>,
     sent: u64,
     sent_late: Option<u64>,
@@ -240,6 +243,7 @@ pub fn to_json(run: &Run) -> String {
         command: &run.command,
         host: &run.host,
         duration_s: run.duration_ns as f64 / 1e9,
+        busy_s: run.busy_for_ns().filter(|_| !ours).map(|ns| ns as f64 / 1e9),
         warmup_s: run.warmup_ns as f64 / 1e9,
         drain_s: run.drain_ns as f64 / 1e9,
         tx: Tx {
@@ -248,8 +252,7 @@ pub fn to_json(run: &Run) -> String {
             due: of_ours(counts[Counter::Due]),
             sent: counts[Counter::Sent],
             sent_late: run.requested_pps.map(|_| counts[Counter::SentLate]),
-            waited: (run.meaning == Meaning::Returns && !run.impaired)
-                .then_some(counts[Counter::Waited]),
+            waited: (run.meaning == Meaning::Returns).then_some(counts[Counter::Waited]),
             not_sent: counts.sum(Counter::NOT_SENT),
             not_sent_reasons: counted(counts, Counter::NOT_SENT),
             control: counts[Counter::ControlSent],
@@ -281,6 +284,7 @@ pub fn to_json(run: &Run) -> String {
         }),
         reflector: ours.then(|| reflector(run)),
         impaired: run.impaired.then(|| counted(counts, Counter::IMPAIRED)),
+        flows: run.flows,
         pacing: run.departures,
         steal_ms: run.steal_ms,
         queues: queues(run),
@@ -376,7 +380,13 @@ mod tests {
         assert!(found["tx"].get("waited").is_none());
         run.meaning = Meaning::Returns;
         run.totals.counts[Counter::Waited] = 5;
-        assert_eq!(document(&run)["tx"]["waited"], 5);
+        run.flows = Some(KnownFlows { known: 3, refused_questions: 0 });
+        let found = document(&run);
+        assert_eq!((&found["tx"]["waited"], &found["flows"]["known"]), (&5.into(), &3.into()));
+        assert!(found["tx"]["sent_pps"].is_null() && found["busy_s"].is_null());
+        run.busy_ns = Some((7, 500_000_007));
+        let found = document(&run);
+        assert_eq!((&found["tx"]["sent_pps"], &found["busy_s"]), (&1998.0.into(), &0.5.into()));
         run.meaning = Meaning::Forwards;
         run.totals.counts[Counter::Dropped] = 6;
         assert_eq!(document(&run)["rx"]["dropped"], 6);

@@ -58,6 +58,15 @@ pub struct Host {
     pub driver: String,
 }
 
+/// The flows that a reflector counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownFlows {
+    /// How many it knows.
+    pub known: u64,
+    /// Questions of others that got no answer, because there was no room for one more.
+    pub refused_questions: u64,
+}
+
 /// All that is known of a run when it is over.
 pub struct Run {
     /// As it was asked for on the command line.
@@ -70,6 +79,9 @@ pub struct Run {
     pub meaning: Meaning,
     /// From the start to the moment when sending ended, in ns.
     pub duration_ns: u64,
+    /// When the first and the last packet came, in ns since the start; `None` where none did, and in a
+    /// mode that measures.
+    pub busy_ns: Option<(u64, u64)>,
     /// How long packets were sent before, in ns.
     pub warmup_ns: u64,
     /// How long was waited at the end for packets under way, at most, in ns.
@@ -112,6 +124,8 @@ pub struct Run {
     pub stamp: bool,
     /// Whether a mode that returns packets did harm on purpose.
     pub impaired: bool,
+    /// A reflector's flows.
+    pub flows: Option<KnownFlows>,
     /// What must not be exceeded.
     pub limits: Limits,
 }
@@ -141,6 +155,7 @@ impl Run {
             host: Host::default(),
             meaning: config.meaning,
             duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
+            busy_ns: collector.busy_ns(),
             warmup_ns: 0,
             drain_ns: config.drain_ns,
             // A share of the line rate is not known before the link is up.
@@ -161,6 +176,7 @@ impl Run {
             ends: sendrecv.map(Sendrecv::ends),
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
+            flows: None,
             limits: config.limits.clone(),
         }
     }
@@ -172,10 +188,24 @@ impl Run {
         PORT_MISSED.iter().map(|name| self.port.get(*name).copied()).sum()
     }
 
-    /// A rate in packets per second, of `packets` in the whole run.
+    /// From the first packet to the last, in ns, where there are both.
     #[must_use]
-    pub fn pps(&self, packets: u64) -> f64 {
-        packets as f64 * 1e9 / self.duration_ns.max(1) as f64
+    pub fn busy_for_ns(&self) -> Option<u64> {
+        self.busy_ns.map(|(first, last)| last.saturating_sub(first)).filter(|ns| *ns > 0)
+    }
+
+    /// A rate in packets per second, of `packets` in the whole run: over its duration in a mode that
+    /// measures; in all others from the first packet to the last, as they wait for what others send.
+    /// `None` where there is no time between them.
+    #[must_use]
+    pub fn pps(&self, packets: u64) -> Option<f64> {
+        let (packets, ns) = match self.meaning {
+            Meaning::Measures => (packets, self.duration_ns.max(1)),
+            _ if packets == 0 => (0, 1),
+            // The first one begins that time: one gap less than packets.
+            _ => (packets - 1, self.busy_for_ns()?),
+        };
+        Some(packets as f64 * 1e9 / ns as f64)
     }
 
     /// Sent packets that were reordered, as a share of those that came back.
@@ -191,6 +221,25 @@ pub(super) mod tests {
     use super::super::board::Role;
     use super::super::{Latency, Totals};
     use super::*;
+
+    #[test]
+    fn the_rate_of_a_stream_is_that_of_its_own_time() {
+        let mut run = run();
+        // 1,000 packets, a millisecond apart, of which the first comes when 0.8 s have passed.
+        run.busy_ns = Some((800_000_000, 1_799_000_000));
+        assert_eq!(run.pps(1000), Some(500.0), "it sends by itself");
+        for meaning in [Meaning::Returns, Meaning::Forwards, Meaning::Counts] {
+            run.meaning = meaning;
+            run.busy_ns = Some((800_000_000, 1_799_000_000));
+            assert_eq!(run.pps(1000), Some(1000.0));
+            assert_eq!(run.busy_for_ns(), Some(999_000_000));
+            // All at once: nobody knows.
+            run.busy_ns = Some((5, 5));
+            assert_eq!(run.pps(1000), None);
+            run.busy_ns = None;
+            assert_eq!(run.pps(0), Some(0.0));
+        }
+    }
 
     /// A run in which something of everything happened.
     pub(crate) fn run() -> Run {
@@ -250,6 +299,7 @@ pub(super) mod tests {
             host: Host::default(),
             meaning: Meaning::Measures,
             duration_ns: 2_000_000_000,
+            busy_ns: None,
             warmup_ns: 0,
             drain_ns: 1_000_000_000,
             requested_pps: Some(505.0),
@@ -269,6 +319,7 @@ pub(super) mod tests {
             ends: None,
             stamp: false,
             impaired: false,
+            flows: None,
             limits: Limits::default(),
         }
     }

@@ -39,7 +39,12 @@ pub fn summary(run: &Run) -> String {
         Some(requested) => format!(" (requested {})", pps(requested)),
         None => String::new(),
     };
-    lines.push(format!("rate      tx {}{requested}  rx {}", pps(run.pps(tx)), pps(run.pps(rx))));
+    let [tx, rx] = [tx, rx].map(|packets| run.pps(packets).map_or("unknown".into(), pps));
+    let time = run.busy_for_ns().filter(|_| run.meaning != Meaning::Measures).map(|ns| {
+        let [busy, all] = [ns, run.duration_ns].map(|ns| ns as f64 / 1e9);
+        format!("  (in {busy:.3} s from the first packet to the last, of {all:.3} s)")
+    });
+    lines.push(format!("rate      tx {tx}{requested}  rx {rx}{}", time.unwrap_or_default()));
     lines.extend(lost(run));
     match run.meaning {
         Meaning::Measures => sendrecv(run, &mut lines),
@@ -303,6 +308,12 @@ fn reflect(run: &Run, lines: &mut Vec<String>) {
     if counts[Counter::Waited] > 0 {
         let waited = grouped(counts[Counter::Waited]);
         lines.push(format!("waited    {waited} of those that were sent, for room in a tx queue"));
+    }
+    if let Some(flows) = run.flows.filter(|flows| flows.refused_questions > 0) {
+        let [known, refused] = [flows.known, flows.refused_questions].map(grouped);
+        lines.push(format!(
+            "flows     {known} counted, {refused} questions of others without an answer"
+        ));
     }
     if run.impaired {
         let impaired = Counter::IMPAIRED.iter();

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+#include <initializer_list>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "dpdk/clock.hpp"
+#include "dpdk/port.hpp"
+#include "dpdk/queue.hpp"
+#include "dpdkproj_rs/ffi.h"
+#include "tests/test_pool.hpp"
+#include "tests/virtual_port.hpp"
+
+namespace dpdkproj {
+
+/// UDP over IPv4 without payload, to a host of its own; checksums are no business of a reflector.
+inline constexpr std::array<uint8_t, 60> kFrame = {
+    2,    0, 0, 0,  0, 2, 2,    0, 0,  0,  0, 1, 8,  0,                     // Ethernet
+    0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,  // IPv4
+    0,    7, 0, 9,  0, 8, 0,    0,                                          // UDP
+};
+
+/// Gets packets by queue 1 of a port that hears itself, and sends them on queue 0, whose ring is
+/// full but for the room that a test makes.
+class ReflectRig : public testing::Test {
+ protected:
+  explicit ReflectRig(std::initializer_list<const char*> options = {"reflect", "-q"})
+      : config(parse(options)) {
+    constexpr uint16_t kMany = kMaxBurst;
+    uint16_t accepted = kMany;
+    while (accepted == kMany) {
+      EXPECT_TRUE(others.allocate(pool.get(), kMany, kFrame.size()));
+      for (rte_mbuf* mbuf : others.mbufs) {
+        std::memset(rte_pktmbuf_mtod(mbuf, void*), 0, kFrame.size());
+      }
+      accepted = port.tx_queue(0).send(others);
+    }
+    before = port.tx_queue(0).accepted();
+  }
+
+  ~ReflectRig() override {
+    empty(0);
+    empty(1);
+  }
+
+  /// Makes room on queue 0 for so many packets.
+  void make_room(uint16_t packets) {
+    RxQueue(info.port_id, 0, packets).receive(others);
+    EXPECT_EQ(others.size, packets);
+    others.free_from(0);
+  }
+
+  /// So many packets come in; they are known by the last byte of their source port.
+  void arrive(uint8_t packets) {
+    ASSERT_TRUE(others.allocate(pool.get(), packets, kFrame.size()));
+    for (uint16_t i = 0; i < packets; ++i) {
+      auto* bytes = rte_pktmbuf_mtod(others.mbufs[i], uint8_t*);
+      std::memcpy(bytes, kFrame.data(), kFrame.size());
+      bytes[35] = arrived++;
+    }
+    ASSERT_EQ(port.tx_queue(1).send(others), packets);
+  }
+
+  /// Those that were sent back, and are still on queue 0.
+  std::vector<uint8_t> sent_back() {
+    std::vector<uint8_t> ports;
+    for (;;) {
+      port.rx_queue(0).receive(others);
+      if (others.size == 0) {
+        return ports;
+      }
+      for (uint16_t i = 0; i < others.size; ++i) {
+        const auto* bytes = rte_pktmbuf_mtod(others.mbufs[i], const uint8_t*);
+        if (bytes[23] == kFrame[23]) {
+          ports.push_back(bytes[37]);  // source and destination have changed places
+        }
+      }
+      others.free_from(0);
+    }
+  }
+
+  std::vector<uint8_t> first(uint8_t packets) {
+    std::vector<uint8_t> ports(packets);
+    std::iota(ports.begin(), ports.end(), uint8_t{0});
+    return ports;
+  }
+
+  /// What the summary says about it. The ledger has to balance.
+  void expect_summary(const std::string& lines) {
+    run->stop(0);
+    run->finish(port.rx_queue(1).delivered(), port.tx_queue(0).accepted() - before, {}, {"", ""});
+    const std::string summary(run->summary());
+    EXPECT_NE(summary.find("\n" + lines + "\n"), std::string::npos) << summary;
+  }
+
+  void empty(uint16_t queue) {
+    do {
+      others.free_from(0);
+      port.rx_queue(queue).receive(others);
+    } while (others.size > 0);
+  }
+
+  static rust::Box<rs::Config> parse(std::initializer_list<const char*> words) {
+    rust::Vec<rust::String> args;
+    for (const char* word : words) {
+      args.push_back(word);
+    }
+    rust::Vec<rs::Mode> modes;
+    modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired});
+    modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
+    return rs::parse_args(std::move(args), std::move(modes));
+  }
+
+  /// What `sender` sends comes in; how long it is.
+  uint16_t arrive_from(rs::Sender& sender) {
+    const rs::Burst wanted = sender.poll(0, 0, 1);
+    EXPECT_EQ(wanted.packets, 1);
+    EXPECT_TRUE(others.allocate(pool.get(), 1, wanted.frame_len));
+    std::array<rs::Frame, 1> frames = {
+        {{rte_pktmbuf_mtod(others.mbufs[0], uint8_t*), wanted.frame_len, 0, 0, rs::Verdict::Drop}}};
+    sender.prepare(0, frames[0]);
+    sender.build(0, {frames.data(), 1});
+    sender.sent(0, 1);
+    EXPECT_EQ(port.tx_queue(1).send(others), 1);
+    return wanted.frame_len;
+  }
+
+  /// A question comes in.
+  void ask() {
+    const rust::Box<rs::Config> sending =
+        parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
+               "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
+    rust::Box<rs::Run> preliminary = rs::new_preliminary(*sending);
+    // It has nothing to do but ask.
+    preliminary->stop(0);
+    ASSERT_FALSE(preliminary->is_over(10'000'000'000)) << "it asks first";
+    arrive_from(*rs::new_sender(*preliminary, 0, {2, 0, 0, 0, 0, 1}, {false, false}));
+  }
+
+  Mempool pool = make_test_pool(8191);
+  Burst others;
+  const VirtualPort device{"net_ring"};
+  PortInfo info = find_port("");
+  Port port{info,
+            {.rx_queues = 2,
+             .tx_queues = 2,
+             .rx_descriptors = 256,
+             .tx_descriptors = 256,
+             .rx_burst = 32,
+             .tx_burst = 32,
+             .checksum_offload = false,
+             .held_mbufs = 0}};
+  const Clock clock{ClockReading::take()};
+  rust::Box<rs::Config> config;
+  rust::Box<rs::Run> run = rs::new_run(*config, rs::open_files(*config), {});
+  uint64_t before = 0;
+  uint8_t arrived = 0;
+};
+
+}  // namespace dpdkproj

@@ -1,0 +1,157 @@
+use super::*;
+
+fn key(address: u64, port: u16) -> FlowKey {
+    FlowKey { addresses: address, port }
+}
+
+/// One worker, and the control thread.
+struct Rig {
+    registrar: Registrar,
+    worker: FlowCounter,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let flows = Flows::new(1, 9);
+        Self { registrar: Registrar::new(Arc::clone(&flows)), worker: FlowCounter::new(flows, 0) }
+    }
+
+    /// Packets of a flow; whether it is counted.
+    fn receive(&mut self, key: FlowKey) -> bool {
+        let slot = self.worker.slot(key);
+        self.worker.add(slot, Counter::Received, 1);
+        slot != NO_FLOW
+    }
+
+    /// The sender asks until it has an answer, or knows that it gets none.
+    fn ask(&mut self, key: FlowKey, now_ns: u64) -> Option<Report> {
+        if !self.worker.is_known(key) {
+            self.registrar.tick(now_ns);
+            let _ = self.worker.poll();
+        }
+        self.worker.report(key)
+    }
+}
+
+#[test]
+fn a_flow_that_asks_is_counted_by_all_workers() {
+    let flows = Flows::new(2, 9);
+    let mut registrar = Registrar::new(Arc::clone(&flows));
+    let mut workers = [0, 1].map(|worker| FlowCounter::new(Arc::clone(&flows), worker));
+    assert_eq!(workers[0].slot(key(1, 7)), NO_FLOW);
+    assert_eq!(workers[1].report(key(1, 7)), None);
+    assert!(!workers[1].is_known(key(1, 7)));
+    registrar.tick(0);
+    registrar.port_missed(4);
+    for worker in &mut workers {
+        let _ = worker.poll();
+        let slot = worker.slot(key(1, 7));
+        assert_ne!(slot, NO_FLOW);
+        worker.add(slot, Counter::Received, 5);
+        assert_eq!(worker.slot(key(1, 8)), NO_FLOW);
+        assert_eq!(worker.slot(key(2, 7)), NO_FLOW);
+    }
+    let report = workers[1].report(key(1, 7)).unwrap();
+    assert_eq!((report.instance, report.registration, report.port_missed), (9, 1, Some(4)));
+    assert_eq!((report.count(Counter::Received), report.count(Counter::Sent)), (10, 0));
+    // It is known already: to wish for it changes nothing.
+    assert!(workers[0].is_known(key(1, 7)));
+    registrar.tick(0);
+    assert!(!workers[0].poll());
+    assert_eq!(workers[0].report(key(1, 7)).unwrap(), report);
+}
+
+/// All of them on one queue, before the control thread comes round.
+#[test]
+fn two_hundred_senders_that_ask_at_once_all_get_an_answer_to_the_second_question() {
+    let Rig { mut registrar, mut worker } = Rig::new();
+    let keys: Vec<_> = (0..200).map(|sender| key(1000 + sender, 7)).collect();
+    for key in &keys {
+        assert!(!worker.is_known(*key));
+    }
+    registrar.tick(0);
+    assert!(worker.poll());
+    for (received, key) in (1..).zip(&keys) {
+        worker.add(worker.slot(*key), Counter::Received, received);
+    }
+    for (received, key) in (1..).zip(&keys) {
+        let report = worker.report(*key).unwrap();
+        assert_eq!(report.count(Counter::Received), received);
+    }
+    assert_eq!((registrar.known(), registrar.refused()), (200, 0));
+}
+
+#[test]
+fn a_flow_in_use_keeps_its_place_and_one_too_many_gets_no_answer() {
+    let mut rig = Rig::new();
+    let all = || (0..FLOWS as u64).map(|address| key(address, 7));
+    for key in all() {
+        assert!(rig.ask(key, 0).is_some());
+    }
+    let one_too_many = key(FLOWS as u64, 7);
+    // All but one send on; that one still asks.
+    let mut now_ns = 0;
+    while now_ns < 2 * IDLE_NS {
+        now_ns += IDLE_NS / 2;
+        for key in all().skip(1) {
+            assert!(rig.receive(key));
+        }
+        assert!(rig.ask(key(0, 7), now_ns).is_some());
+        for _ in 0..FLOWS / LOOKED_AT {
+            rig.registrar.tick(now_ns);
+        }
+    }
+    assert_eq!(rig.ask(one_too_many, now_ns), None);
+    assert_eq!((rig.registrar.known(), rig.registrar.refused()), (FLOWS as u64, 1));
+    assert!(all().all(|key| rig.receive(key)));
+    assert!(!rig.receive(one_too_many));
+}
+
+#[test]
+fn the_flow_that_has_been_idle_for_longest_makes_room_and_what_comes_begins_at_zero() {
+    let mut rig = Rig::new();
+    let all = || (0..FLOWS as u64).map(|address| key(address, 7));
+    for (now_ns, key) in (0..).zip(all()) {
+        // They ask once, and are not heard of again.
+        assert!(!rig.worker.is_known(key));
+        rig.registrar.tick(now_ns);
+        let _ = rig.worker.poll();
+    }
+    assert!(rig.receive(key(0, 7)));
+    for _ in 0..=FLOWS / LOOKED_AT {
+        rig.registrar.tick(FLOWS as u64);
+    }
+    let fresh = key(FLOWS as u64, 7);
+    assert!(rig.ask(fresh, IDLE_NS).is_none(), "the second one came a ns later");
+    let report = rig.ask(fresh, IDLE_NS + 1).unwrap();
+    assert_eq!((report.registration, report.count(Counter::Received)), (FLOWS as u64 + 1, 0));
+    assert_eq!(all().filter(|key| !rig.receive(*key)).collect::<Vec<_>>(), [key(1, 7)]);
+    // It may come back, and begins anew, too.
+    for _ in 0..=FLOWS / LOOKED_AT {
+        rig.registrar.tick(2 * IDLE_NS);
+    }
+    assert!(rig.ask(key(1, 7), 3 * IDLE_NS - 1).is_none());
+    let again = rig.ask(key(1, 7), 3 * IDLE_NS).unwrap();
+    assert_eq!((again.registration, again.count(Counter::Received)), (FLOWS as u64 + 2, 0));
+}
+
+/// A worker that was away while more flows came and went than there are places.
+#[test]
+fn a_worker_that_was_away_for_long_learns_of_all_flows() {
+    let flows = Flows::new(2, 9);
+    let mut registrar = Registrar::new(Arc::clone(&flows));
+    let mut workers = [0, 1].map(|worker| FlowCounter::new(Arc::clone(&flows), worker));
+    for round in 0..3 {
+        for sender in 0..FLOWS as u64 {
+            assert!(!workers[0].is_known(key(round << 32 | sender, 7)));
+            registrar.tick(round * 2 * IDLE_NS);
+            let _ = workers[0].poll();
+        }
+    }
+    assert!(workers[1].poll());
+    for sender in 0..FLOWS as u64 {
+        let slots = workers.each_ref().map(|worker| worker.slot(key(2 << 32 | sender, 7)));
+        assert!(slots[0] != NO_FLOW && slots[0] == slots[1]);
+        assert_eq!(workers[1].slot(key(1 << 32 | sender, 7)), NO_FLOW);
+    }
+}
