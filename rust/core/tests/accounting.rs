@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 const MS: u64 = 1_000_000;
 const STEP_NS: u64 = 50_000;
+/// Where it is in a frame.
+const UDP_CHECKSUM: std::ops::Range<usize> = 40..42;
 /// So long after the patience, an interval is closed for good.
 const LATE_NS: u64 = 13 * MS;
 
@@ -157,6 +159,10 @@ fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
                     known.corrupt += 1;
                     let bit = 12 * 8 + usize::try_from(dice.0 >> 40).unwrap() % (len * 8 - 96);
                     frame[bit / 8] ^= 1 << (bit % 8);
+                    if frame[UDP_CHECKSUM] == [0, 0] {
+                        // That would be none, which is valid: another bit as well.
+                        frame[bit / 8] ^= (1u8 << (bit % 8)).rotate_left(1);
+                    }
                     in_flight.push_back((now, queue, frame));
                 } else if dice.one_in(path.late) {
                     known.lost += 1;
