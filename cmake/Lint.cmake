@@ -26,7 +26,7 @@ add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 # Build in this folder, where nobody else may do so meanwhile.
-foreach(name IN ITEMS rebuild static-dpdk)
+foreach(name IN ITEMS rebuild outside static-dpdk)
   add_test(NAME scripts-${name} COMMAND ${scripts_tests}/${name}-test ${CMAKE_BINARY_DIR})
   set_tests_properties(scripts-${name} PROPERTIES LABELS unit RUN_SERIAL TRUE TIMEOUT 300)
 endforeach()
