@@ -22,6 +22,9 @@ fn a_count_is_sent_and_comes_back_exactly() {
     let outcome = sendrecv(MIRROR, "--count 20000 --rate 200k").run();
     let summary = outcome.summary();
     summary.assert_lossless(COUNT);
+    // Right here, and a mistake nearly everywhere else.
+    let said = "dpdkproj: --src 10.0.0.1 --dest 10.0.0.1:7: the same address: nobody but a port that hears itself";
+    assert_eq!(outcome.stderr().matches(said).count(), 1, "{}", outcome.stderr());
     // Every packet that was due was sent, or has a reason.
     let reasons = ["no_mbuf", "pacer_shortfall", "tx_queue_full"];
     let reasons = reasons.map(|reason| summary.count(&format!("tx.not_sent_reasons.{reason}")));

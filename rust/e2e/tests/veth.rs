@@ -176,6 +176,31 @@ fn two_reflectors_do_not_answer_each_other_for_ever() {
     }
 }
 
+/// A socket that is bound to no address answers from the first one of its interface, whichever was asked.
+#[test]
+fn an_answer_from_another_address_is_named() {
+    const COUNT: u64 = 300;
+    let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
+    veth.peer.ip(&format!("address add 10.9.0.3/24 dev {}", Veth::PEER));
+    let mut echo = veth.peer.start(PEER, &["echo", "0.0.0.0:7"]);
+    echo.wait_for_stdout("ready");
+    let flow = format!("--src {} --dest 10.9.0.3:7 --dest-mac {}", Veth::OUR_IP, Veth::PEER_MAC);
+    let options = format!("--count {COUNT} --rate 1k -q --no-peer-report");
+    let before = veth.peer.dropped(Veth::PEER);
+    let outcome = on(&veth, &format!("sendrecv {flow} {options}")).summed_up().run();
+    let summary = outcome.summary();
+    let missed = veth.peer.dropped(Veth::PEER) - before + summary.port_missed();
+    summary.assert_counts(&[
+        ("rx.foreign_reasons.other_address", COUNT - missed),
+        ("rx.valid", 0),
+        ("lost.total", COUNT),
+    ]);
+    let from = format!("{}:7", Veth::PEER_IP);
+    assert_eq!(summary.value("rx.other_address"), from.as_str(), "{summary}");
+    let said = format!("bear our tag and came from {from}, not from 10.9.0.3:7: the peer answers");
+    assert!(outcome.stderr().contains(&said), "{}", outcome.stderr());
+}
+
 /// In both namespaces it is the program, until one of them dies.
 #[test]
 fn a_sender_gets_over_the_death_of_its_reflector() {
