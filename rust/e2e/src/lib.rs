@@ -11,6 +11,7 @@ pub mod fake_driver;
 pub mod golden;
 pub mod netns;
 pub mod pcap;
+pub mod pressure;
 pub mod process;
 pub mod program;
 pub mod results;

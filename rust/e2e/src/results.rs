@@ -104,12 +104,6 @@ impl Summary {
         self.count("port.imissed") + self.count("port.rx_nombuf")
     }
 
-    /// Of a sender with a rate: for how long its lcores were held up, all in all, by whatever else ran on their CPUs.
-    #[must_use]
-    pub fn held_up_s(&self) -> f64 {
-        self.number("pacing.stall_ns") / 1e9
-    }
-
     /// Of a sender: fails the test unless it reports what the reflector says it did because of `--impair {impair}`, and
     /// nothing else went wrong on the way but what one of the two ports says it had no room for.
     pub fn assert_knows(&self, impair: &str, reflected: &Self) {

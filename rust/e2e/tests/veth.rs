@@ -6,6 +6,7 @@
 
 use dpdkproj_e2e::netns::{Checksums, Veth};
 use dpdkproj_e2e::pcap;
+use dpdkproj_e2e::pressure::Pressure;
 use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Program, cpu};
 use dpdkproj_e2e::scratch::Scratch;
@@ -228,6 +229,7 @@ fn a_capture_shows_the_rate_and_no_bursts() {
     const SECONDS: u64 = 4;
     let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
     for rate in [1000, 3000, 10_000] {
+        let pressure = Pressure::new();
         let scratch = Scratch::new();
         let file = scratch.path("capture.pcap");
         let (path, count) = (file.to_str().expect("a path in UTF-8"), SECONDS * rate);
@@ -254,19 +256,16 @@ fn a_capture_shows_the_rate_and_no_bursts() {
         assert!(ended.stderr.contains("\n0 packets dropped by kernel"), "{ended}");
         let times: Vec<_> = pcap::records(&file).iter().map(|record| record.at_ns).collect();
         assert_eq!(times.len() as u64, count);
-        // What is due meanwhile is sent at once afterwards.
-        let held_up_s = summary.held_up_s();
-        if held_up_s > SECONDS as f64 / 200.0 {
-            println!("SKIPPED: on a busy machine: the sender was held up for {held_up_s:.3} s");
-            continue;
-        }
         let found = 1e9 / slope(&times);
         // As much as NTP slews one of the two clocks.
-        assert!((found / rate as f64 - 1.0).abs() < 0.001, "{found} instead of {rate} pps");
+        let is_exact = (found / rate as f64 - 1.0).abs() < 0.001;
         let close_ns = 100_000_000 / rate;
         let at_once = times.windows(2).filter(|two| two[1] - two[0] <= close_ns).count();
         println!("{rate} pps: {found:.3} pps in the capture, {at_once} of {count} packets at once");
-        assert!(at_once as u64 <= count / 100, "{at_once} of {count} packets at once");
+        let what = format!("{found} instead of {rate} pps, {at_once} of {count} packets at once");
+        if !pressure.holds(is_exact && at_once as u64 <= count / 100, &what) {
+            return;
+        }
     }
 }
 
