@@ -25,7 +25,6 @@ use std::time::Duration;
 const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// A worker that does not poll for so long is reported.
 const STALL_NS: u64 = 1_000_000_000;
-
 /// So long packets under way are waited for before that is said.
 const SAID_NS: u64 = 2_000_000_000;
 /// How long the reflector may take to answer.
@@ -303,7 +302,6 @@ impl Run {
         }
     }
 
-    /// What is under way is waited for no longer than until `now_ns`.
     pub(crate) fn stop_waiting(&mut self, now_ns: u64) {
         let waited_ns = now_ns.saturating_sub(self.stopped_ns);
         self.config.drain_ns = self.config.drain_ns.min(waited_ns);
