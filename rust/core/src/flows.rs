@@ -413,6 +413,7 @@ impl FlowCounter {
 
     /// Whether a flow is known. If not, it is wished for.
     #[cold]
+    #[must_use]
     pub fn is_known(&self, key: FlowKey) -> bool {
         let is_known = self.slot(key) != NO_FLOW;
         if !is_known {
