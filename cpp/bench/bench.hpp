@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace dpdkproj {
 
 /// Prints as JSON what each call over the bridge costs per packet, measured for `seconds` each.
-/// Throws where the packets did not take the path of valid ones.
-void bench_bridge(double seconds);
+/// `only` one variant of them, unless it is empty. Throws where the packets did not take the path
+/// of valid ones.
+void bench_bridge(double seconds, std::string_view only);
 
 /// Prints as JSON how long it takes two CPUs to hand a cache line to each other and back.
 void bench_ping_pong(unsigned first, unsigned second);

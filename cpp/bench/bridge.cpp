@@ -8,6 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -361,7 +362,7 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
 
 }  // namespace
 
-void bench_bridge(double seconds) {
+void bench_bridge(double seconds, std::string_view only) {
   constexpr std::array<uint16_t, 4> kPayloads = {16, 256, 1000, 1400};
   constexpr double kFixedPoint = 4294967296.0;
   // Slow enough for all three legs on one thread: the pacer is always in time, with a full burst.
@@ -393,6 +394,9 @@ void bench_bridge(double seconds) {
   for (const Variant& variant : variants) {
     for (const uint16_t payload : kPayloads) {
       const bool is_of_headers = variant.left_out != rs::Part::None || variant.depth > 0;
+      if (!only.empty() && only != variant.name) {
+        continue;
+      }
       if (is_of_headers && payload != kPayloads.front()) {
         continue;  // these do not look at the payload
       }

@@ -21,18 +21,19 @@ int main(int argc, char** argv) {
   try {
     const std::vector<std::string> args(argv + 1, argv + argc);
     const std::string_view what = args.empty() ? std::string_view() : std::string_view(args[0]);
-    if (what == "bridge" && (args.size() == 2 || args.size() == 3)) {
-      if (args.size() == 3) {
+    if (what == "bridge" && args.size() >= 2 && args.size() <= 4) {
+      if (args.size() >= 3) {
         dpdkproj::pin_to(cpu_of(args[2]));
       }
-      dpdkproj::bench_bridge(std::stod(args[1]));
+      dpdkproj::bench_bridge(std::stod(args[1]), args.size() == 4 ? args[3] : "");
     } else if (what == "ping-pong" && args.size() == 3) {
       dpdkproj::bench_ping_pong(cpu_of(args[1]), cpu_of(args[2]));
     } else if (what == "stalls" && args.size() == 3) {
       dpdkproj::bench_stalls(std::stod(args[1]), cpu_of(args[2]));
     } else {
       std::fputs(
-          "usage: dpdkproj-bench bridge SECONDS [CPU] | ping-pong CPU CPU | stalls SECONDS CPU\n",
+          "usage: dpdkproj-bench bridge SECONDS [CPU [VARIANT]] | ping-pong CPU CPU | "
+          "stalls SECONDS CPU\n",
           stderr);
       return kUsage;
     }
