@@ -387,7 +387,6 @@ fn open_files(config: &Config) -> Result<Box<Files>, String> {
     Files::open(config.run()?).map(Box::new)
 }
 
-#[expect(clippy::boxed_local, reason = "that is how it comes over the bridge")]
 fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>, String> {
     let mut run = Run::new(config.run()?.clone(), *files, command);
     run.say_what_is_odd();

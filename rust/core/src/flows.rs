@@ -62,7 +62,7 @@ struct Registry {
 struct Wishes {
     /// How many so far, and those of them that are still to be looked at. worker: wo, control thread: ro
     wished: AtomicU64,
-    wishes: [(AtomicU64, AtomicU16); WISHES],
+    ring: [(AtomicU64, AtomicU16); WISHES],
     granted: Granted,
 }
 
@@ -90,7 +90,7 @@ pub struct Flows {
     /// Of the workers' tables, so that nobody can choose flows that get into each other's way there.
     secret: [u64; 2],
     registry: Registry,
-    flows: Box<[Registered]>,
+    registered: Box<[Registered]>,
     /// The slots of the last registrations: number `n` at `n % FLOWS`.
     last_slots: Box<[AtomicU16]>,
     workers: Box<[Worker]>,
@@ -108,7 +108,7 @@ impl Flows {
         let worker = || Worker {
             wishes: Wishes {
                 wished: AtomicU64::new(0),
-                wishes: [const { (AtomicU64::new(0), AtomicU16::new(0)) }; WISHES],
+                ring: [const { (AtomicU64::new(0), AtomicU16::new(0)) }; WISHES],
                 granted: Granted(AtomicU64::new(0)),
             },
             counts: (0..FLOWS).map(count).collect(),
@@ -121,7 +121,7 @@ impl Flows {
                 registrations: AtomicU64::new(0),
                 port_missed: AtomicU64::new(UNKNOWN),
             },
-            flows: (0..FLOWS).map(|_| Registered::default()).collect(),
+            registered: (0..FLOWS).map(|_| Registered::default()).collect(),
             last_slots: (0..FLOWS).map(|_| AtomicU16::new(NO_FLOW)).collect(),
             workers: (0..workers).map(|_| worker()).collect(),
         })
@@ -228,7 +228,7 @@ impl Registrar {
             let wished = wishes.wished.load(Acquire);
             let mut granted = wishes.granted.0.load(Relaxed);
             while granted < wished {
-                let (addresses, port) = &wishes.wishes[in_ring(granted, WISHES)];
+                let (addresses, port) = &wishes.ring[in_ring(granted, WISHES)];
                 self.wish(
                     FlowKey { addresses: addresses.load(Relaxed), port: port.load(Relaxed) },
                     now_ns,
@@ -286,7 +286,7 @@ impl Registrar {
         self.slots.insert(key, number);
 
         // A worker that reads it meanwhile sees that it is being changed.
-        let flow = &self.flows.flows[slot];
+        let flow = &self.flows.registered[slot];
         flow.place.store(0, Relaxed);
         fence(Release);
         flow.addresses.store(key.addresses, Relaxed);
@@ -357,7 +357,7 @@ impl FlowCounter {
 
     fn learn_slot(&mut self, slot: u16) {
         let at = usize::from(slot);
-        let Some(flow) = self.flows.flows.get(at) else { return };
+        let Some(flow) = self.flows.registered.get(at) else { return };
         let place = flow.place.load(Acquire);
         let addresses = flow.addresses.load(Relaxed);
         fence(Acquire);
@@ -434,10 +434,10 @@ impl FlowCounter {
     }
 
     fn wish(&self, key: FlowKey) {
-        let Wishes { wished, wishes, granted } = &self.flows.workers[self.worker].wishes;
+        let Wishes { wished, ring, granted } = &self.flows.workers[self.worker].wishes;
         let number = wished.load(Relaxed);
         if number - granted.0.load(Acquire) < WISHES as u64 {
-            let (addresses, port) = &wishes[in_ring(number, WISHES)];
+            let (addresses, port) = &ring[in_ring(number, WISHES)];
             addresses.store(key.addresses, Relaxed);
             port.store(key.port, Relaxed);
             wished.store(number + 1, Release);

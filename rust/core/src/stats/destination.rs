@@ -20,7 +20,7 @@ enum Place {
     Open(File),
     /// A file that nothing else can take the place of (its folder admits no new file, it has a second name). It is
     /// emptied and written.
-    InPlace(File),
+    Overwritten(File),
     /// A file that is written under another name and then renamed to this path; with the older file that is there.
     Renamed(PathBuf, Option<File>),
 }
@@ -81,7 +81,7 @@ impl Destination {
         }
         let file = File::options().write(true).open(path)?;
         let is_file = file.metadata()?.is_file();
-        Ok(Self(if is_file { Place::InPlace(file) } else { Place::Open(file) }))
+        Ok(Self(if is_file { Place::Overwritten(file) } else { Place::Open(file) }))
     }
 
     fn existing(path: PathBuf, file: File) -> io::Result<Self> {
@@ -91,7 +91,11 @@ impl Destination {
         }
         let replaceable =
             found.nlink() == 1 && temporary_like(&path, &file).is_ok_and(|(_, name)| remove(&name));
-        Ok(Self(if replaceable { Place::Renamed(path, Some(file)) } else { Place::InPlace(file) }))
+        Ok(Self(if replaceable {
+            Place::Renamed(path, Some(file))
+        } else {
+            Place::Overwritten(file)
+        }))
     }
 
     /// Whether both are the same file, whatever they are called: `-` and `/dev/stdout`, two names in a folder, a
@@ -102,7 +106,8 @@ impl Destination {
             return one == other;
         }
         let identity = |place: &Place| {
-            let (Place::Open(file) | Place::InPlace(file) | Place::Renamed(_, Some(file))) = place
+            let (Place::Open(file) | Place::Overwritten(file) | Place::Renamed(_, Some(file))) =
+                place
             else {
                 return None;
             };
@@ -133,7 +138,7 @@ impl Destination {
     fn put(self, text: &[u8], whole: bool) -> io::Result<File> {
         match self.0 {
             Place::Open(mut file) => file.write_all(text).map(|()| file),
-            Place::InPlace(file) => overwrite(file, text),
+            Place::Overwritten(file) => overwrite(file, text),
             Place::Renamed(path, old) => {
                 let (mut file, name) = match &old {
                     Some(old) => temporary_like(&path, old)?,

@@ -1,6 +1,7 @@
 //! How far workers are: each says so on a line of its own.
 
 use super::{Place, Recorder, Role};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Default)]
@@ -96,7 +97,8 @@ impl Recorder {
     /// can be read.
     #[must_use]
     pub fn have_others_polled_since(&self, time_ns: u64) -> bool {
-        let others = self.board.workers().filter(|place| !std::ptr::eq(*place, &*self.place));
+        let others =
+            self.board.workers().filter(|place| !std::ptr::eq(*place, Arc::as_ptr(&self.place)));
         others.map(Place::polled_ns).all(|polled_ns| polled_ns > time_ns)
     }
 
