@@ -83,6 +83,7 @@ impl Rig {
         reflect(&mut frame, len, false).unwrap();
         self.sent.push(frame);
         self.sent_ns.push(self.now);
+        self.sender.will_send_below(0, seq + 1);
         self.sender.poll_until(self.now, self.now);
         let interval = self.sender.interval(self.now);
         self.sender.add(interval, Counter::Due, 1);
