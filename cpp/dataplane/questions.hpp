@@ -32,25 +32,26 @@ class Questions final {
 
   /// Answers those whose time has come. What the driver does not take is freed, likewise.
   void answer(rs::Reflector& reflector, TxQueue& queue) noexcept {
-    // The first one came first.
-    const auto end = held_.begin() + size_;
-    const auto waiting = std::find_if(held_.begin(), end, [&reflector](const Held& held) {
-      return !reflector.may_answer(held.arrived_ns);
-    });
     Burst answers;
-    for (auto held = held_.begin(); held != waiting; ++held) {
-      rs::Frame frame{rte_pktmbuf_mtod(held->mbuf, uint8_t*), held->mbuf->data_len, 0, 0,
+    uint16_t done = 0;
+    // Who came first has waited longest.
+    for (; done < size_ && reflector.may_answer(held_[done].arrived_ns); ++done) {
+      rte_mbuf* mbuf = held_[done].mbuf;
+      rs::Frame frame{rte_pktmbuf_mtod(mbuf, uint8_t*), mbuf->data_len, 0, 0,
                       rs::Verdict::Question};
       if (reflector.answer(frame)) {
-        answers.mbufs[answers.size++] = held->mbuf;
+        answers.mbufs[answers.size++] = mbuf;
       } else {
-        rte_pktmbuf_free(held->mbuf);
+        rte_pktmbuf_free(mbuf);
       }
     }
     if (answers.size > 0) {
       reflector.answered(queue.send(answers));
     }
-    size_ = static_cast<uint16_t>(std::copy(waiting, end, held_.begin()) - held_.begin());
+    if (done > 0) {
+      std::copy(held_.begin() + done, held_.begin() + size_, held_.begin());
+      size_ = static_cast<uint16_t>(size_ - done);
+    }
   }
 
   /// Frees all of them.
