@@ -1,6 +1,8 @@
 //! Results are never lost in silence: whatever is closed, full or killed, they are where they were asked for, or the exit
 //! code says that they are not.
 
+#![allow(clippy::panic, reason = "this is how a test fails")]
+
 use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::Program;
 use dpdkproj_e2e::results::{Summary, Table};
