@@ -237,9 +237,13 @@ class Chain {
     for (rs::Frame& frame : frames) {
       if (frame.verdict == rs::Verdict::Question) [[unlikely]] {
         answers += reflector_->answer(frame) ? 1 : 0;
-        frames[kept++] = frame;
-      } else if (frame.verdict != rs::Verdict::Drop) {
-        frames[kept++] = frame;
+      } else if (frame.verdict == rs::Verdict::Drop) {
+        continue;
+      }
+      // Where it is already, it is not copied: Rust has just written it in parts, and to read it as
+      // a whole would wait for that.
+      if (rs::Frame& place = frames[kept++]; &place != &frame) [[unlikely]] {
+        place = frame;
       }
     }
     frames = {frames.data(), kept};
