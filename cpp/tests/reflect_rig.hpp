@@ -91,6 +91,27 @@ class ReflectRig : public testing::Test {
     return ports;
   }
 
+  /// What `reflect`, with an impairment or without, has no room for waits, and nothing is received
+  /// meanwhile.
+  template <typename W>
+  void expect_to_lose_nothing_while_full(W& reflect) {
+    make_room(4);
+    arrive(10);
+    reflect.poll(1);
+    make_room(3);
+    arrive(5);
+    reflect.poll(2);
+    EXPECT_EQ(port.tx_queue(0).accepted() - before, 7U);
+    EXPECT_EQ(port.rx_queue(1).delivered(), 10U) << "nothing is received while packets wait";
+    make_room(20);
+    reflect.poll(3);
+    reflect.poll(4);
+    EXPECT_EQ(sent_back(), first(15));
+    expect_summary(
+        "received  15 = sent 15 + tx_queue_full 0 + ignored 0\n"
+        "waited    6 of those that were sent, for room in a tx queue");
+  }
+
   /// What the summary says about it. The ledger has to balance.
   void expect_summary(const std::string& lines) {
     run->stop(0);
