@@ -1,10 +1,11 @@
 //! Writes the seeds of all targets into the folder that is given.
 
-use dpdkproj_core::packet::control::{Question, Report, answer, ask};
-use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::packet::template::{Checksums, write_single};
-use dpdkproj_core::packet::{HEADERS_LEN, flow::Flow};
-use dpdkproj_core::stats::Counter;
+use dpdkproj_core::count::Counter;
+use dpdkproj_core::wire::HEADERS_LEN;
+use dpdkproj_core::wire::control::{Question, Report, answer, ask};
+use dpdkproj_core::wire::flow::Flow;
+use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::wire::template::{Checksums, write_single};
 use dpdkproj_fuzz::{flow, returned};
 use std::fs;
 use std::path::Path;

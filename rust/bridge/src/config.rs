@@ -1,10 +1,11 @@
 //! The command line, as C++ asks about it.
 
 use crate::ffi::bridge::{self, Mode, Options};
-use dpdkproj_core::Release;
 use dpdkproj_core::cli::Parsed;
-use dpdkproj_core::config::{Config as CoreConfig, PortLimits};
-use dpdkproj_core::mode::{self, ModeInfo};
+use dpdkproj_core::run::config::{Config as CoreConfig, PortLimits};
+use dpdkproj_core::run::mode;
+use dpdkproj_core::run::mode::ModeInfo;
+use dpdkproj_core::work::pacer::Release;
 
 /// What the command line came to.
 pub struct Config(Parsed);

@@ -1,7 +1,7 @@
 //! From the frames that C++ lends to the slices that the core takes.
 
 use crate::ffi::bridge::Frame;
-use dpdkproj_core::packet;
+use dpdkproj_core::wire;
 use std::marker::PhantomData;
 
 impl Frame {
@@ -62,7 +62,7 @@ impl AsMut<[u8]> for Lent<'_> {
     }
 }
 
-impl packet::Frame for Lent<'_> {
+impl wire::Frame for Lent<'_> {
     fn bytes(&self) -> &[u8] {
         // SAFETY: whoever lent it promised that, to `writable` or to `readable`.
         unsafe { self.0.bytes() }

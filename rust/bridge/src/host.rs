@@ -1,7 +1,7 @@
 //! What the machine says of itself.
 
 use crate::ffi::bridge::Versions;
-use dpdkproj_core::stats::Host;
+use dpdkproj_core::report::Host;
 use std::fs;
 
 /// Empty where the system does not say.

@@ -1,18 +1,18 @@
 //! The workers of a run.
 
 use crate::run::Run;
-use dpdkproj_core::config::Sendrecv;
-use dpdkproj_core::flows::FlowCounter;
-use dpdkproj_core::impair::Dice;
-use dpdkproj_core::mode::Meaning;
-use dpdkproj_core::packet::content::Content;
-use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::packet::template::{Checksums, Template};
-use dpdkproj_core::packet::verify::Verifier;
-use dpdkproj_core::receiver::{Looks, Receiver};
-use dpdkproj_core::reflector::{Answers, Reflector, Tally};
-use dpdkproj_core::sender::Sender;
-use dpdkproj_core::stats::Recorder;
+use dpdkproj_core::control::flows::FlowCounter;
+use dpdkproj_core::count::Recorder;
+use dpdkproj_core::run::config::Sendrecv;
+use dpdkproj_core::run::mode::Meaning;
+use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::wire::flow::Mac;
+use dpdkproj_core::wire::template::{Checksums, Template};
+use dpdkproj_core::wire::verify::Verifier;
+use dpdkproj_core::work::impair::Dice;
+use dpdkproj_core::work::receiver::{Looks, Receiver};
+use dpdkproj_core::work::reflector::{Answers, Reflector, Tally};
+use dpdkproj_core::work::sender::Sender;
 use std::ops::Range;
 use std::sync::Arc;
 

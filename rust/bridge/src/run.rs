@@ -2,17 +2,17 @@
 
 use crate::ffi::bridge::{PortFacts, Versions};
 use crate::host;
-use dpdkproj_core::config::{Config, Sendrecv};
-use dpdkproj_core::flows::{FLOWS, Flows, IDLE_NS, Registrar};
-use dpdkproj_core::mode::Meaning;
-use dpdkproj_core::packet::content::Content;
-use dpdkproj_core::packet::control::Report;
-use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::peer::{Inquiry, Known};
-use dpdkproj_core::stats::{
-    self, Board, Collector, Counter, Destination, Driver, KnownFlows, Live, Output, Peer, Row,
-    Table,
-};
+use dpdkproj_core::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
+use dpdkproj_core::control::peer::{Inquiry, Known};
+use dpdkproj_core::count::{Board, Counter};
+use dpdkproj_core::report::{self, Outcome};
+use dpdkproj_core::report::{Destination, KnownFlows, Live, Output, Peer, Table};
+use dpdkproj_core::run::config::{Config, Sendrecv};
+use dpdkproj_core::run::mode::Meaning;
+use dpdkproj_core::run::{Collector, Driver, Row};
+use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::wire::control::Report;
+use dpdkproj_core::wire::flow::Mac;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -403,7 +403,7 @@ impl Run {
             Ending::Asking => self.inquiry.known(),
             Ending::NotYet | Ending::Draining => self.peer_at_start,
         };
-        let run = stats::Run {
+        let outcome = Outcome {
             command: self.command.clone(),
             host: host::describe(versions),
             steal_ms: host::steal_ms(&self.cpus)
@@ -419,16 +419,16 @@ impl Run {
                 refused_questions: self.registrar.refused(),
             }),
             warmup_ns: self.warmup_ns,
-            ..stats::Run::new(&self.config, &self.collector, self.stopped_ns)
+            ..Outcome::new(&self.config, &self.collector, self.stopped_ns)
         };
-        self.limits_broken = !stats::broken(&run).is_empty();
-        self.summary = stats::summary(&run);
+        self.limits_broken = !report::broken(&outcome).is_empty();
+        self.summary = report::summary(&outcome);
         let mut problems = Vec::new();
         if let Some((_, output)) = &mut self.table {
             problems.extend(output.finish(WRITE_PATIENCE).err());
         }
         if let Some((path, destination)) = self.json.take() {
-            let written = destination.write_whole(stats::to_json(&run).as_bytes());
+            let written = destination.write_whole(report::to_json(&outcome).as_bytes());
             problems.extend(
                 written
                     .err()
@@ -437,7 +437,7 @@ impl Run {
         }
         // Best effort: the summary follows on the same screen.
         let _ = self.screen.finish(WRITE_PATIENCE);
-        let broken = stats::ledger(&run);
+        let broken = report::ledger(&outcome);
         if !broken.is_empty() {
             problems.push(format!("the ledger does not balance: {}", broken.join("; ")));
         }

@@ -6,12 +6,12 @@
 use crate::ffi::bridge::{self, Burst, Frame, Outcome, Part, Polled, Verdict};
 use crate::frame::Lent;
 use crate::run::Run;
-use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::packet::template::Checksums;
-use dpdkproj_core::receiver::part;
-use dpdkproj_core::reflector::{Reflector as CoreReflector, Tally as CoreTally};
-use dpdkproj_core::stats::Counter;
-use dpdkproj_core::{receiver, reflector, sender};
+use dpdkproj_core::count::Counter;
+use dpdkproj_core::wire::flow::Mac;
+use dpdkproj_core::wire::template::Checksums;
+use dpdkproj_core::work::receiver::part;
+use dpdkproj_core::work::reflector::{Reflector as CoreReflector, Tally as CoreTally};
+use dpdkproj_core::work::{receiver, reflector, sender};
 
 /// See [`sender::Sender`].
 #[repr(align(128))]

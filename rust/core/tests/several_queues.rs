@@ -3,15 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use dpdkproj_core::packet::content::Content;
-use dpdkproj_core::packet::flow::{Flow, Mac, PortRange};
-use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::packet::template::{Checksums, Template};
-use dpdkproj_core::packet::verify::Verifier;
-use dpdkproj_core::receiver::{Looks, Receiver};
-use dpdkproj_core::stats::{
-    Board, Collector, Counter, Counts, Latency, Recorder, Role, Row, Shape, WorkerCounts,
-};
+use dpdkproj_core::count::{Board, Counter, Counts, Latency, Recorder, Role, Shape};
+use dpdkproj_core::run::{Collector, Row, WorkerCounts};
+use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::wire::flow::{Flow, Mac, PortRange};
+use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::wire::template::{Checksums, Template};
+use dpdkproj_core::wire::verify::Verifier;
+use dpdkproj_core::work::receiver::{Looks, Receiver};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier};

@@ -2,7 +2,7 @@
 //! write.
 #![no_main]
 
-use dpdkproj_core::packet::control::{
+use dpdkproj_core::wire::control::{
     Answer, CONTROL_LEN, Question, answer, ask, question, read_answer,
 };
 use libfuzzer_sys::fuzz_target;

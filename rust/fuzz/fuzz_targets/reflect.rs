@@ -2,13 +2,13 @@
 //! were, but for two hops. The whole reflector, with counters by flow, takes the same bytes.
 #![no_main]
 
-use dpdkproj_core::flows::{FlowCounter, Flows, Registrar};
-use dpdkproj_core::impair::Dice;
-use dpdkproj_core::packet::checksum::{fold, sum};
-use dpdkproj_core::packet::flow::PortRange;
-use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::reflector::{Answers, Reflector, Verdict};
-use dpdkproj_core::stats::{Board, Counter, Role, Shape};
+use dpdkproj_core::control::flows::{FlowCounter, Flows, Registrar};
+use dpdkproj_core::count::{Board, Counter, Role, Shape};
+use dpdkproj_core::wire::checksum::{fold, sum};
+use dpdkproj_core::wire::flow::PortRange;
+use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::work::impair::Dice;
+use dpdkproj_core::work::reflector::{Answers, Reflector, Verdict};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::sync::Arc;

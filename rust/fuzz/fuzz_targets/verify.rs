@@ -1,10 +1,10 @@
 //! Any bytes are judged without a panic, and what passes for valid is a packet that we build.
 #![no_main]
 
-use dpdkproj_core::packet::payload::Header;
-use dpdkproj_core::packet::stamp::{STAMP, STAMP_LEN};
-use dpdkproj_core::packet::verify::{Arrival, Verifier};
-use dpdkproj_core::packet::wire::UdpOverIpv4;
+use dpdkproj_core::wire::headers::UdpOverIpv4;
+use dpdkproj_core::wire::payload::Header;
+use dpdkproj_core::wire::stamp::{STAMP, STAMP_LEN};
+use dpdkproj_core::wire::verify::{Arrival, Verifier};
 use dpdkproj_fuzz::{content, flow, returned};
 use libfuzzer_sys::fuzz_target;
 use std::cell::LazyCell;

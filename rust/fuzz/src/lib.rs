@@ -1,10 +1,10 @@
 //! What the fuzz targets share: the flow whose packets they are about.
 
-use dpdkproj_core::packet::content::Content;
-use dpdkproj_core::packet::flow::{Flow, Mac, PortRange};
-use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::packet::stamp::STAMPED_LEN;
-use dpdkproj_core::packet::template::{Checksums, Template};
+use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::wire::flow::{Flow, Mac, PortRange};
+use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::wire::stamp::STAMPED_LEN;
+use dpdkproj_core::wire::template::{Checksums, Template};
 use std::sync::Arc;
 
 pub const SEED: u64 = 99;

@@ -1,7 +1,7 @@
 mod rates;
 
 use super::*;
-use crate::mode::Queues;
+use crate::run::mode::Queues;
 
 fn modes() -> Vec<ModeInfo> {
     let mode = |name: &str, meaning, queues| ModeInfo {

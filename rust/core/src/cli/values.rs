@@ -1,16 +1,16 @@
 //! What the values of options look like.
 
-use crate::packet::flow::{Mac, PortRange};
-use crate::packet::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
-use crate::{Pattern, Rate, Release};
+use crate::wire::flow::{Mac, PortRange};
+use crate::wire::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
+use crate::work::pacer::{Pattern, Rate, Release};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 /// A rate that no port has, in packets per second.
-pub(super) const RATE_MAX: u64 = 1_000_000_000;
+pub(crate) const RATE_MAX: u64 = 1_000_000_000;
 
 /// A port's MAC address, PCI address or name, as DPDK writes it.
-pub(super) fn port(text: &str) -> Result<String, String> {
+pub(crate) fn port(text: &str) -> Result<String, String> {
     if let Ok(mac) = text.parse::<Mac>() {
         return Ok(mac.to_string());
     }
@@ -42,7 +42,7 @@ fn pci_address(text: &str) -> Option<String> {
     Some(format!("{domain:04x}:{bus:02x}:{device:02x}.{function:x}"))
 }
 
-pub(super) fn port_range(text: &str) -> Result<PortRange, String> {
+pub(crate) fn port_range(text: &str) -> Result<PortRange, String> {
     let range = text
         .split_once('-')
         .and_then(|(first, last)| PortRange::new(first.parse().ok()?, last.parse().ok()?));
@@ -50,7 +50,7 @@ pub(super) fn port_range(text: &str) -> Result<PortRange, String> {
 }
 
 /// One port, or a range of them.
-pub(super) fn ports(text: &str) -> Result<PortRange, String> {
+pub(crate) fn ports(text: &str) -> Result<PortRange, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let range = first.parse().ok().zip(last.parse().ok());
     range.and_then(|(first, last)| PortRange::new(first, last)).ok_or_else(|| {
@@ -58,7 +58,7 @@ pub(super) fn ports(text: &str) -> Result<PortRange, String> {
     })
 }
 
-pub(super) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
+pub(crate) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
     let parsed = text.split_once(':').and_then(|(address, port)| {
         Some((address.parse().ok()?, port.parse().ok().filter(|port| *port > 0)?))
     });
@@ -69,7 +69,7 @@ pub(super) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
 }
 
 /// Where no answer can come from or go to.
-pub(super) fn one_host(address: Ipv4Addr) -> Result<Ipv4Addr, String> {
+pub(crate) fn one_host(address: Ipv4Addr) -> Result<Ipv4Addr, String> {
     let kind = if address.is_multicast() {
         "a multicast address"
     } else if address.is_broadcast() {
@@ -84,12 +84,12 @@ pub(super) fn one_host(address: Ipv4Addr) -> Result<Ipv4Addr, String> {
     Err(format!("{address} is {kind}: expected that of one host, such as 10.0.0.5"))
 }
 
-pub(super) fn address(text: &str) -> Result<Ipv4Addr, String> {
+pub(crate) fn address(text: &str) -> Result<Ipv4Addr, String> {
     let parsed = text.parse().map_err(|_| "expected an IPv4 address, such as 10.0.0.4".to_string());
     one_host(parsed?)
 }
 
-pub(super) fn peer_mac(text: &str) -> Result<Mac, String> {
+pub(crate) fn peer_mac(text: &str) -> Result<Mac, String> {
     let mac: Mac = text.parse()?;
     let kind = match mac.0 {
         [0, 0, 0, 0, 0, 0] => "no port's address",
@@ -100,7 +100,7 @@ pub(super) fn peer_mac(text: &str) -> Result<Mac, String> {
     Err(format!("{mac} is {kind}: expected that of the peer's port, or of the gateway"))
 }
 
-pub(super) fn packet_size(text: &str) -> Result<u16, String> {
+pub(crate) fn packet_size(text: &str) -> Result<u16, String> {
     let smallest = payload::HEADER_LEN;
     let largest = usize::from(u16::MAX - IPV4_LEN - UDP_LEN);
     let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
@@ -109,7 +109,7 @@ pub(super) fn packet_size(text: &str) -> Result<u16, String> {
     })
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let valid = seconds.filter(|duration| !duration.is_zero() && duration.as_secs() < 1 << 32);
     valid.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".into())
@@ -117,7 +117,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A number with decimal places, exactly: so many divided by a power of ten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     digits: u128,
     divisor: u128,
 }
@@ -149,7 +149,7 @@ impl std::fmt::Display for Decimal {
 
 /// A rate as it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// 0: as fast as possible.
     Unlimited,
     /// Packets per second.
@@ -172,7 +172,7 @@ const FRAME_MIN: u64 = 64;
 impl Asked {
     /// In packets with so much payload, of a link of 1 Mbit/s where it is a share of the line rate;
     /// `None` where there is no limit, and above what any port does.
-    pub(super) fn in_packets(self, payload_len: u16) -> Option<Rate> {
+    pub(crate) fn in_packets(self, payload_len: u16) -> Option<Rate> {
         const SECOND_NS: u128 = 1_000_000_000;
         // Percent of a million bits.
         const PER_PERCENT: u128 = 10_000;
@@ -194,7 +194,7 @@ impl Asked {
 
 /// A number with an optional `k`, `M` or `G`, exactly, and an optional unit: `pps` (or none), `bps`
 /// of layer 2, `bpsL1`; 0 of any; or a percentage of the line rate.
-pub(super) fn rate(text: &str) -> Result<Asked, String> {
+pub(crate) fn rate(text: &str) -> Result<Asked, String> {
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let (number, unit) = text.split_at(text.find(|c| !is_number(c)).unwrap_or(text.len()));
     if unit.contains('B') || unit.to_ascii_lowercase().contains("byte") {
@@ -237,7 +237,7 @@ pub(super) fn rate(text: &str) -> Result<Asked, String> {
 }
 
 /// `cbr`, `poisson` or `burst:N`; a Poisson process still without its seed.
-pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
+pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     let burst =
         || text.strip_prefix("burst:")?.parse().ok().filter(|size| (1..=10_000).contains(size));
     match text {
@@ -249,7 +249,7 @@ pub(super) fn pattern(text: &str) -> Result<Pattern, String> {
 }
 
 /// `burst`, `spin` or `hw`.
-pub(super) fn release(text: &str) -> Result<Release, String> {
+pub(crate) fn release(text: &str) -> Result<Release, String> {
     match text {
         "burst" => Ok(Release::Burst),
         "spin" => Ok(Release::Spin),

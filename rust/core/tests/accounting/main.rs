@@ -5,17 +5,19 @@
 
 mod path;
 
-use dpdkproj_core::config::Config;
-use dpdkproj_core::log_linear::{bucket, middle_ns};
-use dpdkproj_core::mode::Meaning;
-use dpdkproj_core::packet::content::Content;
-use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::packet::template::{Checksums, Template};
-use dpdkproj_core::packet::verify::Verifier;
-use dpdkproj_core::receiver::{Looks, Receiver};
-use dpdkproj_core::sender::Sender;
-use dpdkproj_core::stats::{Board, Collector, Counter, Recorder, Run};
+use dpdkproj_core::count::log_linear::{bucket, middle_ns};
+use dpdkproj_core::count::{Board, Counter, Recorder};
+use dpdkproj_core::report::Outcome;
+use dpdkproj_core::run::Collector;
+use dpdkproj_core::run::config::Config;
+use dpdkproj_core::run::mode::Meaning;
+use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::wire::flow::Mac;
+use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::wire::template::{Checksums, Template};
+use dpdkproj_core::wire::verify::Verifier;
+use dpdkproj_core::work::receiver::{Looks, Receiver};
+use dpdkproj_core::work::sender::Sender;
 use path::*;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -82,7 +84,7 @@ fn a_sender_waits_only_for_what_is_due_soon() {
         let next = if due == 0 { 25_000 } else { due + 5_000 };
         assert_eq!(sender.wait_until(due + 5_000), next, "nothing is due after the second");
     }
-    let run = Run::new(&config, &Collector::new(board, 0), 0);
+    let run = Outcome::new(&config, &Collector::new(board, 0), 0);
     let departures = run.departures.unwrap();
     assert_eq!((departures.gaps, departures.within_64_ns, departures.stalls), (1, 1, 0));
 }

@@ -1,16 +1,18 @@
 //! A path that does known things to packets, and what a sender and its receivers make of them.
 
 use dpdkproj_core::cli;
-use dpdkproj_core::config::Config;
-use dpdkproj_core::mode::{Meaning, ModeInfo, Queues};
-use dpdkproj_core::packet::content::Content;
-use dpdkproj_core::packet::flow::Mac;
-use dpdkproj_core::packet::reflect::reflect;
-use dpdkproj_core::packet::template::{Checksums, Template};
-use dpdkproj_core::packet::verify::Verifier;
-use dpdkproj_core::receiver::{Looks, Receiver};
-use dpdkproj_core::sender::{Burst, Sender};
-use dpdkproj_core::stats::{Board, Collector, Counter, Driver, Row, Run, Totals, ledger};
+use dpdkproj_core::count::{Board, Counter};
+use dpdkproj_core::report::{Outcome, ledger};
+use dpdkproj_core::run::config::Config;
+use dpdkproj_core::run::mode::{Meaning, ModeInfo, Queues};
+use dpdkproj_core::run::{Collector, Driver, Row, Totals};
+use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::wire::flow::Mac;
+use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::wire::template::{Checksums, Template};
+use dpdkproj_core::wire::verify::Verifier;
+use dpdkproj_core::work::receiver::{Looks, Receiver};
+use dpdkproj_core::work::sender::{Burst, Sender};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -43,13 +45,13 @@ pub struct Known {
     pub late: u64,
 }
 
-pub struct Outcome {
+pub struct Measured {
     pub known: Known,
     pub rows: Vec<Row>,
     pub totals: Totals,
     /// Per interval: sent and lost, as the path knows them.
     pub intervals: BTreeMap<u64, (u64, u64)>,
-    pub run: Run,
+    pub run: Outcome,
 }
 
 struct Dice(u64);
@@ -81,7 +83,7 @@ pub fn config(queues: &str, more: &str) -> Config {
 }
 
 #[allow(clippy::too_many_lines, reason = "one simulation, told from beginning to end")]
-pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome {
+pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured {
     let sendrecv = config.sendrecv.as_ref().unwrap();
     let flow = sendrecv.flow(Mac([2; 6]), config.tx_queues);
     let content = Arc::new(Content::new(&flow, sendrecv.seed));
@@ -209,14 +211,14 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Outcome 
     }
     collector.finish(&mut |row| rows.push(*row));
     let totals = *collector.totals();
-    let run = Run {
+    let run = Outcome {
         driver: Driver { delivered, accepted: known.sent },
-        ..Run::new(config, &collector, now)
+        ..Outcome::new(config, &collector, now)
     };
-    Outcome { known, rows, totals, intervals, run }
+    Measured { known, rows, totals, intervals, run }
 }
 
-pub fn check(outcome: &Outcome) {
+pub fn check(outcome: &Measured) {
     let counts = &outcome.totals.counts;
     let is_paced = outcome.run.requested_pps.is_some();
     let reported = Known {

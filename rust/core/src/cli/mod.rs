@@ -1,0 +1,395 @@
+//! The command line behind EAL's `--`.
+
+mod values;
+
+use crate::run::config::{Config, Sendrecv};
+use crate::run::mode::{Meaning, ModeInfo};
+use crate::run::{LatencyLimit, Limits, LossLimit};
+use crate::wire::flow::{Mac, PortRange};
+use crate::wire::stamp::STAMPED_LEN;
+use crate::work::impair::Impairments;
+use crate::work::pacer::{Pacing, Pattern, Rate, Release};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use std::hash::{BuildHasher, RandomState};
+use std::net::Ipv4Addr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+use values::{Asked, RATE_MAX, address_and_port, duration, packet_size, port_range};
+
+/// What a command line comes to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Run this.
+    Run(Box<Config>),
+    /// Print this on stdout and be done.
+    Print(String),
+}
+
+/// More queues than any port has, and not more than packets have room for.
+const QUEUES: RangeInclusive<i64> = 1..=1023;
+
+/// Packets per burst: as many as a worker has room for.
+const BURST: RangeInclusive<i64> = 1..=512;
+
+/// More than can be sent in a year.
+const COUNT_MAX: u64 = 1 << 48;
+
+#[derive(Args)]
+struct Common {
+    /// Port to use, by its MAC address, its PCI address or its name, as given to EAL; may be left out
+    /// when there is only one
+    #[arg(short, long, value_name = "PORT", global = true, value_parser = values::port)]
+    port: Option<String>,
+    /// Rx queues
+    #[arg(short, long, value_name = "N", global = true, default_value = "1",
+          value_parser = clap::value_parser!(u16).range(QUEUES))]
+    rx_queues: u16,
+    /// Tx queues [default: 1; as many as -r in modes that send on the tx queue with the number of the
+    /// rx queue]
+    #[arg(short, long, value_name = "N", global = true,
+          value_parser = clap::value_parser!(u16).range(QUEUES))]
+    tx_queues: Option<u16>,
+    /// Packets per burst, at most: sets both of the following
+    #[arg(long, value_name = "N", global = true, default_value = "32",
+          value_parser = clap::value_parser!(u16).range(BURST))]
+    burst_size: u16,
+    /// Packets that are received at once, at most; a multiple of 8, or the next one above, because
+    /// drivers with vector instructions receive in multiples of 4 or 8 [default: --burst-size]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(BURST))]
+    rx_burst: Option<u16>,
+    /// Packets that are given to the port at once, at most [default: --burst-size]
+    #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(BURST))]
+    tx_burst: Option<u16>,
+    /// Descriptors of each rx queue; the port may adjust them
+    #[arg(long, value_name = "N", global = true, default_value = "1024")]
+    rx_descriptors: NonZeroU16,
+    /// Descriptors of each tx queue; the port may adjust them
+    #[arg(long, value_name = "N", global = true, default_value = "1024")]
+    tx_descriptors: NonZeroU16,
+    /// Leave no checksum to the port, even if it offers
+    #[arg(long, global = true)]
+    software_checksums: bool,
+    /// Write a row of CSV per interval to FILE ("-": stdout)
+    #[arg(short, long = "stats", value_name = "FILE", global = true)]
+    stats: Option<PathBuf>,
+    /// Length of an interval
+    #[arg(long, value_name = "MS", global = true, default_value = "1000",
+          value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    stats_interval_ms: u32,
+    /// How long after an interval's end its packets may still come back; then they are lost
+    #[arg(long, value_name = "SECS", global = true, default_value = "1",
+          value_parser = clap::value_parser!(u32).range(1..=600))]
+    stats_evict_threshold_secs: u32,
+    /// Write closed intervals at least this often; they are in fact written as they close
+    #[arg(long, value_name = "SECS", global = true, default_value = "1")]
+    stats_evict_interval_secs: NonZeroU32,
+    /// Write the final summary as JSON to FILE ("-": stdout)
+    #[arg(long, value_name = "FILE", global = true)]
+    json: Option<PathBuf>,
+    /// Stop after this time; fractions are allowed
+    #[arg(long, value_name = "SECS", global = true, value_parser = duration,
+          allow_negative_numbers = true)]
+    duration: Option<Duration>,
+    /// Stop after this many packets: sent ones in modes that measure, received ones in others
+    #[arg(long, value_name = "PACKETS", global = true,
+          value_parser = clap::value_parser!(u64).range(1..=COUNT_MAX))]
+    count: Option<u64>,
+    /// How long to wait at the end for packets that are under way; fractions are allowed [default:
+    /// --stats-evict-threshold-secs]
+    #[arg(long, value_name = "SECS", global = true, value_parser = duration,
+          allow_negative_numbers = true)]
+    drain: Option<Duration>,
+    /// Exit with 3 when more is lost: a share such as 0.1% or 0.001
+    #[arg(long, value_name = "SHARE", global = true)]
+    max_loss: Option<LossLimit>,
+    /// Exit with 3 when a latency is greater: p99=200us, likewise p50, p90, p99.9, p99.99, mean, max
+    #[arg(long, value_name = "NAME=TIME", global = true)]
+    max_latency: Vec<LatencyLimit>,
+    /// No line per second on stderr
+    #[arg(short, long, global = true)]
+    quiet: bool,
+}
+
+#[derive(Args)]
+struct SendrecvArgs {
+    /// Our IPv4 address
+    #[arg(long, value_name = "IPV4", value_parser = values::address)]
+    src: Ipv4Addr,
+    /// Our UDP ports, swept packet by packet so that queues and paths get many flows
+    #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
+    src_port_range: PortRange,
+    /// The peer's IPv4 address and UDP port
+    #[arg(long, value_name = "IPV4:PORT", value_parser = address_and_port)]
+    dest: (Ipv4Addr, u16),
+    /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc)
+    #[arg(long, value_name = "MAC", value_parser = values::peer_mac)]
+    dest_mac: Mac,
+    /// Bytes of UDP payload: 16 at least, and no more than the port's MTU allows
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
+    packet_size: u16,
+    /// Packets per statistics interval, all tx queues together; pacing does not depend on it; 0: as
+    /// fast as possible
+    #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]
+    rate_per_interval: Option<u64>,
+    /// All tx queues together: packets per second such as 3500000, 3.5Mpps, 800k or 0.5, or bits per second
+    /// such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), or a share of the line rate
+    /// such as 80% (preamble and gap counted); 0: as fast as possible [default: 0]
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
+    rate: Option<Asked>,
+    /// How packets are spread over time: cbr (evenly), poisson, or burst:N (N at once)
+    #[arg(long, value_name = "PATTERN", default_value = "cbr", value_parser = values::pattern)]
+    pattern: Pattern,
+    /// Packets that each tx queue may send at once when it is late, because it was held up or its queue was full; others
+    /// that were due are not sent, nor any that is later than --stats-evict-threshold-secs [default: those of a
+    /// millisecond, and --tx-burst at least]
+    #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
+    catch_up: Option<u64>,
+    /// How packets leave: burst (all that are due in one burst), spin (each by itself, waited for up
+    /// to 20 us: most exact, and at high rates not fast enough), or hw (each by itself, given to the
+    /// port 100 us early, which waits for the moment; few ports can)
+    #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::release)]
+    pacing: Release,
+    /// Of filler, and of the gaps of --pattern poisson [default: random]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// The key of the tags, by which packets are known as those of this run: for golden tests, which want
+    /// the same packets in every run [default: random]
+    #[arg(long, value_name = "NUMBER", hide = true)]
+    tag_key: Option<u64>,
+    /// Have the reflector write into each packet that it was there, and for how long: then each loss
+    /// has a direction, and latency is told without the reflector's part (--packet-size 34 at least)
+    #[arg(long)]
+    stamp: bool,
+    /// Send for so long before the run begins: the first packets of a flow take a slow path in clouds
+    #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
+    warmup: Option<Duration>,
+    /// Do not ask the reflector for its counters: where packets were lost is then unknown
+    #[arg(long, conflicts_with = "stamp")]
+    no_peer_report: bool,
+}
+
+#[derive(Args)]
+struct ReflectArgs {
+    /// Answer only what is sent to this UDP port, or to one of these [default: any]
+    #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
+    udp_port: Option<PortRange>,
+    /// Do harm on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (behind so many later
+    /// packets of whatever flow), delay=TIME and blackout=START:TIME, separated by commas; P from 0
+    /// to 1, TIME such as 2ms
+    #[arg(long, value_name = "LIST")]
+    impair: Option<Impairments>,
+    /// Of the dice for --impair [default: 0]
+    #[arg(long, value_name = "NUMBER", requires = "impair")]
+    impair_seed: Option<u64>,
+}
+
+fn command(modes: &[ModeInfo]) -> Command {
+    let about = "How many UDP packets per second a path carries, how many were lost, and how long \
+                 each one took";
+    let root = Command::new("dpdkproj")
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]")
+        .after_help(
+            "Options may stand before or behind the mode; `-- <MODE> --help` shows those of one.\n\
+             EAL's own options (lcores, devices, memory) stand in front of the `--`; \
+             `dpdkproj --help` lists them.",
+        )
+        .subcommand_required(true)
+        .subcommand_value_name("MODE")
+        .subcommand_help_heading("Modes")
+        .disable_help_subcommand(true);
+    modes.iter().fold(Common::augment_args(root), |root, mode| {
+        let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
+        let command =
+            Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
+        root.subcommand(match mode.meaning {
+            Meaning::Measures => SendrecvArgs::augment_args(command),
+            Meaning::Returns => ReflectArgs::augment_args(command),
+            Meaning::Forwards | Meaning::Counts => command,
+        })
+    })
+}
+
+/// Reads the arguments behind `--`, of a program with these modes.
+///
+/// # Errors
+/// One line that names the option, the value and what is allowed.
+pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
+    let words = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
+    let matches = match command(modes).try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return printed_or_one_line(&error, modes),
+    };
+    let chosen = matches
+        .subcommand()
+        .and_then(|(name, options)| Some((modes.iter().find(|mode| mode.name == name)?, options)));
+    let Some((mode, options)) = chosen else {
+        return Err(format!("no mode given: {}", possible(modes)));
+    };
+    if let Some(error) = refused_limits(mode, options, modes) {
+        return Err(error);
+    }
+    config(mode, options).map(|config| Parsed::Run(Box::new(config)))
+}
+
+/// What to say of limits that `mode` cannot know to be broken.
+fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> Option<String> {
+    let is_given = ["max_loss", "max_latency"].iter().any(|limit| options.contains_id(limit));
+    if mode.meaning == Meaning::Measures || !is_given {
+        return None;
+    }
+    let measures = modes.iter().filter(|mode| mode.meaning == Meaning::Measures);
+    let names: Vec<_> = measures.map(|mode| mode.name.as_str()).collect();
+    let advice = if names.is_empty() {
+        "leave them out".into()
+    } else {
+        format!("give them to {}", names.join(" or "))
+    };
+    Some(format!("--max-loss, --max-latency: {} cannot know; {advice}", mode.name))
+}
+
+/// What is asked of a mode that measures beside what is asked of all modes.
+fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> {
+    let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
+    let random = RandomState::new();
+    let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
+    let tag_key = args.tag_key.unwrap_or_else(|| random.hash_one("tag key"));
+    if args.stamp && usize::from(args.packet_size) < STAMPED_LEN {
+        return Err(format!(
+            "--stamp --packet-size {}: a stamp needs {STAMPED_LEN} bytes of payload; raise \
+             --packet-size or leave --stamp out",
+            args.packet_size
+        ));
+    }
+    Ok(Sendrecv {
+        src_ip: args.src,
+        src_ports: args.src_port_range,
+        dst_ip: args.dest.0,
+        dst_port: args.dest.1,
+        dst_mac: args.dest_mac,
+        payload_len: args.packet_size,
+        pacing: pacing(&args, interval_ms, seed)?,
+        line_share: match args.rate {
+            Some(Asked::LineShare(percent)) => Some(format!("{percent}%")),
+            _ => None,
+        },
+        tag_key,
+        seed,
+        stamp: args.stamp,
+        warmup_ns: args.warmup.map_or(0, nanoseconds),
+        ask_peer: !args.no_peer_report,
+    })
+}
+
+fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pacing>, String> {
+    let per_interval = args.rate_per_interval.filter(|packets| *packets > 0).map(|packets| {
+        let most = RATE_MAX * u64::from(interval_ms) / 1000;
+        let rate = Rate::new(packets, u64::from(interval_ms) * 1_000_000);
+        rate.filter(|_| packets <= most).ok_or_else(|| {
+            format!(
+                "-R {packets}: at {interval_ms} ms per interval (--stats-interval-ms) it may be \
+                 {most} at most"
+            )
+        })
+    });
+    let asked = args.rate.and_then(|asked| asked.in_packets(args.packet_size));
+    let Some(rate) = asked.or(per_interval.transpose()?) else {
+        let is_plain = args.pattern == Pattern::Cbr && args.pacing == Release::Burst;
+        if !is_plain || args.catch_up.is_some() {
+            let options = "--pattern, --catch-up, --pacing";
+            return Err(format!("{options}: they need a rate (--rate or -R, above 0)"));
+        }
+        return Ok(None);
+    };
+    let pattern = match args.pattern {
+        Pattern::Poisson(_) => Pattern::Poisson(seed),
+        other => other,
+    };
+    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, release: args.pacing }))
+}
+
+fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
+    let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
+    let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
+    let sendrecv = if mode.meaning == Meaning::Measures {
+        Some(sendrecv(options, common.stats_interval_ms)?)
+    } else {
+        None
+    };
+    let (udp_ports, impairments) = if mode.meaning == Meaning::Returns {
+        let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
+        let seed = args.impair_seed.unwrap_or(0);
+        let impairments = args.impair.map(|impairments| Impairments { seed, ..impairments });
+        (args.udp_port.unwrap_or(PortRange::ALL), impairments)
+    } else {
+        (PortRange::ALL, None)
+    };
+    let config = Config {
+        mode: mode.name.clone(),
+        meaning: mode.meaning,
+        port: common.port,
+        rx_queues: common.rx_queues,
+        tx_queues: mode.queues.tx(&mode.name, common.rx_queues, common.tx_queues)?,
+        rx_descriptors: common.rx_descriptors.get(),
+        tx_descriptors: common.tx_descriptors.get(),
+        rx_burst: common.rx_burst.unwrap_or(common.burst_size),
+        tx_burst: common.tx_burst.unwrap_or(common.burst_size),
+        checksum_offload: !common.software_checksums,
+        stats_path: common.stats,
+        json_path: common.json,
+        interval_ns,
+        patience_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
+        drain_ns: common
+            .drain
+            .map_or(u64::from(common.stats_evict_threshold_secs) * 1_000_000_000, nanoseconds),
+        duration_ns: common.duration.map(nanoseconds),
+        count: common.count,
+        live: !common.quiet,
+        limits: Limits { loss: common.max_loss, latencies: common.max_latency },
+        sendrecv,
+        udp_ports,
+        impairments,
+    };
+    config.check_statistics()?;
+    Ok(config)
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn printed_or_one_line(error: &clap::Error, modes: &[ModeInfo]) -> Result<Parsed, String> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Parsed::Print(error.to_string())),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            Err(format!("no mode given: {}", possible(modes)))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let asked = error.get(ContextKind::InvalidSubcommand);
+            let asked = asked.map(ToString::to_string).unwrap_or_default();
+            Err(format!("unknown mode '{asked}': {}", possible(modes)))
+        }
+        _ => Err(one_line(error)),
+    }
+}
+
+fn possible(modes: &[ModeInfo]) -> String {
+    let names: Vec<_> = modes.iter().map(|mode| mode.name.as_str()).collect();
+    format!("it is one of {}", names.join(", "))
+}
+
+/// What clap says, without its layout.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.split("\n\nUsage:").next().unwrap_or_default();
+    let text = text.split("\n\nFor more information").next().unwrap_or_default();
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").trim_start_matches("error: ").to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,449 @@
+//! The flows that a reflector counts by, because their senders asked ([`crate::wire::control`]).
+//!
+//! A worker that is asked by a flow that nobody knows yet wishes for it; the control thread
+//! registers it, and the sender asks again. Each worker counts by itself, on cache lines of its
+//! own; whichever is asked adds up what all have counted.
+//!
+//! As many flows are known as there is room for. Another one then takes the place of the one that has
+//! been idle for longest, if that is idle for [`IDLE_NS`]; else it is refused: it gets no answer.
+
+mod index;
+
+use crate::count::Counter;
+use crate::wire::control::Report;
+use crate::wire::reflect::FlowKey;
+use index::Index;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicU16, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+    fence,
+};
+
+/// Flows that are known at once.
+pub const FLOWS: usize = 4096;
+
+/// So long after its last packet or question a flow may lose its place: as long as NATs are to keep
+/// theirs for UDP (RFC 4787, REQ-5).
+pub const IDLE_NS: u64 = 300_000_000_000;
+
+/// Not the slot of any flow.
+pub const NO_FLOW: u16 = u16::MAX;
+
+/// Wishes of one worker that wait for the control thread. Whose wish finds no room asks again.
+const WISHES: usize = 256;
+
+/// Flows that the control thread looks at in one tick, to see which are idle.
+const LOOKED_AT: usize = 64;
+
+/// Stands for a number that is not known.
+const UNKNOWN: u64 = u64::MAX;
+
+#[derive(Default)]
+struct Registered {
+    // control thread: wo, workers: ro
+    addresses: AtomicU64,
+    /// Registration in the upper 48 bits, port in the lower 16; 0: no flow here, or it is being changed.
+    place: AtomicU64,
+}
+
+/// Written by the control thread alone, read by workers in every poll.
+#[repr(align(128))]
+struct Registry {
+    /// How many there have been: what workers look at in every poll.
+    registrations: AtomicU64,
+    port_missed: AtomicU64,
+}
+
+/// Flows that a worker would like to have registered.
+#[repr(align(128))]
+struct Wishes {
+    /// How many so far, and those of them that are still to be looked at. worker: wo, control thread: ro
+    wished: AtomicU64,
+    ring: [(AtomicU64, AtomicU16); WISHES],
+    granted: Granted,
+}
+
+/// How many of the wishes have been looked at. control thread: wo, worker: ro
+#[repr(align(128))]
+struct Granted(AtomicU64);
+
+/// What one worker has counted of one flow.
+#[repr(align(128))]
+struct Count {
+    // worker: rw, others: ro
+    registration: AtomicU64,
+    questions: AtomicU64,
+    counts: [AtomicU64; Counter::FLOW.len()],
+}
+
+struct Worker {
+    wishes: Wishes,
+    counts: Box<[Count]>,
+}
+
+/// All of it.
+pub struct Flows {
+    instance: u64,
+    /// Of the workers' tables, so that nobody can choose flows that get into each other's way there.
+    secret: [u64; 2],
+    registry: Registry,
+    registered: Box<[Registered]>,
+    /// The slots of the last registrations: number `n` at `n % FLOWS`.
+    last_slots: Box<[AtomicU16]>,
+    workers: Box<[Worker]>,
+}
+
+impl Flows {
+    /// For so many workers; `instance` is a random number of this process.
+    #[must_use]
+    pub fn new(workers: u16, instance: u64) -> Arc<Self> {
+        let count = |_| Count {
+            registration: AtomicU64::new(0),
+            questions: AtomicU64::new(0),
+            counts: [const { AtomicU64::new(0) }; Counter::FLOW.len()],
+        };
+        let worker = || Worker {
+            wishes: Wishes {
+                wished: AtomicU64::new(0),
+                ring: [const { (AtomicU64::new(0), AtomicU16::new(0)) }; WISHES],
+                granted: Granted(AtomicU64::new(0)),
+            },
+            counts: (0..FLOWS).map(count).collect(),
+        };
+        let random = RandomState::new();
+        Arc::new(Self {
+            instance,
+            secret: [0, 1].map(|number| random.hash_one(number)),
+            registry: Registry {
+                registrations: AtomicU64::new(0),
+                port_missed: AtomicU64::new(UNKNOWN),
+            },
+            registered: (0..FLOWS).map(|_| Registered::default()).collect(),
+            last_slots: (0..FLOWS).map(|_| AtomicU16::new(NO_FLOW)).collect(),
+            workers: (0..workers).map(|_| worker()).collect(),
+        })
+    }
+
+    /// What each worker counted of the flow in `slot`, as far as it knows of the registration.
+    fn counts(&self, slot: usize, registration: u64) -> impl Iterator<Item = &Count> {
+        let counts = self.workers.iter().map(move |worker| &worker.counts[slot]);
+        counts.filter(move |count| count.registration.load(Acquire) == registration)
+    }
+
+    /// The sum over all workers of what they counted of the flow in `slot`.
+    fn report(&self, slot: usize, registration: u64) -> Report {
+        let mut counts = [0; Counter::FLOW.len()];
+        for count in self.counts(slot, registration) {
+            for (sum, count) in counts.iter_mut().zip(&count.counts) {
+                *sum += count.load(Relaxed);
+            }
+        }
+        let port_missed = self.registry.port_missed.load(Relaxed);
+        let port_missed = Some(port_missed).filter(|missed| *missed != UNKNOWN);
+        Report { instance: self.instance, registration, port_missed, counts }
+    }
+
+    /// Questions and received packets of the flow in `slot`.
+    fn packets(&self, slot: usize, registration: u64) -> u64 {
+        let received = place_of(Counter::Received);
+        let of_one = |count: &Count| {
+            let received = received.map_or(0, |place| count.counts[place].load(Relaxed));
+            received + count.questions.load(Relaxed)
+        };
+        self.counts(slot, registration).map(of_one).sum()
+    }
+}
+
+#[inline]
+fn place_of(counter: Counter) -> Option<usize> {
+    Counter::FLOW.iter().position(|flow| *flow == counter)
+}
+
+/// A flow as the control thread knows it.
+#[derive(Clone, Copy)]
+struct Known {
+    key: FlowKey,
+    registration: u64,
+    /// When it was last seen to have more packets, and how many those were.
+    busy_ns: u64,
+    packets: u64,
+}
+
+/// The control thread's end.
+pub struct Registrar {
+    flows: Arc<Flows>,
+    /// By slot.
+    known: Vec<Known>,
+    slots: HashMap<FlowKey, u16>,
+    /// The next slot to look at.
+    next: usize,
+    refused: u64,
+    /// In this tick it has turned out that no flow is idle.
+    none_idle: bool,
+}
+
+impl Registrar {
+    /// There must be one.
+    #[must_use]
+    pub fn new(flows: Arc<Flows>) -> Self {
+        Self {
+            flows,
+            known: Vec::new(),
+            slots: HashMap::new(),
+            next: 0,
+            refused: 0,
+            none_idle: false,
+        }
+    }
+
+    /// What the port says it had to throw away so far. Not to be called when it does not say.
+    pub fn port_missed(&self, packets: u64) {
+        self.flows.registry.port_missed.store(packets, Relaxed);
+    }
+
+    /// How many flows are known.
+    #[must_use]
+    pub fn known(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// How many questions could not be answered so far, because so many other flows were in use.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Grants wishes. To be called every few milliseconds.
+    pub fn tick(&mut self, now_ns: u64) {
+        for _ in 0..LOOKED_AT.min(self.known.len()) {
+            self.next = (self.next + 1) % self.known.len();
+            self.look_at(self.next, now_ns);
+        }
+        self.none_idle = false;
+        let flows = Arc::clone(&self.flows);
+        for Worker { wishes, .. } in &flows.workers {
+            let wished = wishes.wished.load(Acquire);
+            let mut granted = wishes.granted.0.load(Relaxed);
+            while granted < wished {
+                let (addresses, port) = &wishes.ring[in_ring(granted, WISHES)];
+                self.wish(
+                    FlowKey { addresses: addresses.load(Relaxed), port: port.load(Relaxed) },
+                    now_ns,
+                );
+                granted += 1;
+            }
+            wishes.granted.0.store(granted, Release);
+        }
+    }
+
+    fn look_at(&mut self, slot: usize, now_ns: u64) {
+        let known = &mut self.known[slot];
+        let packets = self.flows.packets(slot, known.registration);
+        if packets != known.packets {
+            known.packets = packets;
+            known.busy_ns = now_ns;
+        }
+    }
+
+    fn wish(&mut self, key: FlowKey, now_ns: u64) {
+        if self.slots.contains_key(&key) {
+            return;
+        }
+        let free = Some(self.known.len()).filter(|slot| *slot < FLOWS);
+        match free.or_else(|| self.idle(now_ns)) {
+            Some(slot) => self.register(slot, key, now_ns),
+            None => self.refused += 1,
+        }
+    }
+
+    /// The slot of the flow that has been idle for longest, if that is long enough.
+    fn idle(&mut self, now_ns: u64) -> Option<usize> {
+        if self.none_idle {
+            return None;
+        }
+        let (slot, _) = self.known.iter().enumerate().min_by_key(|(_, known)| known.busy_ns)?;
+        self.look_at(slot, now_ns);
+        let is_idle = self.known[slot].busy_ns + IDLE_NS <= now_ns;
+        self.none_idle = !is_idle;
+        is_idle.then_some(slot)
+    }
+
+    fn register(&mut self, slot: usize, key: FlowKey, now_ns: u64) {
+        let registry = &self.flows.registry;
+        let before = registry.registrations.load(Relaxed);
+        let registration = before + 1;
+        let known = Known { key, registration, busy_ns: now_ns, packets: 0 };
+        if let Some(evicted) = self.known.get_mut(slot) {
+            self.slots.remove(&std::mem::replace(evicted, known).key);
+        } else {
+            self.known.push(known);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below FLOWS")]
+        let number = slot as u16;
+        self.slots.insert(key, number);
+
+        // A worker that reads it meanwhile sees that it is being changed.
+        let flow = &self.flows.registered[slot];
+        flow.place.store(0, Relaxed);
+        fence(Release);
+        flow.addresses.store(key.addresses, Relaxed);
+        flow.place.store(registration << 16 | u64::from(key.port), Release);
+        self.flows.last_slots[in_ring(before, FLOWS)].store(number, Relaxed);
+        registry.registrations.store(registration, Release);
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
+fn in_ring(number: u64, len: usize) -> usize {
+    (number % len as u64) as usize
+}
+
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    key: FlowKey,
+    /// 0: of no flow.
+    registration: u64,
+}
+
+/// A worker's end.
+pub struct FlowCounter {
+    flows: Arc<Flows>,
+    worker: usize,
+    /// Registrations that it has learnt of.
+    learnt: u64,
+    entries: Box<[Entry]>,
+    index: Index,
+}
+
+impl FlowCounter {
+    /// For worker `worker`; there must be one at a time.
+    #[must_use]
+    pub fn new(flows: Arc<Flows>, worker: u16) -> Self {
+        Self {
+            index: Index::new(FLOWS, flows.secret),
+            flows,
+            worker: usize::from(worker),
+            learnt: 0,
+            entries: vec![Entry::default(); FLOWS].into(),
+        }
+    }
+
+    /// To be called first in every poll: learns of new flows. Whether there were any: then a flow may
+    /// have another slot than before.
+    #[must_use]
+    #[inline]
+    pub fn poll(&mut self) -> bool {
+        self.flows.registry.registrations.load(Acquire) != self.learnt && self.learn()
+    }
+
+    #[cold]
+    fn learn(&mut self) -> bool {
+        let registrations = self.flows.registry.registrations.load(Acquire);
+        // Slots are given again after five minutes at the earliest: these are the right ones.
+        if registrations - self.learnt <= FLOWS as u64 {
+            for before in self.learnt..registrations {
+                let slot = self.flows.last_slots[in_ring(before, FLOWS)].load(Relaxed);
+                self.learn_slot(slot);
+            }
+        } else {
+            (0..).take(FLOWS).for_each(|slot| self.learn_slot(slot));
+        }
+        self.learnt = registrations;
+        true
+    }
+
+    fn learn_slot(&mut self, slot: u16) {
+        let at = usize::from(slot);
+        let Some(flow) = self.flows.registered.get(at) else { return };
+        let place = flow.place.load(Acquire);
+        let addresses = flow.addresses.load(Relaxed);
+        fence(Acquire);
+        let registration = place >> 16;
+        let is_being_changed = registration == 0 || flow.place.load(Relaxed) != place;
+        let entry = &mut self.entries[at];
+        if is_being_changed || registration == entry.registration {
+            // What it is changed to is learnt in the next poll.
+            return;
+        }
+        if entry.registration > 0 {
+            self.index.remove(entry.key);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the lower 16 bits")]
+        let key = FlowKey { addresses, port: place as u16 };
+        *entry = Entry { key, registration };
+        self.index.insert(key, slot);
+        let count = &self.flows.workers[self.worker].counts[at];
+        count.registration.store(0, Release);
+        for counter in count.counts.iter().chain([&count.questions]) {
+            counter.store(0, Relaxed);
+        }
+        count.registration.store(registration, Release);
+    }
+
+    /// The slot of a flow; [`NO_FLOW`] where it is not known.
+    #[must_use]
+    #[inline]
+    pub fn slot(&self, key: FlowKey) -> u16 {
+        self.index.find(key)
+    }
+
+    #[inline]
+    fn counts(&self, slot: u16) -> Option<&Count> {
+        self.flows.workers[self.worker].counts.get(usize::from(slot))
+    }
+
+    /// Counts packets of the flow in `slot`; `counter` is one of [`Counter::FLOW`].
+    #[inline]
+    pub fn add(&self, slot: u16, counter: Counter, packets: u64) {
+        if let Some((count, place)) = self.counts(slot).zip(place_of(counter)) {
+            let count = &count.counts[place];
+            count.store(count.load(Relaxed) + packets, Relaxed);
+        }
+    }
+
+    /// One of the counts of this worker alone.
+    #[must_use]
+    pub fn count(&self, slot: u16, counter: Counter) -> u64 {
+        let count = self.counts(slot).zip(place_of(counter));
+        count.map_or(0, |(count, place)| count.counts[place].load(Relaxed))
+    }
+
+    /// Whether a flow is known. If not, it is wished for.
+    #[cold]
+    #[must_use]
+    pub fn is_known(&self, key: FlowKey) -> bool {
+        let is_known = self.slot(key) != NO_FLOW;
+        if !is_known {
+            self.wish(key);
+        }
+        is_known
+    }
+
+    /// What all workers have counted of a flow; `None` where it is not known.
+    #[cold]
+    #[must_use]
+    pub fn report(&self, key: FlowKey) -> Option<Report> {
+        let slot = self.slot(key);
+        let count = self.counts(slot)?;
+        count.questions.store(count.questions.load(Relaxed) + 1, Relaxed);
+        let slot = usize::from(slot);
+        Some(self.flows.report(slot, self.entries[slot].registration))
+    }
+
+    fn wish(&self, key: FlowKey) {
+        let Wishes { wished, ring, granted } = &self.flows.workers[self.worker].wishes;
+        let number = wished.load(Relaxed);
+        if number - granted.0.load(Acquire) < WISHES as u64 {
+            let (addresses, port) = &ring[in_ring(number, WISHES)];
+            addresses.store(key.addresses, Relaxed);
+            port.store(key.port, Relaxed);
+            wished.store(number + 1, Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! What the control thread and the workers tell each other: questions and answers, and flows.
+
+pub mod flows;
+pub mod peer;

@@ -1,0 +1,166 @@
+//! How often which time occurred, in the buckets of [`crate::count::log_linear`].
+
+use super::lines::Lines;
+use super::log_linear::{BUCKETS, bucket, middle_ns};
+use super::slot::Slot;
+use base64::Engine as _;
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A histogram of a whole run with one writer. Plain loads and stores, as in a slot.
+pub(crate) struct Recording {
+    // worker: rw, collector: ro once the worker has stopped
+    buckets: Lines<AtomicU64, 16>,
+}
+
+impl Recording {
+    pub(crate) fn new() -> Self {
+        Self { buckets: Lines::new(BUCKETS) }
+    }
+
+    #[inline]
+    pub(crate) fn record(&self, ns: u64) {
+        let count = self.buckets.at(usize::from(bucket(ns)));
+        count.store(count.load(Relaxed) + 1, Relaxed);
+    }
+}
+
+/// Times of packets: those of one interval, or of several, of one worker, or of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    buckets: Vec<u64>,
+    total: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: vec![0; BUCKETS], total: 0 }
+    }
+}
+
+impl Histogram {
+    pub(crate) fn add(&mut self, recording: &Recording) {
+        for (bucket, count) in recording.buckets.iter().take(BUCKETS).enumerate() {
+            self.add_bucket(bucket, count.load(Relaxed));
+        }
+    }
+
+    /// Takes in what `slot` has.
+    pub(crate) fn add_slot(&mut self, slot: &Slot) {
+        slot.for_each_bucket(|bucket, count| self.add_bucket(bucket, u64::from(count)));
+    }
+
+    fn add_bucket(&mut self, bucket: usize, count: u64) {
+        self.buckets[bucket] += count;
+        self.total += count;
+    }
+
+    /// Takes in all that `more` has.
+    pub(crate) fn merge(&mut self, more: &Self) {
+        for (bucket, count) in more.buckets.iter().enumerate() {
+            self.add_bucket(bucket, *count);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.buckets.fill(0);
+        self.total = 0;
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total == 0
+    }
+
+    /// The time in ns that a share of `quantile` of all packets did not exceed, to within 0.8 %;
+    /// `None` when there were none.
+    #[must_use]
+    pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
+        // So that 7 % of 100 is not 7.000000000000001, which would be the 8th.
+        const ROUNDED_DOWN: f64 = 1.0 - 4.0 * f64::EPSILON;
+        if self.total == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a share")]
+        let rank =
+            ((quantile * self.total as f64 * ROUNDED_DOWN).ceil() as u64).clamp(1, self.total);
+        let mut below = 0;
+        (0..).zip(&self.buckets).find_map(|(bucket, count)| {
+            below += count;
+            (below >= rank).then(|| middle_ns(bucket))
+        })
+    }
+
+    /// The same as `HdrHistogram`'s implementations in all languages exchange it: V2, compressed, as base64 (RFC 4648),
+    /// values in ns with three significant digits. Histograms of several runs can be added up.
+    #[must_use]
+    pub fn to_hdr(&self) -> String {
+        let mut bytes = Vec::new();
+        // From 1 ns on with three digits and room to grow: nothing here can fail.
+        if let Ok(mut histogram) = hdrhistogram::Histogram::<u64>::new(3) {
+            for (bucket, count) in (0..).zip(&self.buckets) {
+                if *count > 0 {
+                    histogram.record_n(middle_ns(bucket), *count).unwrap_or_default();
+                }
+            }
+            V2DeflateSerializer::new().serialize(&histogram, &mut bytes).unwrap_or_default();
+        }
+        base64::engine::general_purpose::STANDARD.encode(bytes)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn histogram(values: &[u64]) -> Histogram {
+        let recording = Recording::new();
+        for value in values {
+            recording.record(*value);
+        }
+        let mut histogram = Histogram::default();
+        histogram.add(&recording);
+        histogram
+    }
+
+    proptest! {
+        #[test]
+        fn any_quantile_is_right_to_within_its_error(
+            mut values in proptest::collection::vec(0..10_000_000_000u64, 1..200), per_mille in 1..=1000u32
+        ) {
+            let quantile = f64::from(per_mille) / 1000.0;
+            let found = histogram(&values).quantile_ns(quantile).unwrap();
+            values.sort_unstable();
+            let rank = (values.len() * per_mille as usize).div_ceil(1000).max(1);
+            let exact = values[rank - 1];
+            prop_assert!(found.abs_diff(exact) as f64 <= exact as f64 * 0.008, "{found} for {exact}");
+        }
+
+        #[test]
+        fn the_hdrhistogram_crate_reads_it(values in proptest::collection::vec(0..10_000_000_000u64, 0..200)) {
+            let ours = histogram(&values);
+            // What readers in other languages know it by.
+            prop_assert!(ours.to_hdr().starts_with("HISTFAAA"));
+            let bytes = base64::engine::general_purpose::STANDARD.decode(ours.to_hdr()).unwrap();
+            let mut reader = hdrhistogram::serialization::Deserializer::new();
+            let theirs: hdrhistogram::Histogram<u64> = reader.deserialize(&mut &bytes[..]).unwrap();
+            prop_assert_eq!(theirs.len(), values.len() as u64);
+            let mut again = theirs.clone();
+            again.add(&theirs).unwrap();
+            prop_assert_eq!(again.len(), 2 * values.len() as u64);
+            if let Some(p50) = ours.quantile_ns(0.5) {
+                let theirs = theirs.value_at_quantile(0.5);
+                prop_assert!(theirs.abs_diff(p50) as f64 <= p50 as f64 * 0.001 + 1.0);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_quantile_and_too_much_is_the_largest() {
+        assert_eq!(histogram(&[]).quantile_ns(0.5), None);
+        let largest = histogram(&[u64::MAX]).quantile_ns(0.5).unwrap();
+        assert!((16_000_000_000..18_000_000_000).contains(&largest));
+    }
+}

@@ -1,0 +1,25 @@
+//! Counting without locks: one writer per slot, and readers that never make it wait.
+
+pub(crate) mod board;
+mod counter;
+mod cursor;
+mod departures;
+mod histogram;
+mod late;
+mod lines;
+pub mod log_linear;
+mod notes;
+pub(crate) mod seqmap;
+mod slot;
+mod stamp_map;
+mod sum;
+
+pub use board::{Board, Recorder, Role, Shape};
+pub use counter::{Counter, Counts};
+pub use departures::Departures;
+pub use histogram::Histogram;
+pub use late::Again;
+pub use notes::{Extents, RunNotes};
+pub use seqmap::SeqMap;
+pub use slot::{HISTOGRAM_BYTES, Latency, SLOT_BYTES};
+pub use stamp_map::StampMap;

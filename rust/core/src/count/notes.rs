@@ -1,0 +1,160 @@
+//! What a receiver notes over the whole run, beside its intervals.
+
+use super::board::Recorder;
+use super::histogram::{Histogram, Recording};
+use super::sum::Sum;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// One receiver's. Written by it alone, read when it has stopped.
+#[repr(align(128))]
+pub(crate) struct Notes {
+    /// Round-trip times since packets were due, where that is earlier than when they were sent.
+    pub(crate) since_due: Recording,
+    /// Round-trip times without what the reflector says it kept packets.
+    pub(crate) network: Recording,
+    // worker: rw, collector: ro once the worker has stopped
+    jitter_sixteenths_ns: AtomicU64,
+    extents: AtomicU64,
+    extent_sum: Sum,
+    extent_max: AtomicU64,
+    /// The first one, see [`Notes::note_other_address`]; 0: none.
+    other_address: AtomicU64,
+}
+
+impl Notes {
+    pub(crate) fn new() -> Self {
+        Self {
+            since_due: Recording::new(),
+            network: Recording::new(),
+            jitter_sixteenths_ns: AtomicU64::new(0),
+            extents: AtomicU64::new(0),
+            extent_sum: Sum::default(),
+            extent_max: AtomicU64::new(0),
+            other_address: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn note_jitter(&self, sixteenths_ns: u64) {
+        self.jitter_sixteenths_ns.store(sixteenths_ns, Relaxed);
+    }
+
+    pub(crate) fn note_extents(&self, more: Extents) {
+        self.extents.store(self.extents.load(Relaxed) + more.count, Relaxed);
+        self.extent_sum.store(self.extent_sum.load() + u128::from(more.sum));
+        self.extent_max.store(self.extent_max.load(Relaxed).max(more.max), Relaxed);
+    }
+
+    pub(crate) fn note_other_address(&self, from: SocketAddrV4) {
+        if self.other_address.load(Relaxed) == 0 {
+            let packed = u64::from(from.ip().to_bits()) << 16 | u64::from(from.port());
+            self.other_address.store(packed, Relaxed);
+        }
+    }
+}
+
+impl Recorder {
+    /// Takes the time since a packet was due until it came back in.
+    #[inline]
+    pub fn record_since_due(&self, ns: u64) {
+        if let Some(notes) = &self.place.notes {
+            notes.since_due.record(ns);
+        }
+    }
+
+    /// Takes a round-trip time without the reflector's residence time in.
+    #[inline]
+    pub fn record_network(&self, ns: u64) {
+        if let Some(notes) = &self.place.notes {
+            notes.network.record(ns);
+        }
+    }
+
+    /// The receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
+    pub fn note_jitter(&self, sixteenths_ns: u64) {
+        if let Some(notes) = &self.place.notes {
+            notes.note_jitter(sixteenths_ns);
+        }
+    }
+
+    /// Takes the extents of some reordered packets in.
+    pub fn note_extents(&self, extents: Extents) {
+        if let Some(notes) = &self.place.notes {
+            notes.note_extents(extents);
+        }
+    }
+
+    /// From where a packet with our tag came that should not have come from there.
+    #[cold]
+    pub fn note_other_address(&self, from: SocketAddrV4) {
+        if let Some(notes) = &self.place.notes {
+            notes.note_other_address(from);
+        }
+    }
+}
+
+/// Extents of the reordered packets of a burst (RFC 4737, section 4.2), in packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extents {
+    count: u64,
+    sum: u64,
+    max: u64,
+}
+
+impl Extents {
+    /// Takes one in, if it is known.
+    #[inline]
+    pub fn add(&mut self, extent: Option<u32>) {
+        if let Some(extent) = extent.map(u64::from) {
+            self.count += 1;
+            self.sum += extent;
+            self.max = self.max.max(extent);
+        }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// All receivers' notes, added up.
+#[derive(Clone, Debug, Default)]
+pub struct RunNotes {
+    /// Round-trip times since packets were due.
+    pub since_due: Histogram,
+    /// Round-trip times without the reflector's residence time; empty without stamps.
+    pub network: Histogram,
+    /// RFC 3550 interarrival jitter at the end of the run: that of the rx queue where it is
+    /// greatest, in ns.
+    pub jitter_ns: f64,
+    /// Reordered packets whose extent is known.
+    pub extents: u64,
+    /// All extents added up: packets that arrived since the first one that overtook (RFC 4737).
+    pub extent_sum: u128,
+    /// The greatest extent.
+    pub extent_max: u64,
+    /// From where a packet with our tag came that should not have come from there; the first such address of the first rx
+    /// queue that has one.
+    pub other_address: Option<SocketAddrV4>,
+}
+
+impl RunNotes {
+    pub(crate) fn add(&mut self, notes: &Notes) {
+        self.since_due.add(&notes.since_due);
+        self.network.add(&notes.network);
+        let jitter = notes.jitter_sixteenths_ns.load(Relaxed) as f64 / 16.0;
+        self.jitter_ns = self.jitter_ns.max(jitter);
+        self.extents += notes.extents.load(Relaxed);
+        self.extent_sum += notes.extent_sum.load();
+        self.extent_max = self.extent_max.max(notes.extent_max.load(Relaxed));
+        let packed = notes.other_address.load(Relaxed);
+        if packed != 0 && self.other_address.is_none() {
+            #[expect(clippy::cast_possible_truncation, reason = "packed from 32 and 16 bits")]
+            let (ip, port) = (Ipv4Addr::from_bits((packed >> 16) as u32), packed as u16);
+            self.other_address = Some(SocketAddrV4::new(ip, port));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Closed intervals as CSV.
+
+use crate::count::Counter;
+use crate::run::Row;
+use crate::run::mode::Meaning;
+use csv::{ByteRecord, Writer};
+
+/// The header. Columns are only ever added at the right. An empty cell is "not known".
+pub const COLUMNS: [&str; 20] = [
+    "time_ms",
+    "tx_packets",
+    "rx_packets",
+    "lost_packets",
+    "loss_ratio",
+    "latency_avg_ns",
+    "latency_min_ns",
+    "latency_max_ns",
+    "latency_p50_ns",
+    "latency_p99_ns",
+    "latency_p999_ns",
+    "due_packets",
+    "not_sent_packets",
+    "duplicate_packets",
+    "corrupt_packets",
+    "foreign_packets",
+    "late_packets",
+    "reordered_packets",
+    "dropped_packets",
+    "sent_late_packets",
+];
+
+/// Turns rows into CSV text.
+///
+/// Intervals in which nothing happened have a row too, but for those at the end of a run, after the
+/// last in which anything did: there the sender had been stopped.
+pub struct Table {
+    meaning: Meaning,
+    writer: Writer<Vec<u8>>,
+    stopping: bool,
+    /// Rows without anything in them, since `stopping`.
+    quiet: Vec<Row>,
+}
+
+impl Table {
+    /// A table that begins with the header.
+    #[must_use]
+    pub fn new(meaning: Meaning) -> Self {
+        let mut writer = Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS).unwrap_or_default();
+        Self { meaning, writer, stopping: false, quiet: Vec::new() }
+    }
+
+    /// Adds a closed interval.
+    pub fn push(&mut self, row: &Row) {
+        self.quiet.push(*row);
+        if !self.stopping || !row.totals.is_quiet() {
+            for row in std::mem::take(&mut self.quiet) {
+                // Into memory: cannot fail.
+                self.writer.write_byte_record(&record(self.meaning, &row)).unwrap_or_default();
+            }
+        }
+    }
+
+    /// The run comes to its end: from now on, rows in which nothing happened wait for one in which
+    /// something did.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The text since the last call.
+    pub fn take(&mut self) -> Vec<u8> {
+        let fresh = Writer::from_writer(Vec::new());
+        std::mem::replace(&mut self.writer, fresh).into_inner().unwrap_or_default()
+    }
+}
+
+fn record(meaning: Meaning, row: &Row) -> ByteRecord {
+    let totals = &row.totals;
+    let (tx, rx, lost) = meaning.of(totals);
+    let ratio = meaning.loss_ratio(totals);
+    let latency = &totals.latency;
+    let known = |value: u64| (latency.count > 0).then(|| value.to_string());
+    let counts = &totals.counts;
+    let percentile =
+        |which: usize| row.percentiles_ns.map(|percentiles| percentiles[which].to_string());
+    let of_ours = |packets: u64| (meaning == Meaning::Measures).then(|| packets.to_string());
+    let cells = [
+        Some((row.start_ns / 1_000_000).to_string()),
+        Some(tx.to_string()),
+        Some(rx.to_string()),
+        lost.map(|lost| lost.to_string()),
+        ratio.map(|ratio| format!("{ratio:.9}")),
+        latency.mean_ns().map(|mean| format!("{mean:.0}")),
+        known(latency.min_ns),
+        known(latency.max_ns),
+        percentile(0),
+        percentile(1),
+        percentile(2),
+        of_ours(counts[Counter::Due]),
+        of_ours(counts.sum(Counter::NOT_SENT)),
+        of_ours(counts[Counter::Duplicate]),
+        of_ours(counts.sum(Counter::CORRUPT)),
+        Some(counts.sum(Counter::FOREIGN).to_string()),
+        of_ours(counts[Counter::Late]),
+        of_ours(counts[Counter::Reordered]),
+        (meaning == Meaning::Forwards).then(|| counts[Counter::Dropped].to_string()),
+        of_ours(counts[Counter::SentLate]),
+    ];
+    cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::{Counter, Latency};
+    use crate::run::Totals;
+
+    fn row(start_ns: u64, sent: u64, valid: u64) -> Row {
+        let mut totals = Totals { lost: sent - valid, ..Totals::default() };
+        totals.counts[Counter::Sent] = sent;
+        totals.counts[Counter::Valid] = valid;
+        if valid > 0 {
+            totals.latency =
+                Latency { count: valid, sum_ns: u128::from(valid) * 10, min_ns: 7, max_ns: 15 };
+        }
+        Row { start_ns, totals, percentiles_ns: (valid > 0).then_some([9, 14, 15]) }
+    }
+
+    fn text(table: &mut Table) -> String {
+        String::from_utf8(table.take()).unwrap()
+    }
+
+    #[test]
+    fn an_interval_in_which_all_was_lost_says_so() {
+        let mut table = Table::new(Meaning::Measures);
+        table.push(&row(0, 4, 3));
+        table.push(&row(1_000_000, 4, 0));
+        table.push(&row(2_000_000, 0, 0));
+        table.push(&row(3_000_000, 4, 4));
+        table.stop();
+        table.push(&row(4_000_000, 0, 0));
+        assert_eq!(
+            text(&mut table),
+            "time_ms,tx_packets,rx_packets,lost_packets,loss_ratio,latency_avg_ns,latency_min_ns,latency_max_ns,\
+             latency_p50_ns,latency_p99_ns,latency_p999_ns,due_packets,not_sent_packets,duplicate_packets,\
+             corrupt_packets,foreign_packets,late_packets,reordered_packets,dropped_packets,sent_late_packets\n\
+             0,4,3,1,0.250000000,10,7,15,9,14,15,0,0,0,0,0,0,0,,0\n\
+             1,4,0,4,1.000000000,,,,,,,0,0,0,0,0,0,0,,0\n\
+             2,0,0,0,,,,,,,,0,0,0,0,0,0,0,,0\n\
+             3,4,4,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,,0\n"
+        );
+        assert_eq!(text(&mut table), "");
+        table.push(&row(5_000_000, 1, 1));
+        assert_eq!(
+            text(&mut table),
+            "4,0,0,0,,,,,,,,0,0,0,0,0,0,0,,0\n5,1,1,0,0.000000000,10,7,15,9,14,15,0,0,0,0,0,0,0,,0\n"
+        );
+    }
+
+    #[test]
+    fn a_mode_that_cannot_know_its_loss_leaves_it_empty() {
+        let mut table = Table::new(Meaning::Counts);
+        let mut totals = Totals::default();
+        totals.counts[Counter::Received] = 5;
+        table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
+        assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,,,\n"));
+    }
+
+    #[test]
+    fn a_mode_that_forwards_says_what_it_dropped() {
+        let mut table = Table::new(Meaning::Forwards);
+        let mut totals = Totals::default();
+        for (counter, packets) in [
+            (Counter::Received, 10),
+            (Counter::Sent, 6),
+            (Counter::TxQueueFull, 2),
+            (Counter::Dropped, 2),
+        ] {
+            totals.counts[counter] = packets;
+        }
+        table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
+        assert!(text(&mut table).ends_with("\n0,6,10,2,0.250000000,,,,,,,,,,,0,,,2,\n"));
+    }
+}

@@ -1,0 +1,422 @@
+//! A run for programs: `data/summary.schema.json` describes what is written here.
+
+use super::ledger::ledger;
+use super::limits;
+use super::loss::{Loss, Peer, attribute, why_unknown};
+use super::outcome::{Host, KnownFlows, Outcome};
+use super::port;
+use super::queues::{Queue, queues};
+use crate::count::Departures;
+use crate::count::Histogram;
+use crate::count::Latency;
+use crate::count::{Counter, Counts};
+use crate::run::LossRun;
+use crate::run::mode::Meaning;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What the document's `schema` says: the number is raised when a key goes or changes its meaning,
+/// not when one is added.
+pub const SCHEMA: &str = "dpdkproj-summary/1";
+
+type Counted = BTreeMap<&'static str, u64>;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    mode: &'a str,
+    meaning: &'static str,
+    command: &'a [String],
+    host: &'a Host,
+    duration_s: f64,
+    busy_s: Option<f64>,
+    warmup_s: f64,
+    drain_s: f64,
+    tx: Tx,
+    rx: Rx,
+    lost: Lost,
+    loss_ratio: Option<f64>,
+    latency_ns: LatencyNs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reorder: Option<Reorder>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss_runs: Option<Runs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reflector: Option<Reflector>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impaired: Option<Counted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flows: Option<KnownFlows>,
+    pacing: Option<Departures>,
+    steal_ms: Option<u64>,
+    queues: Vec<Queue>,
+    port: &'a BTreeMap<String, u64>,
+    port_remarks: Vec<&'a str>,
+    port_removed_s: Option<f64>,
+    limits_broken: Vec<String>,
+    ledger_balanced: bool,
+    ledger_broken: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Tx {
+    requested_pps: Option<f64>,
+    sent_pps: Option<f64>,
+    due: Option<u64>,
+    sent: u64,
+    sent_late: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waited: Option<u64>,
+    not_sent: u64,
+    not_sent_reasons: Counted,
+    control: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksums: Option<port::Checksums>,
+}
+
+#[derive(Serialize)]
+struct Rx {
+    received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_udp_checksum: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrupt: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    corrupt_reasons: Option<Counted>,
+    foreign: u64,
+    foreign_reasons: Counted,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late_forgotten: Option<u64>,
+    control: u64,
+}
+
+#[derive(Serialize)]
+struct Lost {
+    total: Option<u64>,
+    #[serde(flatten)]
+    places: Option<Places>,
+}
+
+#[derive(Serialize)]
+struct Places {
+    forward: Option<u64>,
+    reflector_nic: Option<u64>,
+    reflector: Option<u64>,
+    #[serde(rename = "return")]
+    back: Option<u64>,
+    nic: Option<u64>,
+    corrupt: u64,
+    late: u64,
+    unknown: u64,
+}
+
+impl From<Loss> for Places {
+    fn from(loss: Loss) -> Self {
+        let Loss { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown } = loss;
+        Self { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown }
+    }
+}
+
+/// What the reflector says.
+#[derive(Serialize)]
+struct Reflector {
+    why_unknown: Option<&'static str>,
+    #[serde(flatten)]
+    counted: Option<Counted>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port_missed: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct LatencyNs {
+    min: Option<u64>,
+    mean: Option<f64>,
+    #[serde(flatten)]
+    percentiles: Percentiles,
+    max: Option<u64>,
+    jitter: Option<f64>,
+    delay_variation: Option<Percentiles>,
+    since_due: Option<Distribution>,
+    network: Option<Distribution>,
+    histogram: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Distribution {
+    #[serde(flatten)]
+    percentiles: Percentiles,
+    histogram: String,
+}
+
+#[derive(Serialize)]
+struct Percentiles {
+    p50: Option<u64>,
+    p90: Option<u64>,
+    p99: Option<u64>,
+    #[serde(rename = "p99.9")]
+    p99_9: Option<u64>,
+    #[serde(rename = "p99.99")]
+    p99_99: Option<u64>,
+}
+
+impl Percentiles {
+    fn above(least: u64, histogram: &Histogram) -> Self {
+        let quantile =
+            |quantile| histogram.quantile_ns(quantile).map(|ns| ns.saturating_sub(least));
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            p99_99: quantile(0.9999),
+        }
+    }
+}
+
+impl Distribution {
+    fn of(histogram: &Histogram) -> Option<Self> {
+        (!histogram.is_empty()).then(|| Self {
+            percentiles: Percentiles::above(0, histogram),
+            histogram: histogram.to_hdr(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct Reorder {
+    reordered: u64,
+    ratio: Option<f64>,
+    extent_max: Option<u64>,
+    extent_mean: Option<f64>,
+    extent_unknown: u64,
+}
+
+#[derive(Serialize)]
+struct Runs {
+    count: u64,
+    longest: Option<OneRun>,
+    most_packets: Option<OneRun>,
+}
+
+#[derive(Serialize)]
+struct OneRun {
+    start_s: f64,
+    duration_s: f64,
+    packets: u64,
+}
+
+impl OneRun {
+    fn of(outcome: &LossRun) -> Option<Self> {
+        (outcome.packets > 0).then(|| Self {
+            start_s: outcome.start_ns / 1e9,
+            duration_s: outcome.length_ns / 1e9,
+            packets: outcome.packets,
+        })
+    }
+}
+
+fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
+    counters.iter().map(|counter| (counter.name(), counts[*counter])).collect()
+}
+
+/// The run as one JSON object. What the mode cannot know is `null` or left out, never 0.
+#[must_use]
+pub fn to_json(outcome: &Outcome) -> String {
+    let totals = &outcome.totals;
+    let counts = &totals.counts;
+    let ours = outcome.meaning == Meaning::Measures;
+    let of_ours = |value: u64| ours.then_some(value);
+    let document = Document {
+        schema: SCHEMA,
+        mode: &outcome.mode,
+        meaning: outcome.meaning.name(),
+        command: &outcome.command,
+        host: &outcome.host,
+        duration_s: outcome.duration_ns as f64 / 1e9,
+        busy_s: outcome.busy_for_ns().filter(|_| !ours).map(|ns| ns as f64 / 1e9),
+        warmup_s: outcome.warmup_ns as f64 / 1e9,
+        drain_s: outcome.drain_ns as f64 / 1e9,
+        tx: Tx {
+            requested_pps: outcome.requested_pps,
+            sent_pps: outcome.pps(counts[Counter::Sent]),
+            due: of_ours(counts[Counter::Due]),
+            sent: counts[Counter::Sent],
+            sent_late: outcome.requested_pps.map(|_| counts[Counter::SentLate]),
+            waited: (outcome.meaning == Meaning::Returns).then_some(counts[Counter::Waited]),
+            not_sent: counts.sum(Counter::NOT_SENT),
+            not_sent_reasons: counted(counts, Counter::NOT_SENT),
+            control: counts[Counter::ControlSent],
+            checksums: port::checksums(outcome),
+        },
+        rx: Rx {
+            received: counts[Counter::Received],
+            valid: of_ours(counts[Counter::Valid]),
+            no_udp_checksum: of_ours(counts[Counter::NoUdpChecksum]),
+            duplicate: of_ours(counts[Counter::Duplicate]),
+            corrupt: of_ours(counts.sum(Counter::CORRUPT)),
+            corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
+            foreign: counts.sum(Counter::FOREIGN),
+            foreign_reasons: counted(counts, Counter::FOREIGN),
+            other_address: outcome.notes.other_address.map(|from| from.to_string()),
+            late: of_ours(counts[Counter::Late]),
+            dropped: (outcome.meaning == Meaning::Forwards).then_some(counts[Counter::Dropped]),
+            late_forgotten: of_ours(counts[Counter::LateForgotten]),
+            control: counts[Counter::ControlReceived],
+        },
+        lost: Lost {
+            total: outcome.meaning.of(totals).2,
+            places: attribute(outcome).map(Into::into),
+        },
+        loss_ratio: outcome.meaning.loss_ratio(totals),
+        latency_ns: latency_ns(outcome),
+        reorder: ours.then(|| reorder(outcome)),
+        loss_runs: ours.then(|| Runs {
+            count: outcome.loss_runs.count,
+            longest: OneRun::of(&outcome.loss_runs.longest),
+            most_packets: OneRun::of(&outcome.loss_runs.most_packets),
+        }),
+        reflector: ours.then(|| reflector(outcome)),
+        impaired: outcome.impaired.then(|| counted(counts, Counter::IMPAIRED)),
+        flows: outcome.flows,
+        pacing: outcome.departures,
+        steal_ms: outcome.steal_ms,
+        queues: queues(outcome),
+        port: &outcome.port,
+        port_remarks: port::remarks(outcome),
+        port_removed_s: outcome.port_removed_ns.map(|ns| ns as f64 / 1e9),
+        limits_broken: limits::broken(outcome),
+        ledger_balanced: ledger(outcome).is_empty(),
+        ledger_broken: ledger(outcome),
+    };
+    // Only numbers and strings: cannot fail.
+    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+}
+
+fn latency_ns(outcome: &Outcome) -> LatencyNs {
+    let Latency { count, min_ns, max_ns, .. } = outcome.totals.latency;
+    let known = |value: u64| (count > 0).then_some(value);
+    LatencyNs {
+        min: known(min_ns),
+        mean: outcome.totals.latency.mean_ns(),
+        percentiles: Percentiles::above(0, &outcome.latencies),
+        max: known(max_ns),
+        jitter: (count > 0).then_some(outcome.notes.jitter_ns),
+        delay_variation: (count > 0).then(|| Percentiles::above(min_ns, &outcome.latencies)),
+        since_due: Distribution::of(&outcome.notes.since_due),
+        network: Distribution::of(&outcome.notes.network),
+        histogram: (count > 0).then(|| outcome.latencies.to_hdr()),
+    }
+}
+
+fn reorder(outcome: &Outcome) -> Reorder {
+    let reordered = outcome.totals.counts[Counter::Reordered];
+    let extents = outcome.notes.extents;
+    Reorder {
+        reordered,
+        ratio: outcome.reordered_ratio(),
+        extent_max: (extents > 0).then_some(outcome.notes.extent_max),
+        extent_mean: (extents > 0).then(|| outcome.notes.extent_sum as f64 / extents as f64),
+        extent_unknown: reordered.saturating_sub(extents),
+    }
+}
+
+fn reflector(outcome: &Outcome) -> Reflector {
+    let report = if let Peer::Counted(report) = outcome.peer { Some(report) } else { None };
+    let counted = |counter: &Counter| report.map(|report| (counter.name(), report.count(*counter)));
+    Reflector {
+        why_unknown: why_unknown(outcome),
+        counted: report.map(|_| Counter::FLOW.iter().filter_map(counted).collect()),
+        port_missed: report.and_then(|report| report.port_missed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::Latency;
+    use crate::report::outcome::tests::outcome;
+    use crate::run::Totals;
+
+    fn document(outcome: &Outcome) -> serde_json::Value {
+        serde_json::from_str(&to_json(outcome)).unwrap()
+    }
+
+    #[test]
+    fn json_has_its_keys_and_null_for_the_unknown() {
+        let mut outcome = outcome();
+        let found = document(&outcome);
+        assert_eq!(found["schema"], SCHEMA);
+        assert_eq!(found["tx"]["sent"], 1000);
+        assert_eq!(found["tx"]["sent_late"], 5);
+        assert_eq!(found["queues"][0]["sent_late"], 5);
+        assert_eq!(found["rx"]["valid"], 997);
+        assert_eq!(found["lost"]["total"], 3);
+        assert_eq!(found["lost"]["unknown"], 1);
+        assert!(found["lost"]["forward"].is_null());
+        assert_eq!(found["reflector"]["why_unknown"], "the reflector did not answer");
+        assert_eq!(found["loss_ratio"], 0.003);
+        assert_eq!(found["latency_ns"]["min"], 500);
+        assert_eq!(found["latency_ns"]["mean"], 1000.0);
+        assert!(found["latency_ns"]["since_due"].is_null());
+        assert_eq!(found["queues"][0]["name"], "tx0");
+        assert_eq!(found["queues"][0]["not_sent.tx_queue_full"], 6);
+        assert_eq!(found["queues"][1]["received"], 1005);
+        assert_eq!(found["queues"][1]["corrupt.tag"], 1);
+        assert_eq!(found["pacing"]["within_256_ns"], 990);
+        assert_eq!(found["queues"][0]["pacing"], found["pacing"]);
+        assert!(found["queues"][1].get("pacing").is_none());
+        assert_eq!(found["rx"]["no_udp_checksum"], 0);
+        assert!(found["queues"][1].get("no_udp_checksum").is_none());
+        outcome.workers[1].counts[Counter::NoUdpChecksum] = 4;
+        assert_eq!(document(&outcome)["queues"][1]["no_udp_checksum"], 4);
+        assert_eq!(found["steal_ms"], 10);
+        assert_eq!(found["ledger_balanced"], true);
+        assert!(found["tx"].get("waited").is_none());
+        outcome.meaning = Meaning::Returns;
+        outcome.totals.counts[Counter::Waited] = 5;
+        outcome.flows = Some(KnownFlows { known: 3, refused_questions: 0 });
+        let found = document(&outcome);
+        assert_eq!((&found["tx"]["waited"], &found["flows"]["known"]), (&5.into(), &3.into()));
+        assert!(found["tx"]["sent_pps"].is_null() && found["busy_s"].is_null());
+        outcome.busy_ns = Some((7, 500_000_007));
+        let found = document(&outcome);
+        assert_eq!((&found["tx"]["sent_pps"], &found["busy_s"]), (&1998.0.into(), &0.5.into()));
+        outcome.meaning = Meaning::Forwards;
+        outcome.totals.counts[Counter::Dropped] = 6;
+        assert_eq!(document(&outcome)["rx"]["dropped"], 6);
+        outcome.meaning = Meaning::Counts;
+        outcome.departures = None;
+        outcome.requested_pps = None;
+        outcome.steal_ms = None;
+        outcome.totals.latency = Latency::default();
+        let found = document(&outcome);
+        assert!(found["lost"]["total"].is_null());
+        assert!(found["pacing"].is_null() && found["steal_ms"].is_null());
+        assert!(found["queues"][0].get("pacing").is_none());
+        assert!(found["loss_ratio"].is_null() && found["tx"]["sent_late"].is_null());
+        assert!(found["latency_ns"]["min"].is_null());
+        assert!(found["rx"].get("valid").is_none());
+        assert!(found["rx"].get("dropped").is_none());
+        assert_eq!(found["meaning"], "counts");
+        assert!(found.get("reorder").is_none());
+    }
+
+    #[test]
+    fn a_ledger_that_does_not_balance_says_which_line() {
+        let mut outcome = outcome();
+        outcome.totals = Totals { lost: 4, ..outcome.totals };
+        let found = document(&outcome);
+        assert_eq!(found["ledger_balanced"], false);
+        assert_eq!(found["ledger_broken"][0], "sent = valid + lost: 1000 is not 1001");
+    }
+}

@@ -1,0 +1,223 @@
+//! Whether every packet is accounted for (DESIGN, law 1).
+
+use super::outcome::Outcome;
+use crate::count::Role;
+use crate::count::{Counter, Counts};
+use crate::run::mode::Meaning;
+
+/// An equation: what it says, and both its sides.
+type Equation = (&'static str, u64, u64);
+
+fn of_a_sender(counts: &Counts) -> Equation {
+    let right = counts.sum(Counter::NOT_SENT) + counts[Counter::Sent];
+    ("due = not sent + sent", counts[Counter::Due], right)
+}
+
+fn of_a_receiver(counts: &Counts) -> Equation {
+    let right = counts.sum(&[Counter::Valid, Counter::Duplicate, Counter::Late])
+        + counts.sum(Counter::CORRUPT)
+        + counts.sum(Counter::FOREIGN);
+    ("received = valid + duplicate + corrupt + foreign + late", counts[Counter::Received], right)
+}
+
+fn of_a_reflector(counts: &Counts) -> Equation {
+    (
+        "received + duplicated = sent + kept back + ignored",
+        counts.sum(&[Counter::Received, Counter::ImpairDuplicated]),
+        counts[Counter::Sent] + counts.sum(Counter::KEPT_BACK) + counts.sum(Counter::FOREIGN),
+    )
+}
+
+/// What it means that all equations of a run hold: no more than they say.
+#[must_use]
+pub(crate) fn when_balanced(meaning: Meaning) -> &'static str {
+    match meaning {
+        Meaning::Measures | Meaning::Returns | Meaning::Forwards => "every packet is accounted for",
+        Meaning::Counts => {
+            "what was counted is what the port delivered and took; what became of it is not checked"
+        }
+    }
+}
+
+/// The equations that do not hold, each as one line; none in a sound run.
+#[must_use]
+pub fn ledger(outcome: &Outcome) -> Vec<String> {
+    let counts = &outcome.totals.counts;
+    let control = [Counter::Sent, Counter::ControlSent];
+    let mut equations = vec![
+        (
+            "sent + control = packets accepted by the driver",
+            counts.sum(&control),
+            outcome.driver.accepted,
+        ),
+        (
+            "received + control = packets delivered by the driver",
+            counts.sum(&[Counter::Received, Counter::ControlReceived]),
+            outcome.driver.delivered,
+        ),
+    ];
+    let of_workers =
+        |counter: Counter| outcome.workers.iter().map(|worker| worker.counts[counter]).sum();
+    for counter in
+        [Counter::Due, Counter::Sent, Counter::SentLate, Counter::Received, Counter::Valid]
+    {
+        equations.push(("total = sum of all queues", counts[counter], of_workers(counter)));
+    }
+    match outcome.meaning {
+        Meaning::Measures => {
+            equations.extend([
+                of_a_sender(counts),
+                (
+                    "sent = valid + lost",
+                    counts[Counter::Sent],
+                    counts[Counter::Valid] + outcome.totals.lost,
+                ),
+                (
+                    "those that were sent late are among those that were sent",
+                    counts[Counter::SentLate],
+                    counts[Counter::SentLate].min(counts[Counter::Sent]),
+                ),
+                of_a_receiver(counts),
+                ("arrived sequence numbers = valid packets", outcome.mismatch, 0),
+            ]);
+            equations.extend(outcome.workers.iter().map(|worker| match worker.role {
+                Role::Receive => of_a_receiver(&worker.counts),
+                Role::Send { .. } | Role::Count => of_a_sender(&worker.counts),
+            }));
+        }
+        Meaning::Returns => {
+            equations.extend([
+                of_a_reflector(counts),
+                (
+                    "those that waited are among those that were sent",
+                    counts[Counter::Waited],
+                    counts[Counter::Waited].min(counts[Counter::Sent]),
+                ),
+            ]);
+            equations.extend(outcome.workers.iter().map(|worker| of_a_reflector(&worker.counts)));
+        }
+        // In total alone: what one of its workers gets, another one may send.
+        Meaning::Forwards => equations.push((
+            "received = sent + refused + dropped",
+            counts[Counter::Received],
+            counts.sum(&[Counter::Sent, Counter::TxQueueFull, Counter::Dropped]),
+        )),
+        Meaning::Counts => {}
+    }
+    let broken = equations.into_iter().filter(|(_, left, right)| left != right);
+    broken.map(|(equation, left, right)| format!("{equation}: {left} is not {right}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::outcome::tests::outcome;
+    use crate::run::Driver;
+
+    #[test]
+    fn a_sound_run_balances() {
+        assert_eq!(ledger(&outcome()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn one_packet_too_many_anywhere_is_named() {
+        for (counter, equation) in [
+            (Counter::Due, "due = not sent + sent"),
+            (Counter::TxQueueFull, "due = not sent + sent"),
+            (Counter::SentLate, "total = sum of all queues"),
+            (Counter::Sent, "sent + control = packets accepted by the driver"),
+            (Counter::ControlSent, "sent + control = packets accepted by the driver"),
+            (Counter::Received, "received + control = packets delivered by the driver"),
+            (Counter::Valid, "sent = valid + lost"),
+            (Counter::Late, "received = valid + duplicate"),
+            (Counter::CorruptFiller, "received = valid + duplicate"),
+            (Counter::ForeignRun, "received = valid + duplicate"),
+        ] {
+            let mut outcome = outcome();
+            outcome.totals.counts[counter] += 1;
+            let broken = ledger(&outcome);
+            assert!(
+                broken.iter().any(|line| line.starts_with(equation)),
+                "{counter:?}: {broken:?}"
+            );
+        }
+    }
+
+    /// One of 10 that were received was refused, and as many dropped as `dropped` says.
+    fn forwarding(dropped: u64) -> Outcome {
+        let mut outcome = outcome();
+        outcome.meaning = Meaning::Forwards;
+        outcome.totals.counts = Counts::default();
+        for worker in &mut outcome.workers {
+            worker.counts = Counts::default();
+        }
+        let counted = [(Counter::Received, 10), (Counter::Sent, 5), (Counter::TxQueueFull, 1)];
+        for (counter, packets) in counted.into_iter().chain([(Counter::Dropped, dropped)]) {
+            outcome.totals.counts[counter] = packets;
+            outcome.workers[0].counts[counter] = packets;
+        }
+        outcome.driver = Driver { delivered: 10, accepted: 5 };
+        outcome
+    }
+
+    #[test]
+    fn what_is_forwarded_is_sent_refused_or_dropped() {
+        assert_eq!(ledger(&forwarding(4)), Vec::<String>::new());
+        let broken = ledger(&forwarding(0));
+        assert_eq!(broken, ["received = sent + refused + dropped: 10 is not 6"]);
+    }
+
+    /// A mode that counts may do what it likes with what it gets, but has to count all of it.
+    #[test]
+    fn where_packets_are_only_counted_no_more_is_said() {
+        let mut outcome = forwarding(0);
+        outcome.meaning = Meaning::Counts;
+        assert_eq!(ledger(&outcome), Vec::<String>::new());
+        assert!(!when_balanced(outcome.meaning).contains("accounted for"));
+        outcome.driver.delivered += 1;
+        assert_eq!(
+            ledger(&outcome),
+            ["received + control = packets delivered by the driver: 10 is not 11"]
+        );
+    }
+
+    #[test]
+    fn a_reflector_s_queues_balance_one_by_one() {
+        let mut outcome = forwarding(0);
+        outcome.meaning = Meaning::Returns;
+        for counts in [&mut outcome.totals.counts, &mut outcome.workers[0].counts] {
+            counts[Counter::ForeignNotUdp] = 4;
+        }
+        assert_eq!(ledger(&outcome), Vec::<String>::new());
+        outcome.workers[0].counts[Counter::ForeignNotUdp] -= 1;
+        outcome.workers[1].counts[Counter::ForeignNotUdp] += 1;
+        assert_eq!(ledger(&outcome).len(), 2, "{:?}", ledger(&outcome));
+    }
+
+    #[test]
+    fn more_cannot_have_waited_than_were_sent() {
+        let mut outcome = outcome();
+        outcome.meaning = Meaning::Returns;
+        let is_broken = |outcome: &Outcome| {
+            ledger(outcome).iter().any(|line| line.starts_with("those that waited"))
+        };
+        outcome.totals.counts[Counter::Waited] = outcome.totals.counts[Counter::Sent];
+        assert!(!is_broken(&outcome));
+        outcome.totals.counts[Counter::Waited] += 1;
+        assert!(is_broken(&outcome));
+    }
+
+    #[test]
+    fn a_queue_that_does_not_balance_is_found_even_where_the_total_does() {
+        let mut outcome = outcome();
+        outcome.workers[1].counts[Counter::Duplicate] += 1;
+        assert_eq!(ledger(&outcome).len(), 1, "{:?}", ledger(&outcome));
+        let mut outcome = crate::report::outcome::tests::outcome();
+        outcome.workers[1].counts[Counter::Received] += 1;
+        assert!(
+            ledger(&outcome)[0].starts_with("total = sum of all queues"),
+            "{:?}",
+            ledger(&outcome)
+        );
+    }
+}

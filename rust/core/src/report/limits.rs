@@ -1,0 +1,64 @@
+//! What a run must not exceed, for those who run it in a script.
+
+use super::numbers::{percent, time};
+use super::outcome::Outcome;
+use crate::run::{LatencyLimit, LossLimit};
+
+/// The limits that a run broke, each as one line. One that nothing can be said about is broken: it
+/// was not kept.
+#[must_use]
+pub fn broken(outcome: &Outcome) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(LossLimit(limit)) = outcome.limits.loss {
+        match outcome.meaning.loss_ratio(&outcome.totals) {
+            Some(ratio) if ratio <= limit => {}
+            Some(ratio) => {
+                lines.push(format!("--max-loss {}: {} was lost", percent(limit), percent(ratio)));
+            }
+            None => lines.push(format!("--max-loss {}: nothing was sent", percent(limit))),
+        }
+    }
+    for LatencyLimit { name, ns: limit } in &outcome.limits.latencies {
+        let found = latency(outcome, name);
+        if found.is_none_or(|ns| ns > *limit) {
+            let found = found.map_or("unknown: nothing came back".into(), time);
+            lines.push(format!("--max-latency {name}={}: it was {found}", time(*limit)));
+        }
+    }
+    lines
+}
+
+fn latency(outcome: &Outcome, name: &str) -> Option<f64> {
+    let latency = &outcome.totals.latency;
+    match name {
+        "mean" => latency.mean_ns(),
+        "max" => (latency.count > 0).then_some(latency.max_ns as f64),
+        _ => {
+            let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
+            outcome.latencies.quantile_ns(percent / 100.0).map(|ns| ns as f64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::outcome::tests::outcome;
+
+    /// Of 1000 packets 3 were lost; latency is 1 us in the mean and 2 ms at most.
+    #[test]
+    fn a_limit_is_broken_when_it_is_exceeded_and_when_nothing_is_known() {
+        let mut outcome = outcome();
+        let broken_by = |outcome: &mut Outcome, loss: Option<&str>, latency: &str| {
+            outcome.limits.loss = loss.map(|loss| loss.parse().unwrap());
+            outcome.limits.latencies = vec![latency.parse().unwrap()];
+            broken(outcome)
+        };
+        assert_eq!(broken_by(&mut outcome, Some("0.3%"), "max=2ms"), Vec::<String>::new());
+        assert_eq!(
+            broken_by(&mut outcome, Some("0.2%"), "mean=999ns"),
+            ["--max-loss 0.200 %: 0.300 % was lost", "--max-latency mean=999 ns: it was 1.00 us"]
+        );
+        assert_eq!(broken_by(&mut outcome, None, "p99=1s").len(), 1);
+    }
+}

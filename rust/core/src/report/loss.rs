@@ -1,0 +1,308 @@
+//! Where packets were lost.
+//!
+//! With `S` sent, `R` received by the reflector, `T` sent back by it and `A` of ours back here,
+//!
+//! ```text
+//! lost = (S - R) + kept back + (T - A) + corrupt + late + duplicated on the path
+//!        forward   reflector   return
+//! ```
+//!
+//! to the packet, where a packet that the path duplicated hides a loss: without stamps nobody knows
+//! on which way, so as many losses are of unknown place.
+
+use super::outcome::Outcome;
+use crate::control::peer::Known;
+use crate::count::Counter;
+use crate::run::mode::Meaning;
+use crate::wire::control::Report;
+
+/// What is known of the reflector's counters of this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It was not asked.
+    NotAsked,
+    /// It did not answer.
+    Silent,
+    /// It sends everything back and cannot answer.
+    Echo,
+    /// It is not the one that it was at the start of the run, or has forgotten the flow.
+    Restarted,
+    /// What it counted during the run.
+    Counted(Report),
+}
+
+impl Peer {
+    /// From what was known at the start and at the end of a run.
+    #[must_use]
+    pub fn between(start: Known, end: Known) -> Self {
+        match (start, end) {
+            (Known::Nothing, _) | (_, Known::Nothing) => Self::NotAsked,
+            (Known::Echo, _) | (_, Known::Echo) => Self::Echo,
+            (Known::Silence, _) | (_, Known::Silence) => Self::Silent,
+            (Known::Report(start), Known::Report(end)) => {
+                let pairs = || end.counts.iter().zip(start.counts);
+                let same = (start.instance, start.registration) == (end.instance, end.registration);
+                if !same || pairs().any(|(end, start)| *end < start) {
+                    return Self::Restarted;
+                }
+                let mut counted = end;
+                for (count, start) in counted.counts.iter_mut().zip(start.counts) {
+                    *count -= start;
+                }
+                let both = end.port_missed.zip(start.port_missed);
+                counted.port_missed = both.map(|(end, start)| end.saturating_sub(start));
+                Self::Counted(counted)
+            }
+        }
+    }
+
+    /// Why it is not known what it counted; `None` when it is.
+    #[must_use]
+    pub fn why_unknown(self) -> Option<&'static str> {
+        match self {
+            Self::Counted(_) => None,
+            Self::NotAsked => Some("the reflector was not asked"),
+            Self::Silent => Some("the reflector did not answer"),
+            Self::Echo => Some("the peer only echoes"),
+            Self::Restarted => Some("the reflector was restarted or has forgotten this flow"),
+        }
+    }
+}
+
+/// Lost packets by place. `None` is unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loss {
+    /// On the way to the reflector, after the driver took them.
+    pub forward: Option<u64>,
+    /// Of those that would be `forward`, as many as the reflector's port says it threw away.
+    pub reflector_nic: Option<u64>,
+    /// The reflector got them and did not send them back.
+    pub reflector: Option<u64>,
+    /// On the way back.
+    pub back: Option<u64>,
+    /// Of those that would be `back`, as many as our port says it threw away.
+    pub nic: Option<u64>,
+    /// They came back, but not intact.
+    pub corrupt: u64,
+    /// They came back, but when their interval was closed.
+    pub late: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+}
+
+/// What the reflector counted, unless it cannot be of this run alone: then it got more than was sent
+/// and duplicated, because another sender has our addresses.
+fn report(outcome: &Outcome) -> Option<Report> {
+    let Peer::Counted(report) = outcome.peer else { return None };
+    let counts = &outcome.totals.counts;
+    let possible = counts[Counter::Sent] + counts[Counter::Duplicate];
+    (report.count(Counter::Received) <= possible).then_some(report)
+}
+
+/// Why it is not known where packets were lost; `None` when it is.
+#[must_use]
+pub fn why_unknown(outcome: &Outcome) -> Option<&'static str> {
+    let others = "another sender uses the same addresses";
+    outcome.peer.why_unknown().or_else(|| report(outcome).is_none().then_some(others))
+}
+
+/// Takes as much of `wanted` as is left.
+fn take(left: &mut u64, wanted: i128) -> u64 {
+    let taken = u64::try_from(wanted.max(0)).unwrap_or(u64::MAX).min(*left);
+    *left -= taken;
+    taken
+}
+
+/// Where the lost packets of a run were lost; `None` where it cannot be said in this mode. The
+/// parts add up to the total.
+#[must_use]
+pub fn attribute(outcome: &Outcome) -> Option<Loss> {
+    if outcome.meaning != Meaning::Measures {
+        return None;
+    }
+    let counts = &outcome.totals.counts;
+    let count = |counter: Counter| i128::from(counts[counter]);
+    let corrupt = i128::from(counts.sum(Counter::CORRUPT));
+    // The others may be copies of packets that came in time.
+    let late = count(Counter::Late) - count(Counter::LateForgotten);
+    let mut left = outcome.totals.lost;
+    let mut loss = Loss::default();
+    let missed = outcome.port_missed();
+    let Some(report) = report(outcome) else {
+        loss.late = take(&mut left, late);
+        loss.corrupt = take(&mut left, corrupt);
+        loss.nic = missed.map(|missed| take(&mut left, i128::from(missed)));
+        loss.unknown = left;
+        return Some(loss);
+    };
+    let told = |counter: Counter| i128::from(report.count(counter));
+    let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+    let kept_back = reasons.map(|counter| told(*counter)).sum();
+    loss.reflector = Some(take(&mut left, kept_back));
+    loss.late = take(&mut left, late);
+    loss.corrupt = take(&mut left, corrupt);
+    let duplicate = count(Counter::Duplicate);
+    let back_here = count(Counter::Valid) + duplicate + corrupt + count(Counter::Late);
+    let (mut forward, mut back) =
+        (count(Counter::Sent) - told(Counter::Received), told(Counter::Sent) - back_here);
+    if outcome.stamp {
+        // A stamp that was here before tells of a duplicate made on the way back, another one of a
+        // duplicate made on the way there.
+        back += count(Counter::DuplicateOnWayBack);
+        let others = count(Counter::DuplicateOnWayBack) + told(Counter::ImpairDuplicated);
+        forward += (duplicate - others).max(0);
+    }
+    let forward = take(&mut left, forward);
+    loss.reflector_nic = report.port_missed.map(|missed| forward.min(missed));
+    loss.forward = Some(forward - loss.reflector_nic.unwrap_or(0));
+    let back = take(&mut left, back);
+    loss.nic = missed.map(|missed| back.min(missed));
+    loss.back = Some(back - loss.nic.unwrap_or(0));
+    loss.unknown = left;
+    Some(loss)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::report::outcome::tests::outcome;
+
+    pub(crate) fn report(counts: &[(Counter, u64)]) -> Report {
+        let mut report = Report {
+            instance: 1,
+            registration: 1,
+            port_missed: Some(0),
+            counts: [0; Counter::FLOW.len()],
+        };
+        for (counter, value) in counts {
+            let place = Counter::FLOW.iter().position(|flow| flow == counter).unwrap();
+            report.counts[place] = *value;
+        }
+        report
+    }
+
+    /// 1000 sent; the reflector got 990, sent 980 of them back and 5 twice; 3 came back corrupt, 2
+    /// late.
+    fn example(stamp: bool, [forward_copies, back_copies]: [u64; 2]) -> Outcome {
+        let mut outcome = outcome();
+        let valid = 950;
+        outcome.totals = crate::run::Totals { lost: 1000 - valid, ..Default::default() };
+        let copies = forward_copies + back_copies;
+        for (counter, value) in [
+            (Counter::Sent, 1000),
+            (Counter::Valid, valid),
+            (Counter::Duplicate, 5 + copies),
+            (Counter::DuplicateOnWayBack, back_copies),
+            (Counter::CorruptTag, 3),
+            (Counter::Late, 2),
+        ] {
+            outcome.totals.counts[counter] = value;
+        }
+        outcome.stamp = stamp;
+        outcome.peer = Peer::Counted(report(&[
+            (Counter::Received, 990 + forward_copies),
+            (Counter::Sent, 985 + forward_copies),
+            (Counter::ImpairDropped, 7),
+            (Counter::TxQueueFull, 3),
+            (Counter::ImpairDuplicated, 5),
+        ]));
+        outcome
+    }
+
+    #[test]
+    fn each_loss_has_its_place() {
+        let expected = Loss {
+            forward: Some(10),
+            reflector_nic: Some(0),
+            reflector: Some(10),
+            back: Some(25),
+            nic: Some(0),
+            corrupt: 3,
+            late: 2,
+            unknown: 0,
+        };
+        assert_eq!(attribute(&example(false, [0, 0])), Some(expected));
+        assert_eq!(attribute(&example(true, [0, 0])), Some(expected));
+        // Copies made by the path hide as many losses, and stamps find them.
+        assert_eq!(attribute(&example(true, [4, 6])), Some(expected));
+        let hidden = Loss { forward: Some(6), back: Some(19), unknown: 10, ..expected };
+        assert_eq!(attribute(&example(false, [4, 6])), Some(hidden));
+    }
+
+    /// A late packet of which nobody knows whether it was here in time is no lost one that was found.
+    #[test]
+    fn what_is_forgotten_is_unknown() {
+        for answered in [false, true] {
+            let mut outcome = example(false, [0, 0]);
+            outcome.totals.counts[Counter::LateForgotten] = 2;
+            if !answered {
+                outcome.peer = Peer::Silent;
+            }
+            assert_eq!(attribute(&outcome).unwrap().late, 0);
+        }
+        assert_eq!(attribute(&example(false, [0, 0])).unwrap().late, 2);
+    }
+
+    /// Copies that a reflector made on purpose and that are lost on the way back are no reason to
+    /// find fewer losses on the way there.
+    #[test]
+    fn lost_copies_hide_nothing() {
+        let mut outcome = example(true, [0, 0]);
+        outcome.totals.counts[Counter::Duplicate] = 0;
+        assert_eq!(attribute(&outcome).unwrap().forward, Some(10));
+    }
+
+    #[test]
+    fn counters_that_others_share_are_not_believed() {
+        let mut outcome = example(false, [0, 0]);
+        if let Peer::Counted(report) = &mut outcome.peer {
+            report.counts[0] = 2000;
+        }
+        let loss = attribute(&outcome).unwrap();
+        assert_eq!((loss.forward, loss.back, loss.unknown), (None, None, 45));
+        assert_eq!(why_unknown(&outcome), Some("another sender uses the same addresses"));
+    }
+
+    #[test]
+    fn what_ports_threw_away_is_theirs() {
+        let mut outcome = example(false, [0, 0]);
+        outcome.port.insert("imissed".into(), 20);
+        if let Peer::Counted(report) = &mut outcome.peer {
+            report.port_missed = Some(100);
+        }
+        let loss = attribute(&outcome).unwrap();
+        assert_eq!((loss.nic, loss.back), (Some(20), Some(5)));
+        assert_eq!((loss.reflector_nic, loss.forward), (Some(10), Some(0)));
+    }
+
+    #[test]
+    fn without_the_reflector_s_word_the_place_is_unknown_and_never_zero() {
+        for peer in [Peer::NotAsked, Peer::Silent, Peer::Echo, Peer::Restarted] {
+            let mut outcome = example(true, [0, 0]);
+            outcome.peer = peer;
+            let loss = attribute(&outcome).unwrap();
+            assert_eq!((loss.forward, loss.reflector, loss.back), (None, None, None));
+            assert_eq!((loss.corrupt, loss.late, loss.unknown), (3, 2, 45));
+            assert!(peer.why_unknown().is_some());
+        }
+    }
+
+    #[test]
+    fn what_a_run_counted_is_the_difference() {
+        let start = report(&[(Counter::Received, 10)]);
+        let end = report(&[(Counter::Received, 25), (Counter::Sent, 4)]);
+        let known = Known::Report;
+        let counted = Peer::between(known(start), known(end));
+        assert_eq!(counted, Peer::Counted(report(&[(Counter::Received, 15), (Counter::Sent, 4)])));
+        for other in [
+            Report { instance: 2, ..end },
+            Report { registration: 2, ..end },
+            report(&[(Counter::Received, 9)]),
+        ] {
+            assert_eq!(Peer::between(known(start), known(other)), Peer::Restarted);
+        }
+        assert_eq!(Peer::between(Known::Silence, known(end)), Peer::Silent);
+        assert_eq!(Peer::between(known(start), Known::Echo), Peer::Echo);
+        assert_eq!(Peer::between(Known::Nothing, Known::Nothing), Peer::NotAsked);
+    }
+}

@@ -1,0 +1,327 @@
+//! What is known of a run when it is over.
+
+use super::loss::Peer;
+use crate::count::Counter;
+use crate::count::Departures;
+use crate::count::Histogram;
+use crate::count::RunNotes;
+use crate::run::Collector;
+use crate::run::Limits;
+use crate::run::LossRuns;
+use crate::run::config::{Config, Sendrecv};
+use crate::run::mode::Meaning;
+use crate::run::{Driver, Totals, WorkerCounts};
+use crate::wire::template::Checksums;
+use crate::work::pacer::{Rate, Release};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
+
+impl Meaning {
+    /// Transmitted, received and lost packets.
+    #[must_use]
+    pub fn of(self, totals: &Totals) -> (u64, u64, Option<u64>) {
+        let counts = &totals.counts;
+        match self {
+            Self::Measures => (counts[Counter::Sent], counts[Counter::Valid], Some(totals.lost)),
+            Self::Returns | Self::Forwards => {
+                let refused = counts[Counter::TxQueueFull];
+                (counts[Counter::Sent], counts[Counter::Received], Some(refused))
+            }
+            Self::Counts => (counts[Counter::Sent], counts[Counter::Received], None),
+        }
+    }
+
+    /// Lost packets as a share of those that could be: 1 when all were, `None` when there were
+    /// none or nobody knows.
+    #[must_use]
+    pub fn loss_ratio(self, totals: &Totals) -> Option<f64> {
+        let (sent, _, lost) = self.of(totals);
+        let lost = lost?;
+        let all = if self == Self::Measures { sent } else { sent + lost };
+        (all > 0).then(|| lost as f64 / all as f64)
+    }
+}
+
+/// Where a run took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// The host's name.
+    pub name: String,
+    /// The kernel and its release.
+    pub kernel: String,
+    /// The model of the first CPU.
+    pub cpu: String,
+    /// DPDK's version.
+    pub dpdk: String,
+    /// The driver of the port.
+    pub driver: String,
+}
+
+/// The flows that a reflector counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownFlows {
+    /// How many it knows.
+    pub known: u64,
+    /// Questions of others that got no answer, because there was no room for one more.
+    pub refused_questions: u64,
+}
+
+/// All that is known of a run when it is over.
+pub struct Outcome {
+    /// As it was asked for on the command line.
+    pub mode: String,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Where it took place.
+    pub host: Host,
+    /// What its counters mean.
+    pub meaning: Meaning,
+    /// From the start to the moment when sending ended, in ns.
+    pub duration_ns: u64,
+    /// When the first and the last packet came, in ns since the start; `None` where none did, and in a
+    /// mode that measures.
+    pub busy_ns: Option<(u64, u64)>,
+    /// How long packets were sent before, in ns.
+    pub warmup_ns: u64,
+    /// How long was waited at the end for packets under way, at most, in ns.
+    pub drain_ns: u64,
+    /// Packets per second that were asked for; `None` for as fast as possible, and for modes that
+    /// send nothing of their own.
+    pub requested_pps: Option<f64>,
+    /// What the workers counted.
+    pub totals: Totals,
+    /// What each counted, in the order of queues.
+    pub workers: Vec<WorkerCounts>,
+    /// See [`crate::run::Collector::mismatch`].
+    pub mismatch: u64,
+    /// The round-trip times of valid packets.
+    pub latencies: Histogram,
+    /// What else the receivers noted.
+    pub notes: RunNotes,
+    /// Losses in a row.
+    pub loss_runs: LossRuns,
+    /// How well all senders together kept their schedules; `None` where there is no schedule, or
+    /// the port keeps it.
+    pub departures: Option<Departures>,
+    /// For how long the host took the CPUs that lcores run on away from this machine, in ms;
+    /// `None` where the system does not say.
+    pub steal_ms: Option<u64>,
+    /// What the C++ side counted.
+    pub driver: Driver,
+    /// What the port says about packets that never reached a queue's user, by name; and what else its
+    /// driver counts under such names.
+    pub port: BTreeMap<String, u64>,
+    /// When it was found out that the port's device is gone, in ns since the start.
+    pub port_removed_ns: Option<u64>,
+    /// Who wrote the checksums; `None` where the mode writes none.
+    pub checksums: Option<Checksums>,
+    /// What the reflector says.
+    pub peer: Peer,
+    /// From where and to where packets were sent, of the first port; `None` where none were sent of our own.
+    pub ends: Option<[SocketAddrV4; 2]>,
+    /// Whether packets had room for the reflector's stamp.
+    pub stamp: bool,
+    /// Whether a mode that returns packets did harm on purpose.
+    pub impaired: bool,
+    /// A reflector's flows.
+    pub flows: Option<KnownFlows>,
+    /// What must not be exceeded.
+    pub limits: Limits,
+}
+
+/// The counters of a port (`rte_eth_stats`) for packets that came in and reached no queue's user.
+const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
+
+impl Outcome {
+    /// A run of `config` that `collector` has finished; sending ended at `stopped_ns`, unless the
+    /// senders know better. What others know is still to be filled in: `command`, `host`,
+    /// `steal_ms`, `driver`, `port`, `port_removed_ns`, `checksums`, `peer`.
+    #[must_use]
+    pub fn new(config: &Config, collector: &Collector, stopped_ns: u64) -> Self {
+        let sendrecv = config.sendrecv.as_ref();
+        let workers = collector.by_worker();
+        let by_port = config.release() == Some(Release::Hardware);
+        let departures = config.rate().filter(|_| !by_port).map(|_| {
+            let mut sum = Departures::default();
+            for worker in &workers {
+                sum += &worker.departures;
+            }
+            sum
+        });
+        Self {
+            mode: config.mode.clone(),
+            command: Vec::new(),
+            host: Host::default(),
+            meaning: config.meaning,
+            duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
+            busy_ns: collector.busy_ns(),
+            warmup_ns: 0,
+            drain_ns: config.drain_ns,
+            // A share of the line rate is not known before the link is up.
+            requested_pps: config.rate().filter(|_| !config.awaits_line_rate()).map(Rate::pps),
+            totals: *collector.totals(),
+            workers,
+            mismatch: collector.mismatch(),
+            latencies: collector.latencies().clone(),
+            notes: collector.notes(),
+            loss_runs: collector.loss_runs().clone(),
+            departures,
+            steal_ms: None,
+            driver: Driver::default(),
+            port: BTreeMap::new(),
+            port_removed_ns: None,
+            checksums: None,
+            peer: Peer::NotAsked,
+            ends: sendrecv.map(Sendrecv::ends),
+            stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
+            impaired: config.impairments.is_some(),
+            flows: None,
+            limits: config.limits.clone(),
+        }
+    }
+
+    /// Packets that the port says it threw away on reception, of whatever flow; `None` when it does
+    /// not say.
+    #[must_use]
+    pub fn port_missed(&self) -> Option<u64> {
+        PORT_MISSED.iter().map(|name| self.port.get(*name).copied()).sum()
+    }
+
+    /// From the first packet to the last, in ns, where there are both.
+    #[must_use]
+    pub fn busy_for_ns(&self) -> Option<u64> {
+        self.busy_ns.map(|(first, last)| last.saturating_sub(first)).filter(|ns| *ns > 0)
+    }
+
+    /// A rate in packets per second, of `packets` in the whole run: over its duration in a mode that
+    /// measures; in all others from the first packet to the last, as they wait for what others send.
+    /// `None` where there is no time between them.
+    #[must_use]
+    pub fn pps(&self, packets: u64) -> Option<f64> {
+        let (packets, ns) = match self.meaning {
+            Meaning::Measures => (packets, self.duration_ns.max(1)),
+            _ if packets == 0 => (0, 1),
+            // The first one begins that time: one gap less than packets.
+            _ => (packets - 1, self.busy_for_ns()?),
+        };
+        Some(packets as f64 * 1e9 / ns as f64)
+    }
+
+    /// Sent packets that were reordered, as a share of those that came back.
+    #[must_use]
+    pub fn reordered_ratio(&self) -> Option<f64> {
+        let valid = self.totals.counts[Counter::Valid];
+        (valid > 0).then(|| self.totals.counts[Counter::Reordered] as f64 / valid as f64)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::count::Latency;
+    use crate::count::Role;
+    use crate::run::Totals;
+
+    #[test]
+    fn the_rate_of_a_stream_is_that_of_its_own_time() {
+        let mut outcome = outcome();
+        // 1,000 packets, a millisecond apart, of which the first comes when 0.8 s have passed.
+        outcome.busy_ns = Some((800_000_000, 1_799_000_000));
+        assert_eq!(outcome.pps(1000), Some(500.0), "it sends by itself");
+        for meaning in [Meaning::Returns, Meaning::Forwards, Meaning::Counts] {
+            outcome.meaning = meaning;
+            outcome.busy_ns = Some((800_000_000, 1_799_000_000));
+            assert_eq!(outcome.pps(1000), Some(1000.0));
+            assert_eq!(outcome.busy_for_ns(), Some(999_000_000));
+            // All at once: nobody knows.
+            outcome.busy_ns = Some((5, 5));
+            assert_eq!(outcome.pps(1000), None);
+            outcome.busy_ns = None;
+            assert_eq!(outcome.pps(0), Some(0.0));
+        }
+    }
+
+    /// A run in which something of everything happened.
+    pub(crate) fn outcome() -> Outcome {
+        let mut totals = Totals {
+            lost: 3,
+            latency: Latency { count: 997, sum_ns: 997_000, min_ns: 500, max_ns: 2_000_000 },
+            ..Totals::default()
+        };
+        let sender = [
+            (Counter::Due, 1010),
+            (Counter::PacerShortfall, 4),
+            (Counter::TxQueueFull, 6),
+            (Counter::Sent, 1000),
+            (Counter::SentLate, 5),
+            (Counter::ControlSent, 2),
+        ];
+        let receiver = [
+            (Counter::Received, 1005),
+            (Counter::ControlReceived, 1),
+            (Counter::Valid, 997),
+            (Counter::Duplicate, 2),
+            (Counter::Late, 1),
+            (Counter::CorruptTag, 1),
+            (Counter::ForeignNotIpv4, 4),
+            (Counter::Reordered, 7),
+        ];
+        let departures = Departures {
+            gaps: 999,
+            within_64_ns: 970,
+            within_128_ns: 980,
+            within_256_ns: 990,
+            within_512_ns: 995,
+            micro_bursts: 3,
+            micro_bursts_after_stall: 2,
+            stalls: 4,
+            stall_ns: 70_000,
+            stall_max_ns: 40_000,
+        };
+        let mut workers = Vec::new();
+        for (role, counted) in
+            [(Role::Send { stream: 0 }, &sender[..]), (Role::Receive, &receiver[..])]
+        {
+            let mut worker = WorkerCounts {
+                role,
+                counts: crate::count::Counts::default(),
+                departures: if role == Role::Receive { Departures::default() } else { departures },
+            };
+            for (counter, value) in counted {
+                worker.counts[*counter] = *value;
+                totals.counts[*counter] = *value;
+            }
+            workers.push(worker);
+        }
+        Outcome {
+            mode: "sendrecv".into(),
+            command: vec!["dpdkproj".into()],
+            host: Host::default(),
+            meaning: Meaning::Measures,
+            duration_ns: 2_000_000_000,
+            busy_ns: None,
+            warmup_ns: 0,
+            drain_ns: 1_000_000_000,
+            requested_pps: Some(505.0),
+            totals,
+            workers,
+            mismatch: 0,
+            latencies: Histogram::default(),
+            notes: RunNotes::default(),
+            loss_runs: LossRuns::default(),
+            departures: Some(departures),
+            steal_ms: Some(10),
+            driver: Driver { delivered: 1006, accepted: 1002 },
+            port: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
+            port_removed_ns: None,
+            checksums: None,
+            peer: Peer::Silent,
+            ends: None,
+            stamp: false,
+            impaired: false,
+            flows: None,
+            limits: Limits::default(),
+        }
+    }
+}

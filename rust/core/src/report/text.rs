@@ -1,0 +1,454 @@
+//! A run, and a second of it, for people.
+
+use super::ledger::{ledger, when_balanced};
+use super::limits;
+use super::loss::{Loss, Peer, attribute, why_unknown};
+use super::numbers::{grouped, percent, pps, time};
+use super::outcome::Outcome;
+use crate::count::Histogram;
+use crate::count::{Counter, Counts};
+use crate::run::LossRun;
+use crate::run::Totals;
+use crate::run::mode::Meaning;
+use std::fmt::Write as _;
+
+/// One second of a run on one line.
+#[must_use]
+pub fn live_line(meaning: Meaning, end_ns: u64, duration_ns: u64, totals: &Totals) -> String {
+    let (tx, rx, lost) = meaning.of(totals);
+    let rate = |packets: u64| pps(packets as f64 * 1e9 / duration_ns as f64);
+    let mut line = format!("{:7.1} s  tx {}  rx {}", end_ns as f64 / 1e9, rate(tx), rate(rx));
+    if let Some(lost) = lost {
+        let percent = meaning.loss_ratio(totals).map_or("-".into(), percent);
+        let _ = write!(line, "  lost {} ({percent})", grouped(lost));
+    }
+    if let Some(mean) = totals.latency.mean_ns() {
+        let max = totals.latency.max_ns as f64;
+        let _ = write!(line, "  latency mean {} max {}", time(mean), time(max));
+    }
+    line
+}
+
+/// The run in a fixed layout for people, several lines.
+#[must_use]
+pub fn summary(outcome: &Outcome) -> String {
+    let totals = &outcome.totals;
+    let (tx, rx, _) = outcome.meaning.of(totals);
+    let mut lines =
+        vec![format!("--- {}: {:.3} s ---", outcome.mode, outcome.duration_ns as f64 / 1e9)];
+    let requested = match outcome.requested_pps {
+        Some(requested) => format!(" (requested {})", pps(requested)),
+        None => String::new(),
+    };
+    let [tx, rx] = [tx, rx].map(|packets| outcome.pps(packets).map_or("unknown".into(), pps));
+    let time = outcome.busy_for_ns().filter(|_| outcome.meaning != Meaning::Measures).map(|ns| {
+        let [busy, all] = [ns, outcome.duration_ns].map(|ns| ns as f64 / 1e9);
+        format!("  (in {busy:.3} s from the first packet to the last, of {all:.3} s)")
+    });
+    lines.push(format!("rate      tx {tx}{requested}  rx {rx}{}", time.unwrap_or_default()));
+    lines.extend(lost(outcome));
+    match outcome.meaning {
+        Meaning::Measures => sendrecv(outcome, &mut lines),
+        Meaning::Returns => reflect(outcome, &mut lines),
+        Meaning::Forwards => lines.push(format!(
+            "received  {} = sent {} + tx_queue_full {} + dropped {}",
+            grouped(totals.counts[Counter::Received]),
+            grouped(totals.counts[Counter::Sent]),
+            grouped(totals.counts[Counter::TxQueueFull]),
+            grouped(totals.counts[Counter::Dropped]),
+        )),
+        Meaning::Counts => {
+            lines.push(format!("received  {}", grouped(totals.counts[Counter::Received])));
+        }
+    }
+    lines.extend(lcores(outcome));
+    lines.extend(super::port::lines(outcome));
+    lines.extend(
+        limits::broken(outcome).into_iter().map(|line| format!("limit     BROKEN: {line}")),
+    );
+    let broken = ledger(outcome);
+    lines.push(if broken.is_empty() {
+        format!("ledger    balanced: {}", when_balanced(outcome.meaning))
+    } else {
+        format!("ledger    NOT BALANCED: {}", broken.join("; "))
+    });
+    lines.join("\n")
+}
+
+/// How many were lost, and where.
+fn lost(outcome: &Outcome) -> Option<String> {
+    let lost = outcome.meaning.of(&outcome.totals).2?;
+    let percent = outcome.meaning.loss_ratio(&outcome.totals).map_or("-".into(), percent);
+    let mut line = format!("lost      {} ({percent})", grouped(lost));
+    if let Some(loss) = attribute(outcome).filter(|_| lost > 0) {
+        let places = places(&loss).into_iter().filter(|(_, packets)| *packets != Some(0));
+        let text = |(place, packets): (&str, Option<u64>)| {
+            format!("{place} {}", packets.map_or("unknown".into(), grouped))
+        };
+        let places: Vec<_> = places.map(text).collect();
+        let _ = write!(line, ": {}", places.join(", "));
+        if let Some(why) = why_unknown(outcome) {
+            let _ = write!(line, " ({why})");
+        }
+    }
+    Some(line)
+}
+
+fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
+    [
+        ("forward path", loss.forward),
+        ("reflector's NIC", loss.reflector_nic),
+        ("reflector", loss.reflector),
+        ("return path", loss.back),
+        ("our NIC", loss.nic),
+        ("corrupt", Some(loss.corrupt)),
+        ("late", Some(loss.late)),
+        ("of unknown place", Some(loss.unknown)),
+    ]
+}
+
+fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
+    let counts = &outcome.totals.counts;
+    let late = match outcome.requested_pps {
+        Some(_) => {
+            format!("  sent late {} (by more than 1 ms)", grouped(counts[Counter::SentLate]))
+        }
+        None => String::new(),
+    };
+    lines.push(format!(
+        "due       {} = sent {} + not sent {}{}{late}",
+        grouped(counts[Counter::Due]),
+        grouped(counts[Counter::Sent]),
+        grouped(counts.sum(Counter::NOT_SENT)),
+        reasons_text(counts, Counter::NOT_SENT),
+    ));
+    lines.push(format!(
+        "received  {} = valid {} + duplicate {} + corrupt {}{} + foreign {}{} + late {}",
+        grouped(counts[Counter::Received]),
+        grouped(counts[Counter::Valid]),
+        grouped(counts[Counter::Duplicate]),
+        grouped(counts.sum(Counter::CORRUPT)),
+        reasons_text(counts, Counter::CORRUPT),
+        grouped(counts.sum(Counter::FOREIGN)),
+        reasons_text(counts, Counter::FOREIGN),
+        grouped(counts[Counter::Late]),
+    ));
+    for (counter, text) in [
+        (Counter::NoUdpChecksum, "of the valid ones came without a UDP checksum"),
+        (Counter::LateForgotten, "of the late ones may be duplicates: nobody remembers that long"),
+    ] {
+        if counts[counter] > 0 {
+            lines.push(format!("          {} {text}", grouped(counts[counter])));
+        }
+    }
+    lines.extend(other_address(outcome));
+    if let Peer::Counted(report) = outcome.peer {
+        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+        let reasons = reasons.chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
+        let mut told: Vec<(&str, u64)> =
+            reasons.map(|counter| (counter.name(), report.count(*counter))).collect();
+        told.retain(|(_, packets)| *packets > 0);
+        told.sort_unstable();
+        told.dedup();
+        let told: Vec<_> =
+            told.iter().map(|(name, packets)| format!("  {name} {}", grouped(*packets))).collect();
+        lines.push(format!(
+            "reflector received {}  sent {}{}",
+            grouped(report.count(Counter::Received)),
+            grouped(report.count(Counter::Sent)),
+            told.concat()
+        ));
+    }
+    lines.extend(pacing(outcome));
+    latency(outcome, lines);
+    let reordered = counts[Counter::Reordered];
+    let ratio = outcome.reordered_ratio().map_or("-".into(), percent);
+    let mut order = format!("order     reordered {} ({ratio})", grouped(reordered));
+    if outcome.notes.extents > 0 {
+        let _ = write!(order, "  extent max {} packets", grouped(outcome.notes.extent_max));
+    }
+    lines.push(order);
+    let runs = &outcome.loss_runs;
+    if runs.count > 0 {
+        lines.push(format!(
+            "loss runs {}  longest {}  most packets {}",
+            grouped(runs.count),
+            loss_run(&runs.longest),
+            loss_run(&runs.most_packets)
+        ));
+    }
+    lines.push(format!("queues    {}", super::queues::queues_text(outcome).join("  ")));
+}
+
+/// Who answers from another address than was asked: nothing of that is valid, and without this nobody would know why.
+fn other_address(outcome: &Outcome) -> Option<String> {
+    let ([src, dest], other) = (outcome.ends?, outcome.notes.other_address?);
+    let packets = grouped(outcome.totals.counts[Counter::ForeignAddress]);
+    let why = if other == dest {
+        format!(
+            "and not to the port at {} that they were sent from: something on the path changes it",
+            src.ip()
+        )
+    } else if other.ip() == src.ip() && src.ip() != dest.ip() {
+        "as they were sent: nobody has turned them round (a loop, or this port hears itself)".into()
+    } else {
+        format!(
+            "not from {dest}: the peer answers from there; give --dest that address, or have the peer use the other"
+        )
+    };
+    Some(format!("          {packets} of the foreign bear our tag and came from {other}, {why}"))
+}
+
+/// How exactly packets left, in the columns that papers on the subject have.
+fn pacing(outcome: &Outcome) -> Option<String> {
+    outcome.requested_pps?;
+    let Some(departures) = &outcome.departures else {
+        return Some("pacing    by the port: how exactly packets left is unknown".into());
+    };
+    let all = departures.gaps;
+    let share = |gaps| if all > 0 { percent(gaps as f64 / all as f64) } else { "-".into() };
+    let mut line = format!(
+        "pacing    within 64 ns {}  128 ns {}  256 ns {}  512 ns {}  micro-bursts {}",
+        share(departures.within_64_ns),
+        share(departures.within_128_ns),
+        share(departures.within_256_ns),
+        share(departures.within_512_ns),
+        grouped(departures.micro_bursts),
+    );
+    if departures.micro_bursts > 0 {
+        let after = match departures.micro_bursts_after_stall {
+            after if after == departures.micro_bursts => "all".into(),
+            after => grouped(after),
+        };
+        let share = share(departures.micro_bursts);
+        let _ = write!(line, " ({share}), {after} after stalls of the lcore");
+    }
+    Some(line)
+}
+
+/// What took lcores away from senders.
+fn lcores(outcome: &Outcome) -> Option<String> {
+    let stalls = outcome.departures.map(|departures| match departures.stalls {
+        0 => "  stalls 0".into(),
+        stalls => format!(
+            "  stalls {} (longest {}, {} in all)",
+            grouped(stalls),
+            time(departures.stall_max_ns as f64),
+            time(departures.stall_ns as f64)
+        ),
+    });
+    let steal = match outcome.steal_ms {
+        Some(ms) => Some(format!("  host steal {} ms", grouped(ms))),
+        None => stalls.is_some().then(|| "  host steal unknown".into()),
+    };
+    let known: Vec<String> = stalls.into_iter().chain(steal).collect();
+    (!known.is_empty()).then(|| format!("lcores  {}", known.concat()))
+}
+
+fn loss_run(outcome: &LossRun) -> String {
+    format!(
+        "{} ({} packets at {:.3} s)",
+        time(outcome.length_ns),
+        grouped(outcome.packets),
+        outcome.start_ns / 1e9
+    )
+}
+
+fn latency(outcome: &Outcome, lines: &mut Vec<String>) {
+    let Some(mean) = outcome.totals.latency.mean_ns() else { return };
+    let text = |histogram: &Histogram, quantile| {
+        histogram.quantile_ns(quantile).map_or("-".into(), |ns| time(ns as f64))
+    };
+    let percentiles = |histogram: &Histogram| {
+        format!(
+            "p50 {}  p99 {}  p99.9 {}",
+            text(histogram, 0.5),
+            text(histogram, 0.99),
+            text(histogram, 0.999)
+        )
+    };
+    lines.push(format!(
+        "latency   min {}  mean {}  {}  max {}  (round trip since sent)",
+        time(outcome.totals.latency.min_ns as f64),
+        time(mean),
+        percentiles(&outcome.latencies),
+        time(outcome.totals.latency.max_ns as f64),
+    ));
+    if !outcome.notes.since_due.is_empty() {
+        lines.push(format!(
+            "          {}  (round trip since due)",
+            percentiles(&outcome.notes.since_due)
+        ));
+    }
+    if !outcome.notes.network.is_empty() {
+        lines.push(format!(
+            "          {}  (round trip without the reflector)",
+            percentiles(&outcome.notes.network)
+        ));
+    }
+    lines.push(format!("jitter    {}  (RFC 3550)", time(outcome.notes.jitter_ns)));
+}
+
+fn reflect(outcome: &Outcome, lines: &mut Vec<String>) {
+    let counts = &outcome.totals.counts;
+    let duplicated = match counts[Counter::ImpairDuplicated] {
+        0 => String::new(),
+        duplicated => format!(" + duplicated {}", grouped(duplicated)),
+    };
+    let kept_back: Vec<_> = Counter::KEPT_BACK
+        .iter()
+        .filter(|counter| **counter == Counter::TxQueueFull || counts[**counter] > 0)
+        .map(|counter| format!(" + {} {}", counter.name(), grouped(counts[*counter])))
+        .collect();
+    lines.push(format!(
+        "received  {}{duplicated} = sent {}{} + ignored {}{}",
+        grouped(counts[Counter::Received]),
+        grouped(counts[Counter::Sent]),
+        kept_back.concat(),
+        grouped(counts.sum(Counter::FOREIGN)),
+        reasons_text(counts, Counter::FOREIGN),
+    ));
+    if counts[Counter::Waited] > 0 {
+        let waited = grouped(counts[Counter::Waited]);
+        lines.push(format!("waited    {waited} of those that were sent, for room in a tx queue"));
+    }
+    if let Some(flows) = outcome.flows.filter(|flows| flows.refused_questions > 0) {
+        let [known, refused] = [flows.known, flows.refused_questions].map(grouped);
+        lines.push(format!(
+            "flows     {known} counted, {refused} questions of others without an answer"
+        ));
+    }
+    if outcome.impaired {
+        let impaired = Counter::IMPAIRED.iter();
+        let impaired: Vec<_> = impaired
+            .map(|counter| format!("{} {}", counter.name(), grouped(counts[*counter])))
+            .collect();
+        lines.push(format!("impaired  {}", impaired.join("  ")));
+    }
+}
+
+/// The reasons that occurred, as ` (a 1, b 2)`.
+fn reasons_text(counts: &Counts, counters: &[Counter]) -> String {
+    let occurred = counters.iter().filter(|counter| counts[**counter] > 0);
+    let texts: Vec<_> = occurred
+        .map(|counter| format!("{} {}", counter.name(), grouped(counts[*counter])))
+        .collect();
+    if texts.is_empty() { String::new() } else { format!(" ({})", texts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::Departures;
+    use crate::report::loss::tests::report;
+    use crate::report::outcome::tests::outcome;
+
+    #[test]
+    fn packets_that_waited_are_told() {
+        let mut outcome = outcome();
+        outcome.meaning = Meaning::Returns;
+        assert!(!summary(&outcome).contains("waited"));
+        outcome.totals.counts[Counter::Waited] = 1234;
+        let waited = "\nwaited    1,234 of those that were sent, for room in a tx queue\n";
+        assert!(summary(&outcome).contains(waited));
+        outcome.meaning = Meaning::Measures;
+        outcome.peer = Peer::Counted(report(&[(Counter::Sent, 9), (Counter::Waited, 4)]));
+        assert!(summary(&outcome).contains("\nreflector received 0  sent 9  waited 4\n"));
+    }
+
+    #[test]
+    fn the_summary_reads_well() {
+        assert_eq!(
+            summary(&outcome()),
+            "--- sendrecv: 2.000 s ---\n\
+             rate      tx 500.0 pps (requested 505.0 pps)  rx 498.5 pps\n\
+             lost      3 (0.300 %): forward path unknown, reflector's NIC unknown, reflector unknown, return path unknown, corrupt 1, late 1, of unknown place 1 (the reflector did not answer)\n\
+             due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)  sent late 5 (by more than 1 ms)\n\
+             received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (not_ipv4 4) + late 1\n\
+             pacing    within 64 ns 97.097 %  128 ns 98.098 %  256 ns 99.099 %  512 ns 99.600 %  micro-bursts 3 (0.300 %), 2 after stalls of the lcore\n\
+             latency   min 500 ns  mean 1.00 us  p50 -  p99 -  p99.9 -  max 2.00 ms  (round trip since sent)\n\
+             jitter    0 ns  (RFC 3550)\n\
+             order     reordered 7 (0.702 %)\n\
+             queues    tx0 1,000  rx0 1,005\n\
+             lcores    stalls 4 (longest 40.00 us, 70.00 us in all)  host steal 10 ms\n\
+             port      ierrors 0  imissed 0  rx_nombuf 0\n\
+             ledger    balanced: every packet is accounted for"
+        );
+    }
+
+    #[test]
+    fn what_is_less_sure_than_it_looks_is_told() {
+        let mut outcome = outcome();
+        outcome.totals.counts[Counter::NoUdpChecksum] = 12;
+        outcome.totals.counts[Counter::LateForgotten] = 1;
+        let text = summary(&outcome);
+        assert!(
+            text.contains(
+                "\n          12 of the valid ones came without a UDP checksum\n          \
+                 1 of the late ones may be duplicates: nobody remembers that long\n"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn answers_from_another_address_are_named() {
+        let mut outcome = outcome();
+        outcome.ends = Some(
+            [([10, 0, 0, 1], 10000), ([10, 0, 0, 2], 7)]
+                .map(|(ip, port)| std::net::SocketAddrV4::new(ip.into(), port)),
+        );
+        assert!(!summary(&outcome).contains("bear our tag"));
+        outcome.totals.counts[Counter::ForeignAddress] = 4321;
+        for (from, said) in [
+            (
+                "10.0.0.9:7",
+                "came from 10.0.0.9:7, not from 10.0.0.2:7: the peer answers from there",
+            ),
+            ("10.0.0.1:10003", "came from 10.0.0.1:10003, as they were sent"),
+            ("10.0.0.2:7", "came from 10.0.0.2:7, and not to the port at 10.0.0.1"),
+        ] {
+            outcome.notes.other_address = Some(from.parse().unwrap());
+            let text = summary(&outcome);
+            assert!(
+                text.contains(&format!("4,321 of the foreign bear our tag and {said}")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_does_not_balance_says_so() {
+        let mut outcome = outcome();
+        outcome.totals.lost += 1;
+        assert!(summary(&outcome).contains("NOT BALANCED: sent = valid + lost: 1000 is not 1001"));
+    }
+
+    #[test]
+    fn pacing_is_told_where_there_is_a_schedule() {
+        let mut outcome = outcome();
+        outcome.departures = Some(Departures { stalls: 1, ..Departures::default() });
+        outcome.steal_ms = None;
+        let text = summary(&outcome);
+        assert!(text.contains("within 64 ns -  128 ns -"), "{text}");
+        assert!(text.contains("micro-bursts 0\n"), "{text}");
+        assert!(text.contains("0 ns in all)  host steal unknown\n"), "{text}");
+        outcome.departures = Some(Departures {
+            gaps: 9,
+            micro_bursts: 2,
+            micro_bursts_after_stall: 2,
+            ..Departures::default()
+        });
+        assert!(
+            summary(&outcome).contains("micro-bursts 2 (22.222 %), all after stalls of the lcore")
+        );
+        outcome.departures = None;
+        let text = summary(&outcome);
+        assert!(text.contains("\npacing    by the port: "), "{text}");
+        assert!(!text.contains("lcores"), "{text}");
+        outcome.requested_pps = None;
+        assert!(!summary(&outcome).contains("pacing"));
+        outcome.steal_ms = Some(0);
+        assert!(summary(&outcome).contains("lcores    host steal 0 ms\n"));
+    }
+}

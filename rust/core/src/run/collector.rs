@@ -1,0 +1,400 @@
+//! Merging what the workers counted, and closing intervals once nothing more will come.
+
+use super::loss_runs::LossRuns;
+use super::totals::{Row, Totals, WorkerCounts};
+use crate::count::Histogram;
+use crate::count::RunNotes;
+use crate::count::SeqMap;
+use crate::count::board::Place;
+use crate::count::seqmap::{count_arrived, for_each_stretch};
+use crate::count::{Board, Role};
+use crate::count::{Counter, Counts};
+use std::sync::Arc;
+
+/// Closes intervals in their order. One thread calls it, every few milliseconds.
+pub struct Collector {
+    board: Arc<Board>,
+    /// How long after an interval's end a packet of it may still come.
+    patience_ns: u64,
+    /// The next interval to make a row of; those from here to `closed` wait for the receivers, and
+    /// all receivers have adopted that those below `adopted` are closed.
+    next: u64,
+    adopted: u64,
+    closed: u64,
+    /// What receivers say when they have adopted all that is closed, and all others' having adopted
+    /// what was before.
+    round: u64,
+    /// By stream: the first sequence number of the intervals `next` and `closed`.
+    next_seq: Box<[u64]>,
+    closed_seq: Box<[u64]>,
+    totals: Totals,
+    /// By place.
+    by_worker: Box<[Counts]>,
+    latencies: Histogram,
+    /// That of the interval at hand.
+    interval_latencies: Histogram,
+    loss_runs: LossRuns,
+    /// Packets that the receivers together took for valid more often than there were.
+    mismatch: u64,
+}
+
+impl Collector {
+    /// For the workers of `board`. A packet counts as lost when it has not come back `patience_ns`
+    /// after the end of the interval in which it was sent.
+    #[must_use]
+    pub fn new(board: Arc<Board>, patience_ns: u64) -> Self {
+        let streams = board.places().filter(|place| place.is_sender()).count();
+        Self {
+            by_worker: vec![Counts::default(); board.places().count()].into(),
+            latencies: Histogram::default(),
+            interval_latencies: Histogram::default(),
+            loss_runs: LossRuns::new(streams),
+            board,
+            patience_ns,
+            next: 0,
+            adopted: 0,
+            closed: 0,
+            round: 0,
+            next_seq: vec![0; streams].into(),
+            closed_seq: vec![0; streams].into(),
+            totals: Totals::default(),
+            mismatch: 0,
+        }
+    }
+
+    /// Closes what can be closed, and hands on the rows of what is final.
+    pub fn tick(&mut self, row: &mut dyn FnMut(&Row)) {
+        let before = (self.next, self.adopted, self.closed);
+        // In this order: what is closed now is adopted until the next tick, and read in the one after
+        // that (see `late`).
+        if self.receivers().all(|place| place.adopted() >= self.round) {
+            self.emit(self.adopted, row);
+            self.adopted = self.closed;
+        }
+        self.close_more();
+        if (self.next, self.adopted, self.closed) != before {
+            self.round = self.board.begin_round();
+        }
+    }
+
+    /// All workers have stopped for good: closes everything that any of them counted in.
+    pub fn finish(&mut self, row: &mut dyn FnMut(&Row)) {
+        let last = self.last_counted();
+        while self.closed <= last {
+            self.close_one();
+        }
+        self.emit(self.closed, row);
+        self.loss_runs.finish();
+    }
+
+    /// The round-trip times of all valid packets so far.
+    #[must_use]
+    pub fn latencies(&self) -> &Histogram {
+        &self.latencies
+    }
+
+    /// What the receivers noted over the run. To be asked after [`Collector::finish`].
+    #[must_use]
+    pub fn notes(&self) -> RunNotes {
+        let mut sum = RunNotes::default();
+        for notes in self.board.workers().filter_map(|place| place.notes.as_ref()) {
+            sum.add(notes);
+        }
+        sum
+    }
+
+    /// The losses in a row so far.
+    #[must_use]
+    pub fn loss_runs(&self) -> &LossRuns {
+        &self.loss_runs
+    }
+
+    /// What each worker counted, in the order of the board.
+    #[must_use]
+    pub fn by_worker(&self) -> Vec<WorkerCounts> {
+        let places = self.board.places().zip(&self.by_worker);
+        let claimed = places.filter(|(place, _)| place.is_claimed());
+        let of_one = |(place, counts): (&Place, &Counts)| WorkerCounts {
+            role: place.role,
+            counts: *counts,
+            departures: place.departures(),
+        };
+        claimed.map(of_one).collect()
+    }
+
+    /// The sum of all rows so far.
+    #[must_use]
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// By how many packets valid ones and arrived sequence numbers disagree: 0, or a bug of ours.
+    #[must_use]
+    pub fn mismatch(&self) -> u64 {
+        self.mismatch
+    }
+
+    /// When all senders had sent all they will; `None`: not yet, or there are none.
+    #[must_use]
+    pub fn sending_done_ns(&self) -> Option<u64> {
+        let mut last = None;
+        for place in self.board.workers().filter(|place| place.is_sender()) {
+            last = last.max(Some(place.done_ns()?));
+        }
+        last
+    }
+
+    /// When the first and the last packet came that a worker counts by its own clock; `None`: none did.
+    #[must_use]
+    pub fn busy_ns(&self) -> Option<(u64, u64)> {
+        let busy = self.board.workers().filter_map(Place::busy_ns);
+        busy.reduce(|(first, last), (a, b)| (first.min(a), last.max(b)))
+    }
+
+    /// Whether every packet that was sent has arrived. Only meaningful once sending is done.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let mut seq = self.closed_seq.clone();
+        (self.closed..=self.last_counted()).all(|interval| {
+            let sent: Vec<_> = self.sent(interval).collect();
+            let complete =
+                self.arrived(interval, &seq) == sent.iter().map(|(_, sent)| sent).sum::<u64>();
+            for (stream, sent) in sent {
+                seq[stream] += sent;
+            }
+            complete
+        })
+    }
+
+    /// The last interval in which any worker may have counted: it stamps a little after its poll
+    /// began.
+    fn last_interval(&self) -> u64 {
+        let polled_ns = self.board.workers().map(Place::polled_ns).max().unwrap_or(0);
+        polled_ns / self.board.interval_ns() + 1
+    }
+
+    /// The same; and also where one was held up after its last poll, and counted later than that.
+    fn last_counted(&self) -> u64 {
+        let counted = self.board.workers().filter_map(Place::last_interval).max();
+        self.last_interval().max(counted.unwrap_or(0))
+    }
+
+    /// Packets received so far, those in open intervals included.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        let open = (self.next..=self.last_interval()).flat_map(|interval| {
+            self.board.workers().filter_map(move |place| place.slot(interval).read(interval))
+        });
+        let open: u64 = open.map(|(counts, _)| counts[Counter::Received]).sum();
+        self.totals.counts[Counter::Received] + open
+    }
+
+    /// Workers that have not polled in the `patience_ns` before `now_ns`, by their index.
+    pub fn stalled(&self, now_ns: u64, patience_ns: u64) -> impl Iterator<Item = usize> {
+        let late = move |place: &Place| place.polled_ns() + patience_ns < now_ns;
+        let all = self.board.places().enumerate();
+        all.filter(move |(_, place)| place.is_claimed() && late(place)).map(|(index, _)| index)
+    }
+
+    /// Whether buffers do not come back to a sender as they were.
+    #[must_use]
+    pub fn has_changed_buffers(&self) -> bool {
+        self.board.workers().any(Place::has_changed_buffers)
+    }
+
+    /// Whether a sender had to wait because too many packets were neither back nor given up.
+    #[must_use]
+    pub fn was_held_back(&self) -> bool {
+        self.board.workers().any(Place::was_held_back)
+    }
+
+    fn close_more(&mut self) {
+        let before = self.closed;
+        // Never more at once than the rings hold: workers must find a slot that is not closed.
+        let most = self.next + self.board.intervals() - 1;
+        while self.closed < most && self.can_close(self.closed) {
+            self.close_one();
+        }
+        if self.closed != before {
+            self.board.close_below(self.closed);
+        }
+    }
+
+    /// Whether all that belongs to `interval` has happened, or it has been waited for long enough.
+    fn can_close(&self, interval: u64) -> bool {
+        let end_ns = (interval + 1) * self.board.interval_ns();
+        if self.board.workers().any(|place| !place.is_receiver() && place.settled_ns() < end_ns) {
+            return false;
+        }
+        let expired = |place: &Place| place.polled_ns() >= end_ns + self.patience_ns;
+        self.receivers().all(expired) || self.is_complete(interval)
+    }
+
+    /// Whether every packet sent in `interval` has arrived.
+    fn is_complete(&self, interval: u64) -> bool {
+        let sent_and_valid = |place: &Place| {
+            let counts = place.slot(interval).read(interval).map(|(counts, _)| counts);
+            counts.map_or((0, 0), |counts| (counts[Counter::Sent], counts[Counter::Valid]))
+        };
+        let (sent, valid) = self
+            .board
+            .places()
+            .map(sent_and_valid)
+            .fold((0, 0), |(sent, valid), (more_sent, more_valid)| {
+                (sent + more_sent, valid + more_valid)
+            });
+        valid >= sent && self.arrived(interval, &self.closed_seq) == sent
+    }
+
+    /// How many different packets of `interval` have arrived; `first_seq` are those it begins with.
+    fn arrived(&self, interval: u64, first_seq: &[u64]) -> u64 {
+        let of_stream = |(stream, sent)| {
+            let first = first_seq[stream];
+            count_arrived(|block| in_time(&self.board, stream, block), first..first + sent)
+        };
+        self.sent(interval).map(of_stream).sum()
+    }
+
+    fn receivers(&self) -> impl Iterator<Item = &Place> + Clone {
+        self.board.workers().filter(|place| place.is_receiver())
+    }
+
+    /// Packets sent in `interval`, with their stream.
+    fn sent(&self, interval: u64) -> impl Iterator<Item = (usize, u64)> {
+        self.board.workers().filter_map(move |place| {
+            let Role::Send { stream } = place.role else { return None };
+            let (counts, _) = place.slot(interval).read(interval)?;
+            Some((usize::from(stream), counts[Counter::Sent]))
+        })
+    }
+
+    fn close_one(&mut self) {
+        let interval = self.closed;
+        let sent: Vec<_> = self.sent(interval).collect();
+        for (stream, sent) in sent {
+            self.closed_seq[stream] += sent;
+        }
+        self.closed += 1;
+    }
+
+    /// Makes rows of all intervals below `end`: the workers have let go of them.
+    fn emit(&mut self, end: u64, row: &mut dyn FnMut(&Row)) {
+        while self.next < end {
+            let totals = self.merge(self.next);
+            self.totals += &totals;
+            let quantile = |quantile| self.interval_latencies.quantile_ns(quantile).unwrap_or(0);
+            let percentiles_ns =
+                (!self.interval_latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
+            let start_ns = self.next * self.board.interval_ns();
+            row(&Row { start_ns, totals, percentiles_ns });
+            self.next += 1;
+        }
+        self.board.read_below(self.next);
+        for (stream, seq) in (0..).zip(&self.next_seq) {
+            self.board.release_below(stream, *seq);
+        }
+    }
+
+    fn merge(&mut self, interval: u64) -> Totals {
+        let mut totals = Totals::default();
+        if !self.interval_latencies.is_empty() {
+            self.interval_latencies.clear();
+        }
+        for (place, sum) in self.board.places().zip(&mut self.by_worker) {
+            let slot = place.slot(interval);
+            let Some((counts, latency)) = slot.read(interval) else { continue };
+            *sum += &counts;
+            totals.counts += &counts;
+            totals.latency += &latency;
+            self.interval_latencies.add_slot(slot);
+        }
+        if !self.interval_latencies.is_empty() {
+            self.latencies.merge(&self.interval_latencies);
+        }
+        if self.next_seq.is_empty() {
+            return totals;
+        }
+        let mut arrived = 0;
+        let sent: Vec<_> = self.sent(interval).collect();
+        let done_ns = self.sending_done_ns().unwrap_or(u64::MAX);
+        for (stream, sent) in &sent {
+            let (stream, sent) = (*stream, *sent);
+            let first = self.next_seq[stream];
+            let interval_ns = self.board.interval_ns();
+            let start_ns = interval * interval_ns;
+            // Where sending ended, the interval did.
+            let sending_ns = done_ns.saturating_sub(start_ns).clamp(1, interval_ns);
+            let mut runs = self.loss_runs.pass(stream, start_ns, sending_ns, sent);
+            let board = &self.board;
+            let in_time = |block| in_time(board, stream, block);
+            for_each_stretch(in_time, first..first + sent, |here, packets| {
+                arrived += if here { packets } else { 0 };
+                runs.next(here, packets);
+            });
+            totals.lost += sent;
+        }
+        // The same packet on two rx queues is valid on both, or late on one and valid on the other: only
+        // here are they seen together.
+        let again = totals.counts[Counter::Valid].saturating_sub(arrived);
+        if again > 0 {
+            let fewer = self.take_back_duplicates(interval, &sent);
+            totals.counts[Counter::NoUdpChecksum] -= fewer;
+        }
+        for (stream, sent) in sent {
+            self.next_seq[stream] += sent;
+        }
+        self.mismatch += arrived.saturating_sub(totals.counts[Counter::Valid]);
+        totals.counts[Counter::Valid] -= again;
+        totals.counts[Counter::Duplicate] += again;
+        self.mismatch += arrived.saturating_sub(totals.lost);
+        totals.lost = totals.lost.saturating_sub(arrived);
+        totals
+    }
+
+    /// A packet that is valid on several rx queues stays so on the first of them; one that was late on
+    /// another one, on none. How many fewer of the valid ones have no checksum.
+    fn take_back_duplicates(&mut self, interval: u64, sent: &[(usize, u64)]) -> u64 {
+        let mut fewer = 0;
+        let mut maps: Vec<Vec<&SeqMap>> = vec![Vec::new(); sent.len()];
+        let mut before = vec![0; sent.len()];
+        for (place, sum) in self.board.places().zip(&mut self.by_worker) {
+            let Some((counts, _)) = place.slot(interval).read(interval) else { continue };
+            let mut again = 0;
+            for (index, (stream, sent)) in sent.iter().enumerate() {
+                let Some(map) = place.arrived.get(*stream) else { continue };
+                let seqs = self.next_seq[*stream]..self.next_seq[*stream] + sent;
+                let late = self.board.late(*stream);
+                maps[index].push(map);
+                let any = |block| maps[index].iter().fold(0, |bits, map| bits | map.bits(block));
+                let here = count_arrived(|block| map.bits(block), seqs.clone());
+                let all = count_arrived(|block| any(block) & !late.bits(block), seqs);
+                again += here - (all - before[index]);
+                before[index] = all;
+            }
+            let valid = counts[Counter::Valid].saturating_sub(again);
+            sum[Counter::Valid] -= counts[Counter::Valid] - valid;
+            sum[Counter::Duplicate] += again;
+            // Which of the copies had no checksum nobody knows: mostly none has one, or all have.
+            let less = counts[Counter::NoUdpChecksum].saturating_sub(valid);
+            sum[Counter::NoUdpChecksum] -= less;
+            fewer += less;
+        }
+        fewer
+    }
+}
+
+/// One bit for each packet of a block of sequence numbers that arrived, and not too late.
+fn in_time(board: &Board, stream: usize, block: u64) -> u64 {
+    let maps = board.workers().filter_map(|place| place.arrived.get(stream));
+    maps.fold(0, |bits, map| bits | map.bits(block)) & !board.late(stream).bits(block)
+}
+
+impl Place {
+    fn is_sender(&self) -> bool {
+        matches!(self.role, Role::Send { .. })
+    }
+
+    fn is_receiver(&self) -> bool {
+        self.role == Role::Receive
+    }
+}

@@ -1,0 +1,349 @@
+//! What a run is asked to do, checked as far as it can be without a port.
+
+use super::mode::Meaning;
+use crate::count::{HISTOGRAM_BYTES, Role, SLOT_BYTES, Shape};
+use crate::run::Limits;
+use crate::wire::control::CONTROL_LEN;
+use crate::wire::flow::{Flow, Mac, PortRange};
+use crate::wire::payload::mix;
+use crate::wire::{IPV4_LEN, UDP_LEN};
+use crate::work::impair::Impairments;
+use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, Release};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+
+/// Everything from the command line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The name of the mode: for people, nothing depends on it.
+    pub mode: String,
+    /// What the mode does with packets, and so what its counters mean.
+    pub meaning: Meaning,
+    /// The port with this MAC address or this name, in the way that DPDK writes them; `None`: the only one
+    /// there is.
+    pub port: Option<String>,
+    /// Rx queues.
+    pub rx_queues: u16,
+    /// Tx queues; 0 in a mode that sends nothing.
+    pub tx_queues: u16,
+    /// Descriptors of each rx queue, before the port adjusts them.
+    pub rx_descriptors: u16,
+    /// Descriptors of each tx queue, before the port adjusts them.
+    pub tx_descriptors: u16,
+    /// Packets that are received at once, at most, before that is made what every driver can do.
+    pub rx_burst: u16,
+    /// Packets that are sent at once, at most.
+    pub tx_burst: u16,
+    /// Whether checksums are left to a port that can do them.
+    pub checksum_offload: bool,
+    /// Where closed intervals go as CSV.
+    pub stats_path: Option<PathBuf>,
+    /// Where the final summary goes as JSON.
+    pub json_path: Option<PathBuf>,
+    /// Length of a statistics interval in ns.
+    pub interval_ns: u64,
+    /// How long after an interval's end a packet of it may still come, in ns.
+    pub patience_ns: u64,
+    /// How long to wait for what is under way when sending ends, in ns.
+    pub drain_ns: u64,
+    /// When to stop by itself, in ns since the start.
+    pub duration_ns: Option<u64>,
+    /// After how many packets to stop by itself: sent ones where the mode sends its own, else
+    /// received ones.
+    pub count: Option<u64>,
+    /// Whether a line per second is shown.
+    pub live: bool,
+    /// What must not be exceeded.
+    pub limits: Limits,
+    /// What a mode that measures needs besides.
+    pub sendrecv: Option<Sendrecv>,
+    /// The UDP ports that a mode that returns packets answers.
+    pub udp_ports: PortRange,
+    /// What it does to packets on purpose.
+    pub impairments: Option<Impairments>,
+}
+
+/// What a mode that measures sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sendrecv {
+    /// Our address.
+    pub src_ip: Ipv4Addr,
+    /// Our UDP ports.
+    pub src_ports: PortRange,
+    /// The peer's address.
+    pub dst_ip: Ipv4Addr,
+    /// The peer's UDP port.
+    pub dst_port: u16,
+    /// The peer's MAC address, or the gateway's.
+    pub dst_mac: Mac,
+    /// Bytes of UDP payload.
+    pub payload_len: u16,
+    /// `None`: as fast as possible.
+    pub pacing: Option<Pacing>,
+    /// The rate is this share of the line rate, as it was asked for (`80%`): until [`Config::resolve_line_rate`],
+    /// that of `pacing` is the same share of 1 Mbit/s.
+    pub line_share: Option<String>,
+    /// The key of this run's tags: nobody else's packets are taken for ours.
+    pub tag_key: u64,
+    /// Of filler: that of the preliminary run too, because buffers are filled once for both.
+    pub seed: u64,
+    /// Leave room for a stamp of the reflector in each packet.
+    pub stamp: bool,
+    /// Send for so long before the run begins, in ns.
+    pub warmup_ns: u64,
+    /// Ask the reflector what it counted.
+    pub ask_peer: bool,
+}
+
+/// What a port can do.
+#[derive(Clone, Copy, Debug)]
+pub struct PortLimits {
+    /// Rx queues, at most.
+    pub max_rx_queues: u16,
+    /// Tx queues, at most.
+    pub max_tx_queues: u16,
+    /// Bytes of an IPv4 packet, at most.
+    pub mtu: u16,
+}
+
+/// The most packets per second that the sequence maps of an unpaced run are sized for. A sender
+/// that exceeds it is held back (see `count::board`), not miscounted.
+const UNPACED_PPS: f64 = 100e6;
+
+/// The most sequence numbers that the maps of all streams and receivers together remember (256 MiB
+/// of words), those of one receiver at most, and those it has in any case.
+const ALL_WINDOWS: u64 = 1 << 30;
+/// Those of a stream even if it sends few.
+const SMALL_WINDOW: u64 = 1 << 18;
+const LARGEST_WINDOW: u64 = 1 << 28;
+const SURE_WINDOW: u64 = 1 << 26;
+
+impl Config {
+    /// Whether a port can carry this.
+    ///
+    /// # Errors
+    /// One line that says what was asked, what is possible, and which option to change.
+    pub fn check_port(&self, limits: &PortLimits) -> Result<(), String> {
+        let queues = |option, name, asked, possible| {
+            if asked <= possible {
+                return Ok(());
+            }
+            Err(format!("{option} {asked}: the port has {possible} {name} at most; lower {option}"))
+        };
+        queues("-r", "rx queue(s)", self.rx_queues, limits.max_rx_queues)?;
+        queues("-t", "tx queue(s)", self.tx_queues, limits.max_tx_queues)?;
+        let Some(sendrecv) = &self.sendrecv else { return Ok(()) };
+        let possible = limits.mtu.saturating_sub(IPV4_LEN + UDP_LEN);
+        if sendrecv.payload_len > possible {
+            return Err(format!(
+                "--packet-size {}: the port's MTU of {} leaves {possible} bytes for the UDP payload; \
+                 lower --packet-size",
+                sendrecv.payload_len, limits.mtu
+            ));
+        }
+        if sendrecv.ask_peer && usize::from(possible) < CONTROL_LEN {
+            return Err(format!(
+                "the port's MTU of {} leaves {possible} bytes for the UDP payload, and asking the \
+                 reflector for its counters takes {CONTROL_LEN}; give --no-peer-report",
+                limits.mtu
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes a rate in packets of a share of the line rate, now that the link is up and has
+    /// `link_mbps` Mbit/s (`None`: the driver does not say).
+    ///
+    /// # Errors
+    /// As [`Config::check_port`], and as [`Config::check_statistics`].
+    pub fn resolve_line_rate(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
+        let Some(sendrecv) = &mut self.sendrecv else { return Ok(()) };
+        let (Some(share), Some(pacing)) = (&sendrecv.line_share, &mut sendrecv.pacing) else {
+            return Ok(());
+        };
+        let Some(rate) = link_mbps.and_then(|mbps| pacing.rate.times(mbps)) else {
+            return Err(format!(
+                "--rate {share}: the port's driver does not tell how fast the link is; give --rate in \
+                 packets or bits per second, such as 3.5Mpps or 10GbpsL1"
+            ));
+        };
+        pacing.rate = rate;
+        sendrecv.line_share = None;
+        self.check_statistics()
+    }
+
+    /// Whether the statistics can hold what may be open at once: see `count::board`.
+    ///
+    /// # Errors
+    /// As [`Config::check_port`].
+    pub fn check_statistics(&self) -> Result<(), String> {
+        const MOST_BYTES: u64 = 1 << 30;
+        let options = format!(
+            "--stats-interval-ms {} --stats-evict-threshold-secs {}",
+            self.interval_ns / 1_000_000,
+            self.patience_ns / 1_000_000_000
+        );
+        let of_one =
+            |role: &Role| SLOT_BYTES + if *role == Role::Receive { HISTOGRAM_BYTES } else { 0 };
+        let intervals = self.shape().intervals.next_power_of_two();
+        let bytes = intervals * self.roles().iter().map(of_one).sum::<u64>();
+        if bytes > MOST_BYTES {
+            return Err(format!(
+                "{options}: that many intervals open at once take {} MiB for {} workers, and {} at \
+                 most are given; raise --stats-interval-ms or lower --stats-evict-threshold-secs",
+                bytes >> 20,
+                self.roles().len(),
+                MOST_BYTES >> 20
+            ));
+        }
+        let Some(rate) = self.rate() else {
+            return Ok(());
+        };
+        let most_pps = self.max_window() as f64 * 1e9 / self.open_ns() as f64;
+        if rate.pps() > most_pps {
+            return Err(format!(
+                "{options}: at {:.0} packets per second more would be under way at once than can be \
+                 accounted for; lower one of them, or the rate (-R, --rate) to {most_pps:.0} packets \
+                 per second",
+                rate.pps()
+            ));
+        }
+        Ok(())
+    }
+
+    /// What may be open at once: what is waited for, the interval that is written, and the time
+    /// until the collector, which shares cores with workers, gets round to it.
+    fn open_ns(&self) -> u64 {
+        const SLACK_NS: u64 = 500_000_000;
+        self.patience_ns + 2 * self.interval_ns + SLACK_NS
+    }
+
+    /// The most sequence numbers of all streams together that a receiver can remember.
+    fn max_window(&self) -> u64 {
+        let share = ALL_WINDOWS / u64::from(self.rx_queues.max(1));
+        // A power of two, as the maps are.
+        (1 << share.ilog2()).clamp(SURE_WINDOW, LARGEST_WINDOW)
+    }
+
+    /// Packets of all streams together that may be back before the interval of the first of them is closed.
+    #[must_use]
+    pub fn window(&self) -> u64 {
+        let all = self.shape().window.saturating_mul(u64::from(self.tx_queues.max(1)));
+        all.min(self.max_window())
+    }
+
+    /// Of all tx queues together; `None`: as fast as possible.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
+    }
+
+    /// What tx queue `queue` sends when: its share of the rate and of the count.
+    #[must_use]
+    pub fn pacer(&self, queue: u16) -> Pacer {
+        let pacing = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.pacing);
+        let bounds = Bounds {
+            count: self.count,
+            end_ns: self.duration_ns,
+            burst: self.tx_burst,
+            latest_ns: self.patience_ns,
+        };
+        Pacer::new(pacing, queue, self.tx_queues, bounds)
+    }
+
+    /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not made a rate of.
+    #[must_use]
+    pub fn awaits_line_rate(&self) -> bool {
+        self.sendrecv.as_ref().is_some_and(|sendrecv| sendrecv.line_share.is_some())
+    }
+
+    /// How packets are let go; `None`: there is no rate.
+    #[must_use]
+    pub fn release(&self) -> Option<Release> {
+        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.release)
+    }
+
+    /// The workers that this run may have: one for each tx queue and then one for each rx queue
+    /// where it measures, one for each rx queue where it returns packets; other modes use as many of
+    /// as many as they like.
+    #[must_use]
+    pub fn roles(&self) -> Vec<Role> {
+        match self.meaning {
+            Meaning::Measures => {}
+            Meaning::Returns => return vec![Role::Count; usize::from(self.rx_queues)],
+            Meaning::Forwards | Meaning::Counts => {
+                return vec![Role::Count; usize::from(self.rx_queues + self.tx_queues)];
+            }
+        }
+        let senders = (0..self.tx_queues).map(|stream| Role::Send { stream });
+        let receivers = (0..self.rx_queues).map(|_| Role::Receive);
+        senders.chain(receivers).collect()
+    }
+
+    /// The sizes of the statistics.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        let open_ns = self.open_ns();
+        let rate = self.rate();
+        let pps = rate.map_or(UNPACED_PPS, Rate::pps) / f64::from(self.tx_queues.max(1));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "capped below")]
+        let window = (pps * open_ns as f64 / 1e9) as u64;
+        Shape {
+            interval_ns: self.interval_ns,
+            intervals: open_ns.div_ceil(self.interval_ns) + 2,
+            // Twice: as long again a copy may take to come that is not taken for a late packet.
+            window: window
+                .saturating_mul(2)
+                .max(SMALL_WINDOW)
+                .min(self.count.unwrap_or(u64::MAX))
+                .clamp(1 << 12, self.max_window() / u64::from(self.tx_queues.max(1))),
+        }
+    }
+
+    /// The run in front of this one, whose packets count nowhere: it warms the path up, and at its
+    /// end asks the reflector where its counters stand. `None` where there is nothing to do.
+    #[must_use]
+    pub fn preliminary(&self) -> Option<Self> {
+        let sendrecv = self.sendrecv.as_ref()?;
+        if sendrecv.warmup_ns == 0 && !sendrecv.ask_peer {
+            return None;
+        }
+        let warms_up = sendrecv.warmup_ns > 0;
+        Some(Self {
+            stats_path: None,
+            json_path: None,
+            interval_ns: self.interval_ns.max(100_000_000),
+            duration_ns: warms_up.then_some(sendrecv.warmup_ns),
+            count: if warms_up { None } else { Some(0) },
+            live: false,
+            limits: Limits::default(),
+            sendrecv: Some(Sendrecv { tag_key: mix(sendrecv.tag_key), ..sendrecv.clone() }),
+            ..self.clone()
+        })
+    }
+}
+
+impl Sendrecv {
+    /// From where (with the first of the ports) and to where packets are sent.
+    #[must_use]
+    pub fn ends(&self) -> [SocketAddrV4; 2] {
+        let from = SocketAddrV4::new(self.src_ip, self.src_ports.first());
+        [from, SocketAddrV4::new(self.dst_ip, self.dst_port)]
+    }
+
+    /// The addresses of packets sent from `src_mac` on `streams` tx queues.
+    #[must_use]
+    pub fn flow(&self, src_mac: Mac, streams: u16) -> Flow {
+        Flow {
+            src_mac,
+            dst_mac: self.dst_mac,
+            src_ip: self.src_ip,
+            dst_ip: self.dst_ip,
+            src_ports: self.src_ports,
+            dst_port: self.dst_port,
+            payload_len: self.payload_len,
+            streams,
+            stamp: self.stamp,
+        }
+    }
+}

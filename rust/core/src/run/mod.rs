@@ -1,0 +1,17 @@
+//! A run from begin to end: what it is to do, and the closing of its intervals.
+//!
+//! ```text
+//! workers --(board: one writer per slot)--> Collector --> rows, totals
+//! ```
+
+mod collector;
+pub mod config;
+mod limits;
+mod loss_runs;
+pub mod mode;
+mod totals;
+
+pub use collector::Collector;
+pub use limits::{LatencyLimit, Limits, LossLimit};
+pub use loss_runs::{LossRun, LossRuns};
+pub use totals::{Driver, Row, Totals, WorkerCounts};

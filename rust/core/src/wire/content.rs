@@ -1,0 +1,134 @@
+//! What sender and receiver of a run agree on: key, filler, and the checksum that follows.
+
+use super::checksum;
+use super::checksum::words;
+use super::filler::Filler;
+use super::flow::Flow;
+use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Key};
+use super::stamp::{BLANK, STAMPED_LEN};
+use super::{UDP_LEN, headers};
+use etherparse::UdpHeader;
+
+/// What stands in the payload of all packets of a run: each kind has loops of its own on the hot path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A header, and a byte of filler at most.
+    Short,
+    /// A header, the offset of the filler, and filler.
+    Long,
+    /// A header, the offset, room for a reflector's stamp, and filler.
+    Stamped,
+}
+
+/// The constant part of all packets of a run.
+pub struct Content {
+    pub(crate) key: Key,
+    pub(crate) filler: Filler,
+    pseudo_header_sum: u64,
+    /// UDP header with source port and checksum still 0.
+    udp: UdpHeader,
+    /// Over pseudo-header and `udp`.
+    pub(crate) udp_sum: UdpSum,
+    kind: Kind,
+    /// Bytes of payload in front of the filler.
+    filler_at: usize,
+    /// Over [`BLANK`], where packets carry it.
+    blank_sum: u64,
+}
+
+impl Content {
+    /// The content of the packets of `flow` in a run whose key of tags and seed of filler are the same number.
+    #[must_use]
+    pub fn new(flow: &Flow, key_and_seed: u64) -> Self {
+        Self::with_filler_of(flow, key_and_seed, key_and_seed)
+    }
+
+    /// The same for tags with one key, and the filler of a seed: runs of one seed can use the same buffers.
+    #[must_use]
+    pub fn with_filler_of(flow: &Flow, tag_key: u64, seed: u64) -> Self {
+        let udp = UdpHeader {
+            source_port: 0,
+            destination_port: flow.dst_port,
+            length: flow.payload_len + UDP_LEN,
+            checksum: 0,
+        };
+        let kind = match usize::from(flow.payload_len) {
+            _ if flow.stamp => Kind::Stamped,
+            len if len >= HEADER_AND_OFFSET_LEN => Kind::Long,
+            _ => Kind::Short,
+        };
+        let filler_at = match kind {
+            Kind::Short => HEADER_LEN,
+            Kind::Long => HEADER_AND_OFFSET_LEN,
+            Kind::Stamped => STAMPED_LEN,
+        };
+        let addresses = headers::addresses(flow.src_ip, flow.dst_ip);
+        let pseudo_header_sum = checksum::udp_pseudo_header(addresses, udp.length);
+        let udp_sum = UdpSum(pseudo_header_sum + checksum::sum(&udp.to_bytes()));
+        Self {
+            key: Key::new(tag_key),
+            filler: Filler::new(seed, usize::from(flow.payload_len) - filler_at),
+            pseudo_header_sum,
+            udp,
+            udp_sum,
+            kind,
+            filler_at,
+            blank_sum: if flow.stamp { words(BLANK[0]) + words(BLANK[1]) } else { 0 },
+        }
+    }
+
+    /// The sum over the pseudo-header: what a UDP checksum field holds while the checksum is still
+    /// to be done by a port.
+    pub(crate) fn pseudo_header_sum(&self) -> u64 {
+        self.pseudo_header_sum
+    }
+
+    /// Bytes of UDP header and payload.
+    pub(crate) fn udp_len(&self) -> u16 {
+        self.udp.length
+    }
+
+    /// Where the filler begins in the payload.
+    pub(crate) fn filler_at(&self) -> usize {
+        self.filler_at
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether packets have room for a reflector's stamp.
+    pub(crate) fn has_stamp(&self) -> bool {
+        self.kind == Kind::Stamped
+    }
+
+    /// The sum over the stamp area as it is sent; 0 where there is none.
+    pub(crate) fn blank_sum(&self) -> u64 {
+        self.blank_sum
+    }
+
+    /// Whether the filler's offset stands in the packet: payloads of 16 and 17 bytes have no room.
+    pub(crate) fn has_offset(&self) -> bool {
+        self.kind != Kind::Short
+    }
+}
+
+/// The sum over what packets have in common under their UDP checksum.
+#[derive(Clone, Copy)]
+pub(crate) struct UdpSum(u64);
+
+impl UdpSum {
+    /// With something else that they have in common.
+    pub(crate) fn and(self, sum: u64) -> Self {
+        Self(u64::from(checksum::fold(self.0 + sum)))
+    }
+
+    /// The UDP checksum of the packet with this source port and first word of the payload header, and
+    /// `other_sum` over all else that it has for itself. The reflected packet, with addresses and ports
+    /// swapped, has the same one.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "a third of a packet's cost is the call")]
+    pub(crate) fn checksum(self, src_port: u16, first_word: u64, other_sum: u64) -> u16 {
+        checksum::finish_udp(self.0 + other_sum + u64::from(src_port) + words(first_word))
+    }
+}

@@ -1,0 +1,282 @@
+//! The addresses of a run, and which source port a packet has.
+
+use super::payload::PacketId;
+use std::net::Ipv4Addr;
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mac(pub [u8; 6]);
+
+impl std::str::FromStr for Mac {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected six hexadecimal bytes such as 00:0d:3a:4b:5c:6d".to_string();
+        let mut bytes = [0; 6];
+        let separator = if text.contains('-') { '-' } else { ':' };
+        let mut parts = text.split(separator);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|part| part.len() <= 2).ok_or_else(expected)?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| expected())?;
+        }
+        if parts.next().is_some() { Err(expected()) } else { Ok(Self(bytes)) }
+    }
+}
+
+impl std::fmt::Display for Mac {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = self.0.map(|byte| format!("{byte:02x}"));
+        f.write_str(&bytes.join(":"))
+    }
+}
+
+/// Source ports `first` to `last`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange {
+    first: u16,
+    last: u16,
+}
+
+impl PortRange {
+    /// Any port, 0 included.
+    pub const ALL: Self = Self { first: 0, last: u16::MAX };
+
+    /// The ports from `first` to `last`, both included; `None` when there are none.
+    #[must_use]
+    pub fn new(first: u16, last: u16) -> Option<Self> {
+        (first <= last && first > 0).then_some(Self { first, last })
+    }
+
+    /// Whether `port` is one of them.
+    #[must_use]
+    #[inline]
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
+    /// The first port.
+    #[must_use]
+    pub fn first(self) -> u16 {
+        self.first
+    }
+
+    /// How many ports: 1 at least.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        u32::from(self.last - self.first) + 1
+    }
+}
+
+/// Everything that distinguishes our packets from others, as we send them.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Our port.
+    pub src_mac: Mac,
+    /// The next hop: the peer's port, or the gateway.
+    pub dst_mac: Mac,
+    /// Our address.
+    pub src_ip: Ipv4Addr,
+    /// The peer's address.
+    pub dst_ip: Ipv4Addr,
+    /// Our UDP ports, swept packet by packet.
+    pub src_ports: PortRange,
+    /// The peer's UDP port.
+    pub dst_port: u16,
+    /// Bytes of UDP payload, [`super::payload::HEADER_LEN`] at least.
+    pub payload_len: u16,
+    /// How many tx queues share the source ports.
+    pub streams: u16,
+    /// Whether packets have room for a reflector's stamp ([`super::stamp`]).
+    pub stamp: bool,
+}
+
+/// The source ports of one stream, in turn.
+///
+/// Ports are dealt out to the streams like cards, so that a flow is always sent by one queue and
+/// arrives in the order of its sequence numbers unless the path reorders it. With fewer ports than
+/// streams some streams share one.
+#[derive(Clone, Copy, Debug)]
+pub struct PortSweep {
+    first: u16,
+    step: u32,
+    count: u32,
+    /// `2^64 / count`, rounded up, modulo 2^64: see [`PortSweep::turn`].
+    reciprocal: u64,
+}
+
+/// One flow of a run: a tx queue and a source port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowId {
+    /// The tx queue.
+    pub stream: u16,
+    /// The flow's place among those of its stream.
+    pub turn: u32,
+}
+
+impl PortSweep {
+    /// The share of `stream`, one of `streams`, in `ports`.
+    #[must_use]
+    pub fn new(ports: PortRange, stream: u16, streams: u16) -> Self {
+        let (total, streams) = (ports.count(), u32::from(streams));
+        let skip = u32::from(stream) % total;
+        #[expect(clippy::cast_possible_truncation, reason = "below the last port")]
+        let first = ports.first + skip as u16;
+        let count = (total - skip).div_ceil(streams);
+        let reciprocal = (u64::MAX / u64::from(count)).wrapping_add(1);
+        Self { first, step: streams, count, reciprocal }
+    }
+
+    /// How many flows: 1 at least.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Which of the stream's flows the packet with sequence number `seq` is of.
+    #[must_use]
+    #[inline]
+    pub fn turn(&self, seq: u64) -> u32 {
+        // The jump in the sweep every 2^32 packets is the same on both ends.
+        #[expect(clippy::cast_possible_truncation, reason = "a wrapping counter, see above")]
+        let seq = seq as u32;
+        // `seq % count`, exact for all 32-bit numbers, by two multiplications instead of a division
+        // (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019).
+        let fraction = self.reciprocal.wrapping_mul(u64::from(seq));
+        #[expect(clippy::cast_possible_truncation, reason = "less than count")]
+        let turn = ((u128::from(fraction) * u128::from(self.count)) >> 64) as u32;
+        turn
+    }
+
+    /// The source port of a turn.
+    #[must_use]
+    #[inline]
+    pub fn port_of(&self, turn: u32) -> u16 {
+        #[expect(clippy::cast_possible_truncation, reason = "first + step * count is in range")]
+        let port = (u32::from(self.first) + turn * self.step) as u16;
+        port
+    }
+
+    /// The source ports of the packet with sequence number `seq` and of some behind it. No run goes beyond
+    /// a multiple of 2^32, where the sweep begins anew; [`super::template`] counts on that, too.
+    #[must_use]
+    pub(crate) fn run_from(&self, seq: u64) -> PortRun {
+        let turn = self.turn(seq);
+        #[expect(clippy::cast_possible_truncation, reason = "as in turn()")]
+        let before_jump = u64::from(u32::MAX - seq as u32) + 1;
+        #[expect(clippy::cast_possible_truncation, reason = "from one port to the next")]
+        let (step, len) = match self.count {
+            1 => (0, before_jump),
+            count => (self.step as u16, before_jump.min(u64::from(count - turn))),
+        };
+        PortRun { first: self.port_of(turn), step, len: usize::try_from(len).unwrap_or(usize::MAX) }
+    }
+}
+
+/// Source ports of packets one after the other, each so far from the one before it.
+pub(crate) struct PortRun {
+    pub(crate) first: u16,
+    pub(crate) step: u16,
+    /// How many.
+    pub(crate) len: usize,
+}
+
+impl Flow {
+    /// The sweeps of all streams, by stream.
+    #[must_use]
+    pub fn sweeps(&self) -> Box<[PortSweep]> {
+        (0..self.streams)
+            .map(|stream| PortSweep::new(self.src_ports, stream, self.streams))
+            .collect()
+    }
+
+    /// The flow and the source port of packet `id`, or `None` when there is no such stream.
+    #[must_use]
+    #[inline]
+    pub fn flow_of(sweeps: &[PortSweep], id: PacketId) -> Option<(FlowId, u16)> {
+        let sweep = sweeps.get(usize::from(id.stream))?;
+        let turn = sweep.turn(id.seq);
+        Some((FlowId { stream: id.stream, turn }, sweep.port_of(turn)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+    use std::iter;
+
+    /// The ports of all packets from number `seq` on, run by run.
+    fn ports_from(sweep: PortSweep, mut seq: u64) -> impl Iterator<Item = u16> {
+        let next_run = move || {
+            let run = sweep.run_from(seq);
+            seq = seq.wrapping_add(run.len as u64);
+            let next = move |port: &u16| Some(port.wrapping_add(run.step));
+            Some(iter::successors(Some(run.first), next).take(run.len))
+        };
+        iter::from_fn(next_run).flatten()
+    }
+
+    proptest! {
+        #[test]
+        fn streams_share_out_all_ports(first in 1..60000u16, count in 1..300u16, streams in 1..20u16) {
+            let ports = PortRange::new(first, first + count - 1).unwrap();
+            let mut owners: HashMap<u16, Vec<u16>> = HashMap::new();
+            for stream in 0..streams {
+                let sweep = PortSweep::new(ports, stream, streams);
+                let mut mine: Vec<_> = ports_from(sweep, 0).take(usize::from(count) + 3).collect();
+                mine.sort_unstable();
+                mine.dedup();
+                for port in mine {
+                    owners.entry(port).or_default().push(stream);
+                }
+            }
+            prop_assert!(owners.keys().all(|port| (first..first + count).contains(port)));
+            prop_assert_eq!(owners.len(), usize::from(count));
+            if streams <= count {
+                prop_assert!(owners.values().all(|streams| streams.len() == 1));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_turn_is_the_remainder(ports in 1..=u16::MAX, seq: u32) {
+            let sweep = PortSweep::new(PortRange::new(1, ports).unwrap(), 0, 1);
+            for seq in [seq, u32::MAX, u32::MAX - seq % 3] {
+                prop_assert_eq!(sweep.turn(u64::from(seq)), seq % u32::from(ports));
+            }
+        }
+
+        #[test]
+        fn ports_are_those_of_their_turns(count in 1..9u16, streams in 1..4u16, seq: u64, back in 0..20u64) {
+            let sweep = PortSweep::new(PortRange::new(5, 4 + count).unwrap(), 1, streams.max(2));
+            for seq in [seq, (seq << 32).wrapping_sub(back)] {
+                let mut ports = ports_from(sweep, seq);
+                for ahead in 0..40 {
+                    let port = sweep.port_of(sweep.turn(seq.wrapping_add(ahead)));
+                    prop_assert_eq!(ports.next(), Some(port));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn macs_are_read_and_written() {
+        assert_eq!("00:0D:3a:4b:5c:6d".parse(), Ok(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d])));
+        assert_eq!("0-d-3a-4b-5c-6d".parse(), Ok(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d])));
+        assert_eq!(Mac([0, 13, 0x3a, 0x4b, 0x5c, 0x6d]).to_string(), "00:0d:3a:4b:5c:6d");
+        for bad in
+            ["", "00:11:22:33:44", "00:11:22:33:44:55:66", "00:11:22:33:44:gg", "001:1:2:3:4:5"]
+        {
+            assert!(bad.parse::<Mac>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_empty_range_is_none() {
+        assert!(PortRange::new(2, 1).is_none());
+        assert!(PortRange::new(0, 1).is_none());
+        assert_eq!(PortRange::new(1, 65535).unwrap().count(), 65535);
+    }
+}

@@ -1,0 +1,422 @@
+//! Sending a packet back: source and destination swapped on every layer, in place.
+//!
+//! Swapping leaves the one's complement sums of the IPv4 header and of UDP as they were. A reflector
+//! is a hop, so TTL is one less behind it, and the IPv4 checksum is corrected by just that difference
+//! (RFC 1624): what was corrupt on the way here is still corrupt on the way back. DSCP, ID and options
+//! stay. Two reflectors that answer each other so come to an end.
+
+use super::flow::PortRange;
+use super::headers::{ADDRESSES, UdpOverIpv4, be16, le16, le32, le64};
+use super::verify::pseudo_header;
+use super::{ETHERNET_LEN, HEADERS_LEN, UDP, checksum};
+use crate::count::Counter;
+
+/// The group bit of a MAC address: multicast and broadcast (IEEE 802).
+const GROUP: u8 = 1;
+
+/// TTL, protocol and header checksum: a word of four bytes.
+const HOP: usize = ETHERNET_LEN + 8;
+
+/// What a reflector tells flows apart by: addresses, and the UDP port that packets are sent to. (Source
+/// ports are swept.) Bytes as they stand in a packet, to be compared and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FlowKey {
+    pub(crate) addresses: u64,
+    pub(crate) port: u16,
+}
+
+impl FlowKey {
+    /// That of a frame before it is turned round, whose UDP header begins at `udp`.
+    #[inline]
+    pub(crate) fn of(frame: &[u8], udp: usize) -> Self {
+        Self { addresses: le64(frame, ADDRESSES), port: le16(frame, udp + 2) }
+    }
+
+    /// That of the same frame when it is turned round.
+    pub(crate) fn of_turned(frame: &[u8], udp: usize) -> Self {
+        Self { addresses: le64(frame, ADDRESSES).rotate_left(32), port: le16(frame, udp) }
+    }
+
+    /// The UDP port that packets are sent to.
+    pub(crate) fn udp_port(self) -> u16 {
+        u16::from_be_bytes(self.port.to_le_bytes())
+    }
+}
+
+/// A frame that was turned round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reflected {
+    /// Where things are in it: as before.
+    pub udp: UdpOverIpv4,
+    /// Its flow, as it came.
+    pub key: FlowKey,
+}
+
+/// Turns `frame` round: the first bytes, all headers at least, of a frame of `wire_len` bytes.
+///
+/// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still only
+/// the pseudo-header's sum (a veth peer's); those are finished here, because nobody behind us
+/// would know.
+///
+/// # Errors
+/// The counter for a frame that is left as it was.
+#[inline]
+pub fn reflect(
+    frame: &mut [u8],
+    wire_len: usize,
+    partial_checksums: bool,
+) -> Result<Reflected, Counter> {
+    reflect_to(PortRange::ALL, frame, wire_len, partial_checksums)
+}
+
+/// The same for frames that are sent to these UDP `ports`; all others are left as they are.
+///
+/// # Errors
+/// As those of [`reflect`].
+#[inline]
+pub fn reflect_to(
+    ports: PortRange,
+    frame: &mut [u8],
+    wire_len: usize,
+    partial_checksums: bool,
+) -> Result<Reflected, Counter> {
+    let udp = UdpOverIpv4::parse(frame, wire_len)?;
+    if frame.len() < wire_len {
+        return Err(Counter::ForeignSegmented);
+    }
+    if frame[0] & GROUP != 0 {
+        return Err(Counter::ForeignGroupMac);
+    }
+    let key = FlowKey::of(frame, udp.udp());
+    if !ports.contains(key.udp_port()) {
+        return Err(Counter::ForeignPort);
+    }
+    if !take_hop(frame) {
+        return Err(Counter::ForeignTtl);
+    }
+    if partial_checksums {
+        finish_partial_checksum(frame, udp);
+    }
+    swap_macs(frame);
+    swap_addresses(frame);
+    swap_ports(frame, udp.udp());
+    Ok(Reflected { udp, key })
+}
+
+/// Takes one off TTL; `false`, and nothing, where none is left for the way on (RFC 1812, section 5.3.1).
+#[inline]
+fn take_hop(frame: &mut [u8]) -> bool {
+    let word = le32(frame, HOP);
+    if word & 0xff <= 1 {
+        return false;
+    }
+    // RFC 1624, equation 3: the checksum grows by what the word of TTL shrinks by. Its sum does not care
+    // for the order of bytes: in the upper half of this word that is a 1, what is carried out at the top
+    // comes in again at the bottom, and a sum of all ones is written as 0.
+    let carry = u32::from(word >= 0xfffe_0000) << 16;
+    let hopped = word.wrapping_add((1 << 16) - 1).wrapping_add(carry);
+    frame[HOP..HOP + 4].copy_from_slice(&hopped.to_le_bytes());
+    true
+}
+
+// Each pair is read whole and written whole: bytes that are written one by one and read together soon
+// after (here, or by a driver) make a core wait.
+#[inline]
+fn swap_macs(frame: &mut [u8]) {
+    let first_two = u64::from(le16(frame, 0));
+    let next_four = le32(frame, 2);
+    let last_eight = le64(frame, 4);
+    // Not two shifts: compilers make SHLD of them, which AMD's CPUs take apart.
+    let turned = (last_eight & !0xffff | first_two).rotate_right(16);
+    frame[..8].copy_from_slice(&turned.to_le_bytes());
+    frame[8..12].copy_from_slice(&next_four.to_le_bytes());
+}
+
+#[inline]
+fn swap_addresses(frame: &mut [u8]) {
+    let swapped = le64(frame, ADDRESSES).rotate_left(32);
+    frame[ADDRESSES..ADDRESSES + 8].copy_from_slice(&swapped.to_le_bytes());
+}
+
+#[inline]
+fn swap_ports(frame: &mut [u8], at: usize) {
+    let swapped = le32(frame, at).rotate_left(16);
+    frame[at..at + 4].copy_from_slice(&swapped.to_le_bytes());
+}
+
+/// Bytes that tell whether a packet without IPv4 options is as predicted, and what kind it is of: its
+/// headers and the first word of its payload.
+pub(crate) const PREDICTED_LEN: usize = HEADERS_LEN + 8;
+
+/// All that parsing looks at in a packet without IPv4 options: what was found out about one packet holds
+/// for any other one that has the same prediction.
+///
+/// Header prediction is an old idea of TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prediction([u64; 3]);
+
+impl PartialEq for Prediction {
+    /// Word by word: a derived one writes all of them to memory and waits for them.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let differences = self.0.iter().zip(other.0).map(|(one, another)| one ^ another);
+        differences.fold(0, |all, difference| all | difference) == 0
+    }
+}
+
+impl Prediction {
+    /// That of no packet.
+    pub(crate) const NONE: Self = Self([u64::MAX; 3]);
+
+    /// That of a packet of `wire_len` bytes, of which `head` are the first.
+    #[inline]
+    pub(crate) fn of(head: &[u8; PREDICTED_LEN], wire_len: usize) -> Self {
+        // EtherType, version, header length, total length, but not TOS and identification; "more
+        // fragments", fragment offset, protocol, but neither "don't fragment" nor TTL; UDP length.
+        let first = le64(head, 12) & 0x0000_ffff_00ff_ffff;
+        let second = u64::from(le32(head, UDP - 14) & 0xff00_ffbf);
+        let third = u64::from(le16(head, UDP + 4));
+        Self([first, second | third << 32, wire_len as u64])
+    }
+}
+
+/// What [`reflect`] does to a packet with the [`Prediction`] of another one that it turned round, with
+/// whole checksums; `false`, and nothing, where it is sent to a group, or has no hop left.
+#[inline]
+pub(crate) fn reflect_predicted(head: &mut [u8; PREDICTED_LEN]) -> bool {
+    if head[0] & GROUP != 0 || !take_hop(head) {
+        return false;
+    }
+    swap_macs(head);
+    swap_addresses(head);
+    swap_ports(head, UDP);
+    true
+}
+
+/// Puts `payload` in place of the payload of a frame that has as many bytes of it.
+pub fn replace_payload(frame: &mut [u8], udp: UdpOverIpv4, payload: &[u8]) {
+    let at = udp.udp() + 6;
+    frame[udp.payload()..udp.end()].copy_from_slice(payload);
+    frame[at..at + 2].fill(0);
+    let sum = pseudo_header(frame, udp) + checksum::sum(&frame[udp.udp()..udp.end()]);
+    frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
+}
+
+fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) {
+    let at = udp.udp() + 6;
+    let pseudo_header = pseudo_header(frame, udp);
+    let datagram = &frame[udp.udp()..udp.end()];
+    if be16(frame, at) != checksum::fold(pseudo_header)
+        || checksum::is_intact(pseudo_header + checksum::sum(datagram))
+    {
+        return;
+    }
+    // The field holds the pseudo-header's sum, so summing the datagram counts it in.
+    let finished = checksum::finish_udp(checksum::sum(datagram));
+    frame[at..at + 2].copy_from_slice(&finished.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::{
+        IpNumber, Ipv4Extensions, Ipv4Header, Ipv4Options, PacketBuilder, PacketHeaders, UdpHeader,
+    };
+    use proptest::prelude::*;
+
+    #[derive(Debug)]
+    struct Parts {
+        macs: [[u8; 6]; 2],
+        ipv4: Ipv4Header,
+        ports: [u16; 2],
+        payload: Vec<u8>,
+    }
+
+    fn parts() -> impl Strategy<Value = Parts> {
+        let addresses = any::<([u8; 6], [u8; 6], [u8; 4], [u8; 4], u16, u16)>();
+        let fields = any::<(u8, u16, u8)>();
+        let options = proptest::collection::vec(any::<u8>(), 0..=10);
+        (addresses, fields, options, proptest::collection::vec(any::<u8>(), 0..100)).prop_map(
+            |((mut dst, src, from, to, sport, dport), (ttl, id, tos), options, payload)| {
+                dst[0] &= !GROUP;
+                let ttl = ttl.max(2);
+                let mut ipv4 = Ipv4Header::new(0, ttl, IpNumber::UDP, from, to).unwrap();
+                ipv4.identification = id;
+                ipv4.dscp = (tos >> 2).try_into().unwrap();
+                let options: Vec<u8> = options.iter().flat_map(|o| [*o; 4]).collect();
+                ipv4.options = Ipv4Options::try_from(&options[..]).unwrap();
+                Parts { macs: [dst, src], ipv4, ports: [sport, dport], payload }
+            },
+        )
+    }
+
+    fn frame(parts: &Parts) -> Vec<u8> {
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2(parts.macs[1], parts.macs[0])
+            .ip(etherparse::IpHeaders::Ipv4(parts.ipv4.clone(), Ipv4Extensions::default()))
+            .udp(parts.ports[0], parts.ports[1])
+            .write(&mut frame, &parts.payload)
+            .unwrap();
+        frame
+    }
+
+    proptest! {
+        #[test]
+        fn etherparse_finds_it_swapped_and_intact(parts in parts()) {
+            let original = frame(&parts);
+            let mut bytes = original.clone();
+            reflect(&mut bytes, original.len(), false).unwrap();
+            let before = PacketHeaders::from_ethernet_slice(&original).unwrap();
+            let after = PacketHeaders::from_ethernet_slice(&bytes).unwrap();
+
+            let mut link = before.link.clone().unwrap().ethernet2().unwrap();
+            std::mem::swap(&mut link.source, &mut link.destination);
+            prop_assert_eq!(after.link.clone().unwrap().ethernet2().unwrap(), link);
+
+            let ipv4 = |headers: &PacketHeaders<'_>| match headers.net.clone() {
+                Some(etherparse::NetHeaders::Ipv4(ipv4, _)) => ipv4,
+                other => panic!("{other:?}"),
+            };
+            let (mut was, is) = (ipv4(&before), ipv4(&after));
+            std::mem::swap(&mut was.source, &mut was.destination);
+            was.time_to_live -= 1;
+            was.header_checksum = was.calc_header_checksum();
+            prop_assert_eq!(&was, &is);
+
+            let udp = |headers: &PacketHeaders<'_>| headers.transport.clone().unwrap().udp().unwrap();
+            let (was, is) = (udp(&before), udp(&after));
+            prop_assert_eq!(
+                is.clone(),
+                UdpHeader { source_port: was.destination_port, destination_port: was.source_port, ..was }
+            );
+            prop_assert_eq!(after.payload.slice(), &parts.payload[..]);
+            prop_assert_eq!(
+                is.checksum,
+                is.calc_checksum_ipv4(&ipv4(&after), &parts.payload).unwrap()
+            );
+
+        }
+
+        /// What is wrong in a header's sum is as wrong behind a hop, and what is right stays right, whatever
+        /// stands in the checksum's place.
+        #[test]
+        fn a_hop_changes_nothing_of_what_is_wrong_with_a_header(parts in parts(), carried: u16) {
+            let mut bytes = frame(&parts);
+            for carried in [carried, 0, 1, 0xfdff, 0xfeff, 0xff00, 0xfffe, 0xffff] {
+                bytes[24..26].copy_from_slice(&carried.to_be_bytes());
+                let len = bytes.len();
+                let header = ETHERNET_LEN..UdpOverIpv4::parse(&bytes, len).unwrap().udp();
+                let mut hopped = bytes.clone();
+                reflect(&mut hopped, len, false).unwrap();
+                let sums = [&bytes, &hopped].map(|frame| checksum::fold(checksum::sum(&frame[header.clone()])));
+                prop_assert_eq!(sums[0] % 0xffff, sums[1] % 0xffff);
+                prop_assert_eq!(hopped[22], bytes[22] - 1);
+                prop_assert!(be16(&hopped, 24) != 0xffff, "as 0 it is the same, and what all others write");
+            }
+        }
+
+        #[test]
+        fn a_partial_checksum_is_finished(parts in parts()) {
+            let whole = frame(&parts);
+            let udp = UdpOverIpv4::parse(&whole, whole.len()).unwrap();
+            let mut partial = whole.clone();
+            let sum = checksum::fold(pseudo_header(&whole, udp));
+            partial[udp.udp() + 6..udp.udp() + 8].copy_from_slice(&sum.to_be_bytes());
+            let (mut a, mut b) = (whole.clone(), partial);
+            reflect(&mut a, whole.len(), true).unwrap();
+            reflect(&mut b, whole.len(), true).unwrap();
+            prop_assert_eq!(a, b);
+        }
+
+        #[test]
+        fn what_is_not_reflected_is_left_alone(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..200)
+        ) {
+            let original = bytes.clone();
+            let len = bytes.len();
+            if reflect(&mut bytes, len, true).is_err() {
+                prop_assert_eq!(original, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn corruption_stays_corruption() {
+        let parts = Parts {
+            macs: [[2; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1, 2],
+            payload: vec![1, 2, 3],
+        };
+        let mut bytes = frame(&parts);
+        bytes[43] ^= 0x10;
+        bytes[24] ^= 0x10;
+        let checksums = (be16(&bytes, 24) + 0x100, be16(&bytes, 40));
+        let len = bytes.len();
+        reflect(&mut bytes, len, true).unwrap();
+        assert_eq!((be16(&bytes, 24), be16(&bytes, 40)), checksums);
+    }
+
+    fn with_ttl(ttl: u8) -> Vec<u8> {
+        frame(&Parts {
+            macs: [[2; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, ttl, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1000, 2000],
+            payload: vec![1; 9],
+        })
+    }
+
+    #[test]
+    fn what_has_no_hop_left_is_left_alone() {
+        for (ttl, fate) in [(0, false), (1, false), (2, true), (255, true)] {
+            let original = with_ttl(ttl);
+            let (mut bytes, mut predicted) = (original.clone(), original.clone());
+            let found = reflect(&mut bytes, original.len(), false);
+            assert_eq!(found.is_ok(), fate, "{ttl}");
+            assert_eq!(found.err(), (!fate).then_some(Counter::ForeignTtl));
+            assert_eq!(reflect_predicted(predicted.first_chunk_mut().unwrap()), fate);
+            assert_eq!(bytes, predicted);
+            assert_eq!(bytes == original, !fate);
+        }
+    }
+
+    #[test]
+    fn only_the_ports_that_are_asked_for_are_answered() {
+        let original = with_ttl(9);
+        let answered = |first, last| {
+            let ports = PortRange::new(first, last).unwrap();
+            reflect_to(ports, &mut original.clone(), original.len(), false).map(|_| ())
+        };
+        assert_eq!(answered(2000, 2000), Ok(()));
+        assert_eq!(answered(1, 65535), Ok(()));
+        for (first, last) in [(1000, 1999), (2001, 65535)] {
+            assert_eq!(answered(first, last), Err(Counter::ForeignPort));
+        }
+    }
+
+    #[test]
+    fn what_goes_on_in_another_segment_is_left_alone() {
+        let parts = Parts {
+            macs: [[2; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1, 2],
+            payload: vec![0; 100],
+        };
+        let mut bytes = frame(&parts);
+        let len = bytes.len();
+        assert_eq!(reflect(&mut bytes[..len - 1], len, true), Err(Counter::ForeignSegmented));
+    }
+
+    #[test]
+    fn group_addresses_are_not_answered() {
+        let parts = Parts {
+            macs: [[0xff; 6], [4; 6]],
+            ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
+            ports: [1, 2],
+            payload: vec![],
+        };
+        let mut bytes = frame(&parts);
+        let len = bytes.len();
+        assert_eq!(reflect(&mut bytes, len, false), Err(Counter::ForeignGroupMac));
+    }
+}

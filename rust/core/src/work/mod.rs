@@ -1,0 +1,9 @@
+//! What an lcore does with a burst.
+
+pub mod impair;
+pub mod order;
+pub mod pacer;
+pub mod receiver;
+pub mod reflector;
+mod self_check;
+pub mod sender;

@@ -1,0 +1,413 @@
+//! Modes that count by their own clock: the reflector, and a tally for modes written in C++ alone.
+
+mod ahead;
+
+use super::impair::{Dice, Fate};
+use crate::control::flows::{FlowCounter, NO_FLOW};
+use crate::count::{Counter, Recorder};
+use crate::wire::control;
+use crate::wire::control::{CONTROL_LEN, MAGIC};
+use crate::wire::flow::PortRange;
+use crate::wire::headers::{UdpOverIpv4, be64};
+use crate::wire::payload::STAMPED;
+use crate::wire::reflect::{
+    FlowKey, PREDICTED_LEN, Prediction, Reflected, reflect_predicted, reflect_to, replace_payload,
+};
+use crate::wire::stamp;
+use crate::wire::stamp::Stamp;
+use crate::wire::{ETHERNET_LEN, HEADERS_LEN, UDP};
+use ahead::Ahead;
+
+/// What is to be done with a packet that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Free it.
+    Drop,
+    /// Send it back.
+    Send,
+    /// Send it back; it has been made corrupt.
+    SendCorrupt,
+    /// Send it back, and a copy of it.
+    Duplicate,
+    /// Send it back behind later ones.
+    Reorder,
+    /// Keep it: it is a question, for [`Reflector::answer`] as soon as [`Reflector::may_answer`].
+    Question,
+}
+
+/// What a reflector answers.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers {
+    /// What is sent to these UDP ports.
+    pub udp_ports: PortRange,
+    /// The port delivers packets whose checksums are still to be finished: see
+    /// [`reflect`](crate::wire::reflect::reflect).
+    pub partial_checksums: bool,
+}
+
+/// Reflects and counts what arrives on one rx queue.
+pub struct Reflector {
+    recorder: Recorder,
+    interval: u64,
+    flows: FlowCounter,
+    /// The number of the queue in stamps.
+    queue: u16,
+    dice: Option<Dice>,
+    answers: Answers,
+    /// That of a packet that was turned round and sent back; of none before there was one, and where each
+    /// packet has to be looked at.
+    predicted: Prediction,
+    /// The flow of the last packet that was sent back, and its slot.
+    key: FlowKey,
+    slot: u16,
+    /// Packets of the burst at hand are of several slots.
+    mixed: bool,
+    /// How many of them are not sent back with it.
+    drops: u64,
+    /// Some of them may want a stamp.
+    wants_stamps: bool,
+    /// How many stamps each flow got in the burst at hand.
+    ahead: Ahead,
+}
+
+impl Reflector {
+    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose.
+    #[must_use]
+    pub fn new(
+        recorder: Recorder,
+        flows: FlowCounter,
+        queue: u16,
+        answers: Answers,
+        dice: Option<Dice>,
+    ) -> Self {
+        Self {
+            recorder,
+            interval: 0,
+            flows,
+            queue,
+            dice,
+            answers,
+            predicted: Prediction::NONE,
+            key: FlowKey::default(),
+            slot: NO_FLOW,
+            mixed: false,
+            drops: 0,
+            wants_stamps: false,
+            ahead: Ahead::new(),
+        }
+    }
+
+    /// To be called first in every poll, also when nothing arrived: what follows happened at
+    /// `now_ns`.
+    pub fn poll(&mut self, now_ns: u64) {
+        self.recorder.poll(now_ns);
+        self.interval = self.recorder.interval(now_ns);
+        if self.flows.poll() {
+            self.slot = self.flows.slot(self.key);
+        }
+        self.mixed = false;
+        self.drops = 0;
+        self.wants_stamps = false;
+    }
+
+    /// In place of [`Reflector::poll`] while packets of the burst at hand wait. Flows are not learnt then:
+    /// each of those packets stays with its own.
+    pub fn wait(&mut self, now_ns: u64) {
+        self.recorder.poll(now_ns);
+        self.interval = self.recorder.interval(now_ns);
+    }
+
+    /// Turns a frame round; what is to be done with it, and the slot of its flow. See
+    /// [`reflect`](crate::wire::reflect::reflect) for the arguments.
+    #[inline]
+    pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
+        let whole = frame.len() >= wire_len;
+        if let Some(head) = frame.first_chunk_mut() {
+            let predicted = whole && self.predicted == Prediction::of(head, wire_len);
+            let key = FlowKey::of(head, UDP);
+            let first = be64(head, HEADERS_LEN);
+            // As MAGIC begins with that bit, too, most packets are compared with nothing else.
+            let wants_more = first & STAMPED != 0;
+            let is_usual = predicted && !(wants_more && first == MAGIC);
+            if is_usual && self.is_answered(key) && reflect_predicted(head) {
+                if wants_more {
+                    self.wants_stamps = true;
+                }
+                return (Verdict::Send, self.keep(key));
+            }
+        }
+        self.reflect_any(now_ns, frame, wire_len)
+    }
+
+    /// The same for all packets. By itself, so that the above is short.
+    #[inline(never)]
+    fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
+        let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
+        let Answers { udp_ports, partial_checksums } = self.answers;
+        let reflected = reflect_to(udp_ports, frame, wire_len, partial_checksums);
+        let Reflected { udp, key } = match reflected {
+            Ok(reflected) => reflected,
+            Err(reason) => {
+                let slot = self.slot_of_ignored(frame, wire_len, reason);
+                self.count(slot, Counter::Received, 1);
+                self.count(slot, reason, 1);
+                self.drops += 1;
+                return (Verdict::Drop, NO_FLOW);
+            }
+        };
+        // Both of our kinds of packets that want more than to be sent back begin with a set bit.
+        if frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0) {
+            if let Some(verdict) = self.look_closer(frame, udp, key) {
+                self.drops += 1;
+                return (verdict, NO_FLOW);
+            }
+        }
+        if let Some(dice) = &mut self.dice {
+            let fate = dice.roll(now_ns);
+            let slot = self.flows.slot(key);
+            self.recorder.note_busy();
+            return (self.suffer(fate, frame, udp, slot), slot);
+        }
+        if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !partial_checksums {
+            self.predicted = prediction.unwrap_or(Prediction::NONE);
+        }
+        (Verdict::Send, self.keep(key))
+    }
+
+    /// Whether packets of this flow are sent back: those of the last one are.
+    #[inline]
+    fn is_answered(&self, key: FlowKey) -> bool {
+        key == self.key || self.answers.udp_ports.contains(key.udp_port())
+    }
+
+    /// The slot of a packet that is sent back.
+    #[inline]
+    fn keep(&mut self, key: FlowKey) -> u16 {
+        if key != self.key {
+            self.turn_to(key);
+        }
+        self.slot
+    }
+
+    #[inline(never)]
+    fn turn_to(&mut self, key: FlowKey) {
+        self.key = key;
+        let slot = self.flows.slot(key);
+        self.mixed |= slot != self.slot;
+        self.slot = slot;
+    }
+
+    /// The flow of a packet that is ignored, where it has all its headers.
+    #[cold]
+    fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u16 {
+        match UdpOverIpv4::parse(frame, wire_len) {
+            Ok(udp) if Counter::IGNORED.contains(&reason) => {
+                self.flows.slot(FlowKey::of(frame, udp.udp()))
+            }
+            _ => NO_FLOW,
+        }
+    }
+
+    #[cold]
+    fn suffer(&mut self, fate: Fate, frame: &mut [u8], udp: UdpOverIpv4, slot: u16) -> Verdict {
+        self.count(slot, Counter::Received, 1);
+        match fate {
+            Fate::Pass => Verdict::Send,
+            Fate::Duplicate => Verdict::Duplicate,
+            Fate::Reorder => Verdict::Reorder,
+            Fate::Drop => {
+                self.count(slot, Counter::ImpairDropped, 1);
+                Verdict::Drop
+            }
+            Fate::Corrupt(random) => {
+                // Links may drop frames of an EtherType that they do not know.
+                #[expect(clippy::cast_possible_truncation, reason = "a bit of the frame")]
+                let bit = (random % ((udp.end() - ETHERNET_LEN) as u64 * 8)) as usize;
+                frame[ETHERNET_LEN + bit / 8] ^= 1 << (bit % 8);
+                self.count(slot, Counter::ImpairCorrupted, 1);
+                Verdict::SendCorrupt
+            }
+        }
+    }
+
+    /// A question (dropped where the flow is not known yet: the sender will ask again), or a packet that
+    /// may want a stamp.
+    #[cold]
+    fn look_closer(&mut self, frame: &[u8], udp: UdpOverIpv4, key: FlowKey) -> Option<Verdict> {
+        let payload = &frame[udp.payload()..udp.end()];
+        if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
+            return None;
+        }
+        if payload.len() != CONTROL_LEN || control::question(payload).is_none() {
+            self.wants_stamps = true;
+            return None;
+        }
+        self.recorder.add(self.interval, Counter::ControlReceived, 1);
+        Some(if self.flows.is_known(key) { Verdict::Question } else { Verdict::Drop })
+    }
+
+    /// Whether a question that arrived at `asked_ns` may be answered now: all other workers have polled
+    /// since, so they have counted all that they had sent back before. One that was held up between
+    /// sending and counting would make the sender look for losses that there are not.
+    #[must_use]
+    pub fn may_answer(&self, asked_ns: u64) -> bool {
+        self.recorder.have_others_polled_since(asked_ns)
+    }
+
+    /// Makes the answer of a question, which was turned round before; `false` where there is none.
+    #[must_use]
+    pub fn answer(&mut self, frame: &mut [u8]) -> bool {
+        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return false };
+        let question = control::question(&frame[udp.payload()..udp.end()]);
+        let report = self.flows.report(FlowKey::of_turned(frame, udp.udp()));
+        let Some((question, report)) = question.zip(report) else { return false };
+        replace_payload(frame, udp, &control::answer(question, report));
+        true
+    }
+
+    /// The driver took so many answers.
+    pub fn answered(&mut self, packets: u16) {
+        self.recorder.add(self.interval, Counter::ControlSent, packets.into());
+    }
+
+    /// Whether packets of the burst at hand are not to be sent back with it, for whatever reason but dice.
+    #[must_use]
+    pub fn drops(&self) -> bool {
+        self.drops > 0
+    }
+
+    /// Whether packets of the burst at hand may want a stamp: then [`Reflector::begin_stamps`] is to be
+    /// called, and [`Reflector::stamp`] for each that is sent back, in the order of sending.
+    #[must_use]
+    pub fn wants_stamps(&self) -> bool {
+        self.wants_stamps
+    }
+
+    /// The next frame to stamp is the first one that is offered to the driver.
+    pub fn begin_stamps(&mut self) {
+        self.ahead.begin();
+    }
+
+    /// The number of a packet of the flow in `slot`, behind those that are offered with it. The driver may
+    /// refuse the end of a burst: then those behind get its numbers.
+    fn next_seq(&mut self, slot: u16) -> Option<u64> {
+        Some(self.flows.count(slot, Counter::Sent) + self.ahead.next(slot)?)
+    }
+
+    /// Stamps a reflected frame of the flow in `slot`, if it wants that.
+    pub fn stamp(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
+        let Some(seq) = self.next_seq(slot) else { return };
+        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
+        if stamp::is_wanted(frame, udp) {
+            stamp::write(frame, udp, Stamp { queue: self.queue, seq, residence_ns });
+        }
+    }
+
+    /// The same for a frame that was stamped, if it wanted that, and had to wait.
+    pub fn stamp_again(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
+        let Some(seq) = self.next_seq(slot) else { return };
+        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
+        let Some(stamp) = stamp::find(frame, udp) else { return };
+        if (stamp.queue, stamp.seq) == (self.queue, seq) {
+            stamp::write(frame, udp, Stamp { residence_ns, ..stamp });
+        }
+    }
+
+    /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
+    /// the driver took the first `accepted` of them. The others wait: for [`Reflector::sent_behind`] or
+    /// [`Reflector::refused_behind`].
+    pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u16>, accepted: u16) {
+        let (received, sent) = (packets.saturating_sub(self.drops), u64::from(accepted));
+        if received == 0 {
+            return;
+        }
+        self.recorder.note_busy();
+        self.recorder.add(self.interval, Counter::Received, received);
+        self.recorder.add(self.interval, Counter::Sent, sent);
+        if !self.mixed {
+            self.flows.add(self.slot, Counter::Received, received);
+            self.flows.add(self.slot, Counter::Sent, sent);
+            return;
+        }
+        for (index, slot) in slots.enumerate() {
+            self.flows.add(slot, Counter::Received, 1);
+            if index < usize::from(accepted) {
+                self.flows.add(slot, Counter::Sent, 1);
+            }
+        }
+    }
+
+    /// Of the packets with the flows in `slots`, behind the first `before` the driver took `accepted` more.
+    pub fn sent_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16, accepted: u16) {
+        for slot in slots.skip(before.into()).take(accepted.into()) {
+            self.count(slot, Counter::Sent, 1);
+            self.count(slot, Counter::Waited, 1);
+        }
+    }
+
+    /// Of the packets with the flows in `slots`, all behind the first `before` are freed.
+    pub fn refused_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16) {
+        slots.skip(before.into()).for_each(|slot| self.count(slot, Counter::TxQueueFull, 1));
+    }
+
+    /// One packet of an earlier burst, which was counted as received then, was taken by the driver, or
+    /// refused. A copy of one that is refused was never made.
+    pub fn sent_later(&mut self, slot: u16, accepted: bool, is_copy: bool) {
+        match (accepted, is_copy) {
+            (true, _) => self.count(slot, Counter::Sent, 1),
+            (false, false) => self.count(slot, Counter::TxQueueFull, 1),
+            (false, true) => {}
+        }
+        if accepted && is_copy {
+            self.count(slot, Counter::ImpairDuplicated, 1);
+        }
+    }
+
+    /// Counts packets of the flow in `slot`, in total and by flow.
+    pub fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
+        self.recorder.add(self.interval, counter, packets);
+        self.flows.add(slot, counter, packets);
+    }
+}
+
+/// What a worker did in one poll, in packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Polled {
+    /// That it got from the driver.
+    pub received: u16,
+    /// That the driver took.
+    pub sent: u16,
+    /// That the driver did not take, and the worker freed.
+    pub refused: u16,
+    /// That it got, and freed instead of offering them to the driver.
+    pub dropped: u16,
+}
+
+/// Counts packets for a worker that handles them by itself.
+pub struct Tally {
+    recorder: Recorder,
+}
+
+impl Tally {
+    /// Counts with `recorder`.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        Self { recorder }
+    }
+
+    /// What was done in the poll at `now_ns`; to be called in every poll, also where it is nothing.
+    pub fn add(&mut self, now_ns: u64, polled: Polled) {
+        self.recorder.poll(now_ns);
+        let interval = self.recorder.interval(now_ns);
+        if polled.received > 0 || polled.sent > 0 {
+            self.recorder.note_busy();
+        }
+        self.recorder.add(interval, Counter::Received, u64::from(polled.received));
+        self.recorder.add(interval, Counter::Sent, u64::from(polled.sent));
+        self.recorder.add(interval, Counter::TxQueueFull, u64::from(polled.refused));
+        self.recorder.add(interval, Counter::Dropped, u64::from(polled.dropped));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,393 @@
+use super::*;
+use crate::control::flows::{Flows, Registrar};
+use crate::count::{Board, Role, Shape};
+use crate::run::Collector;
+use crate::wire::flow::Flow;
+use crate::wire::template::tests::{flow, template};
+use crate::wire::template::{Checksums, write_single};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+struct Rig {
+    reflector: Reflector,
+    registrar: Registrar,
+    collector: Collector,
+}
+
+impl Rig {
+    fn new(partial_checksums: bool) -> Self {
+        let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+        let board = Board::new(shape, &[Role::Count]);
+        let flows = Flows::new(1, 5);
+        let counter = FlowCounter::new(Arc::clone(&flows), 0);
+        Self {
+            reflector: Reflector::new(
+                board.recorder(0),
+                counter,
+                0,
+                Answers { udp_ports: PortRange::ALL, partial_checksums },
+                None,
+            ),
+            registrar: Registrar::new(flows),
+            collector: Collector::new(board, 0),
+        }
+    }
+
+    /// Has `flow` counted apart.
+    fn register(&mut self, flow: &Flow) {
+        self.burst(&[question(flow)], true);
+    }
+
+    fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
+        let prediction = Prediction::of(frame.first_chunk().unwrap(), *wire_len);
+        self.reflector.predicted == prediction
+    }
+
+    /// What becomes of a burst, of which the driver takes all but the last packet. Without
+    /// `predicts`, each packet is looked at as if it were the first one.
+    fn burst(&mut self, frames: &[Came], predicts: bool) -> Vec<(Vec<u8>, Verdict, u16, bool)> {
+        self.reflector.poll(1000);
+        let mut became = Vec::new();
+        for Came { frame, wire_len } in frames {
+            if !predicts {
+                self.reflector.predicted = Prediction::NONE;
+            }
+            let mut frame = frame.clone();
+            let (verdict, slot) = self.reflector.reflect(1000, &mut frame, *wire_len);
+            became.push((frame, verdict, slot, self.reflector.wants_stamps()));
+        }
+        self.reflector.begin_stamps();
+        for (frame, verdict, slot, wants_stamps) in &mut became {
+            if *wants_stamps && *verdict == Verdict::Send {
+                self.reflector.stamp(frame, *slot, 5);
+            }
+        }
+        let kept = || became.iter().filter(|packet| packet.1 == Verdict::Send);
+        assert_eq!(kept().count() < became.len(), self.reflector.drops());
+        let accepted = u16::try_from(kept().count().saturating_sub(1)).unwrap();
+        self.reflector.sent(frames.len() as u64, kept().map(|packet| packet.2), accepted);
+        self.reflector.refused_behind(kept().map(|packet| packet.2), accepted);
+        for (frame, ..) in became.iter_mut().filter(|packet| packet.1 == Verdict::Question) {
+            assert!(self.reflector.may_answer(1000), "there is no other worker");
+            assert!(self.reflector.answer(frame));
+            self.reflector.answered(1);
+        }
+        self.registrar.tick(0);
+        became
+    }
+}
+
+fn question(flow: &Flow) -> Came {
+    packet(flow, &control::ask(control::Question { run: 1, number: 1 }))
+}
+
+#[derive(Clone, Debug)]
+struct Came {
+    frame: Vec<u8>,
+    wire_len: usize,
+}
+
+/// Frames of two flows, each now and then with something changed in its headers or at the
+/// beginning of its payload; questions, and frames that want a stamp.
+fn came() -> impl Strategy<Value = Came> {
+    let payload = prop_oneof![
+        6 => Just(vec![7; 60]),
+        1 => Just(vec![7; 20]),
+        1 => prop::collection::vec(0..=0xffu8, 0..9),
+        1 => Just(vec![0x80; 60]),
+        1 => any::<u64>().prop_map(|run| {
+            control::ask(control::Question { run, number: 1 }).to_vec()
+        }),
+    ];
+    let change = prop_oneof![
+        3 => Just(None),
+        1 => (0..HEADERS_LEN + 8, any::<u8>()).prop_map(Some),
+    ];
+    // Cut off, padded, and longer on the wire.
+    let lengths = prop_oneof![8 => Just((0, 0, 0)), 2 => (0..30usize, 0..20usize, 0..3usize)];
+    let checksums = prop_oneof![Just(Checksums::SOFTWARE), Just(Checksums::BY_PORT)];
+    (payload, 0..2u16, change, lengths, checksums).prop_map(
+        |(payload, port, change, (cut, padding, more), checksums)| {
+            let mut flow = flow(60, 1);
+            flow.dst_port += port;
+            let mut frame = vec![0; HEADERS_LEN + payload.len()];
+            write_single(&flow, &payload, checksums, &mut frame);
+            frame.resize(frame.len() + padding, 0xff);
+            if let Some(byte) = change.and_then(|(at, _)| frame.get_mut(at)) {
+                *byte = change.map_or(0, |(_, to)| to);
+            }
+            frame.truncate(frame.len() - cut);
+            let wire_len = frame.len() + more;
+            Came { frame, wire_len }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_predicted_is_what_would_be_found(
+        bursts in prop::collection::vec(prop::collection::vec(came(), 0..12), 1..12),
+        partial_checksums: bool,
+    ) {
+        let [mut one, mut another] = [partial_checksums; 2].map(Rig::new);
+        for burst in bursts {
+            prop_assert_eq!(one.burst(&burst, true), another.burst(&burst, false));
+        }
+        for collector in [&mut one.collector, &mut another.collector] {
+            collector.finish(&mut |_| ());
+        }
+        prop_assert_eq!(one.collector.totals().counts, another.collector.totals().counts);
+    }
+}
+
+/// Whatever goes to and fro between two of them, answers to questions too.
+#[test]
+fn two_reflectors_do_not_answer_each_other_for_ever() {
+    let asked = control::Question { run: 1, number: 1 };
+    let report = control::Report {
+        instance: 1,
+        registration: 1,
+        port_missed: None,
+        counts: [0; Counter::FLOW.len()],
+    };
+    let payloads = [vec![7; 60], control::answer(asked, report).to_vec()];
+    for (payload, predicts) in
+        payloads.iter().flat_map(|payload| [(payload, true), (payload, false)])
+    {
+        let mut rigs = [(); 2].map(|()| Rig::new(false));
+        for ttl in [255, 254] {
+            let mut came = packet(&flow(60, 1), payload);
+            came.frame[22] = ttl;
+            let turns = (0..).take_while(|turn| {
+                // The driver takes the first one of two.
+                let burst = [came.clone(), came.clone()];
+                let (frame, verdict, ..) = rigs[turn % 2].burst(&burst, predicts).swap_remove(0);
+                came.frame = frame;
+                verdict == Verdict::Send
+            });
+            assert_eq!(turns.count(), usize::from(ttl) - 1);
+        }
+        for rig in &mut rigs {
+            rig.collector.finish(&mut |_| ());
+            assert_eq!(rig.collector.totals().counts[Counter::ForeignTtl], 2);
+        }
+    }
+}
+
+fn packet(flow: &Flow, payload: &[u8]) -> Came {
+    let mut frame = vec![0; HEADERS_LEN + payload.len()];
+    write_single(flow, payload, Checksums::SOFTWARE, &mut frame);
+    let wire_len = frame.len();
+    Came { frame, wire_len }
+}
+
+#[test]
+fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
+    let mut rig = Rig::new(false);
+    let first = packet(&flow(60, 1), &[1; 60]);
+    assert!(!rig.predicts(&first));
+    rig.burst(std::slice::from_ref(&first), true);
+    assert!(rig.predicts(&first));
+    // MAC addresses, TOS, identification, "don't fragment", TTL, checksum, addresses, ports,
+    // checksum, payload.
+    let others = [0..12, 15..16, 18..20, 22..23, 24..26, 26..34, 34..38, 40..42, 42..102];
+    for range in others {
+        let mut other = first.clone();
+        other.frame[range].fill(0x42);
+        other.frame[20] ^= 0x40;
+        assert!(rig.predicts(&other));
+    }
+    for at in [12, 13, 14, 16, 17, 20, 21, 23, 38, 39] {
+        let mut other = first.clone();
+        other.frame[at] ^= 1;
+        assert!(!rig.predicts(&other), "{at}");
+    }
+    assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
+}
+
+#[test]
+fn a_burst_of_one_flow_is_counted_as_one_whatever_its_packets_lengths() {
+    let mut rig = Rig::new(false);
+    let packets = [1, 60, 20].map(|len| packet(&flow(len, 1), &vec![1; usize::from(len)]));
+    rig.burst(&packets, true);
+    assert!(!rig.reflector.mixed);
+    rig.collector.finish(&mut |_| ());
+    let counts = rig.collector.totals().counts;
+    assert_eq!((counts[Counter::Received], counts[Counter::Sent]), (3, 2));
+    assert_eq!(counts[Counter::TxQueueFull], 1);
+}
+
+#[test]
+fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
+    let mut rig = Rig::new(false);
+    let flow = flow(60, 1);
+    let packets = [packet(&flow, &[1; 60]), packet(&flow, &[2; 60])];
+    assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == NO_FLOW));
+    rig.register(&flow);
+    assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
+}
+
+/// Of two flows, and a question.
+#[test]
+fn packets_that_wait_are_counted_with_their_flows() {
+    let mut rig = Rig::new(false);
+    let flows = [60, 61].map(|dst_port| Flow { dst_port, ..flow(60, 1) });
+    for flow in &flows {
+        rig.register(flow);
+    }
+    let asks = question(&flows[0]);
+    let [a, b] = flows.map(|flow| packet(&flow, &[1; 60]));
+    rig.reflector.poll(1000);
+    let mut slots = Vec::new();
+    for Came { mut frame, wire_len } in [a.clone(), b.clone(), asks, a.clone(), b.clone(), a, b] {
+        let (verdict, slot) = rig.reflector.reflect(1000, &mut frame, wire_len);
+        slots.extend((verdict == Verdict::Send).then_some(slot));
+    }
+    assert_eq!(slots, [0, 1, 0, 1, 0, 1]);
+    let slots = || slots.iter().copied();
+    rig.reflector.sent(7, slots(), 1);
+    rig.reflector.wait(2000);
+    rig.reflector.sent_behind(slots(), 1, 3);
+    rig.reflector.wait(1_001_000);
+    rig.reflector.sent_behind(slots(), 4, 1);
+    rig.reflector.refused_behind(slots(), 5);
+    let count = |slot, counter| rig.reflector.flows.count(slot, counter);
+    let counts = [0, 1].map(|slot| {
+        [Counter::Received, Counter::Sent, Counter::Waited, Counter::TxQueueFull]
+            .map(|counter| count(slot, counter))
+    });
+    assert_eq!(counts, [[3, 3, 2, 0], [3, 2, 2, 1]]);
+    let mut sent = Vec::new();
+    rig.collector.finish(&mut |row| sent.push(row.totals.counts[Counter::Sent]));
+    assert_eq!(sent, [4, 1, 0], "in the intervals in which they were");
+    let counts = rig.collector.totals().counts;
+    assert_eq!((counts[Counter::Received], counts[Counter::Waited]), (6, 4));
+    assert_eq!((counts[Counter::ControlReceived], counts[Counter::ControlSent]), (3, 0));
+}
+
+#[test]
+fn a_packet_that_waits_is_stamped_with_all_of_its_residence() {
+    let mut rig = Rig::new(false);
+    let flow = Flow { stamp: true, ..flow(60, 1) };
+    rig.register(&flow);
+    rig.reflector.poll(1000);
+    let mut frame = vec![0; HEADERS_LEN + 60];
+    let template = template(&flow, 0, 1, Checksums::SOFTWARE);
+    template.prepare(0, &mut frame);
+    assert!(template.write(1, 2, &[], &mut [&mut frame]));
+    let (_, slot) = rig.reflector.reflect(1000, &mut frame, HEADERS_LEN + 60);
+    let residence = |frame: &[u8]| {
+        stamp::find(frame, UdpOverIpv4::parse(frame, frame.len()).unwrap()).unwrap().residence_ns
+    };
+    let others = |rig: &mut Rig, packets| {
+        rig.reflector.begin_stamps();
+        (0..packets).for_each(|_| rig.reflector.stamp(&mut [], slot, 0));
+    };
+    others(&mut rig, 3);
+    rig.reflector.stamp(&mut frame, slot, 5);
+    others(&mut rig, 3);
+    rig.reflector.stamp(&mut frame, slot, 6);
+    assert_eq!(residence(&frame), 5);
+    others(&mut rig, 2);
+    rig.reflector.stamp_again(&mut frame, slot, 7);
+    assert_eq!(residence(&frame), 5, "it is another one's stamp");
+    others(&mut rig, 3);
+    rig.reflector.stamp_again(&mut frame, slot, 7);
+    assert_eq!(residence(&frame), 7);
+}
+
+#[test]
+fn two_flows_that_are_known_are_counted_apart() {
+    let mut rig = Rig::new(false);
+    let flows = [0, 1].map(|more| {
+        let mut flow = flow(60, 1);
+        flow.dst_port += more;
+        flow
+    });
+    let [a, b] = flows.map(|flow| packet(&flow, &[1; 60]));
+    for flow in &flows {
+        rig.register(flow);
+    }
+    let slots = |became: Vec<(Vec<u8>, Verdict, u16, bool)>| -> Vec<u16> {
+        became.iter().map(|packet| packet.2).collect()
+    };
+    // The driver takes all but the last one of each burst; the third one begins as the second ended.
+    assert_eq!(slots(rig.burst(&[a.clone(), b.clone(), a.clone()], true)), [0, 1, 0]);
+    assert_eq!(slots(rig.burst(&[b.clone(), b.clone()], true)), [1, 1]);
+    assert_eq!(slots(rig.burst(&[b.clone(), a.clone(), a], true)), [1, 0, 0]);
+    let count = |slot, counter| rig.reflector.flows.count(slot, counter);
+    let counts = [0, 1].map(|slot| {
+        [Counter::Received, Counter::Sent, Counter::TxQueueFull].map(|counter| count(slot, counter))
+    });
+    assert_eq!(counts, [[4, 2, 2], [4, 3, 1]]);
+}
+
+/// Their packets come one of each in turn, and some of them are refused.
+#[test]
+fn two_hundred_senders_are_counted_apart() {
+    let mut rig = Rig::new(false);
+    let flows: Vec<_> =
+        (0..200).map(|sender| Flow { src_ip: [10, 7, sender, 1].into(), ..flow(60, 1) }).collect();
+    // They all ask at once.
+    rig.burst(&flows.iter().map(question).collect::<Vec<_>>(), true);
+    let packets: Vec<_> = flows.iter().map(|flow| packet(flow, &[1; 60])).collect();
+    for _ in 0..3 {
+        for burst in packets.chunks(32) {
+            assert!(rig.burst(burst, true).iter().all(|packet| packet.1 == Verdict::Send));
+        }
+    }
+    rig.burst(&packets[..150], true);
+    let answers = rig.burst(&flows.iter().map(question).collect::<Vec<_>>(), true);
+    for (sender, (frame, verdict, ..)) in answers.iter().enumerate() {
+        assert_eq!(*verdict, Verdict::Question);
+        let answer = control::read_answer(&frame[HEADERS_LEN..], 1);
+        let Some((1, control::Answer::Report(report))) = answer else { panic!("{answer:?}") };
+        // The last one of each burst is refused.
+        let refused = 3 * u64::from(sender % 32 == 31 || sender == 199) + u64::from(sender == 149);
+        let received = 3 + u64::from(sender < 150);
+        let counts = [Counter::Received, Counter::Sent, Counter::TxQueueFull];
+        let expected = [received, received - refused, refused];
+        assert_eq!(counts.map(|counter| report.count(counter)), expected, "{sender}");
+    }
+}
+
+/// A worker loses its CPU between sending a burst and counting it.
+#[test]
+fn a_question_waits_until_all_workers_have_counted_what_they_sent() {
+    let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+    let board = Board::new(shape, &[Role::Count; 2]);
+    let flows = Flows::new(2, 5);
+    let mut registrar = Registrar::new(Arc::clone(&flows));
+    let [mut asked, mut held_up] = [0, 1].map(|worker| {
+        let counter = FlowCounter::new(Arc::clone(&flows), worker);
+        let answers = Answers { udp_ports: PortRange::ALL, partial_checksums: false };
+        Reflector::new(board.recorder(usize::from(worker)), counter, worker, answers, None)
+    });
+    let flow = flow(60, 1);
+    let ask = |asked: &mut Reflector, now_ns| {
+        let Came { mut frame, wire_len } = question(&flow);
+        asked.poll(now_ns);
+        let (verdict, _) = asked.reflect(now_ns, &mut frame, wire_len);
+        asked.sent(1, std::iter::empty(), 0);
+        (verdict, frame)
+    };
+    assert_eq!(ask(&mut asked, 1000).0, Verdict::Drop, "it is not known yet");
+    registrar.tick(0);
+
+    held_up.poll(2000);
+    let Came { mut frame, wire_len } = packet(&flow, &[1; 60]);
+    let (_, slot) = held_up.reflect(2000, &mut frame, wire_len);
+    let (verdict, mut question) = ask(&mut asked, 3000);
+    assert_eq!(verdict, Verdict::Question);
+    assert!(!asked.may_answer(3000));
+    asked.poll(4000);
+    assert!(!asked.may_answer(3000));
+    held_up.sent(1, [slot].into_iter(), 1);
+    assert!(!asked.may_answer(3000), "who could know?");
+    held_up.poll(5000);
+    assert!(asked.may_answer(3000) && !asked.may_answer(5000));
+    assert!(asked.answer(&mut question));
+    let answer = control::read_answer(&question[HEADERS_LEN..], 1);
+    let Some((_, control::Answer::Report(report))) = answer else { panic!("{answer:?}") };
+    assert_eq!([Counter::Received, Counter::Sent].map(|counter| report.count(counter)), [1, 1]);
+}

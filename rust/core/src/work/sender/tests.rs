@@ -1,0 +1,323 @@
+use super::*;
+use crate::count::{Board, Role, Shape};
+use crate::run::{Collector, Row};
+use crate::wire::content::Content;
+use crate::wire::control::{Question, ask};
+use crate::wire::flow::Flow;
+use crate::wire::reflect::reflect;
+use crate::wire::template::tests::{flow, template};
+use crate::wire::template::{Checksums, write_single};
+use crate::wire::verify::Verifier;
+use crate::work::pacer::{Bounds, Pacing, Pattern, Rate, Release};
+use std::sync::Arc;
+
+const SEED: u64 = 7;
+
+struct Rig {
+    flow: Flow,
+    sender: Sender,
+    collector: Collector,
+    verifier: Verifier,
+    /// As a mempool gives them out: the same ones for every burst.
+    buffers: Vec<Vec<u8>>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::paced(None)
+    }
+
+    /// That keeps `pacing`; intervals are closed without waiting.
+    fn paced(pacing: Option<Pacing>) -> Self {
+        Self::ending(pacing, None)
+    }
+
+    /// The same, until `end_ns`.
+    fn ending(pacing: Option<Pacing>, end_ns: Option<u64>) -> Self {
+        let flow = flow(300, 1);
+        let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
+        let board = Board::new(shape, &[Role::Send { stream: 0 }]);
+        let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
+        let room = template.frame_len() + 100;
+        let bounds = Bounds { count: None, end_ns, burst: 4, latest_ns: 1_000_000_000 };
+        let pacer = Pacer::new(pacing, 0, 1, bounds);
+        let sender = Sender::new(board.recorder(0), pacer, template, 0, end_ns, None);
+        let mut buffers = vec![vec![0xaa; room]; 4];
+        for (index, buffer) in (0..).zip(&mut buffers) {
+            sender.prepare(index, buffer);
+        }
+        let verifier = Verifier::new(&flow, Arc::new(Content::new(&flow, SEED)));
+        Self { flow, sender, collector: Collector::new(board, 0), verifier, buffers }
+    }
+
+    /// How many packets of a burst are valid when they come back.
+    fn valid(&mut self) -> usize {
+        let Burst { packets, frame_len } = self.sender.poll(1000, 4);
+        assert_eq!(packets, 4);
+        let mut frames: Vec<_> =
+            self.buffers.iter_mut().map(|buffer| &mut buffer[..frame_len]).collect();
+        self.sender.build(1000, &mut frames);
+        let mut valid = 0;
+        for buffer in &self.buffers {
+            let mut copy = buffer[..frame_len].to_vec();
+            reflect(&mut copy, frame_len, false).unwrap();
+            valid += usize::from(self.verifier.check(&copy, frame_len, false).is_ok());
+        }
+        self.sender.sent(1000, packets);
+        valid
+    }
+}
+
+fn per_ms(release: Release) -> Pacing {
+    let rate = Rate::new(1, 1_000_000).unwrap();
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(100), release }
+}
+
+#[test]
+fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
+    let mut rig = Rig::paced(Some(per_ms(Release::Hardware)));
+    let mut rows = Vec::new();
+    let mut note = |row: &Row| rows.push(row.totals.counts[Counter::Sent]);
+    let mut send = |now_ns, due_by_ns| {
+        let packets = rig.sender.poll_ahead(now_ns, due_by_ns, 1).packets;
+        // The collector comes in between: it closes nothing that this packet may count in.
+        rig.collector.tick(&mut note);
+        let leaves_ns = rig.sender.due_ns().max(now_ns);
+        rig.sender.build::<[u8; 0]>(leaves_ns, &mut []);
+        rig.sender.sent(0, packets);
+        (packets > 0).then_some(leaves_ns)
+    };
+    assert_eq!(send(0, 100_000), Some(0));
+    assert_eq!(send(800_000, 900_000), None);
+    assert_eq!(send(950_000, 1_050_000), Some(1_000_000));
+    assert_eq!(send(2_990_000, 3_090_000), Some(2_990_000), "due at 2 ms");
+    assert_eq!(send(2_995_000, 3_095_000), Some(3_000_000));
+    rig.sender.stop(3_500_000);
+    rig.collector.finish(&mut note);
+    assert_eq!(rows, [1, 1, 1, 1]);
+}
+
+#[test]
+fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
+    let mut rig = Rig::ending(Some(per_ms(Release::Burst)), Some(5_000_000));
+    assert_eq!(rig.sender.poll(900_000, 0).packets, 0);
+    rig.sender.stop(9_000_000);
+    rig.collector.finish(&mut |_| ());
+    // Due at 0, 1, 2, 3 and 4 ms; the one at 5 ms is not in the run.
+    assert_eq!(rig.collector.totals().counts[Counter::Due], 5);
+    assert_eq!(rig.collector.sending_done_ns(), Some(5_000_000));
+}
+
+#[test]
+fn nothing_was_due_in_what_ends_before_it_begins() {
+    for pattern in [Pattern::Cbr, Pattern::Poisson(7), Pattern::Burst(4)] {
+        let mut rig = Rig::paced(Some(Pacing { pattern, ..per_ms(Release::Burst) }));
+        rig.sender.stop(0);
+        assert_eq!(rig.sender.poll(900_000, 1).packets, 0);
+        rig.collector.finish(&mut |_| ());
+        assert_eq!(rig.collector.totals().counts[Counter::Due], 0, "{pattern:?}");
+    }
+}
+
+#[test]
+fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
+    let mut rig = Rig::paced(Some(per_ms(Release::Spin)));
+    let _ = rig.sender.poll(0, 1);
+    rig.sender.sent(0, 1);
+    assert_eq!(rig.sender.wait_until(9_000), 9_000);
+    let _ = rig.sender.poll(9_000, 1);
+    assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
+    let _ = rig.sender.poll(1_000_010, 1);
+    rig.sender.build::<[u8; 0]>(1_000_010, &mut []);
+    rig.sender.sent(1_000_020, 1);
+    let departures = rig.collector.by_worker()[0].departures;
+    assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));
+}
+
+#[test]
+fn buffers_that_stay_as_they_were_are_never_prepared_again() {
+    let mut rig = Rig::new();
+    for _ in 0..2 * PROBES {
+        assert_eq!(rig.valid(), 4);
+    }
+    assert!(!rig.collector.has_changed_buffers());
+}
+
+#[test]
+fn a_buffer_that_was_a_questions_holds_a_whole_packet_again() {
+    let mut rig = Rig::new();
+    let question = ask(Question { run: 1, number: 2 });
+    for turn in 0..2 * PROBES {
+        let frame = &mut rig.buffers[turn % 4][..HEADERS_LEN + CONTROL_LEN];
+        write_single(&rig.flow, &question, Checksums::SOFTWARE, frame);
+        assert_eq!(rig.valid(), 4);
+    }
+    assert!(!rig.collector.has_changed_buffers());
+}
+
+#[test]
+fn once_a_buffer_comes_back_changed_each_packet_is_written_whole() {
+    let mut rig = Rig::new();
+    let change = |rig: &mut Rig| rig.buffers.iter_mut().for_each(|buffer| buffer[200] ^= 1);
+    change(&mut rig);
+    assert!((0..PROBES).any(|_| rig.valid() > 0));
+    assert!(rig.collector.has_changed_buffers());
+    for _ in 0..PROBES {
+        change(&mut rig);
+        assert_eq!(rig.valid(), 4);
+    }
+}
+
+/// Of each row: due, not sent by the pacer, by a full queue, for want of buffers; sent; sent late.
+fn row(row: &Row) -> [u64; 6] {
+    [
+        Counter::Due,
+        Counter::PacerShortfall,
+        Counter::TxQueueFull,
+        Counter::NoMbuf,
+        Counter::Sent,
+        Counter::SentLate,
+    ]
+    .map(|counter| row.totals.counts[counter])
+}
+
+impl Rig {
+    /// Sends what is due at `now_ns`, a burst of 4 at most, as far as the driver takes it.
+    fn send(&mut self, now_ns: u64, accepts: u16) -> u16 {
+        let packets = self.sender.poll(now_ns, 4).packets;
+        if packets > 0 {
+            self.sender.build::<[u8; 0]>(now_ns, &mut []);
+            self.sender.sent(now_ns, packets.min(accepts));
+        }
+        packets
+    }
+
+    fn rows(mut self) -> Vec<[u64; 6]> {
+        let mut rows = Vec::new();
+        self.collector.finish(&mut |closed| rows.push(row(closed)));
+        let all = |column: usize| rows.iter().map(|row| row[column]).sum::<u64>();
+        assert_eq!(all(0), all(1) + all(2) + all(3) + all(4), "{rows:?}");
+        while rows.last().is_some_and(|row| *row == [0; 6]) {
+            rows.pop();
+        }
+        rows
+    }
+}
+
+fn every(period_ns: u64, catch_up: u64) -> Pacing {
+    let rate = Rate::new(1, period_ns).unwrap();
+    let release = Release::Burst;
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), release }
+}
+
+/// Four packets per interval, and a pause from 0.9 to 3.9 ms of which a quarter of a millisecond can be caught up with.
+#[test]
+fn what_was_due_in_a_pause_counts_where_it_was_due() {
+    let mut rig = Rig::paced(Some(every(250_000, 1)));
+    let mut rows = Vec::new();
+    for (now_ns, packets) in [(0, 1), (250_000, 1), (500_000, 1), (750_000, 1), (900_000, 0)] {
+        assert_eq!(rig.send(now_ns, 4), packets);
+    }
+    rig.collector.tick(&mut |closed| rows.push(row(closed)));
+    // The collector comes first: nothing is closed in which something is still due.
+    assert_eq!(rig.send(3_900_000, 4), 1);
+    rig.collector.tick(&mut |closed| rows.push(row(closed)));
+    assert_eq!(rig.send(4_000_000, 4), 1);
+    rig.sender.stop(4_100_000);
+    rows.extend(rig.rows());
+    assert_eq!(
+        rows,
+        [
+            [4, 0, 0, 0, 4, 0],
+            [4, 4, 0, 0, 0, 0],
+            [4, 4, 0, 0, 0, 0],
+            [4, 3, 0, 0, 1, 0],
+            [1, 0, 0, 0, 1, 0]
+        ]
+    );
+}
+
+#[test]
+fn what_is_sent_late_counts_as_due_where_it_was() {
+    let mut rig = Rig::paced(Some(every(250_000, 100)));
+    assert_eq!(rig.send(900_000, 4), 4);
+    // Due at 1, 1.25, 1.5 and 1.75 ms; then at 2, 2.25 and 2.5 ms.
+    assert_eq!([2_600_000, 2_600_001].map(|now_ns| rig.send(now_ns, 4)), [4, 3]);
+    rig.sender.stop(2_700_000);
+    assert_eq!(rig.rows(), [[4, 0, 0, 0, 4, 0], [4, 0, 0, 0, 0, 0], [3, 0, 0, 0, 7, 3]]);
+}
+
+#[test]
+fn what_a_full_queue_refuses_stays_due() {
+    let mut rig = Rig::paced(Some(every(250_000, 8)));
+    // Two of four are taken, then none for a while, then all.
+    assert_eq!(rig.send(900_000, 2), 4);
+    for now_ns in [1_000_000, 1_500_000, 2_000_000] {
+        assert_eq!(rig.send(now_ns, 0), if now_ns < 1_500_000 { 3 } else { 4 });
+    }
+    assert_eq!([2_010_000, 2_020_000, 2_030_000].map(|now_ns| rig.send(now_ns, 4)), [4, 3, 0]);
+    rig.sender.stop(2_200_000);
+    assert_eq!(rig.rows(), [[4, 0, 0, 0, 2, 0], [4, 0, 0, 0, 0, 0], [1, 0, 0, 0, 7, 3]]);
+}
+
+#[test]
+fn what_is_given_up_has_the_reason_that_held_it_up() {
+    for (column, refuse) in
+        [(2, Sender::sent_none as fn(&mut Sender)), (3, Sender::no_mbuf as fn(&mut Sender))]
+    {
+        let mut rig = Rig::paced(Some(every(250_000, 2)));
+        assert_eq!(rig.sender.poll(0, 4).packets, 1);
+        refuse(&mut rig.sender);
+        assert_eq!(rig.sender.poll(400_000, 4).packets, 2);
+        refuse(&mut rig.sender);
+        // Those of 0 and 0.25 ms waited for the queue; those after 0.4 ms did not.
+        assert_eq!(rig.send(1_700_000, 4), 2);
+        rig.sender.stop(1_750_000);
+        let mut first = [4, 2, 0, 0, 0, 0];
+        first[column] = 2;
+        assert_eq!(rig.rows(), [first, [3, 1, 0, 0, 2, 0]]);
+    }
+}
+
+impl Sender {
+    fn sent_none(&mut self) {
+        self.build::<[u8; 0]>(self.stamp_ns, &mut []);
+        self.sent(0, 0);
+    }
+}
+
+/// What the statistics do not reach is given up when they do, and where it was due.
+#[test]
+fn a_pause_that_is_longer_than_the_statistics_is_told_in_full() {
+    for stops in [false, true] {
+        let mut rig = Rig::paced(Some(every(250_000, 1)));
+        assert_eq!(rig.send(0, 4), 1);
+        let mut rows = Vec::new();
+        let mut now_ns = 30_000_000;
+        if stops {
+            rig.sender.stop(now_ns);
+        }
+        while rows.len() < 29 {
+            now_ns += 10;
+            rig.send(now_ns, 4);
+            rig.collector.tick(&mut |closed| rows.push(row(closed)));
+            assert!(now_ns < 30_001_000, "{rows:?}");
+        }
+        assert_eq!(rows[0], [4, 3, 0, 0, 1, 0]);
+        assert!(rows[1..29].iter().all(|row| *row == [4, 4, 0, 0, 0, 0]), "{rows:?}");
+        rig.sender.stop(now_ns);
+        assert!(rig.collector.sending_done_ns().is_some());
+        rows.extend(rig.rows());
+        assert_eq!(rows.iter().map(|row| row[0]).sum::<u64>(), 30 * 4 + u64::from(!stops));
+    }
+}
+
+#[test]
+fn without_a_rate_what_is_refused_is_not_sent() {
+    let mut rig = Rig::new();
+    assert_eq!(rig.send(5_000, 1), 4);
+    assert_eq!(rig.sender.poll(6_000, 4).packets, 4);
+    rig.sender.no_mbuf();
+    rig.sender.stop(7_000);
+    assert_eq!(rig.rows(), [[8, 0, 3, 4, 1, 0]]);
+}
