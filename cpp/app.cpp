@@ -62,13 +62,21 @@ bool print(const rust::String& text) {
   return false;
 }
 
-rs::PortFacts facts_of(const Port& port) {
+/// What Rust cannot know of the end at `now_ns`.
+rs::End end_of(const Port& port, uint64_t now_ns) {
   rust::Vec<rs::PortCounter> counters;
   for (const auto& [name, value] : port.counters()) {
     counters.push_back({name, value});
   }
   const ChecksumOffload by_port = port.checksums();
-  return {std::move(counters), {by_port.ipv4, by_port.udp}};
+  return {.now_ns = now_ns,
+          .delivered = port.delivered(),
+          .accepted = port.accepted(),
+          .port_counters = std::move(counters),
+          .port_removed = port.is_removed(),
+          .checksums = {by_port.ipv4, by_port.udp},
+          .dpdk_version = rte_version(),
+          .driver = port.driver()};
 }
 
 /// A driver may try for half a minute to stop a device that is not there any more (e1000), and ours
@@ -83,49 +91,27 @@ void end_soon(int code) {
   }).detach();
 }
 
-/// The run itself, after its preliminary one, if there is one.
-int measure(const Mode& mode, const rs::Config& config, rs::Run& run, Port& port,
-            const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
-  const rs::Options options = config.options();
-  const Clock clock(started, signals.request());
-  if (rs::has_preliminary(config) && !signals.requested()) {
-    rust::Box<rs::Run> preliminary = rs::new_preliminary(config);
-    if (preliminary->duration_ns() > 0) {
-      std::fprintf(stderr, "dpdkproj: %s warms up for %.1f s\n", std::string(options.mode).c_str(),
-                   static_cast<double>(preliminary->duration_ns()) / 1e9);
-    }
-    Dataplane dataplane(port, *preliminary, options, clock, signals, affinity);
-    mode.run(dataplane);
-    run.begin_after(*preliminary);
+/// Says which run begins, and runs it; the time at its end, in ns since its start.
+uint64_t run_once(const Mode& mode, const rs::Next& next, Dataplane& dataplane) {
+  const std::string name(mode.name);
+  if (next.stage == rs::Stage::Measurement) {
+    // One that was to end before it began leaves results behind, too, not those of an earlier run.
+    std::fprintf(stderr, "dpdkproj: %s %s on port %u\n", name.c_str(),
+                 dataplane.stop().is_made() ? "was stopped before it began" : "runs",
+                 dataplane.port().id());
+  } else if (next.warmup_ns > 0) {
+    std::fprintf(stderr, "dpdkproj: %s warms up for %.1f s\n", name.c_str(),
+                 static_cast<double>(next.warmup_ns) / 1e9);
   }
-  Dataplane dataplane(port, run, options, clock, signals, affinity);
-  // One that was to end before it began leaves results behind, too, not those of an earlier run.
-  std::fprintf(stderr, "dpdkproj: %s %s on port %u\n", std::string(options.mode).c_str(),
-               signals.requested() ? "was stopped before it began" : "runs", port.id());
   mode.run(dataplane);
-
-  if (port.is_removed()) {
-    run.port_removed(dataplane.clock().now_ns());
-  }
-  int code = kSuccess;
-  try {
-    run.finish(port.delivered(), port.accepted(), facts_of(port), {rte_version(), port.driver()});
-    code = run.has_broken_limits() ? kLimitBroken : kSuccess;
-  } catch (const rust::Error& error) {
-    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
-    code = kFailure;
-  }
-  const bool is_said = std::fprintf(stderr, "%s\n", std::string(run.summary()).c_str()) > 0;
-  // Who closes stderr and asks for no file learns nothing.
-  return is_said || options.has_files || code != kSuccess ? code : kFailure;
+  return dataplane.clock().now_ns();
 }
 
 /// From the link to the end of the results.
-int run_on(Port& port, const Mode& mode, rs::Config& config, rust::Box<rs::Files> files,
-           const Strings& args, const ClockReading& started, const StopSignals& signals,
-           Affinity& affinity) {
+int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session& session,
+           const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
   if (mode.needs_link) {
-    if (!port.wait_for_link(kLinkPatience, signals.request()) && !signals.requested()) {
+    if (!port.wait_for_link(kLinkTimeout, signals.request()) && !signals.requested()) {
       std::fprintf(stderr,
                    "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
                    "peer first, or choose another port with -p\n");
@@ -133,22 +119,39 @@ int run_on(Port& port, const Mode& mode, rs::Config& config, rust::Box<rs::Files
     }
   }
   if (!signals.requested()) {
-    config.resolve_line_rate(port.link_mbps());  // else the link may be down, and nothing is sent
+    session.link_is_up(port.link_mbps());  // else the link may be down, and nothing is sent
   }
-  rust::Box<rs::Run> run = rs::new_run(config, std::move(files), to_rust(args));
-  return measure(mode, config, *run, port, started, signals, affinity);
+  const Clock clock(started, signals.request());
+  uint64_t end_ns = 0;
+  for (;;) {
+    const rs::Next next = session.next(signals.requested());
+    if (next.stage == rs::Stage::Nothing) {
+      break;
+    }
+    Dataplane dataplane(port, session, options, clock, signals, affinity);
+    end_ns = run_once(mode, next, dataplane);
+  }
+  const rs::Finished finished = session.finish(end_of(port, end_ns));
+  int code = finished.limits_broken ? kLimitBroken : kSuccess;
+  if (!finished.problem.empty()) {
+    std::fprintf(stderr, "dpdkproj: %s\n", std::string(finished.problem).c_str());
+    code = kFailure;
+  }
+  const bool is_said = std::fprintf(stderr, "%s\n", std::string(finished.summary).c_str()) > 0;
+  // Who closes stderr and asks for no file learns nothing.
+  return is_said || options.has_files || code != kSuccess ? code : kFailure;
 }
 
-int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const Strings& eal_args,
-             const StopSignals& signals, Affinity& affinity) {
+int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& options,
+             const Strings& args, const Strings& eal_args, const StopSignals& signals,
+             Affinity& affinity) {
   const ClockReading started = ClockReading::take();
-  const rs::Options options = config.options();
-  rust::Box<rs::Files> files = rs::open_files(config);
+  rust::Box<rs::Session> session = rs::open_session(config, to_rust(args));
   redirect_stdout_to_stderr();
 
   const Eal eal(eal_args);
   const PortInfo info = find_port(std::string(options.port));
-  config.check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
+  session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
   Port port(info,
             {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
              options.rx_burst, options.tx_burst, options.checksum_offload,
@@ -156,7 +159,7 @@ int run_mode(const Mode& mode, rs::Config& config, const Strings& args, const St
              options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
              mode.queues == rs::Queues::Mixed},
             signals.request());
-  const int code = run_on(port, mode, config, std::move(files), args, started, signals, affinity);
+  const int code = run_on(port, mode, options, *session, started, signals, affinity);
   if (port.is_removed()) {
     end_soon(code);
   }
@@ -184,15 +187,15 @@ int run_app(const Strings& args) {
   }
   const std::vector<Mode> modes = all_modes();
   try {
-    rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
-    if (const rust::String help = config->help_text(); !help.empty()) {
-      return print(help) ? kSuccess : kFailure;
+    const rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
+    const rs::Options options = config->options();
+    if (!options.help.empty()) {
+      return print(options.help) ? kSuccess : kFailure;
     }
     const StopSignals signals;
     Affinity affinity;
-    const std::string name(config->options().mode);
-    const auto mode = std::ranges::find(modes, name, &Mode::name);
-    return run_mode(*mode, *config, args, eal_args, signals, affinity);
+    const auto mode = std::ranges::find(modes, std::string(options.mode), &Mode::name);
+    return run_mode(*mode, *config, options, args, eal_args, signals, affinity);
   } catch (const UsageError& error) {
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kUsage;

@@ -136,6 +136,20 @@ rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
   return rs::parse_args(std::move(copies), std::move(modes));
 }
 
+/// A session whose first run has begun.
+rust::Box<rs::Session> begun(const rs::Config& config) {
+  rust::Box<rs::Session> session = rs::open_session(config, {});
+  session->next(false);
+  return session;
+}
+
+rs::End end_after(uint64_t delivered, uint64_t accepted) {
+  rs::End end{};
+  end.delivered = delivered;
+  end.accepted = accepted;
+  return end;
+}
+
 /// sendrecv and reflect, joined by a copy: each burst is built, turned round and verified, on the
 /// same thread. A copy, as paths make one: the sender's buffers still hold its packets when they
 /// come round again.
@@ -144,20 +158,20 @@ class Chain {
   explicit Chain(const Clock& clock)
       : clock_(clock.restarted()),
         config_(parse({"reflect", "-q"})),
-        reflecting_(rs::new_run(*config_, rs::open_files(*config_), {})),
+        reflecting_(begun(*config_)),
         reflector_(rs::new_reflector(*reflecting_, 0, false)) {}
 
-  /// Does `run`, for `duration_ns` unless it ends by itself, with a burst every `gap_ns`; `path` is
-  /// between reflector and receiver.
-  void go(rs::Run& run, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns,
+  /// Does the run at hand of `session`, for `duration_ns` unless it ends by itself, with a burst
+  /// every `gap_ns`; `path` is between reflector and receiver.
+  void go(rs::Session& session, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns,
           rs::Part left_out, Path path, Legs& legs) {
     left_out_ = left_out;
     path_ = std::move(path);
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
     const Clock clock = clock_.restarted();
-    rust::Box<rs::Sender> sender = rs::new_sender(run, 0, kMac, {false, false});
-    rust::Box<rs::Receiver> receiver = rs::new_receiver(run, 0, false);
+    rust::Box<rs::Sender> sender = rs::new_sender(session, 0, kMac, {false, false});
+    rust::Box<rs::Receiver> receiver = rs::new_receiver(session, 0, false);
     sending_.for_each([&](std::size_t index, rs::Frame& room) { sender->prepare(index, room); });
     sent_ = 0;
     returned_ = 0;
@@ -169,17 +183,17 @@ class Chain {
       const uint64_t now_ns = clock.now_ns();
       if (now_ns >= next_tick_ns) {
         next_tick_ns = now_ns + kTickNs;
-        run.tick(now_ns);
-        reflecting_->tick(clock_.now_ns());
+        const rs::Phase phase =
+            session.tick(now_ns, {.stop_requested = now_ns >= duration_ns}).phase;
+        reflecting_->tick(clock_.now_ns(), {});
         if (++ticks % kTicksPerSlice == 0) {
           legs.end_slice();
         }
-        if (!stopping && (now_ns >= duration_ns || run.is_done())) {
-          stopping = true;
-          sender->stop(now_ns);
-          run.stop(now_ns);
-        } else if (stopping && run.is_over(now_ns)) {
+        if (phase == rs::Phase::Over) {
           return;
+        }
+        if (phase == rs::Phase::Drain && !std::exchange(stopping, true)) {
+          sender->stop(now_ns);
         }
       }
       if (now_ns >= next_burst_ns) {
@@ -189,19 +203,23 @@ class Chain {
     }
   }
 
-  void finish(rs::Run& run) const {
+  void finish(rs::Session& session) const {
     if (left_out_ == rs::Part::Duplicates) {
       return;  // without it, nothing is known to have come back
     }
-    run.finish(returned_, sent_, {}, {"", ""});
-    if (run.has_broken_limits()) {
-      throw std::runtime_error("not every packet came back valid");
+    const rs::Finished finished = session.finish(end_after(returned_, sent_));
+    if (finished.limits_broken || !finished.problem.empty()) {
+      throw std::runtime_error("not every packet came back valid: " +
+                               std::string(finished.problem));
     }
   }
 
   void finish_reflector() {
-    reflecting_->stop(clock_.now_ns());
-    reflecting_->finish(reflector_got_, reflector_sent_, {}, {"", ""});
+    reflecting_->tick(clock_.now_ns(), {.stop_requested = true});
+    const rs::Finished finished = reflecting_->finish(end_after(reflector_got_, reflector_sent_));
+    if (!finished.problem.empty()) {
+      throw std::runtime_error("the reflector: " + std::string(finished.problem));
+    }
   }
 
   uint64_t sent() const noexcept { return sent_; }
@@ -290,7 +308,7 @@ class Chain {
   /// The reflector's; each run has another one.
   Clock clock_;
   rust::Box<rs::Config> config_;
-  rust::Box<rs::Run> reflecting_;
+  rust::Box<rs::Session> reflecting_;
   rust::Box<rs::Reflector> reflector_;
   Buffers sending_;
   Buffers arriving_;
@@ -341,20 +359,18 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
                                    "-q"};
   args.insert(args.end(), variant.options.begin(), variant.options.end());
   const rust::Box<rs::Config> config = parse(args);
-  rust::Box<rs::Run> run = rs::new_run(*config, rs::open_files(*config), {});
+  rust::Box<rs::Session> session = rs::open_session(*config, {});
   const auto frame_len = static_cast<uint16_t>(kHeaders + payload);
   Chain chain(clock);
-  if (rs::has_preliminary(*config)) {
+  while (session->next(false).stage == rs::Stage::Preliminary) {
     // Stamps are for flows that the reflector knows: those that asked it.
-    rust::Box<rs::Run> preliminary = rs::new_preliminary(*config);
     Legs nobodys;
-    chain.go(*preliminary, frame_len, UINT64_MAX, 0, rs::Part::None, {Order::kKept, 0}, nobodys);
-    run->begin_after(*preliminary);
+    chain.go(*session, frame_len, UINT64_MAX, 0, rs::Part::None, {Order::kKept, 0}, nobodys);
   }
   Legs legs;
-  chain.go(*run, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
+  chain.go(*session, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
            variant.left_out, {variant.order, variant.depth}, legs);
-  chain.finish(*run);
+  chain.finish(*session);
   chain.finish_reflector();
   std::printf(
       "%s{\"variant\": \"%s\", \"payload\": %u, \"packets\": %llu,\n"

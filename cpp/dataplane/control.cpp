@@ -38,44 +38,35 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
   waiting.detach();
 }
 
-void control(rs::Run& run, const Port& port, const Clock& clock, const StopSignals& signals,
+void control(rs::Session& session, const Port& port, const Clock& clock, const StopSignals& signals,
              std::atomic<Phase>& phase) {
-  constexpr uint64_t kTickNs = 5'000'000;
   // Drivers may have to ask the NIC, or the kernel.
   constexpr uint64_t kPortNs = 250'000'000;
-  const uint64_t duration_ns = run.duration_ns();
-  const uint64_t end_ns = duration_ns == 0 ? UINT64_MAX : duration_ns;
   uint64_t next_port_ns = 0;
-  bool stopping = false;
-  // It stopped by itself, and no signal has come since.
-  bool patient = false;
+  rs::Facts facts{};
   while (phase.load(std::memory_order_relaxed) != Phase::kStop) {
     const uint64_t now_ns = clock.now_ns();
     if (now_ns >= next_port_ns) {
       next_port_ns = now_ns + kPortNs;
-      if (port.is_removed()) {
-        run.port_removed(now_ns);
-      } else if (const std::optional<uint64_t> missed = port.missed()) {
-        run.port_missed(*missed);
-      }
+      const std::optional<uint64_t> missed = port.missed();
+      facts.port_says_missed = missed.has_value();
+      facts.port_missed = missed.value_or(0);
+      facts.port_removed = port.is_removed();
     }
-    run.tick(now_ns);
-    const bool signalled = signals.requested();
-    if (patient && signalled) {
-      patient = false;
-      run.stop_waiting(now_ns);
+    facts.stop_requested = signals.requested();
+    const rs::Tick tick = session.tick(now_ns, facts);
+    switch (tick.phase) {
+      case rs::Phase::Drain:
+        phase.store(Phase::kDrain, std::memory_order_relaxed);
+        break;
+      case rs::Phase::Over:
+        phase.store(Phase::kStop, std::memory_order_relaxed);
+        return;
+      default:
+        break;
     }
-    if (!stopping && (signalled || now_ns >= end_ns || run.is_done())) {
-      stopping = true;
-      patient = !signalled;
-      run.stop(now_ns);
-      phase.store(Phase::kDrain, std::memory_order_relaxed);
-    } else if (stopping && run.is_over(now_ns)) {
-      phase.store(Phase::kStop, std::memory_order_relaxed);
-      return;
-    }
-    const uint64_t left_ns = stopping ? kTickNs : end_ns - std::min(end_ns, clock.now_ns());
-    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(kTickNs, left_ns)));
+    const uint64_t left_ns = tick.next_ns - std::min(tick.next_ns, clock.now_ns());
+    std::this_thread::sleep_for(std::chrono::nanoseconds(left_ns));
   }
 }
 

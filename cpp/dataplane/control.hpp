@@ -32,10 +32,9 @@ class StopSignals {
   pthread_t thread_;
 };
 
-/// Drives a run from beside the lcores, until they may return: closes intervals, shows what there
-/// is to show, and moves `phase` on when the duration is over, the count is reached, or a signal
-/// came. Returns also where someone else has moved it to Phase::kStop.
-void control(rs::Run& run, const Port& port, const Clock& clock, const StopSignals& signals,
+/// Drives the run at hand from beside the lcores, until they may return: `session` decides how far
+/// it is, and `phase` follows. Returns also where someone else has moved it to Phase::kStop.
+void control(rs::Session& session, const Port& port, const Clock& clock, const StopSignals& signals,
              std::atomic<Phase>& phase);
 
 }  // namespace dpdkproj

@@ -21,20 +21,21 @@
 
 namespace dpdkproj {
 
-/// What a mode has to work with: a started port, the run it counts in, a clock, and lcores.
+/// What a mode has to work with: a started port, the session whose run it counts in, a clock, and
+/// lcores.
 class Dataplane {
  public:
-  Dataplane(Port& port, rs::Run& run, const rs::Options& options, const Clock& clock,
+  Dataplane(Port& port, rs::Session& session, const rs::Options& options, const Clock& clock,
             const StopSignals& signals, Affinity& affinity)
       : port_(port),
-        run_(run),
+        session_(session),
         options_(options),
         clock_(clock),
         signals_(signals),
         affinity_(affinity) {}
 
   Port& port() noexcept { return port_; }
-  rs::Run& run() noexcept { return run_; }
+  rs::Session& session() noexcept { return session_; }
   const rs::Options& options() const noexcept { return options_; }
   /// Its zero is the moment when workers begin, and an earlier one before: what making them takes
   /// is not in any run. To be kept by reference.
@@ -51,7 +52,7 @@ class Dataplane {
 
  private:
   Port& port_;
-  rs::Run& run_;
+  rs::Session& session_;
   const rs::Options& options_;
   Clock clock_;
   const StopSignals& signals_;
@@ -88,7 +89,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
     const Affinity::Guest guest(affinity_);
     rust::Vec<uint32_t> cpus;
     std::ranges::copy(polling, std::back_inserter(cpus));
-    run_.begin_on(std::move(cpus));
+    session_.begin_on(std::move(cpus));
   }
   std::atomic<Phase> phase{Phase::kRun};
   std::vector<std::function<void()>> work;
@@ -102,7 +103,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   port_.begin_counting();
   clock_ = clock_.restarted();
   if (signals_.requested()) {
-    run_.stop(0);
+    session_.tick(0, {.stop_requested = true});
     return;
   }
   std::exception_ptr failure;
@@ -110,7 +111,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   std::jthread controller([&] {
     affinity_.apply(pthread_self());
     try {
-      control(run_, port_, clock_, signals_, phase);
+      control(session_, port_, clock_, signals_, phase);
     } catch (...) {
       failure = std::current_exception();
       phase.store(Phase::kStop);

@@ -120,7 +120,7 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
 }
 
 void Port::start(const StopRequest& stop) const {
-  const auto until = std::chrono::steady_clock::now() + kLinkPatience;
+  const auto until = std::chrono::steady_clock::now() + kLinkTimeout;
   int result = rte_eth_dev_start(port_id_);
   // A memif client starts only once its server listens: that is its link.
   const bool is_memif = std::string_view(info_.driver_name) == "net_memif";

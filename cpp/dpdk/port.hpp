@@ -20,7 +20,7 @@
 namespace dpdkproj {
 
 /// How long to wait for the other end of a link.
-inline constexpr std::chrono::seconds kLinkPatience{10};
+inline constexpr std::chrono::seconds kLinkTimeout{10};
 
 /// What is asked of a port.
 struct PortConfig {

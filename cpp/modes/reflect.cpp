@@ -15,7 +15,7 @@ void run(Dataplane& dataplane) {
   std::vector<ReflectImpaired> impaired;
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
     rust::Box<rs::Reflector> reflector =
-        rs::new_reflector(dataplane.run(), queue, port.may_deliver_partial_checksums());
+        rs::new_reflector(dataplane.session(), queue, port.may_deliver_partial_checksums());
     if (options.impaired) {
       impaired.emplace_back(port.rx_queue(queue), port.tx_queue(queue), std::move(reflector),
                             dataplane.clock(), port.rx_pool(queue), options);

@@ -26,7 +26,8 @@ class RxOnly final {
 void run(Dataplane& dataplane) {
   std::vector<RxOnly> workers;
   for (uint16_t queue = 0; queue < dataplane.options().rx_queues; ++queue) {
-    workers.emplace_back(dataplane.port().rx_queue(queue), rs::new_tally(dataplane.run(), queue));
+    workers.emplace_back(dataplane.port().rx_queue(queue),
+                         rs::new_tally(dataplane.session(), queue));
   }
   dataplane.run_workers(std::move(workers));
 }

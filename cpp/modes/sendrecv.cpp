@@ -152,25 +152,25 @@ void say_what_software_computes(const Port& port) {
 
 void run(Dataplane& dataplane) {
   Port& port = dataplane.port();
-  rs::Run& run = dataplane.run();
+  rs::Session& session = dataplane.session();
   const rs::Options& options = dataplane.options();
-  if (run.is_first() && options.checksum_offload) {
+  if (session.is_first() && options.checksum_offload) {
     say_what_software_computes(port);
   }
   const ChecksumOffload by_port = port.checksums();
   std::vector<Send> senders;
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
     senders.emplace_back(port, queue,
-                         rs::new_sender(run, queue, port.mac(), {by_port.ipv4, by_port.udp}),
+                         rs::new_sender(session, queue, port.mac(), {by_port.ipv4, by_port.udp}),
                          dataplane.clock(), options, dataplane.stop());
-    if (run.is_first()) {
+    if (session.is_first()) {
       senders.back().prepare_buffers();
     }
   }
   std::vector<Receive> receivers;
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
     receivers.emplace_back(port.rx_queue(queue),
-                           rs::new_receiver(run, queue, port.may_deliver_partial_checksums()),
+                           rs::new_receiver(session, queue, port.may_deliver_partial_checksums()),
                            dataplane.clock());
   }
   dataplane.run_workers(std::move(senders), std::move(receivers));

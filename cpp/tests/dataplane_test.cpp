@@ -69,7 +69,8 @@ class DataplaneTest : public testing::Test {
  protected:
   void run(std::vector<Record>& sending, std::vector<Record>& plain) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
-    rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
+    rust::Box<rs::Session> session = rs::open_session(*config, {});
+    session->next(false);
     const rs::Options options = config->options();
     Port port(find_port(""), {.rx_queues = 1,
                               .tx_queues = 1,
@@ -80,7 +81,7 @@ class DataplaneTest : public testing::Test {
                               .checksum_offload = false,
                               .held_mbufs = 0});
     const Clock clock(ClockReading::take());
-    Dataplane dataplane(port, *rs_run, options, clock, signals, affinity);
+    Dataplane dataplane(port, *session, options, clock, signals, affinity);
     std::vector<Sending> senders;
     for (Record& record : sending) {
       senders.push_back({&record});

@@ -17,7 +17,7 @@ class ImpairTest : public ReflectRig {
 
   rs::Options options = config->options();
   ReflectImpaired reflect{
-      port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*run, 0, false), clock,
+      port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock,
       pool.get(),       options};
 };
 

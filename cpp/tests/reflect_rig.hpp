@@ -114,9 +114,13 @@ class ReflectRig : public testing::Test {
 
   /// What the summary says about it. The ledger has to balance.
   void expect_summary(const std::string& lines) {
-    run->stop(0);
-    run->finish(port.rx_queue(1).delivered(), port.tx_queue(0).accepted() - before, {}, {"", ""});
-    const std::string summary(run->summary());
+    session->tick(0, {.stop_requested = true});
+    rs::End end{};
+    end.delivered = port.rx_queue(1).delivered();
+    end.accepted = port.tx_queue(0).accepted() - before;
+    const rs::Finished finished = session->finish(std::move(end));
+    EXPECT_EQ(std::string(finished.problem), "");
+    const std::string summary(finished.summary);
     EXPECT_NE(summary.find("\n" + lines + "\n"), std::string::npos) << summary;
   }
 
@@ -138,6 +142,12 @@ class ReflectRig : public testing::Test {
     return rs::parse_args(std::move(args), std::move(modes));
   }
 
+  static rust::Box<rs::Session> begun(const rs::Config& config) {
+    rust::Box<rs::Session> session = rs::open_session(config, {});
+    session->next(false);
+    return session;
+  }
+
   /// What `sender` sends comes in; how long it is.
   uint16_t arrive_from(rs::Sender& sender) {
     const rs::Burst wanted = sender.poll(0, 0, 1);
@@ -157,11 +167,13 @@ class ReflectRig : public testing::Test {
     const rust::Box<rs::Config> sending =
         parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
                "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
-    rust::Box<rs::Run> preliminary = rs::new_preliminary(*sending);
+    rust::Box<rs::Session> asking = rs::open_session(*sending, {});
+    ASSERT_EQ(asking->next(false).stage, rs::Stage::Preliminary);
     // It has nothing to do but ask.
-    preliminary->stop(0);
-    ASSERT_FALSE(preliminary->is_over(10'000'000'000)) << "it asks first";
-    arrive_from(*rs::new_sender(*preliminary, 0, {2, 0, 0, 0, 0, 1}, {false, false}));
+    const rs::Facts stopped{.stop_requested = true};
+    asking->tick(0, stopped);
+    ASSERT_EQ(asking->tick(10'000'000'000, stopped).phase, rs::Phase::Drain) << "it asks first";
+    arrive_from(*rs::new_sender(*asking, 0, {2, 0, 0, 0, 0, 1}, {false, false}));
   }
 
   Mempool pool = make_test_pool(8191);
@@ -179,7 +191,7 @@ class ReflectRig : public testing::Test {
              .held_mbufs = 0}};
   const Clock clock{ClockReading::take()};
   rust::Box<rs::Config> config;
-  rust::Box<rs::Run> run = rs::new_run(*config, rs::open_files(*config), {});
+  rust::Box<rs::Session> session = begun(*config);
   uint64_t before = 0;
   uint8_t arrived = 0;
 };

@@ -10,7 +10,7 @@ namespace {
 
 class ReflectTest : public ReflectRig {
  protected:
-  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*run, 0, false), clock};
+  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock};
 };
 
 TEST_F(ReflectTest, LosesNothingWhileItsTxQueueIsFull) {
@@ -84,8 +84,9 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   // Only flows that have asked are stamped. The first question is never answered.
   ask();
   reflect.poll(1);
-  run->tick(1);
-  const rust::Box<rs::Run> asked = rs::new_run(*sending, rs::open_files(*sending), {});
+  session->tick(1, {});
+  rust::Box<rs::Session> asked = rs::open_session(*sending, {});
+  asked->next(true);
   ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {2, 0, 0, 0, 0, 1}, {false, false})),
             kPacketLen);
   reflect.poll(1000);
@@ -106,15 +107,15 @@ class ReflectOnTwoQueuesTest : public ReflectRig {
  protected:
   ReflectOnTwoQueuesTest() : ReflectRig({"reflect", "-r", "2", "-q"}) {}
 
-  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*run, 0, false), clock};
-  rust::Box<rs::Reflector> other = rs::new_reflector(*run, 1, false);
+  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock};
+  rust::Box<rs::Reflector> other = rs::new_reflector(*session, 1, false);
 };
 
 TEST_F(ReflectOnTwoQueuesTest, AnswersWhenAllWorkersHaveCountedWhatTheyDid) {
   make_room(10);
   ask();
   reflect.poll(1);
-  run->tick(1);
+  session->tick(1, {});
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
   ask();
   other->reflect(1000, {});
@@ -130,7 +131,7 @@ TEST_F(ReflectOnTwoQueuesTest, AnswersWhenAllWorkersHaveCountedWhatTheyDid) {
 TEST_F(ReflectOnTwoQueuesTest, HoldsNoMoreQuestionsThanItHasRoomFor) {
   ask();
   reflect.poll(1);
-  run->tick(1);
+  session->tick(1, {});
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
   for (unsigned i = 0; i < Questions::kMost + 3U; ++i) {
     ask();

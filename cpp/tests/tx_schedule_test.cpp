@@ -259,11 +259,12 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
   rust::Vec<rs::Mode> infos;
   infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
-  rust::Box<rs::Run> rs_run = rs::new_run(*config, rs::open_files(*config), {});
+  rust::Box<rs::Session> session = rs::open_session(*config, {});
+  session->next(false);
   const rs::Options options = config->options();
   const StopSignals signals;
   Affinity affinity;
-  Dataplane dataplane(port, *rs_run, options, clock, signals, affinity);
+  Dataplane dataplane(port, *session, options, clock, signals, affinity);
   const std::vector<Mode> modes = all_modes();
   const auto mode = std::ranges::find(modes, std::string_view("sendrecv"), &Mode::name);
   if (mode == modes.end()) {

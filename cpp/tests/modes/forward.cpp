@@ -72,18 +72,18 @@ void run(Dataplane& dataplane) {
   for (uint16_t queue = 0; queue < queues; ++queue) {
     const auto to = static_cast<uint16_t>((queue + kShift) % queues);
     workers.emplace_back(port.rx_queue(queue), port.tx_queue(to),
-                         rs::new_tally(dataplane.run(), queue));
+                         rs::new_tally(dataplane.session(), queue));
   }
   dataplane.run_workers(std::move(workers));
 }
 
 /// A reflector in a mode that does not say that it returns packets.
-void run_undeclared(Dataplane& dataplane) { rs::new_reflector(dataplane.run(), 0, false); }
+void run_undeclared(Dataplane& dataplane) { rs::new_reflector(dataplane.session(), 0, false); }
 
 /// Two workers that would write the same counters.
 void run_twice(Dataplane& dataplane) {
-  const rust::Box<rs::Tally> first = rs::new_tally(dataplane.run(), 0);
-  const rust::Box<rs::Tally> second = rs::new_tally(dataplane.run(), 0);
+  const rust::Box<rs::Tally> first = rs::new_tally(dataplane.session(), 0);
+  const rust::Box<rs::Tally> second = rs::new_tally(dataplane.session(), 0);
 }
 
 using rs::Meaning;

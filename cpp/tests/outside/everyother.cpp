@@ -42,7 +42,7 @@ void run(Dataplane& dataplane) {
   std::vector<EveryOther> workers;
   for (uint16_t queue = 0; queue < dataplane.options().rx_queues; ++queue) {
     workers.emplace_back(dataplane.port().rx_queue(queue), dataplane.port().tx_queue(queue),
-                         rs::new_tally(dataplane.run(), queue));
+                         rs::new_tally(dataplane.session(), queue));
   }
   dataplane.run_workers(std::move(workers));
 }

@@ -2,7 +2,7 @@
 
 use crate::ffi::bridge::{self, Mode, Options};
 use dpdkproj_core::cli::Parsed;
-use dpdkproj_core::run::config::{Config as CoreConfig, PortLimits};
+use dpdkproj_core::run::config::Config as CoreConfig;
 use dpdkproj_core::run::mode;
 use dpdkproj_core::run::mode::ModeInfo;
 use dpdkproj_core::work::pacer::Release;
@@ -42,16 +42,13 @@ impl Config {
         }
     }
 
-    pub(crate) fn help_text(&self) -> String {
-        match &self.0 {
-            Parsed::Run(_) => String::new(),
-            Parsed::Print(text) => text.clone(),
-        }
-    }
-
     pub(crate) fn options(&self) -> Options {
-        let Parsed::Run(config) = &self.0 else { return Options::default() };
+        let config = match &self.0 {
+            Parsed::Run(config) => config,
+            Parsed::Print(text) => return Options { help: text.clone(), ..Options::default() },
+        };
         Options {
+            help: String::new(),
             mode: config.mode.clone(),
             port: config.port.clone().unwrap_or_default(),
             rx_queues: config.rx_queues,
@@ -69,18 +66,6 @@ impl Config {
             }),
             reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
             has_files: config.stats_path.is_some() || config.json_path.is_some(),
-        }
-    }
-
-    pub(crate) fn check_port(&self, limits: bridge::PortLimits) -> Result<(), String> {
-        let bridge::PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
-        self.run()?.check_port(&PortLimits { max_rx_queues, max_tx_queues, mtu })
-    }
-
-    pub(crate) fn resolve_line_rate(&mut self, link_mbps: u32) -> Result<(), String> {
-        match &mut self.0 {
-            Parsed::Run(config) => config.resolve_line_rate((link_mbps > 0).then_some(link_mbps)),
-            Parsed::Print(_) => Ok(()),
         }
     }
 }

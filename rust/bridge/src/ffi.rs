@@ -1,7 +1,7 @@
 //! The whole boundary: what C++ can call.
 
 use crate::config::{Config, parse_args};
-use crate::run::{Files, Run};
+use crate::session::{Session, open_session};
 use crate::workers::{
     Receiver, Reflector, Sender, Tally, new_receiver, new_reflector, new_sender, new_tally,
 };
@@ -136,6 +136,8 @@ pub(crate) mod bridge {
     /// What the command line asks of ports, queues and lcores.
     #[derive(Default)]
     struct Options {
+        /// To be printed on stdout instead of running; empty when there is something to run.
+        help: String,
         mode: String,
         /// MAC address or name of the port; empty: the only one there is.
         port: String,
@@ -182,18 +184,76 @@ pub(crate) mod bridge {
         udp_by_port: bool,
     }
 
-    /// What only C++ knows of the port.
-    struct PortFacts {
-        counters: Vec<PortCounter>,
-        checksums: Checksums,
+    /// What the control thread knows at a tick.
+    struct Facts {
+        /// The port's driver says how many packets it had to throw away, and how many those are so far.
+        port_says_missed: bool,
+        port_missed: u64,
+        /// The port's device is gone.
+        port_removed: bool,
+        /// A signal asked for the end.
+        stop_requested: bool,
     }
 
-    /// What only C++ knows of the host.
-    struct Versions {
-        /// DPDK's version.
-        dpdk: String,
-        /// The driver of the port.
+    /// How far a run is.
+    #[repr(u8)]
+    enum Phase {
+        /// Workers send.
+        Run,
+        /// Nothing is sent any more; what is under way still comes in.
+        Drain,
+        /// Nothing more is waited for: lcores return.
+        Over,
+    }
+
+    /// What follows from a tick.
+    struct Tick {
+        phase: Phase,
+        /// When to call again, in ns since the start of the run.
+        next_ns: u64,
+    }
+
+    /// Which run begins.
+    #[repr(u8)]
+    enum Stage {
+        /// The one in front of the measurement: its packets count nowhere.
+        Preliminary,
+        /// The one that was asked for.
+        Measurement,
+        /// None: all have been.
+        Nothing,
+    }
+
+    /// The run that begins.
+    struct Next {
+        stage: Stage,
+        /// How long a preliminary run sends packets, in ns; 0: it only asks the reflector.
+        warmup_ns: u64,
+    }
+
+    /// What only C++ knows when all is over.
+    struct End {
+        /// When that is, in ns since the start of the last run.
+        now_ns: u64,
+        /// Packets that drivers gave and took.
+        delivered: u64,
+        accepted: u64,
+        port_counters: Vec<PortCounter>,
+        /// The port's device is gone.
+        port_removed: bool,
+        checksums: Checksums,
+        dpdk_version: String,
         driver: String,
+    }
+
+    /// How it went.
+    struct Finished {
+        /// In a fixed layout for people, several lines.
+        summary: String,
+        /// What is wrong with the run or its files, on one line; empty when nothing is.
+        problem: String,
+        /// It broke a limit that was given.
+        limits_broken: bool,
     }
 
     // --- command line (before EAL)
@@ -202,69 +262,34 @@ pub(crate) mod bridge {
 
         /// Reads the arguments behind `--`. The error is one line for the user.
         fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>>;
-        /// Text to print on stdout instead of running; empty when there is something to run.
-        fn help_text(self: &Config) -> String;
         fn options(self: &Config) -> Options;
-        /// The error says what was asked, what is possible and which option to change.
-        fn check_port(self: &Config, limits: PortLimits) -> Result<()>;
-        /// The port is started: a rate that is a share of the line rate becomes one in packets.
-        /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
-        fn resolve_line_rate(self: &mut Config, link_mbps: u32) -> Result<()>;
     }
 
-    // --- statistics (one control thread)
+    // --- the runs of a command line (one control thread)
     extern "Rust" {
-        type Files;
+        type Session;
 
-        /// Opens all files of a run, before EAL. The error names the option.
-        fn open_files(config: &Config) -> Result<Box<Files>>;
-
-        type Run;
-
-        /// `command` is the whole command line.
-        fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>>;
-        /// Whether a run is to go before it, whose packets count nowhere.
-        fn has_preliminary(config: &Config) -> bool;
-        /// That run.
-        fn new_preliminary(config: &Config) -> Result<Box<Run>>;
-        /// Workers are about to start on these CPUs. The threads that write begin here, on those of the
-        /// calling thread.
-        fn begin_on(self: &mut Run, cpus: Vec<u32>) -> Result<()>;
+        /// Opens all files. `command` is the whole command line. The error names the option.
+        fn open_session(config: &Config, command: Vec<String>) -> Result<Box<Session>>;
+        /// The error says what was asked, what is possible and which option to change.
+        fn check_port(self: &Session, limits: PortLimits) -> Result<()>;
+        /// A rate that is a share of the line rate becomes one in packets.
+        /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
+        fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
+        /// Makes the next run the one at hand: workers are made of it. Where `stop_requested`, no time is spent on
+        /// a preliminary one.
+        fn next(self: &mut Session, stop_requested: bool) -> Next;
         /// Whether no other run has used the port before: then buffers are to be prepared. Those that
         /// one left may still be under way, and need no more than that one did.
-        fn is_first(self: &Run) -> bool;
-        /// All workers of a preliminary run have stopped; takes over what it found out.
-        fn begin_after(self: &mut Run, preliminary: &Run);
-        /// When to stop by itself, in ns since the start; 0: never.
-        fn duration_ns(self: &Run) -> u64;
-        /// What the port says it had to throw away so far. Not to be called when it does not say.
-        fn port_missed(self: &mut Run, packets: u64);
-        /// The port's device is gone, as is found out at `now_ns`: says so, once.
-        fn port_removed(self: &mut Run, now_ns: u64);
-        /// Closes intervals, hands their rows to the CSV's writer and to stderr; waits for neither.
-        fn tick(self: &mut Run, now_ns: u64);
-        /// Whether a count given on the command line is reached.
-        fn is_done(self: &Run) -> bool;
-        /// Sending stops at `now_ns`.
-        fn stop(self: &mut Run, now_ns: u64);
-        /// Packets that are under way are waited for no longer than until `now_ns`; after `stop`.
-        fn stop_waiting(self: &mut Run, now_ns: u64);
-        /// Whether nothing more is to be waited for. To be asked again and again after `stop`.
-        fn is_over(self: &mut Run, now_ns: u64) -> bool;
-        /// All workers have stopped for good; `delivered` and `accepted` are the packets that
-        /// drivers gave and took. The error is one line about what is wrong
-        /// with the run or its files; the summary is then still to be had from `summary`.
-        fn finish(
-            self: &mut Run,
-            delivered: u64,
-            accepted: u64,
-            port: PortFacts,
-            versions: &Versions,
-        ) -> Result<()>;
-        /// Whether the run broke a limit that was given. To be asked after `finish`.
-        fn has_broken_limits(self: &Run) -> bool;
-        /// The run in a fixed layout, several lines. To be asked after `finish`.
-        fn summary(self: &Run) -> String;
+        fn is_first(self: &Session) -> bool;
+        /// Workers are about to start on these CPUs. The threads that write begin here, on those of the
+        /// calling thread.
+        fn begin_on(self: &mut Session, cpus: Vec<u32>) -> Result<()>;
+        /// Closes intervals, hands their rows to the CSV's writer and to stderr, and decides how far the run is;
+        /// waits for nothing.
+        fn tick(self: &mut Session, now_ns: u64, facts: &Facts) -> Tick;
+        /// All workers have stopped for good. Writes down what is known.
+        fn finish(self: &mut Session, end: End) -> Finished;
     }
 
     // --- workers (hot path: a few calls per burst, none of them can fail)
@@ -279,7 +304,7 @@ pub(crate) mod bridge {
 
         /// The sender of tx queue `queue` of a port with the MAC address `mac`.
         fn new_sender(
-            run: &Run,
+            session: &Session,
             queue: u16,
             mac: [u8; 6],
             checksums: Checksums,
@@ -310,7 +335,11 @@ pub(crate) mod bridge {
 
         /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still
         /// only the pseudo-header's sum.
-        fn new_receiver(run: &Run, queue: u16, partial_checksums: bool) -> Result<Box<Receiver>>;
+        fn new_receiver(
+            session: &Session,
+            queue: u16,
+            partial_checksums: bool,
+        ) -> Result<Box<Receiver>>;
         /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
         /// frames.
         unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &[Frame]);
@@ -324,7 +353,11 @@ pub(crate) mod bridge {
 
         type Reflector;
 
-        fn new_reflector(run: &Run, queue: u16, partial_checksums: bool) -> Result<Box<Reflector>>;
+        fn new_reflector(
+            session: &Session,
+            queue: u16,
+            partial_checksums: bool,
+        ) -> Result<Box<Reflector>>;
         /// Turns frames round and says in each what to do with it. To be called in every poll, also
         /// without frames.
         unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> Outcome;
@@ -375,33 +408,13 @@ pub(crate) mod bridge {
 
         /// For worker `index` of a mode that has nothing else in Rust: as many as the mode likes, up
         /// to the number of its rx and tx queues together.
-        fn new_tally(run: &Run, index: u16) -> Result<Box<Tally>>;
+        fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>>;
         /// What happened in the poll at `now_ns`. To be called in every poll, also where it is nothing.
         fn add(self: &mut Tally, now_ns: u64, polled: Polled);
     }
 }
 
 use bridge::Frame;
-
-fn open_files(config: &Config) -> Result<Box<Files>, String> {
-    Files::open(config.run()?).map(Box::new)
-}
-
-fn new_run(config: &Config, files: Box<Files>, command: Vec<String>) -> Result<Box<Run>, String> {
-    let mut run = Run::new(config.run()?.clone(), *files, command);
-    run.say_what_is_odd();
-    Ok(Box::new(run))
-}
-
-fn has_preliminary(config: &Config) -> bool {
-    config.run().is_ok_and(|config| config.preliminary().is_some())
-}
-
-fn new_preliminary(config: &Config) -> Result<Box<Run>, String> {
-    let preliminary = config.run()?.preliminary();
-    let preliminary = preliminary.ok_or("there is nothing to do before this run")?;
-    Run::new_preliminary(preliminary).map(Box::new)
-}
 
 // cxx lets C++ move these to any thread: say here that they may be.
 const _: () = {
@@ -410,7 +423,7 @@ const _: () = {
     send::<Receiver>();
     send::<Reflector>();
     send::<Tally>();
-    send::<Run>();
+    send::<Session>();
     assert!(size_of::<Frame>() == 16);
     // What workers write is in no cache line that another one writes.
     assert!(align_of::<Sender>() >= 128 && align_of::<Receiver>() >= 128);

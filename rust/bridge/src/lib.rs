@@ -12,8 +12,11 @@ mod config;
 )]
 mod ffi;
 mod frame;
-mod host;
-mod make;
-mod run;
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_box_returns,
+    reason = "signatures are what cxx asks for: structs by value, opaque types in boxes"
+)]
+mod session;
 #[allow(clippy::unnecessary_box_returns, reason = "signatures are what cxx asks for")]
 mod workers;

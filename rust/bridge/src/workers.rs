@@ -5,7 +5,7 @@
 
 use crate::ffi::bridge::{self, Burst, Frame, Outcome, Part, Polled, Verdict};
 use crate::frame::Lent;
-use crate::run::Run;
+use crate::session::Session;
 use dpdkproj_core::count::Counter;
 use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::template::Checksums;
@@ -25,12 +25,12 @@ impl From<bridge::Checksums> for Checksums {
 }
 
 pub(crate) fn new_sender(
-    run: &Run,
+    session: &Session,
     queue: u16,
     mac: [u8; 6],
     checksums: bridge::Checksums,
 ) -> Result<Box<Sender>, String> {
-    Ok(Box::new(Sender(run.sender(queue, Mac(mac), checksums.into())?)))
+    Ok(Box::new(Sender(session.run()?.sender(queue, Mac(mac), checksums.into())?)))
 }
 
 impl Sender {
@@ -78,11 +78,11 @@ pub struct Receiver {
 }
 
 pub(crate) fn new_receiver(
-    run: &Run,
+    session: &Session,
     queue: u16,
     partial_checksums: bool,
 ) -> Result<Box<Receiver>, String> {
-    Ok(Box::new(Receiver { receiver: run.receiver(queue)?, partial_checksums }))
+    Ok(Box::new(Receiver { receiver: session.run()?.receiver(queue)?, partial_checksums }))
 }
 
 impl Receiver {
@@ -116,11 +116,11 @@ impl Receiver {
 pub struct Reflector(CoreReflector);
 
 pub(crate) fn new_reflector(
-    run: &Run,
+    session: &Session,
     queue: u16,
     partial_checksums: bool,
 ) -> Result<Box<Reflector>, String> {
-    Ok(Box::new(Reflector(run.reflector(queue, partial_checksums)?)))
+    Ok(Box::new(Reflector(session.run()?.reflector(queue, partial_checksums)?)))
 }
 
 impl From<reflector::Verdict> for Verdict {
@@ -248,8 +248,8 @@ fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u16> {
 #[repr(align(128))]
 pub struct Tally(CoreTally);
 
-pub(crate) fn new_tally(run: &Run, index: u16) -> Result<Box<Tally>, String> {
-    Ok(Box::new(Tally(run.tally(index)?)))
+pub(crate) fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>, String> {
+    Ok(Box::new(Tally(session.run()?.tally(index)?)))
 }
 
 impl Tally {

@@ -102,6 +102,59 @@ pub enum Known {
     Report(Report),
 }
 
+/// What is known of the reflector's counters of this run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It was not asked.
+    NotAsked,
+    /// It did not answer.
+    Silent,
+    /// It sends everything back and cannot answer.
+    Echo,
+    /// It is not the one that it was at the start of the run, or has forgotten the flow.
+    Restarted,
+    /// What it counted during the run.
+    Counted(Report),
+}
+
+impl Peer {
+    /// From what was known at the start and at the end of a run.
+    #[must_use]
+    pub fn between(start: Known, end: Known) -> Self {
+        match (start, end) {
+            (Known::Nothing, _) | (_, Known::Nothing) => Self::NotAsked,
+            (Known::Echo, _) | (_, Known::Echo) => Self::Echo,
+            (Known::Silence, _) | (_, Known::Silence) => Self::Silent,
+            (Known::Report(start), Known::Report(end)) => {
+                let pairs = || end.counts.iter().zip(start.counts);
+                let same = (start.instance, start.registration) == (end.instance, end.registration);
+                if !same || pairs().any(|(end, start)| *end < start) {
+                    return Self::Restarted;
+                }
+                let mut counted = end;
+                for (count, start) in counted.counts.iter_mut().zip(start.counts) {
+                    *count -= start;
+                }
+                let both = end.port_missed.zip(start.port_missed);
+                counted.port_missed = both.map(|(end, start)| end.saturating_sub(start));
+                Self::Counted(counted)
+            }
+        }
+    }
+
+    /// Why it is not known what it counted; `None` when it is.
+    #[must_use]
+    pub fn why_unknown(self) -> Option<&'static str> {
+        match self {
+            Self::Counted(_) => None,
+            Self::NotAsked => Some("the reflector was not asked"),
+            Self::Silent => Some("the reflector did not answer"),
+            Self::Echo => Some("the peer only echoes"),
+            Self::Restarted => Some("the reflector was restarted or has forgotten this flow"),
+        }
+    }
+}
+
 /// The control thread's end.
 pub struct Inquiry {
     shared: Arc<Shared>,
@@ -319,5 +372,34 @@ mod tests {
         hearing.hear(&asked(&mut questions).unwrap());
         inquiry.tick(5 * MS);
         assert_eq!(inquiry.known(), Known::Echo);
+    }
+
+    fn told(counts: &[(Counter, u64)]) -> Report {
+        let mut report = report(0);
+        report.counts = [0; Counter::FLOW.len()];
+        for (counter, count) in counts {
+            let place = Counter::FLOW.iter().position(|flow| flow == counter).unwrap();
+            report.counts[place] = *count;
+        }
+        report
+    }
+
+    #[test]
+    fn what_a_run_counted_is_the_difference() {
+        let start = told(&[(Counter::Received, 10)]);
+        let end = told(&[(Counter::Received, 25), (Counter::Sent, 4)]);
+        let known = Known::Report;
+        let counted = Peer::between(known(start), known(end));
+        assert_eq!(counted, Peer::Counted(told(&[(Counter::Received, 15), (Counter::Sent, 4)])));
+        for other in [
+            Report { instance: 2, ..end },
+            Report { registration: 2, ..end },
+            told(&[(Counter::Received, 9)]),
+        ] {
+            assert_eq!(Peer::between(known(start), known(other)), Peer::Restarted);
+        }
+        assert_eq!(Peer::between(Known::Silence, known(end)), Peer::Silent);
+        assert_eq!(Peer::between(known(start), Known::Echo), Peer::Echo);
+        assert_eq!(Peer::between(Known::Nothing, Known::Nothing), Peer::NotAsked);
     }
 }

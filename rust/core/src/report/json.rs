@@ -1,11 +1,13 @@
 //! A run for programs: `data/summary.schema.json` describes what is written here.
 
+use super::host::Host;
 use super::ledger::ledger;
 use super::limits;
-use super::loss::{Loss, Peer, attribute, why_unknown};
-use super::outcome::{Host, KnownFlows, Outcome};
+use super::loss::{Loss, attribute, why_unknown};
+use super::outcome::{KnownFlows, Outcome};
 use super::port;
 use super::queues::{Queue, queues};
+use crate::control::peer::Peer;
 use crate::count::Departures;
 use crate::count::Histogram;
 use crate::count::Latency;

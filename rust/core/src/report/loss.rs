@@ -11,63 +11,10 @@
 //! on which way, so as many losses are of unknown place.
 
 use super::outcome::Outcome;
-use crate::control::peer::Known;
+use crate::control::peer::Peer;
 use crate::count::Counter;
 use crate::run::mode::Meaning;
 use crate::wire::control::Report;
-
-/// What is known of the reflector's counters of this run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// It was not asked.
-    NotAsked,
-    /// It did not answer.
-    Silent,
-    /// It sends everything back and cannot answer.
-    Echo,
-    /// It is not the one that it was at the start of the run, or has forgotten the flow.
-    Restarted,
-    /// What it counted during the run.
-    Counted(Report),
-}
-
-impl Peer {
-    /// From what was known at the start and at the end of a run.
-    #[must_use]
-    pub fn between(start: Known, end: Known) -> Self {
-        match (start, end) {
-            (Known::Nothing, _) | (_, Known::Nothing) => Self::NotAsked,
-            (Known::Echo, _) | (_, Known::Echo) => Self::Echo,
-            (Known::Silence, _) | (_, Known::Silence) => Self::Silent,
-            (Known::Report(start), Known::Report(end)) => {
-                let pairs = || end.counts.iter().zip(start.counts);
-                let same = (start.instance, start.registration) == (end.instance, end.registration);
-                if !same || pairs().any(|(end, start)| *end < start) {
-                    return Self::Restarted;
-                }
-                let mut counted = end;
-                for (count, start) in counted.counts.iter_mut().zip(start.counts) {
-                    *count -= start;
-                }
-                let both = end.port_missed.zip(start.port_missed);
-                counted.port_missed = both.map(|(end, start)| end.saturating_sub(start));
-                Self::Counted(counted)
-            }
-        }
-    }
-
-    /// Why it is not known what it counted; `None` when it is.
-    #[must_use]
-    pub fn why_unknown(self) -> Option<&'static str> {
-        match self {
-            Self::Counted(_) => None,
-            Self::NotAsked => Some("the reflector was not asked"),
-            Self::Silent => Some("the reflector did not answer"),
-            Self::Echo => Some("the peer only echoes"),
-            Self::Restarted => Some("the reflector was restarted or has forgotten this flow"),
-        }
-    }
-}
 
 /// Lost packets by place. `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -285,24 +232,5 @@ pub(crate) mod tests {
             assert_eq!((loss.corrupt, loss.late, loss.unknown), (3, 2, 45));
             assert!(peer.why_unknown().is_some());
         }
-    }
-
-    #[test]
-    fn what_a_run_counted_is_the_difference() {
-        let start = report(&[(Counter::Received, 10)]);
-        let end = report(&[(Counter::Received, 25), (Counter::Sent, 4)]);
-        let known = Known::Report;
-        let counted = Peer::between(known(start), known(end));
-        assert_eq!(counted, Peer::Counted(report(&[(Counter::Received, 15), (Counter::Sent, 4)])));
-        for other in [
-            Report { instance: 2, ..end },
-            Report { registration: 2, ..end },
-            report(&[(Counter::Received, 9)]),
-        ] {
-            assert_eq!(Peer::between(known(start), known(other)), Peer::Restarted);
-        }
-        assert_eq!(Peer::between(Known::Silence, known(end)), Peer::Silent);
-        assert_eq!(Peer::between(known(start), Known::Echo), Peer::Echo);
-        assert_eq!(Peer::between(Known::Nothing, Known::Nothing), Peer::NotAsked);
     }
 }

@@ -7,25 +7,28 @@
 
 mod csv;
 mod destination;
+mod files;
+mod host;
 mod json;
 mod ledger;
 mod limits;
-mod live;
 mod loss;
 mod numbers;
 mod outcome;
 mod output;
 mod port;
 mod queues;
+mod session;
 mod text;
 
 pub use csv::{COLUMNS, Table};
 pub use destination::Destination;
+pub use host::{Host, Versions};
 pub use json::to_json;
 pub use ledger::ledger;
 pub use limits::broken;
-pub use live::Live;
-pub use loss::{Loss, Peer, attribute};
-pub use outcome::{Host, KnownFlows, Outcome};
+pub use loss::{Loss, attribute};
+pub use outcome::{KnownFlows, Outcome};
 pub use output::Output;
+pub use session::{End, Finished, Next, Session};
 pub use text::{live_line, summary};

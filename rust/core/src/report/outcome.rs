@@ -1,14 +1,15 @@
 //! What is known of a run when it is over.
 
-use super::loss::Peer;
+use super::host::Host;
+use crate::control::peer::Peer;
 use crate::count::Counter;
 use crate::count::Departures;
 use crate::count::Histogram;
 use crate::count::RunNotes;
-use crate::run::Collector;
 use crate::run::Limits;
 use crate::run::LossRuns;
-use crate::run::config::{Config, Sendrecv};
+use crate::run::Run;
+use crate::run::config::Sendrecv;
 use crate::run::mode::Meaning;
 use crate::run::{Driver, Totals, WorkerCounts};
 use crate::wire::template::Checksums;
@@ -41,21 +42,6 @@ impl Meaning {
         let all = if self == Self::Measures { sent } else { sent + lost };
         (all > 0).then(|| lost as f64 / all as f64)
     }
-}
-
-/// Where a run took place.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Host {
-    /// The host's name.
-    pub name: String,
-    /// The kernel and its release.
-    pub kernel: String,
-    /// The model of the first CPU.
-    pub cpu: String,
-    /// DPDK's version.
-    pub dpdk: String,
-    /// The driver of the port.
-    pub driver: String,
 }
 
 /// The flows that a reflector counts by.
@@ -134,11 +120,11 @@ pub struct Outcome {
 const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 
 impl Outcome {
-    /// A run of `config` that `collector` has finished; sending ended at `stopped_ns`, unless the
-    /// senders know better. What others know is still to be filled in: `command`, `host`,
-    /// `steal_ms`, `driver`, `port`, `port_removed_ns`, `checksums`, `peer`.
+    /// Of a run that is over. What others know is still to be filled in: `command`, `host`, `steal_ms`, `driver`,
+    /// `port`, `checksums`.
     #[must_use]
-    pub fn new(config: &Config, collector: &Collector, stopped_ns: u64) -> Self {
+    pub fn new(run: &Run) -> Self {
+        let (config, collector) = (run.config(), run.collector());
         let sendrecv = config.sendrecv.as_ref();
         let workers = collector.by_worker();
         let by_port = config.release() == Some(Release::Hardware);
@@ -149,14 +135,15 @@ impl Outcome {
             }
             sum
         });
+        let registrar = run.registrar();
         Self {
             mode: config.mode.clone(),
             command: Vec::new(),
             host: Host::default(),
             meaning: config.meaning,
-            duration_ns: collector.sending_done_ns().unwrap_or(stopped_ns),
+            duration_ns: collector.sending_done_ns().unwrap_or(run.stopped_ns()),
             busy_ns: collector.busy_ns(),
-            warmup_ns: 0,
+            warmup_ns: run.warmup_ns(),
             drain_ns: config.drain_ns,
             // A share of the line rate is not known before the link is up.
             requested_pps: config.rate().filter(|_| !config.awaits_line_rate()).map(Rate::pps),
@@ -170,13 +157,16 @@ impl Outcome {
             steal_ms: None,
             driver: Driver::default(),
             port: BTreeMap::new(),
-            port_removed_ns: None,
+            port_removed_ns: run.port_removed_ns(),
             checksums: None,
-            peer: Peer::NotAsked,
+            peer: run.peer(),
             ends: sendrecv.map(Sendrecv::ends),
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
-            flows: None,
+            flows: (config.meaning == Meaning::Returns).then(|| KnownFlows {
+                known: registrar.known(),
+                refused_questions: registrar.refused(),
+            }),
             limits: config.limits.clone(),
         }
     }

@@ -72,9 +72,9 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::peer::Peer;
     use crate::count::Counter;
     use crate::report::json::to_json;
-    use crate::report::loss::Peer;
     use crate::report::loss::tests::report;
     use crate::report::outcome::tests::outcome;
     use crate::report::text::summary;

@@ -2,22 +2,25 @@
 
 use super::ledger::{ledger, when_balanced};
 use super::limits;
-use super::loss::{Loss, Peer, attribute, why_unknown};
+use super::loss::{Loss, attribute, why_unknown};
 use super::numbers::{grouped, percent, pps, time};
 use super::outcome::Outcome;
+use crate::control::peer::Peer;
 use crate::count::Histogram;
 use crate::count::{Counter, Counts};
-use crate::run::LossRun;
-use crate::run::Totals;
 use crate::run::mode::Meaning;
+use crate::run::{LossRun, Snapshot};
 use std::fmt::Write as _;
 
-/// One second of a run on one line.
+/// The last second of a run on one line.
 #[must_use]
-pub fn live_line(meaning: Meaning, end_ns: u64, duration_ns: u64, totals: &Totals) -> String {
+pub fn live_line(meaning: Meaning, snapshot: &Snapshot) -> String {
+    let totals = &snapshot.second;
+    let seconds = (snapshot.end_ns - snapshot.start_ns) as f64 / 1e9;
     let (tx, rx, lost) = meaning.of(totals);
-    let rate = |packets: u64| pps(packets as f64 * 1e9 / duration_ns as f64);
-    let mut line = format!("{:7.1} s  tx {}  rx {}", end_ns as f64 / 1e9, rate(tx), rate(rx));
+    let rate = |packets: u64| pps(packets as f64 / seconds);
+    let mut line =
+        format!("{:7.1} s  tx {}  rx {}", snapshot.end_ns as f64 / 1e9, rate(tx), rate(rx));
     if let Some(lost) = lost {
         let percent = meaning.loss_ratio(totals).map_or("-".into(), percent);
         let _ = write!(line, "  lost {} ({percent})", grouped(lost));
@@ -25,6 +28,16 @@ pub fn live_line(meaning: Meaning, end_ns: u64, duration_ns: u64, totals: &Total
     if let Some(mean) = totals.latency.mean_ns() {
         let max = totals.latency.max_ns as f64;
         let _ = write!(line, "  latency mean {} max {}", time(mean), time(max));
+    }
+    if let Peer::Counted(reflector) = snapshot.peer {
+        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+        let _ = write!(
+            line,
+            "  reflector got {} sent {} kept back {}",
+            reflector.count(Counter::Received),
+            reflector.count(Counter::Sent),
+            reasons.map(|reason| reflector.count(*reason)).sum::<u64>()
+        );
     }
     line
 }

@@ -9,9 +9,14 @@ pub mod config;
 mod limits;
 mod loss_runs;
 pub mod mode;
+mod phases;
+mod snapshot;
 mod totals;
+mod workers;
 
 pub use collector::Collector;
 pub use limits::{LatencyLimit, Limits, LossLimit};
 pub use loss_runs::{LossRun, LossRuns};
+pub use phases::{Facts, Found, Phase, Run, Tick};
+pub use snapshot::Snapshot;
 pub use totals::{Driver, Row, Totals, WorkerCounts};

@@ -8,16 +8,15 @@ mod path;
 use dpdkproj_core::count::log_linear::{bucket, middle_ns};
 use dpdkproj_core::count::{Board, Counter, Recorder};
 use dpdkproj_core::report::Outcome;
-use dpdkproj_core::run::Collector;
 use dpdkproj_core::run::config::Config;
 use dpdkproj_core::run::mode::Meaning;
+use dpdkproj_core::run::{Collector, Found, Run};
 use dpdkproj_core::wire::content::Content;
 use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::{Checksums, Template};
 use dpdkproj_core::wire::verify::Verifier;
 use dpdkproj_core::work::receiver::{Looks, Receiver};
-use dpdkproj_core::work::sender::Sender;
 use path::*;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -64,13 +63,8 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
 #[test]
 fn a_sender_waits_only_for_what_is_due_soon() {
     let config = config("", "--rate 40k --count 2 --pacing spin");
-    let sendrecv = config.sendrecv.as_ref().unwrap();
-    let flow = sendrecv.flow(Mac([2; 6]), 1);
-    let content = Arc::new(Content::new(&flow, sendrecv.seed));
-    let board = Board::new(config.shape(), &config.roles());
-    let template = Template::new(&flow, content, 0, Checksums::SOFTWARE);
-    let pacer = config.pacer(0);
-    let mut sender = Sender::new(board.recorder(0), pacer, template, 0, None, None);
+    let mut run = Run::new(config, Found::default());
+    let mut sender = run.sender(0, Mac([2; 6]), Checksums::SOFTWARE).unwrap();
     // Due at 0 and at 25 us.
     for due in [0, 25_000] {
         assert_eq!(sender.wait_until(due), due);
@@ -84,8 +78,8 @@ fn a_sender_waits_only_for_what_is_due_soon() {
         let next = if due == 0 { 25_000 } else { due + 5_000 };
         assert_eq!(sender.wait_until(due + 5_000), next, "nothing is due after the second");
     }
-    let run = Outcome::new(&config, &Collector::new(board, 0), 0);
-    let departures = run.departures.unwrap();
+    run.finish(0, false, &mut |_| {}, &mut |_| {});
+    let departures = Outcome::new(&run).departures.unwrap();
     assert_eq!((departures.gaps, departures.within_64_ns, departures.stalls), (1, 1, 0));
 }
 

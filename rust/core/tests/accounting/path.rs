@@ -1,20 +1,17 @@
 //! A path that does known things to packets, and what a sender and its receivers make of them.
 
 use dpdkproj_core::cli;
-use dpdkproj_core::count::{Board, Counter};
+use dpdkproj_core::count::Counter;
 use dpdkproj_core::report::{Outcome, ledger};
 use dpdkproj_core::run::config::Config;
 use dpdkproj_core::run::mode::{Meaning, ModeInfo, Queues};
-use dpdkproj_core::run::{Collector, Driver, Row, Totals};
-use dpdkproj_core::wire::content::Content;
+use dpdkproj_core::run::{Driver, Facts, Found, Row, Run, Totals};
 use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::reflect::reflect;
-use dpdkproj_core::wire::template::{Checksums, Template};
-use dpdkproj_core::wire::verify::Verifier;
-use dpdkproj_core::work::receiver::{Looks, Receiver};
+use dpdkproj_core::wire::template::Checksums;
+use dpdkproj_core::work::receiver::Receiver;
 use dpdkproj_core::work::sender::{Burst, Sender};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 pub const MS: u64 = 1_000_000;
 pub const STEP_NS: u64 = 50_000;
@@ -84,26 +81,12 @@ pub fn config(queues: &str, more: &str) -> Config {
 
 #[allow(clippy::too_many_lines, reason = "one simulation, told from beginning to end")]
 pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured {
-    let sendrecv = config.sendrecv.as_ref().unwrap();
-    let flow = sendrecv.flow(Mac([2; 6]), config.tx_queues);
-    let content = Arc::new(Content::new(&flow, sendrecv.seed));
-    let board = Board::new(config.shape(), &config.roles());
-    let mut collector = Collector::new(Arc::clone(&board), config.patience_ns);
+    let mut run = Run::new(config.clone(), Found::default());
     let mut senders: Vec<Sender> = (0..config.tx_queues)
-        .map(|queue| {
-            let template = Template::new(&flow, Arc::clone(&content), queue, Checksums::SOFTWARE);
-            let pacer = config.pacer(queue);
-            let recorder = board.recorder(usize::from(queue));
-            Sender::new(recorder, pacer, template, queue, config.duration_ns, None)
-        })
+        .map(|queue| run.sender(queue, Mac([2; 6]), Checksums::SOFTWARE).unwrap())
         .collect();
-    let mut receivers: Vec<Receiver> = (0..config.rx_queues)
-        .map(|queue| {
-            let recorder = board.recorder(usize::from(config.tx_queues + queue));
-            let looks = Looks { due_times: true, ..Looks::default() };
-            Receiver::new(recorder, Verifier::new(&flow, Arc::clone(&content)), None, looks)
-        })
-        .collect();
+    let mut receivers: Vec<Receiver> =
+        (0..config.rx_queues).map(|queue| run.receiver(queue).unwrap()).collect();
 
     let mut dice = Dice(seed);
     let mut known = Known::default();
@@ -201,7 +184,8 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
             receiver.receive(now, &frames, false);
         }
         if now % (5 * MS) == 0 {
-            collector.tick(&mut |row| rows.push(*row));
+            let facts = Facts { stop_requested: stopped, ..Facts::default() };
+            run.tick(now, facts, &mut |row| rows.push(*row), &mut |_| {});
         }
         now += STEP_NS;
     }
@@ -209,12 +193,9 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     for (_, _, _) in &much_later {
         known.late -= 1;
     }
-    collector.finish(&mut |row| rows.push(*row));
-    let totals = *collector.totals();
-    let run = Outcome {
-        driver: Driver { delivered, accepted: known.sent },
-        ..Outcome::new(config, &collector, now)
-    };
+    run.finish(now, false, &mut |row| rows.push(*row), &mut |_| {});
+    let totals = *run.collector().totals();
+    let run = Outcome { driver: Driver { delivered, accepted: known.sent }, ..Outcome::new(&run) };
     Measured { known, rows, totals, intervals, run }
 }
 

@@ -1,11 +1,34 @@
 //! What the machine says of itself.
 
-use crate::ffi::bridge::Versions;
-use dpdkproj_core::report::Host;
+use serde::Serialize;
 use std::fs;
 
+/// Where a run took place.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Host {
+    /// The host's name.
+    pub name: String,
+    /// The kernel and its release.
+    pub kernel: String,
+    /// The model of the first CPU.
+    pub cpu: String,
+    /// DPDK's version.
+    pub dpdk: String,
+    /// The driver of the port.
+    pub driver: String,
+}
+
+/// Of what the program runs with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions {
+    /// DPDK's version.
+    pub dpdk: String,
+    /// The name of the port's driver.
+    pub driver: String,
+}
+
 /// Empty where the system does not say.
-pub(crate) fn describe(versions: &Versions) -> Host {
+pub(super) fn describe(versions: Versions) -> Host {
     let read = |path| fs::read_to_string(path).unwrap_or_default().trim().to_string();
     let cpus = read("/proc/cpuinfo");
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -17,14 +40,14 @@ pub(crate) fn describe(versions: &Versions) -> Host {
             read("/proc/sys/kernel/osrelease")
         ),
         cpu: model.map(|(_, model)| model.to_string()).unwrap_or_default(),
-        dpdk: versions.dpdk.clone(),
-        driver: versions.driver.clone(),
+        dpdk: versions.dpdk,
+        driver: versions.driver,
     }
 }
 
 /// For how long the hypervisor has had these CPUs since this machine started, while something here
 /// wanted to run on them, in ms; `None` where the system does not say.
-pub(crate) fn steal_ms(cpus: &[u32]) -> Option<u64> {
+pub(super) fn steal_ms(cpus: &[u32]) -> Option<u64> {
     steal_in(&fs::read_to_string("/proc/stat").ok()?, cpus)
 }
 

@@ -1,0 +1,77 @@
+//! The runs of a command line.
+
+use crate::config::Config;
+use crate::ffi::bridge::{self, End, Facts, Finished, Next, PortLimits, Stage, Tick};
+use dpdkproj_core::report;
+use dpdkproj_core::run::config::PortLimits as CorePortLimits;
+use dpdkproj_core::run::{Driver, Facts as CoreFacts, Phase, Run};
+
+/// See [`report::Session`].
+pub struct Session(report::Session);
+
+pub(crate) fn open_session(config: &Config, command: Vec<String>) -> Result<Box<Session>, String> {
+    let session = report::Session::open(config.run()?.clone(), command)?;
+    Ok(Box::new(Session(session)))
+}
+
+impl Session {
+    /// That workers are made of.
+    pub(crate) fn run(&self) -> Result<&Run, String> {
+        self.0.run()
+    }
+
+    pub(crate) fn check_port(&self, limits: PortLimits) -> Result<(), String> {
+        let PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
+        self.0.check_port(&CorePortLimits { max_rx_queues, max_tx_queues, mtu })
+    }
+
+    pub(crate) fn link_is_up(&mut self, link_mbps: u32) -> Result<(), String> {
+        self.0.link_is_up((link_mbps > 0).then_some(link_mbps))
+    }
+
+    pub(crate) fn next(&mut self, stop_requested: bool) -> Next {
+        match self.0.next(stop_requested) {
+            report::Next::Preliminary { warmup_ns } => {
+                Next { stage: Stage::Preliminary, warmup_ns }
+            }
+            report::Next::Measurement => Next { stage: Stage::Measurement, warmup_ns: 0 },
+            report::Next::Nothing => Next { stage: Stage::Nothing, warmup_ns: 0 },
+        }
+    }
+
+    pub(crate) fn is_first(&self) -> bool {
+        self.0.is_first()
+    }
+
+    pub(crate) fn begin_on(&mut self, cpus: Vec<u32>) -> Result<(), String> {
+        self.0.begin_on(cpus)
+    }
+
+    pub(crate) fn tick(&mut self, now_ns: u64, facts: &Facts) -> Tick {
+        let facts = CoreFacts {
+            port_missed: facts.port_says_missed.then_some(facts.port_missed),
+            port_removed: facts.port_removed,
+            stop_requested: facts.stop_requested,
+        };
+        let tick = self.0.tick(now_ns, facts);
+        let phase = match tick.phase {
+            Phase::Run => bridge::Phase::Run,
+            Phase::Drain => bridge::Phase::Drain,
+            Phase::Over => bridge::Phase::Over,
+        };
+        Tick { phase, next_ns: tick.next_ns }
+    }
+
+    pub(crate) fn finish(&mut self, end: End) -> Finished {
+        let counters = end.port_counters.into_iter();
+        let report::Finished { summary, problem, limits_broken } = self.0.finish(report::End {
+            now_ns: end.now_ns,
+            driver: Driver { delivered: end.delivered, accepted: end.accepted },
+            port: counters.map(|counter| (counter.name, counter.value)).collect(),
+            port_removed: end.port_removed,
+            checksums: end.checksums.into(),
+            versions: report::Versions { dpdk: end.dpdk_version, driver: end.driver },
+        });
+        Finished { summary, problem: problem.unwrap_or_default(), limits_broken }
+    }
+}

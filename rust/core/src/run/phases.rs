@@ -1,0 +1,428 @@
+//! One run, from the moment when its workers are made until nothing more is waited for.
+
+use super::config::{Config, Sendrecv};
+use super::mode::Meaning;
+use super::snapshot::{Seconds, Snapshot};
+use super::{Collector, Row};
+use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
+use crate::control::peer::{Inquiry, Known, Peer};
+use crate::count::Board;
+use crate::wire::content::Content;
+use crate::wire::flow::Mac;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+/// How often [`Run::tick`] wants to be called.
+const TICK_NS: u64 = 5_000_000;
+/// A worker that does not poll for so long is reported.
+const STALL_NS: u64 = 1_000_000_000;
+/// Packets under way are waited for this long before the user is told.
+const DRAIN_SAID_NS: u64 = 2_000_000_000;
+/// How long the reflector may take to answer.
+const ANSWER_NS: u64 = 1_000_000_000;
+/// How often it is asked during the run, for the snapshot.
+const ASK_NS: u64 = 1_000_000_000;
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Workers send.
+    Run,
+    /// Nothing is sent any more; what is under way still comes in.
+    Drain,
+    /// Nothing more is waited for: lcores return.
+    Over,
+}
+
+/// What only the caller of [`Run::tick`] knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts {
+    /// Packets that the port had to throw away so far; `None` where its driver does not say.
+    pub port_missed: Option<u64>,
+    /// The port's device is gone.
+    pub port_removed: bool,
+    /// A signal asked for the end.
+    pub stop_requested: bool,
+}
+
+/// What follows from a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// How far the run is.
+    pub phase: Phase,
+    /// When to call again, in ns since the start of the run.
+    pub next_ns: u64,
+}
+
+/// What a preliminary run found out for the one behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// What the reflector had counted by then.
+    pub peer: Known,
+    /// For how long packets were sent, in ns.
+    pub warmup_ns: u64,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { peer: Known::Nothing, warmup_ns: 0 }
+    }
+}
+
+enum Ending {
+    NotYet,
+    /// Packets that are under way are waited for.
+    Draining,
+    /// The reflector has been asked.
+    Asking,
+}
+
+/// A run: its configuration, its statistics, and how far it is. Ports, threads and files are others' business.
+pub struct Run {
+    config: Config,
+    /// Its packets count nowhere: it warms up, and asks the reflector where its counters stand.
+    is_preliminary: bool,
+    board: Arc<Board>,
+    collector: Collector,
+    /// What packets consist of; `None` in a mode that sends none of its own.
+    content: Option<Arc<Content>>,
+    seconds: Seconds,
+    /// What the run before this one found out.
+    before: Found,
+    ending: Ending,
+    /// It stops because its duration or count is reached, and no signal has come since.
+    stopped_by_itself: bool,
+    stopped_ns: u64,
+    /// Losses in intervals that were closed when sending stopped.
+    lost_at_stop: u64,
+    inquiry: Inquiry,
+    /// When the reflector was last asked during the run, and the answer before the last one.
+    asked_ns: u64,
+    peer_before: Known,
+    /// What the reflector counted between its last two answers.
+    peer_second: Peer,
+    flows: Arc<Flows>,
+    registrar: Registrar,
+    port_removed_ns: Option<u64>,
+    /// What the user is to be told, for [`Run::take_remarks`].
+    remarks: Vec<String>,
+}
+
+impl Run {
+    /// A run of `config` behind one that found out `before`.
+    #[must_use]
+    pub fn new(config: Config, before: Found) -> Self {
+        Self::with(config, before, false)
+    }
+
+    /// The run in front of that of the same configuration; `None` where there is nothing to find out.
+    #[must_use]
+    pub fn preliminary(config: &Config) -> Option<Self> {
+        config.preliminary().map(|config| Self::with(config, Found::default(), true))
+    }
+
+    fn with(config: Config, before: Found, is_preliminary: bool) -> Self {
+        let board = Board::new(config.shape(), &config.roles());
+        let content = config.sendrecv.as_ref().map(|sendrecv| {
+            let flow = sendrecv.flow(Mac([0; 6]), config.tx_queues);
+            Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
+        });
+        let random = RandomState::new();
+        let receivers = if config.sendrecv.is_some() { config.rx_queues } else { 0 };
+        // Questions carry it in the clear, so it has nothing to do with the key of the tags.
+        let inquiry = Inquiry::new(random.hash_one("run"), receivers);
+        let reflectors = if config.meaning == Meaning::Returns { config.rx_queues } else { 0 };
+        let flows = Flows::new(reflectors, random.hash_one("instance"));
+        let mut run = Self {
+            is_preliminary,
+            collector: Collector::new(Arc::clone(&board), config.patience_ns),
+            board,
+            content,
+            seconds: Seconds::new(config.interval_ns),
+            before,
+            ending: Ending::NotYet,
+            stopped_by_itself: false,
+            stopped_ns: 0,
+            lost_at_stop: 0,
+            inquiry,
+            asked_ns: 0,
+            peer_before: before.peer,
+            peer_second: Peer::NotAsked,
+            registrar: Registrar::new(Arc::clone(&flows)),
+            flows,
+            port_removed_ns: None,
+            remarks: Vec::new(),
+            config,
+        };
+        run.remark_on_addresses();
+        run
+    }
+
+    /// What it is to do.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What its workers counted.
+    #[must_use]
+    pub fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    pub(super) fn content(&self) -> Option<&Arc<Content>> {
+        self.content.as_ref()
+    }
+
+    pub(super) fn inquiry(&self) -> &Inquiry {
+        &self.inquiry
+    }
+
+    pub(super) fn flows(&self) -> &Arc<Flows> {
+        &self.flows
+    }
+
+    /// A reflector's flows, as the control thread knows them.
+    #[must_use]
+    pub fn registrar(&self) -> &Registrar {
+        &self.registrar
+    }
+
+    /// When sending was stopped, in ns since the start.
+    #[must_use]
+    pub fn stopped_ns(&self) -> u64 {
+        self.stopped_ns
+    }
+
+    /// How long packets were sent before this run, in ns.
+    #[must_use]
+    pub fn warmup_ns(&self) -> u64 {
+        self.before.warmup_ns
+    }
+
+    /// When it was found out that the port's device is gone, in ns since the start.
+    #[must_use]
+    pub fn port_removed_ns(&self) -> Option<u64> {
+        self.port_removed_ns
+    }
+
+    /// What the reflector counted in this run. To be asked when the run is over.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        let end = match self.ending {
+            Ending::Asking => self.inquiry.known(),
+            Ending::NotYet | Ending::Draining => self.before.peer,
+        };
+        Peer::between(self.before.peer, end)
+    }
+
+    /// What this preliminary run found out; to be asked when it is over.
+    #[must_use]
+    pub fn found(&self) -> Found {
+        // A signal may have made the warm-up shorter than was asked for.
+        let asked_ns = self.config.duration_ns.unwrap_or(0);
+        Found { peer: self.inquiry.known(), warmup_ns: asked_ns.min(self.stopped_ns) }
+    }
+
+    /// What the user is to be told since the last call, one line each; the same more than once.
+    pub fn take_remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// Closes intervals and hands their rows to `row`, publishes a snapshot for each second that is complete to
+    /// `snapshot`, and decides how far the run is. To be called when the last [`Tick`] said so.
+    pub fn tick(
+        &mut self,
+        now_ns: u64,
+        facts: Facts,
+        row: &mut dyn FnMut(&Row),
+        snapshot: &mut dyn FnMut(Snapshot),
+    ) -> Tick {
+        self.collect(Collector::tick, row, snapshot);
+        if facts.port_removed {
+            self.port_removed(now_ns);
+        } else if let Some(missed) = facts.port_missed {
+            self.registrar.port_missed(missed);
+        }
+        self.registrar.tick(now_ns);
+        self.inquiry.tick(now_ns);
+        self.ask_for_snapshot(now_ns);
+        self.remark_on_trouble(now_ns);
+        let phase = self.advance(now_ns, facts.stop_requested);
+        let end_ns = self.config.duration_ns.filter(|_| phase == Phase::Run).unwrap_or(u64::MAX);
+        Tick { phase, next_ns: end_ns.min(now_ns + TICK_NS) }
+    }
+
+    /// All workers have stopped for good: closes what is still open. The port's device may be gone, as is known at
+    /// `now_ns`.
+    pub fn finish(
+        &mut self,
+        now_ns: u64,
+        port_removed: bool,
+        row: &mut dyn FnMut(&Row),
+        snapshot: &mut dyn FnMut(Snapshot),
+    ) {
+        if port_removed {
+            self.port_removed(now_ns);
+        }
+        self.collect(Collector::finish, row, snapshot);
+    }
+
+    fn collect(
+        &mut self,
+        close: impl FnOnce(&mut Collector, &mut dyn FnMut(&Row)),
+        row: &mut dyn FnMut(&Row),
+        snapshot: &mut dyn FnMut(Snapshot),
+    ) {
+        let mut complete = Vec::new();
+        close(&mut self.collector, &mut |closed| {
+            row(closed);
+            complete.extend(self.seconds.push(closed));
+        });
+        for second in complete {
+            let workers = self.collector.by_worker();
+            snapshot(Snapshot::new(&second, workers, self.peer_second));
+        }
+    }
+
+    fn advance(&mut self, now_ns: u64, stop_requested: bool) -> Phase {
+        if stop_requested && std::mem::take(&mut self.stopped_by_itself) {
+            // No longer than until now.
+            let waited_ns = now_ns.saturating_sub(self.stopped_ns);
+            self.config.drain_ns = self.config.drain_ns.min(waited_ns);
+        }
+        if let Ending::NotYet = self.ending {
+            let is_due = self.config.duration_ns.is_some_and(|end_ns| now_ns >= end_ns);
+            if !stop_requested && !is_due && !self.is_count_reached() {
+                return Phase::Run;
+            }
+            self.stopped_by_itself = !stop_requested;
+            self.stopped_ns = now_ns;
+            self.lost_at_stop = self.collector.totals().lost;
+            self.ending = Ending::Draining;
+            return Phase::Drain;
+        }
+        if self.is_over(now_ns) { Phase::Over } else { Phase::Drain }
+    }
+
+    fn is_count_reached(&self) -> bool {
+        match self.config.count {
+            Some(count) if self.config.sendrecv.is_none() => self.collector.received() >= count,
+            Some(_) => self.collector.sending_done_ns().is_some(),
+            None => false,
+        }
+    }
+
+    fn is_over(&mut self, now_ns: u64) -> bool {
+        let Some(sendrecv) = &self.config.sendrecv else { return true };
+        if let Ending::Asking = self.ending {
+            return !self.inquiry.is_waiting();
+        }
+        let sending_done = self.collector.sending_done_ns().is_some();
+        // What was given up since may still come: late.
+        let given_up = self.collector.totals().lost > self.lost_at_stop;
+        let drained = sending_done && !given_up && self.collector.is_drained();
+        let expired = now_ns >= self.stopped_ns + self.config.drain_ns;
+        if !drained && !expired {
+            if now_ns >= self.stopped_ns + DRAIN_SAID_NS {
+                self.remarks.push(format!(
+                    "sending has ended, and packets under way are waited for, up to {} s (--drain)",
+                    self.config.drain_ns as f64 / 1e9
+                ));
+            }
+            return false;
+        }
+        // The preliminary run finds out whether anybody answers.
+        let answers = matches!(self.before.peer, Known::Report(_));
+        if !sendrecv.ask_peer || !(answers || self.is_preliminary) {
+            return true;
+        }
+        self.ending = Ending::Asking;
+        self.inquiry.begin(now_ns, now_ns + ANSWER_NS);
+        false
+    }
+
+    /// Asks the reflector every second, and keeps the difference of its answers.
+    fn ask_for_snapshot(&mut self, now_ns: u64) {
+        let (Known::Report(_), Ending::NotYet) = (self.before.peer, &self.ending) else { return };
+        if !self.config.live || self.inquiry.is_waiting() || now_ns < self.asked_ns + ASK_NS {
+            return;
+        }
+        let known = self.inquiry.known();
+        self.peer_second = Peer::between(self.peer_before, known);
+        if let Known::Report(_) = known {
+            self.peer_before = known;
+        }
+        self.asked_ns = now_ns;
+        self.inquiry.begin(now_ns, now_ns + ANSWER_NS);
+    }
+
+    fn port_removed(&mut self, now_ns: u64) {
+        if self.port_removed_ns.is_none() {
+            self.port_removed_ns = Some(now_ns);
+            self.remarks.push(format!(
+                "the port's device was removed (noticed {:.3} s after the start): nothing is sent or received any \
+                 more, and the run goes on until it is stopped",
+                now_ns as f64 / 1e9
+            ));
+        }
+    }
+
+    /// What is most likely a mistake, though it need not be one.
+    fn remark_on_addresses(&mut self) {
+        let ends = self.config.sendrecv.as_ref().map(Sendrecv::ends);
+        if let Some([src, dest]) = ends.filter(|[src, dest]| src.ip() == dest.ip()) {
+            self.remarks.push(format!(
+                "--src {} --dest {dest}: the same address: nobody but a port that hears itself answers; give --dest \
+                 the peer's",
+                src.ip()
+            ));
+        }
+    }
+
+    fn remark_on_trouble(&mut self, now_ns: u64) {
+        if self.registrar.refused() > 0 {
+            self.remarks.push(format!(
+                "{FLOWS} flows are counted, and none of them has been idle for {} s: other senders get no answer, \
+                 and cannot know where their losses are",
+                IDLE_NS / 1_000_000_000
+            ));
+        }
+        if self.collector.was_held_back() {
+            self.remarks.push(
+                "sending is held back: more packets are under way than can be accounted for; lower \
+                 --stats-interval-ms, --stats-evict-threshold-secs or the rate"
+                    .into(),
+            );
+        }
+        if self.collector.has_changed_buffers() {
+            self.remarks.push(
+                "buffers come back from the port with other content: each packet is written whole, which costs more, \
+                 and some may have been sent with wrong filler before"
+                    .into(),
+            );
+        }
+        let stalled = self.collector.stalled(now_ns, STALL_NS).map(|worker| {
+            format!(
+                "{} has not polled for a second: its lcore is stuck or shares a CPU (EAL's -l)",
+                self.name(worker)
+            )
+        });
+        let stalled: Vec<_> = stalled.collect();
+        self.remarks.extend(stalled);
+    }
+
+    /// What a worker is, in terms of queues.
+    fn name(&self, worker: usize) -> String {
+        let senders = usize::from(self.config.tx_queues);
+        match (&self.config.sendrecv, worker.checked_sub(senders)) {
+            (None, _) => format!("worker {worker}"),
+            (Some(_), None) => format!("the worker of tx queue {worker}"),
+            (Some(_), Some(queue)) => format!("the worker of rx queue {queue}"),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What is known of a run while it lasts.
+
+use super::{Row, Totals, WorkerCounts};
+use crate::control::peer::Peer;
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// What is known at the end of a second, or of an interval where that is longer. All that shows a run while it lasts
+/// reads this and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When that second began and ended, in ns since the start of the run.
+    pub start_ns: u64,
+    /// Everything that was sent before this is known.
+    pub end_ns: u64,
+    /// What happened in that second.
+    pub second: Totals,
+    /// What happened since the start of the run.
+    pub totals: Totals,
+    /// What each queue's worker counted since the start, with the pacing of senders.
+    pub workers: Vec<WorkerCounts>,
+    /// What the reflector counted between its last two answers, about a second apart.
+    pub peer: Peer,
+}
+
+impl Snapshot {
+    pub(super) fn new(second: &Complete, workers: Vec<WorkerCounts>, peer: Peer) -> Self {
+        let &Complete { start_ns, end_ns, second, totals } = second;
+        Self { start_ns, end_ns, second, totals, workers, peer }
+    }
+}
+
+/// A second that is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Complete {
+    start_ns: u64,
+    end_ns: u64,
+    second: Totals,
+    totals: Totals,
+}
+
+/// Gathers rows into seconds, or intervals where those are longer.
+pub(super) struct Seconds {
+    interval_ns: u64,
+    start_ns: u64,
+    second: Totals,
+    totals: Totals,
+}
+
+impl Seconds {
+    /// For rows of `interval_ns`.
+    pub(super) fn new(interval_ns: u64) -> Self {
+        Self { interval_ns, start_ns: 0, second: Totals::default(), totals: Totals::default() }
+    }
+
+    /// Takes in the next row; the second that it completes.
+    pub(super) fn push(&mut self, row: &Row) -> Option<Complete> {
+        self.second += &row.totals;
+        self.totals += &row.totals;
+        let end_ns = row.start_ns + self.interval_ns;
+        if end_ns / SECOND_NS == row.start_ns / SECOND_NS {
+            return None;
+        }
+        let second = std::mem::take(&mut self.second);
+        let start_ns = std::mem::replace(&mut self.start_ns, end_ns);
+        Some(Complete { start_ns, end_ns, second, totals: self.totals })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::Counter;
+
+    fn row(interval: u64, interval_ns: u64) -> Row {
+        let mut totals = Totals { lost: 1, ..Totals::default() };
+        totals.counts[Counter::Sent] = 250;
+        totals.counts[Counter::Valid] = 249;
+        Row { start_ns: interval * interval_ns, totals, percentiles_ns: None }
+    }
+
+    #[test]
+    fn rows_add_up_to_seconds() {
+        let mut seconds = Seconds::new(250_000_000);
+        let complete: Vec<_> =
+            (0..8).filter_map(|number| seconds.push(&row(number, 250_000_000))).collect();
+        let ends: Vec<_> = complete.iter().map(|second| (second.start_ns, second.end_ns)).collect();
+        assert_eq!(ends, [(0, SECOND_NS), (SECOND_NS, 2 * SECOND_NS)]);
+        for (number, second) in (1..).zip(&complete) {
+            assert_eq!((second.second.counts[Counter::Sent], second.second.lost), (1000, 4));
+            assert_eq!(second.totals.counts[Counter::Valid], number * 996);
+        }
+    }
+
+    #[test]
+    fn a_longer_interval_is_told_as_it_is() {
+        let mut seconds = Seconds::new(3 * SECOND_NS);
+        let second = seconds.push(&row(0, 3 * SECOND_NS)).unwrap();
+        assert_eq!((second.start_ns, second.end_ns), (0, 3 * SECOND_NS));
+        assert_eq!(seconds.push(&row(1, 3 * SECOND_NS)).unwrap().start_ns, 3 * SECOND_NS);
+    }
+}

@@ -1,0 +1,114 @@
+//! The workers of a run.
+
+use super::Run;
+use super::config::Sendrecv;
+use super::mode::Meaning;
+use crate::control::flows::FlowCounter;
+use crate::count::Recorder;
+use crate::wire::content::Content;
+use crate::wire::flow::Mac;
+use crate::wire::template::{Checksums, Template};
+use crate::wire::verify::Verifier;
+use crate::work::impair::Dice;
+use crate::work::receiver::{Looks, Receiver};
+use crate::work::reflector::{Answers, Reflector, Tally};
+use crate::work::sender::Sender;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// More queues than that a reflector's stamps are not told apart by.
+const STAMPING_QUEUES: u16 = 64;
+
+/// Each of these is an error where the mode's meaning is another, where there is no such queue, and
+/// where its worker has been made.
+impl Run {
+    fn sendrecv(&self) -> Result<(&Sendrecv, &Arc<Content>), String> {
+        match (&self.config().sendrecv, self.content()) {
+            (Some(sendrecv), Some(content)) => Ok((sendrecv, content)),
+            _ => Err(self.has_no("senders and receivers")),
+        }
+    }
+
+    fn has_no(&self, workers: &str) -> String {
+        let (mode, meaning) = (&self.config().mode, self.config().meaning.name());
+        format!("{mode}: a mode that {meaning} has no {workers}; register it with another meaning")
+    }
+
+    /// The sender of tx queue `queue` of a port with the MAC address `mac`.
+    ///
+    /// # Errors
+    /// One line; see above.
+    pub fn sender(&self, queue: u16, mac: Mac, checksums: Checksums) -> Result<Sender, String> {
+        let (sendrecv, content) = self.sendrecv()?;
+        let streams = self.config().tx_queues;
+        let flow = sendrecv.flow(mac, streams);
+        let template = Template::new(&flow, Arc::clone(content), queue, checksums);
+        let pacer = self.config().pacer(queue);
+        let asks = queue == 0 && sendrecv.ask_peer;
+        let questions = asks.then(|| self.inquiry().questions(flow, checksums));
+        let duration_ns = self.config().duration_ns;
+        let recorder = self.recorder("tx queue", queue, 0..streams)?;
+        Ok(Sender::new(recorder, pacer, template, queue, duration_ns, questions))
+    }
+
+    /// The receiver of rx queue `queue`.
+    ///
+    /// # Errors
+    /// One line; see above.
+    pub fn receiver(&self, queue: u16) -> Result<Receiver, String> {
+        let (sendrecv, content) = self.sendrecv()?;
+        let flow = sendrecv.flow(Mac([0; 6]), self.config().tx_queues);
+        let verifier = Verifier::new(&flow, Arc::clone(content));
+        let looks = Looks {
+            due_times: sendrecv.pacing.is_some(),
+            stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
+            stamps: self.config().window(),
+        };
+        let streams = self.config().tx_queues;
+        let places = streams..streams + self.config().rx_queues;
+        let recorder = self.recorder("rx queue", queue, places)?;
+        let hearing = Some(self.inquiry().hearing(queue));
+        Ok(Receiver::new(recorder, verifier, hearing, looks))
+    }
+
+    /// The reflector of rx queue `queue`; for `partial_checksums` see
+    /// [`reflect`](crate::wire::reflect::reflect).
+    ///
+    /// # Errors
+    /// One line; see above.
+    pub fn reflector(&self, queue: u16, partial_checksums: bool) -> Result<Reflector, String> {
+        if self.config().meaning != Meaning::Returns {
+            return Err(self.has_no("reflectors"));
+        }
+        let recorder = self.recorder("rx queue", queue, 0..self.config().rx_queues)?;
+        let flows = FlowCounter::new(Arc::clone(self.flows()), queue);
+        let dice =
+            self.config().impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
+        let answers = Answers { udp_ports: self.config().udp_ports, partial_checksums };
+        Ok(Reflector::new(recorder, flows, queue, answers, dice))
+    }
+
+    /// What worker `index` of a mode without workers in Rust counts with.
+    ///
+    /// # Errors
+    /// One line; see above.
+    pub fn tally(&self, index: u16) -> Result<Tally, String> {
+        if !matches!(self.config().meaning, Meaning::Forwards | Meaning::Counts) {
+            return Err(self.has_no("tallies"));
+        }
+        let places = 0..self.config().rx_queues + self.config().tx_queues;
+        Ok(Tally::new(self.recorder("queue", index, places)?))
+    }
+
+    /// That of worker `index`, whose place on the board is one of `places`.
+    fn recorder(&self, what: &str, index: u16, places: Range<u16>) -> Result<Recorder, String> {
+        let mode = &self.config().mode;
+        let place = places.clone().nth(index.into()).map(usize::from).ok_or_else(|| {
+            format!("{mode}: a worker for {what} {index}, and there are {}", places.len())
+        })?;
+        if !self.board().is_free(place) {
+            return Err(format!("{mode}: a second worker for {what} {index}"));
+        }
+        Ok(self.board().recorder(place))
+    }
+}
