@@ -62,8 +62,8 @@ bool print(const rust::String& text) {
   return false;
 }
 
-/// What Rust cannot know of the end at `now_ns`.
-rs::End end_of(const Port& port, uint64_t now_ns) {
+/// What Rust cannot know of the end at `now_ns`, when the control thread has sent so many packets.
+rs::End end_of(const Port& port, uint64_t now_ns, uint64_t control_sent) {
   rust::Vec<rs::PortCounter> counters;
   for (const auto& [name, value] : port.counters()) {
     counters.push_back({name, value});
@@ -72,6 +72,7 @@ rs::End end_of(const Port& port, uint64_t now_ns) {
   return {.now_ns = now_ns,
           .delivered = port.delivered(),
           .accepted = port.accepted(),
+          .control_sent = control_sent,
           .port_counters = std::move(counters),
           .port_removed = port.is_removed(),
           .checksums = {by_port.ipv4, by_port.udp},
@@ -91,8 +92,8 @@ void end_soon(int code) {
   }).detach();
 }
 
-/// Says which run begins, and runs it; the time at its end, in ns since its start.
-uint64_t run_once(const Mode& mode, const rs::Next& next, Dataplane& dataplane) {
+/// Says which run begins, and runs it.
+void run_once(const Mode& mode, const rs::Next& next, Dataplane& dataplane) {
   const std::string name(mode.name);
   if (next.stage == rs::Stage::Measurement) {
     // One that was to end before it began leaves results behind, too, not those of an earlier run.
@@ -104,7 +105,6 @@ uint64_t run_once(const Mode& mode, const rs::Next& next, Dataplane& dataplane) 
                  static_cast<double>(next.warmup_ns) / 1e9);
   }
   mode.run(dataplane);
-  return dataplane.clock().now_ns();
 }
 
 /// From the link to the end of the results.
@@ -123,15 +123,18 @@ int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session
   }
   const Clock clock(started, signals.request());
   uint64_t end_ns = 0;
+  uint64_t control_sent = 0;
   for (;;) {
-    const rs::Next next = session.next(signals.requested());
+    const rs::Next next = session.next(port.mac(), signals.requested());
     if (next.stage == rs::Stage::Nothing) {
       break;
     }
     Dataplane dataplane(port, session, options, clock, signals, affinity);
-    end_ns = run_once(mode, next, dataplane);
+    run_once(mode, next, dataplane);
+    end_ns = dataplane.clock().now_ns();
+    control_sent = dataplane.slow_path().sent();
   }
-  const rs::Finished finished = session.finish(end_of(port, end_ns));
+  const rs::Finished finished = session.finish(end_of(port, end_ns, control_sent));
   int code = finished.limits_broken ? kLimitBroken : kSuccess;
   if (!finished.problem.empty()) {
     std::fprintf(stderr, "dpdkproj: %s\n", std::string(finished.problem).c_str());

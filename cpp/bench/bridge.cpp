@@ -139,7 +139,7 @@ rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
 /// A session whose first run has begun.
 rust::Box<rs::Session> begun(const rs::Config& config) {
   rust::Box<rs::Session> session = rs::open_session(config, {});
-  session->next(false);
+  session->next(kMac, false);
   return session;
 }
 
@@ -170,7 +170,7 @@ class Chain {
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
     const Clock clock = clock_.restarted();
-    rust::Box<rs::Sender> sender = rs::new_sender(session, 0, kMac, {false, false});
+    rust::Box<rs::Sender> sender = rs::new_sender(session, 0, {false, false});
     rust::Box<rs::Receiver> receiver = rs::new_receiver(session, 0, false);
     sending_.for_each([&](std::size_t index, rs::Frame& room) { sender->prepare(index, room); });
     sent_ = 0;
@@ -186,6 +186,7 @@ class Chain {
         const rs::Phase phase =
             session.tick(now_ns, {.stop_requested = now_ns >= duration_ns}).phase;
         reflecting_->tick(clock_.now_ns(), {});
+        converse(session, now_ns);
         if (++ticks % kTicksPerSlice == 0) {
           legs.end_slice();
         }
@@ -225,15 +226,26 @@ class Chain {
   uint64_t sent() const noexcept { return sent_; }
 
  private:
+  /// Questions and answers, past the workers.
+  void converse(rs::Session& session, uint64_t now_ns) {
+    std::array<uint8_t, 2048> bytes;
+    const auto room = [&bytes] {
+      return rs::Frame{bytes.data(), bytes.size(), 0, 0, rs::Verdict::Slow};
+    };
+    for (rs::Frame frame = room(); session.send_slow(frame); frame = room()) {
+      reflecting_->receive_slow(clock_.now_ns(), frame);
+    }
+    for (rs::Frame frame = room(); reflecting_->send_slow(frame); frame = room()) {
+      session.receive_slow(now_ns, frame);
+    }
+  }
+
   void exchange(rs::Sender& sender, rs::Receiver& receiver, const Clock& clock, uint16_t frame_len,
                 Legs& legs) {
     rust::Slice<rs::Frame> frames = sending_.next(frame_len);
     uint64_t now_ns = clock.now_ns();
     uint64_t start = rte_rdtsc();
     const rs::Burst wanted = sender.poll(now_ns, now_ns, kBurst);
-    if (wanted.frame_len != frame_len) [[unlikely]] {
-      frames = sending_.next(wanted.frame_len);  // a question to the reflector
-    }
     frames = {frames.data(), wanted.packets};
     sender.build(now_ns, frames);
     if (wanted.packets > 0) {
@@ -251,11 +263,8 @@ class Chain {
       reflector_->stamp(now_ns, {&now_ns, 1}, frames);
     }
     std::size_t kept = 0;
-    std::size_t answers = 0;
     for (rs::Frame& frame : frames) {
-      if (frame.verdict == rs::Verdict::Question) [[unlikely]] {
-        answers += reflector_->answer(frame) ? 1 : 0;
-      } else if (frame.verdict == rs::Verdict::Drop) {
+      if (frame.verdict == rs::Verdict::Drop) {
         continue;
       }
       // Where it is already, it is not copied: Rust has just written it in parts, and to read it as
@@ -266,8 +275,7 @@ class Chain {
     }
     frames = {frames.data(), kept};
     if (!frames.empty()) {
-      reflector_->sent(static_cast<uint16_t>(kept - answers), {frames.data(), kept});
-      reflector_->answered(static_cast<uint16_t>(answers));
+      reflector_->sent(static_cast<uint16_t>(kept), {frames.data(), kept});
     }
     legs.reflect.add(start, frames.size());
     reflector_sent_ += frames.size();
@@ -277,7 +285,7 @@ class Chain {
 
     now_ns = clock.now_ns();
     start = rte_rdtsc();
-    receiver.receive_without(left_out_, now_ns, {frames.data(), frames.size()});
+    receiver.receive_without(left_out_, now_ns, frames);
     legs.receive.add(start, frames.size());
     returned_ += frames.size();
   }
@@ -362,7 +370,7 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
   rust::Box<rs::Session> session = rs::open_session(*config, {});
   const auto frame_len = static_cast<uint16_t>(kHeaders + payload);
   Chain chain(clock);
-  while (session->next(false).stage == rs::Stage::Preliminary) {
+  while (session->next(kMac, false).stage == rs::Stage::Preliminary) {
     // Stamps are for flows that the reflector knows: those that asked it.
     Legs nobodys;
     chain.go(*session, frame_len, UINT64_MAX, 0, rs::Part::None, {Order::kKept, 0}, nobodys);

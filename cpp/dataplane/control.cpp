@@ -38,8 +38,8 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
   waiting.detach();
 }
 
-void control(rs::Session& session, const Port& port, const Clock& clock, const StopSignals& signals,
-             std::atomic<Phase>& phase) {
+void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
+             const StopSignals& signals, std::atomic<Phase>& phase) {
   // Drivers may have to ask the NIC, or the kernel.
   constexpr uint64_t kPortNs = 250'000'000;
   uint64_t next_port_ns = 0;
@@ -55,6 +55,7 @@ void control(rs::Session& session, const Port& port, const Clock& clock, const S
     }
     facts.stop_requested = signals.requested();
     const rs::Tick tick = session.tick(now_ns, facts);
+    slow_path.serve(session, now_ns);
     switch (tick.phase) {
       case rs::Phase::Drain:
         phase.store(Phase::kDrain, std::memory_order_relaxed);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "dataplane/slow_path.hpp"
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/port.hpp"
@@ -34,7 +35,7 @@ class StopSignals {
 
 /// Drives the run at hand from beside the lcores, until they may return: `session` decides how far
 /// it is, and `phase` follows. Returns also where someone else has moved it to Phase::kStop.
-void control(rs::Session& session, const Port& port, const Clock& clock, const StopSignals& signals,
-             std::atomic<Phase>& phase);
+void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
+             const StopSignals& signals, std::atomic<Phase>& phase);
 
 }  // namespace dpdkproj

@@ -14,6 +14,7 @@
 #include "dataplane/control.hpp"
 #include "dataplane/lcore_plan.hpp"
 #include "dataplane/lcores.hpp"
+#include "dataplane/slow_path.hpp"
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/port.hpp"
@@ -32,7 +33,8 @@ class Dataplane {
         options_(options),
         clock_(clock),
         signals_(signals),
-        affinity_(affinity) {}
+        affinity_(affinity),
+        slow_path_(port) {}
 
   Port& port() noexcept { return port_; }
   rs::Session& session() noexcept { return session_; }
@@ -40,6 +42,9 @@ class Dataplane {
   /// Its zero is the moment when workers begin, and an earlier one before: what making them takes
   /// is not in any run. To be kept by reference.
   const Clock& clock() const noexcept { return clock_; }
+
+  /// What workers do not take, and what the control thread sends.
+  SlowPath& slow_path() noexcept { return slow_path_; }
 
   /// For all that waits while workers are made.
   const StopRequest& stop() const noexcept { return signals_.request(); }
@@ -57,6 +62,7 @@ class Dataplane {
   Clock clock_;
   const StopSignals& signals_;
   Affinity& affinity_;
+  SlowPath slow_path_;
 };
 
 template <Worker... Ws>
@@ -111,7 +117,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   std::jthread controller([&] {
     affinity_.apply(pthread_self());
     try {
-      control(session_, port_, clock_, signals_, phase);
+      control(session_, port_, slow_path_, clock_, signals_, phase);
     } catch (...) {
       failure = std::current_exception();
       phase.store(Phase::kStop);

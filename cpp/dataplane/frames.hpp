@@ -39,10 +39,9 @@ class Frames {
       // Mostly another core or a device wrote it: all of a burst are on their way before the first
       // one is looked at.
       rte_prefetch0(frame.data);
-      frame.len = mbuf->data_len;
       // So much is longer than any packet that is taken, whatever it is.
-      frame.rest =
-          static_cast<uint16_t>(std::min<uint32_t>(mbuf->pkt_len - mbuf->data_len, UINT16_MAX));
+      const uint32_t rest = std::min<uint32_t>(mbuf->pkt_len - mbuf->data_len, UINT16_MAX);
+      describe(frame, mbuf->data_len, static_cast<uint16_t>(rest));
     }
     return *this;
   }
@@ -50,13 +49,10 @@ class Frames {
   /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
   /// is known, and not read back from mbufs that were written a moment ago.
   Frames& of_allocated(const Burst& burst, uint16_t len) noexcept {
-    // All but the address in one store, which a compiler does not make of an assignment.
-    const rs::Frame frame{nullptr, len, 0, 0, rs::Verdict::Drop};
-    constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, len);
     size_ = burst.size;
     for (uint16_t i = 0; i < size_; ++i) {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
-      std::memcpy(&frames_[i].len, &frame.len, kAllButData);
+      describe(frames_[i], len, 0);
     }
     return *this;
   }
@@ -67,13 +63,21 @@ class Frames {
   /// All of them, for Rust to read.
   rust::Slice<const rs::Frame> readable() noexcept { return readable_.of(frames_.data(), size_); }
 
+  /// The same for a worker that sends none of them back.
+  template <typename F>
+  [[gnu::noinline, gnu::cold]] void drop_all(Burst& burst, F slow) noexcept {
+    drop_unwanted(burst, slow);
+    burst.free_from(0);
+  }
+
   /// What Rust wants done with packet `i` of the last of().
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
 
   /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants sent, calls
-  /// `ask` with each question, which is the callee's from then on, and frees the others.
+  /// `slow` with each that is for the control thread, which is the callee's from then on, and frees
+  /// the others.
   template <typename F>
-  void drop_unwanted(Burst& burst, F ask) noexcept {
+  void drop_unwanted(Burst& burst, F slow) noexcept {
     uint16_t kept = 0;
     uint16_t dropped = 0;
     std::array<rte_mbuf*, kMaxBurst> unwanted;
@@ -81,8 +85,8 @@ class Frames {
       rte_mbuf* mbuf = burst.mbufs[i];
       if (frames_[i].verdict == rs::Verdict::Drop) [[unlikely]] {
         unwanted[dropped++] = mbuf;
-      } else if (frames_[i].verdict == rs::Verdict::Question) [[unlikely]] {
-        ask(mbuf);
+      } else if (frames_[i].verdict == rs::Verdict::Slow) [[unlikely]] {
+        slow(mbuf);
       } else {
         burst.mbufs[kept++] = mbuf;
       }
@@ -94,6 +98,12 @@ class Frames {
   }
 
  private:
+  /// All but the address, in one store, which a compiler does not make of an assignment.
+  static void describe(rs::Frame& frame, uint16_t len, uint16_t rest) noexcept {
+    const rs::Frame described{nullptr, len, rest, 0, rs::Verdict::Drop};
+    std::memcpy(&frame.len, &described.len, sizeof(frame) - offsetof(rs::Frame, len));
+  }
+
   /// A slice of the last burst, with its size: full bursts are all as long. To make a slice, and
   /// even to ask for its size, is a call into Rust; what it writes as two words is then read as
   /// one, and a core waits for that.

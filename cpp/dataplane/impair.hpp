@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "dataplane/frames.hpp"
-#include "dataplane/questions.hpp"
 #include "dataplane/reflect.hpp"
 #include "dpdk/burst.hpp"
 #include "dpdk/clock.hpp"
@@ -60,12 +59,15 @@ class ReflectImpaired final {
   }
 
   ReflectImpaired(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock,
-                  rte_mempool* pool, const rs::Options& options)
+                  rte_mempool* pool, const rs::Options& options, SlowPath::Inlet inlet,
+                  SlowPath::Outlet outlet)
       : rx_(rx),
         tx_(tx),
         reflector_(std::move(reflector)),
         clock_(clock),
         pool_(pool),
+        inlet_(inlet),
+        outlet_(outlet),
         delay_ns_(options.delay_ns),
         delayed_(mbufs(options.delay_ns) - kOvertaken),
         overtaken_(kOvertaken),
@@ -80,11 +82,8 @@ class ReflectImpaired final {
     }
     // When the run ends nothing is held any more.
     release(now_ns, draining_);
-    if (!questions_.empty()) [[unlikely]] {
-      questions_.answer(*reflector_, tx_);
-      if (draining_) {
-        questions_.clear();
-      }
+    if (outlet_.is_waiting()) [[unlikely]] {
+      outlet_.send(tx_);
     }
   }
 
@@ -96,7 +95,6 @@ class ReflectImpaired final {
       offer_again(clock_.now_ns());
     }
     release(now_ns, true);
-    questions_.clear();
   }
 
  private:
@@ -146,8 +144,8 @@ class ReflectImpaired final {
   void take_in(const Held& held) noexcept {
     if (held.verdict == rs::Verdict::Drop) {
       rte_pktmbuf_free(held.mbuf);
-    } else if (held.verdict == rs::Verdict::Question) {
-      questions_.take(held.mbuf, held.arrived_ns);
+    } else if (held.verdict == rs::Verdict::Slow) {
+      inlet_.take(held.mbuf);
     } else if (delayed_.full()) {
       reflector_->overflowed(held.flow);
       rte_pktmbuf_free(held.mbuf);
@@ -300,6 +298,8 @@ class ReflectImpaired final {
   rust::Box<rs::Reflector> reflector_;
   const Clock& clock_;
   rte_mempool* pool_;
+  SlowPath::Inlet inlet_;
+  SlowPath::Outlet outlet_;
   uint64_t delay_ns_;
   /// Packets that have passed all that is held, and those that will with the next flush.
   uint64_t passed_ = 0;
@@ -307,7 +307,6 @@ class ReflectImpaired final {
   /// While packets wait, and at the end of the run: when they are given up.
   uint64_t patient_until_ns_ = 0;
   uint64_t drained_by_ns_ = 0;
-  Questions questions_;
   Ring<Held> delayed_;
   Ring<Held> overtaken_;
   std::array<uint64_t, kMaxBurst> arrived_ns_{};

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "dataplane/frames.hpp"
-#include "dataplane/questions.hpp"
+#include "dataplane/slow_path.hpp"
 #include "dpdk/burst.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/queue.hpp"
@@ -24,8 +24,14 @@ class Reflect final {
   /// away for, and not for ever where nobody empties the tx queue any more.
   static constexpr uint64_t kPatienceNs = 100'000'000;
 
-  Reflect(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock)
-      : rx_(rx), tx_(tx), reflector_(std::move(reflector)), clock_(clock) {}
+  Reflect(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock,
+          SlowPath::Inlet inlet, SlowPath::Outlet outlet)
+      : rx_(rx),
+        tx_(tx),
+        reflector_(std::move(reflector)),
+        clock_(clock),
+        inlet_(inlet),
+        outlet_(outlet) {}
 
   void poll(uint64_t now_ns) noexcept {
     if (taken_ < burst_.size) [[unlikely]] {
@@ -38,8 +44,8 @@ class Reflect final {
     if (burst_.size > 0) {
       send_back(now_ns, frames, outcome);
     }
-    if (!questions_.empty()) [[unlikely]] {
-      answer();
+    if (outlet_.is_waiting()) [[unlikely]] {
+      outlet_.send(tx_);
     }
   }
 
@@ -47,7 +53,6 @@ class Reflect final {
   void drain(uint64_t /*now_ns*/) noexcept {
     draining_ = true;
     wait_to_the_end();
-    questions_.clear();
   }
 
  private:
@@ -56,8 +61,7 @@ class Reflect final {
       reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, frames);
     }
     if (outcome.drops) [[unlikely]] {
-      frames_.drop_unwanted(
-          burst_, [this, now_ns](rte_mbuf* question) { questions_.take(question, now_ns); });
+      frames_.drop_unwanted(burst_, [this](rte_mbuf* mbuf) { inlet_.take(mbuf); });
     }
     taken_ = tx_.offer(burst_, 0);
     reflector_->sent(taken_, frames_.readable());
@@ -68,16 +72,6 @@ class Reflect final {
       if (draining_) {
         wait_to_the_end();
       }
-    }
-  }
-
-  /// Behind the burst that questions came with, which is counted by now.
-  [[gnu::noinline, gnu::cold]] void answer() noexcept {
-    if (taken_ == burst_.size) {
-      questions_.answer(*reflector_, tx_);
-    }
-    if (draining_) {
-      questions_.clear();
     }
   }
 
@@ -109,7 +103,8 @@ class Reflect final {
   TxQueue& tx_;
   rust::Box<rs::Reflector> reflector_;
   const Clock& clock_;
-  Questions questions_;
+  SlowPath::Inlet inlet_;
+  SlowPath::Outlet outlet_;
   /// While packets wait: when they arrived, and when they are given up.
   uint64_t arrived_ns_ = 0;
   uint64_t patient_until_ns_ = 0;

@@ -27,9 +27,17 @@ unsigned mempool_cache_size(unsigned burst) noexcept;
 /// (which fills up to one and a half times its size).
 unsigned mempool_size(const MempoolDemand& demand) noexcept;
 
-/// The largest IPv4 packet that is sent, in bytes: what one mbuf holds, whatever a port's MTU.
+/// Bytes of a buffer of a tx pool that are left for a question to the reflector, whatever the size
+/// of packets.
+constexpr uint16_t kQuestionRoom = 512;
+
+/// The largest IPv4 packet that is sent, in bytes: what one mbuf holds beside a question, whatever
+/// a port's MTU.
 constexpr uint16_t kLargestSent =
-    UINT16_MAX - RTE_PKTMBUF_HEADROOM - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN;
+    UINT16_MAX - RTE_PKTMBUF_HEADROOM - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN - kQuestionRoom;
+
+/// Mbufs of each rx queue that may wait for the control thread.
+constexpr unsigned kSlowMbufs = 64;
 
 /// Bytes of data room of each mbuf, headroom included; what an mbuf can have is less than 64 KiB.
 uint16_t mempool_data_room(unsigned packet_len) noexcept;

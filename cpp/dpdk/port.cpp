@@ -201,7 +201,6 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
         "rte_eth_dev_adjust_nb_rx_tx_desc", "change --rx-descriptors or --tx-descriptors");
   say_if_adjusted("--rx-descriptors", config.rx_descriptors, rx_descriptors);
   say_if_adjusted("--tx-descriptors", config.tx_descriptors, tx_descriptors);
-  const unsigned packet_len = mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
   const int socket = rte_eth_dev_socket_id(port_id_);
   const uint16_t rx_burst = usable_rx_burst(config.rx_burst);
   const unsigned burst = std::max(rx_burst, config.tx_burst);
@@ -210,8 +209,9 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue: of its
   // own one, or of any.
   const unsigned passed_on = config.mixed_pools ? config.tx_queues : 1;
-  const MempoolDemand rx_demand{rx_descriptors + passed_on * tx_descriptors + config.held_mbufs,
-                                burst, packet_len};
+  const MempoolDemand rx_demand{
+      rx_descriptors + passed_on * tx_descriptors + config.held_mbufs + kSlowMbufs, burst,
+      longest_frame()};
   rx_queues_.reserve(config.rx_queues);
   for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
     rx_pools_.push_back(make_mempool(prefix + "_rx" + std::to_string(queue), rx_demand, socket));
@@ -222,7 +222,6 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
           "rte_eth_rx_queue_setup", "change -r or --rx-descriptors");
     rx_queues_.emplace_back(port_id_, queue, rx_burst);
   }
-  const MempoolDemand tx_demand{tx_descriptors, burst, packet_len};
   tx_queues_.reserve(config.tx_queues);
   for (uint16_t queue = 0; queue < config.tx_queues + unused_tx_queues_; ++queue) {
     rte_eth_txconf tx_conf = info_.default_txconf;
@@ -231,6 +230,8 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
                                  &tx_conf),
           "rte_eth_tx_queue_setup", "change -t or --tx-descriptors");
     if (queue < config.tx_queues) {
+      // On the first one the control thread sends, too: behind what packets consist of (SlowPath).
+      const MempoolDemand tx_demand{tx_descriptors, burst, longest_frame() * (queue == 0 ? 2 : 1)};
       tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
       tx_queues_.emplace_back(port_id_, queue, config.tx_burst);
     }

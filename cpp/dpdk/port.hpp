@@ -67,6 +67,9 @@ class Port {
   Port& operator=(const Port&) = delete;
 
   uint16_t id() const noexcept { return port_id_; }
+  uint16_t rx_queues() const noexcept { return static_cast<uint16_t>(rx_queues_.size()); }
+  /// Bytes of the longest frame that it sends and receives.
+  unsigned longest_frame() const noexcept { return mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN; }
   std::array<uint8_t, 6> mac() const;
 
   // For what is made before a run begins. All of them throw a UsageError if there is no such queue.

@@ -16,12 +16,17 @@ void run(Dataplane& dataplane) {
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
     rust::Box<rs::Reflector> reflector =
         rs::new_reflector(dataplane.session(), queue, port.may_deliver_partial_checksums());
+    SlowPath& slow = dataplane.slow_path();
+    const SlowPath::Inlet inlet = slow.inlet(queue);
+    // Packets of a tx queue are of the rx queue with its number.
+    const SlowPath::Outlet outlet =
+        queue == 0 ? slow.outlet(port.rx_pool(0), 0) : SlowPath::Outlet();
     if (options.impaired) {
       impaired.emplace_back(port.rx_queue(queue), port.tx_queue(queue), std::move(reflector),
-                            dataplane.clock(), port.rx_pool(queue), options);
+                            dataplane.clock(), port.rx_pool(queue), options, inlet, outlet);
     } else {
       workers.emplace_back(port.rx_queue(queue), port.tx_queue(queue), std::move(reflector),
-                           dataplane.clock());
+                           dataplane.clock(), inlet, outlet);
     }
   }
   dataplane.run_workers(std::move(workers), std::move(impaired));

@@ -14,11 +14,12 @@ namespace {
 class Send final {
  public:
   Send(Port& port, uint16_t queue, rust::Box<rs::Sender> sender, const Clock& clock,
-       const rs::Options& options, const StopRequest& stop)
+       const rs::Options& options, const StopRequest& stop, SlowPath::Outlet outlet)
       : queue_(port.tx_queue(queue)),
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
+        outlet_(outlet),
         max_burst_(options.release == rs::Release::Burst ? options.tx_burst : 1),
         // Where the port keeps the schedule, the driver's call tells nothing.
         checks_pacing_(options.paced && options.release != rs::Release::Hardware),
@@ -40,6 +41,9 @@ class Send final {
   }
 
   void poll(uint64_t now_ns) noexcept {
+    if (outlet_.is_waiting()) [[unlikely]] {
+      outlet_.send(queue_);
+    }
     if (spin_) {
       const uint64_t until_ns = sender_->wait_until(now_ns);
       while (now_ns < until_ns) {
@@ -106,6 +110,7 @@ class Send final {
   rte_mempool* pool_;
   rust::Box<rs::Sender> sender_;
   const Clock& clock_;
+  SlowPath::Outlet outlet_;
   uint16_t max_burst_;
   bool checks_pacing_;
   bool spin_;
@@ -119,21 +124,26 @@ class Send final {
 /// Receives on one rx queue.
 class Receive final {
  public:
-  Receive(RxQueue& queue, rust::Box<rs::Receiver> receiver, const Clock& clock)
-      : queue_(queue), receiver_(std::move(receiver)), clock_(clock) {}
+  Receive(RxQueue& queue, rust::Box<rs::Receiver> receiver, const Clock& clock,
+          SlowPath::Inlet inlet)
+      : queue_(queue), receiver_(std::move(receiver)), clock_(clock), inlet_(inlet) {}
 
   void poll(uint64_t now_ns) noexcept {
     queue_.receive(burst_);
     // The arrival time: as early as it can be.
     const uint64_t arrived_ns = burst_.size == 0 ? now_ns : clock_.now_ns();
-    receiver_->receive(arrived_ns, frames_.of(burst_).readable());
-    burst_.free_from(0);
+    if (receiver_->receive(arrived_ns, frames_.of(burst_).writable())) [[unlikely]] {
+      frames_.drop_all(burst_, [this](rte_mbuf* mbuf) { inlet_.take(mbuf); });
+    } else {
+      burst_.free_from(0);
+    }
   }
 
  private:
   RxQueue& queue_;
   rust::Box<rs::Receiver> receiver_;
   const Clock& clock_;
+  SlowPath::Inlet inlet_;
   Frames frames_;
   Burst burst_;
 };
@@ -160,9 +170,11 @@ void run(Dataplane& dataplane) {
   const ChecksumOffload by_port = port.checksums();
   std::vector<Send> senders;
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
-    senders.emplace_back(port, queue,
-                         rs::new_sender(session, queue, port.mac(), {by_port.ipv4, by_port.udp}),
-                         dataplane.clock(), options, dataplane.stop());
+    senders.emplace_back(port, queue, rs::new_sender(session, queue, {by_port.ipv4, by_port.udp}),
+                         dataplane.clock(), options, dataplane.stop(),
+                         queue == 0
+                             ? dataplane.slow_path().outlet(port.tx_pool(0), options.frame_len)
+                             : SlowPath::Outlet());
     if (session.is_first()) {
       senders.back().prepare_buffers();
     }
@@ -171,7 +183,7 @@ void run(Dataplane& dataplane) {
   for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
     receivers.emplace_back(port.rx_queue(queue),
                            rs::new_receiver(session, queue, port.may_deliver_partial_checksums()),
-                           dataplane.clock());
+                           dataplane.clock(), dataplane.slow_path().inlet(queue));
   }
   dataplane.run_workers(std::move(senders), std::move(receivers));
 }

@@ -70,7 +70,7 @@ class DataplaneTest : public testing::Test {
   void run(std::vector<Record>& sending, std::vector<Record>& plain) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
     rust::Box<rs::Session> session = rs::open_session(*config, {});
-    session->next(false);
+    session->next({2, 0, 0, 0, 0, 1}, false);
     const rs::Options options = config->options();
     Port port(find_port(""), {.rx_queues = 1,
                               .tx_queues = 1,

@@ -119,7 +119,7 @@ TEST_F(FramesTest, AreAsManyAsTheBurstHas) {
   }
 }
 
-void no_question(rte_mbuf* /*mbuf*/) { FAIL(); }
+void nothing_slow(rte_mbuf* /*mbuf*/) { FAIL(); }
 
 TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
   constexpr uint16_t kPackets = 16;
@@ -135,7 +135,7 @@ TEST_F(FramesTest, DropTheUnwantedAndKeepTheOrder) {
       wanted.push_back(before[i]);
     }
   }
-  frames.drop_unwanted(burst, no_question);
+  frames.drop_unwanted(burst, nothing_slow);
   EXPECT_EQ(std::vector(burst.mbufs.begin(), burst.mbufs.begin() + burst.size), wanted);
   EXPECT_EQ(in_use(), wanted.size());
   burst.free_from(0);
@@ -148,22 +148,22 @@ TEST_F(FramesTest, DropAllSegments) {
   rust::Slice<rs::Frame> shown = frames.of(burst).writable();
   shown[0].verdict = rs::Verdict::Drop;
   shown[1].verdict = rs::Verdict::Send;
-  frames.drop_unwanted(burst, no_question);
+  frames.drop_unwanted(burst, nothing_slow);
   EXPECT_EQ(burst.size, 1);
   EXPECT_EQ(in_use(), 1U);
   burst.free_from(0);
 }
 
-TEST_F(FramesTest, GiveQuestionsAway) {
+TEST_F(FramesTest, HandOverWhatIsForTheControlThread) {
   put(packet({60}));
   put(packet({60}));
   rte_mbuf* const asked = burst.mbufs[0];
   rust::Slice<rs::Frame> shown = frames.of(burst).writable();
-  shown[0].verdict = rs::Verdict::Question;
+  shown[0].verdict = rs::Verdict::Slow;
   shown[1].verdict = rs::Verdict::Send;
-  std::vector<rte_mbuf*> questions;
-  frames.drop_unwanted(burst, [&questions](rte_mbuf* mbuf) { questions.push_back(mbuf); });
-  EXPECT_EQ(questions, std::vector{asked});
+  std::vector<rte_mbuf*> slow;
+  frames.drop_unwanted(burst, [&slow](rte_mbuf* mbuf) { slow.push_back(mbuf); });
+  EXPECT_EQ(slow, std::vector{asked});
   EXPECT_EQ(burst.size, 1);
   EXPECT_EQ(in_use(), 2U) << "it is not freed";
   rte_pktmbuf_free(asked);
@@ -178,7 +178,7 @@ TEST_F(FramesTest, DropNoneAndAll) {
     rust::Slice<rs::Frame> shown = frames.of(burst).writable();
     shown[0].verdict = keep ? rs::Verdict::Send : rs::Verdict::Drop;
     shown[1].verdict = shown[0].verdict;
-    frames.drop_unwanted(burst, no_question);
+    frames.drop_unwanted(burst, nothing_slow);
     EXPECT_EQ(burst.size, keep ? 2 : 0);
     EXPECT_EQ(in_use(), burst.size);
     burst.free_from(0);

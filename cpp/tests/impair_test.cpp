@@ -17,8 +17,8 @@ class ImpairTest : public ReflectRig {
 
   rs::Options options = config->options();
   ReflectImpaired reflect{
-      port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock,
-      pool.get(),       options};
+      port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock, pool.get(),
+      options,          slow.inlet(1),    slow.outlet(port.tx_pool(0), 0)};
 };
 
 TEST_F(ImpairTest, LosesNothingWhileItsTxQueueIsFull) {

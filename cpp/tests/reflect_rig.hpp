@@ -144,7 +144,7 @@ class ReflectRig : public testing::Test {
 
   static rust::Box<rs::Session> begun(const rs::Config& config) {
     rust::Box<rs::Session> session = rs::open_session(config, {});
-    session->next(false);
+    session->next({2, 0, 0, 0, 0, 1}, false);
     return session;
   }
 
@@ -168,12 +168,20 @@ class ReflectRig : public testing::Test {
         parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
                "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
     rust::Box<rs::Session> asking = rs::open_session(*sending, {});
-    ASSERT_EQ(asking->next(false).stage, rs::Stage::Preliminary);
+    ASSERT_EQ(asking->next({2, 0, 0, 0, 0, 1}, false).stage, rs::Stage::Preliminary);
+    const rust::Box<rs::Sender> sender = rs::new_sender(*asking, 0, {false, false});
     // It has nothing to do but ask.
     const rs::Facts stopped{.stop_requested = true};
     asking->tick(0, stopped);
     ASSERT_EQ(asking->tick(10'000'000'000, stopped).phase, rs::Phase::Drain) << "it asks first";
-    arrive_from(*rs::new_sender(*asking, 0, {2, 0, 0, 0, 0, 1}, {false, false}));
+    ASSERT_TRUE(others.allocate(pool.get(), 1, 0));
+    rte_mbuf* mbuf = others.mbufs[0];
+    rs::Frame frame{rte_pktmbuf_mtod(mbuf, uint8_t*), rte_pktmbuf_tailroom(mbuf), 0, 0,
+                    rs::Verdict::Drop};
+    ASSERT_TRUE(asking->send_slow(frame));
+    mbuf->data_len = frame.len;
+    mbuf->pkt_len = frame.len;
+    ASSERT_EQ(port.tx_queue(1).send(others), 1);
   }
 
   Mempool pool = make_test_pool(8191);
@@ -189,6 +197,7 @@ class ReflectRig : public testing::Test {
              .tx_burst = 32,
              .checksum_offload = false,
              .held_mbufs = 0}};
+  SlowPath slow{port};
   const Clock clock{ClockReading::take()};
   rust::Box<rs::Config> config;
   rust::Box<rs::Session> session = begun(*config);

@@ -10,7 +10,12 @@ namespace {
 
 class ReflectTest : public ReflectRig {
  protected:
-  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock};
+  Reflect reflect{port.rx_queue(1),
+                  port.tx_queue(0),
+                  rs::new_reflector(*session, 0, false),
+                  clock,
+                  slow.inlet(1),
+                  slow.outlet(port.tx_pool(0), 0)};
 };
 
 TEST_F(ReflectTest, LosesNothingWhileItsTxQueueIsFull) {
@@ -81,14 +86,13 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   const rust::Box<rs::Config> sending =
       parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
              "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
-  // Only flows that have asked are stamped. The first question is never answered.
+  // Only flows that have asked are stamped.
   ask();
   reflect.poll(1);
-  session->tick(1, {});
+  slow.serve(*session, 1);
   rust::Box<rs::Session> asked = rs::open_session(*sending, {});
-  asked->next(true);
-  ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {2, 0, 0, 0, 0, 1}, {false, false})),
-            kPacketLen);
+  asked->next({2, 0, 0, 0, 0, 1}, true);
+  ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {false, false})), kPacketLen);
   reflect.poll(1000);
   make_room(kMaxBurst);
   reflect.poll(5'001'000);
@@ -107,40 +111,43 @@ class ReflectOnTwoQueuesTest : public ReflectRig {
  protected:
   ReflectOnTwoQueuesTest() : ReflectRig({"reflect", "-r", "2", "-q"}) {}
 
-  Reflect reflect{port.rx_queue(1), port.tx_queue(0), rs::new_reflector(*session, 0, false), clock};
+  Reflect reflect{port.rx_queue(1),
+                  port.tx_queue(0),
+                  rs::new_reflector(*session, 0, false),
+                  clock,
+                  slow.inlet(1),
+                  slow.outlet(port.tx_pool(0), 0)};
   rust::Box<rs::Reflector> other = rs::new_reflector(*session, 1, false);
 };
 
 TEST_F(ReflectOnTwoQueuesTest, AnswersWhenAllWorkersHaveCountedWhatTheyDid) {
+  constexpr uint64_t kMs = 1'000'000;
   make_room(10);
-  ask();
-  reflect.poll(1);
-  session->tick(1, {});
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
   ask();
-  other->reflect(1000, {});
-  reflect.poll(2000);
-  reflect.poll(3000);
-  EXPECT_EQ(port.tx_queue(0).accepted(), before);
-  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + 1) << "it is held";
-  other->reflect(2001, {});
-  reflect.poll(4000);
+  reflect.poll(kMs);
+  slow.serve(*session, kMs);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use) << "it is freed where it came from";
+  reflect.poll(3 * kMs);
+  slow.serve(*session, 3 * kMs);
+  reflect.poll(4 * kMs);
+  EXPECT_EQ(port.tx_queue(0).accepted(), before) << "the other worker has not polled";
+  other->reflect(4 * kMs, {});
+  slow.serve(*session, 5 * kMs);
+  reflect.poll(6 * kMs);
   EXPECT_EQ(port.tx_queue(0).accepted(), before + 1);
+  EXPECT_EQ(slow.sent(), 1U);
 }
 
-TEST_F(ReflectOnTwoQueuesTest, HoldsNoMoreQuestionsThanItHasRoomFor) {
-  ask();
-  reflect.poll(1);
-  session->tick(1, {});
+TEST_F(ReflectOnTwoQueuesTest, LeavesNoMoreQuestionsWaitingThanThereIsRoomFor) {
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
-  for (unsigned i = 0; i < Questions::kMost + 3U; ++i) {
+  for (unsigned i = 0; i < SlowPath::kWaiting + 3; ++i) {
     ask();
     reflect.poll(2);
   }
-  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + Questions::kMost);
-  reflect.drain(3);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + SlowPath::kWaiting);
+  slow.serve(*session, 3);
   EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use);
-  EXPECT_EQ(port.tx_queue(0).accepted(), before);
 }
 
 }  // namespace

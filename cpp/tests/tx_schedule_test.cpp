@@ -260,7 +260,7 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
   infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
   rust::Box<rs::Session> session = rs::open_session(*config, {});
-  session->next(false);
+  session->next({2, 0, 0, 0, 0, 1}, false);
   const rs::Options options = config->options();
   const StopSignals signals;
   Affinity affinity;

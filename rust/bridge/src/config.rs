@@ -57,6 +57,7 @@ impl Config {
             tx_descriptors: config.tx_descriptors,
             rx_burst: config.rx_burst,
             tx_burst: config.tx_burst,
+            frame_len: config.frame_len(),
             checksum_offload: config.checksum_offload,
             paced: config.rate().is_some(),
             release: config.release().unwrap_or_default().into(),

@@ -23,8 +23,8 @@ pub(crate) mod bridge {
         Duplicate,
         /// Send it back behind later ones.
         Reorder,
-        /// Keep it: it is a question, for `answer` as soon as `may_answer`.
-        Question,
+        /// Hand it to the control thread, for `Session::receive_slow`.
+        Slow,
     }
 
     /// How packets are let go when they are due.
@@ -63,7 +63,7 @@ pub(crate) mod bridge {
         rest: u16,
         /// Set by `reflect`: the slot of the packet's flow.
         flow: u16,
-        /// Set by `reflect`.
+        /// Set by `reflect` for each frame, and by `receive` for those that are `Slow`.
         verdict: Verdict,
     }
 
@@ -149,6 +149,8 @@ pub(crate) mod bridge {
         rx_burst: u16,
         /// Packets that are sent at once, at most.
         tx_burst: u16,
+        /// Bytes of the longest frame that a mode sends of its own, without FCS; 0: it sends none.
+        frame_len: u16,
         /// Checksums may be left to the port.
         checksum_offload: bool,
         /// Packets are sent at a rate.
@@ -238,6 +240,8 @@ pub(crate) mod bridge {
         /// Packets that drivers gave and took.
         delivered: u64,
         accepted: u64,
+        /// Of those that they took, the control thread's.
+        control_sent: u64,
         port_counters: Vec<PortCounter>,
         /// The port's device is gone.
         port_removed: bool,
@@ -276,9 +280,9 @@ pub(crate) mod bridge {
         /// A rate that is a share of the line rate becomes one in packets.
         /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
         fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
-        /// Makes the next run the one at hand: workers are made of it. Where `stop_requested`, no time is spent on
-        /// a preliminary one.
-        fn next(self: &mut Session, stop_requested: bool) -> Next;
+        /// Makes the next run, on a port with this MAC address, the one at hand: workers are made of it. Where
+        /// `stop_requested`, no time is spent on a preliminary one.
+        fn next(self: &mut Session, mac: [u8; 6], stop_requested: bool) -> Next;
         /// Whether no other run has used the port before: then buffers are to be prepared. Those that
         /// one left may still be under way, and need no more than that one did.
         fn is_first(self: &Session) -> bool;
@@ -288,6 +292,12 @@ pub(crate) mod bridge {
         /// Closes intervals, hands their rows to the CSV's writer and to stderr, and decides how far the run is;
         /// waits for nothing.
         fn tick(self: &mut Session, now_ns: u64, facts: &Facts) -> Tick;
+        /// A frame came, before `now_ns`, that its worker did not take.
+        unsafe fn receive_slow(self: &mut Session, now_ns: u64, frame: &Frame);
+        /// Writes the next frame to send from beside the workers, with all its checksums, into the memory of
+        /// `frame`, whose `len` becomes the frame's; `false`: there is no more for now. What does not fit is left
+        /// out.
+        unsafe fn send_slow(self: &mut Session, frame: &mut Frame) -> bool;
         /// All workers have stopped for good. Writes down what is known.
         fn finish(self: &mut Session, end: End) -> Finished;
     }
@@ -302,13 +312,7 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Sender;
 
-        /// The sender of tx queue `queue` of a port with the MAC address `mac`.
-        fn new_sender(
-            session: &Session,
-            queue: u16,
-            mac: [u8; 6],
-            checksums: Checksums,
-        ) -> Result<Box<Sender>>;
+        fn new_sender(session: &Session, queue: u16, checksums: Checksums) -> Result<Box<Sender>>;
         /// Fills the memory of a buffer with what all its packets have in common: `frame` is as long
         /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
         /// is a number that tells it from its neighbours.
@@ -341,15 +345,15 @@ pub(crate) mod bridge {
             partial_checksums: bool,
         ) -> Result<Box<Receiver>>;
         /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
-        /// frames.
-        unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &[Frame]);
+        /// frames. The verdict of some may become `Slow`; whether there are any.
+        unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &mut [Frame]) -> bool;
         /// The same, less a part of the work, for a benchmark: results are wrong then.
         unsafe fn receive_without(
             self: &mut Receiver,
             left_out: Part,
             now_ns: u64,
-            frames: &[Frame],
-        );
+            frames: &mut [Frame],
+        ) -> bool;
 
         type Reflector;
 
@@ -397,12 +401,6 @@ pub(crate) mod bridge {
         fn delayed(self: &mut Reflector, flow: u16);
         /// It was freed, because no more can be held.
         fn overflowed(self: &mut Reflector, flow: u16);
-        /// Whether a question that arrived at `asked_ns` may be answered now.
-        fn may_answer(self: &Reflector, asked_ns: u64) -> bool;
-        /// Makes the answer of a question that `reflect` has turned round; `false`: it is to be freed.
-        unsafe fn answer(self: &mut Reflector, frame: &mut Frame) -> bool;
-        /// The driver took so many answers.
-        fn answered(self: &mut Reflector, packets: u16);
 
         type Tally;
 

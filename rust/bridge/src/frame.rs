@@ -1,6 +1,6 @@
 //! From the frames that C++ lends to the slices that the core takes.
 
-use crate::ffi::bridge::Frame;
+use crate::ffi::bridge::{Frame, Verdict};
 use dpdkproj_core::wire;
 use std::marker::PhantomData;
 
@@ -30,45 +30,40 @@ impl Frame {
     }
 }
 
-/// A frame whose bytes are lent as long as `'a`: to be written, too, where it can be reached mutably.
+/// A frame whose bytes are lent as long as `'a`.
 #[repr(transparent)]
 pub(crate) struct Lent<'a>(Frame, PhantomData<&'a mut [u8]>);
 
 impl<'a> Lent<'a> {
-    /// Frames to be written.
+    /// Those of a burst.
     ///
     /// # Safety
     /// The `data` of each frame points to `len` bytes that nobody else reads or writes while the slice
     /// lives, and that no other frame has.
-    pub(crate) unsafe fn writable(frames: &'a mut [Frame]) -> &'a mut [Self] {
+    pub(crate) unsafe fn all(frames: &'a mut [Frame]) -> &'a mut [Self] {
         // SAFETY: the layout is the same, and the caller promises what it stands for.
         unsafe { &mut *(std::ptr::from_mut(frames) as *mut [Self]) }
-    }
-
-    /// Frames to be read.
-    ///
-    /// # Safety
-    /// The `data` of each frame points to `len` bytes that nobody writes while the slice lives.
-    pub(crate) unsafe fn readable(frames: &'a [Frame]) -> &'a [Self] {
-        // SAFETY: the layout is the same, and the caller promises what it stands for.
-        unsafe { &*(std::ptr::from_ref(frames) as *const [Self]) }
     }
 }
 
 impl AsMut<[u8]> for Lent<'_> {
     fn as_mut(&mut self) -> &mut [u8] {
-        // SAFETY: only `writable` makes one that can be reached mutably.
+        // SAFETY: whoever lent it promised that, to `all`.
         unsafe { self.0.bytes_mut() }
     }
 }
 
 impl wire::Frame for Lent<'_> {
     fn bytes(&self) -> &[u8] {
-        // SAFETY: whoever lent it promised that, to `writable` or to `readable`.
+        // SAFETY: whoever lent it promised that, to `all`.
         unsafe { self.0.bytes() }
     }
 
     fn wire_len(&self) -> usize {
         self.0.wire_len()
+    }
+
+    fn set_slow(&mut self) {
+        self.0.verdict = Verdict::Slow;
     }
 }

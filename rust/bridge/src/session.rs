@@ -1,10 +1,11 @@
 //! The runs of a command line.
 
 use crate::config::Config;
-use crate::ffi::bridge::{self, End, Facts, Finished, Next, PortLimits, Stage, Tick};
+use crate::ffi::bridge::{self, End, Facts, Finished, Frame, Next, PortLimits, Stage, Tick};
 use dpdkproj_core::report;
 use dpdkproj_core::run::config::PortLimits as CorePortLimits;
 use dpdkproj_core::run::{Driver, Facts as CoreFacts, Phase, Run};
+use dpdkproj_core::wire::flow::Mac;
 
 /// See [`report::Session`].
 pub struct Session(report::Session);
@@ -29,8 +30,8 @@ impl Session {
         self.0.link_is_up((link_mbps > 0).then_some(link_mbps))
     }
 
-    pub(crate) fn next(&mut self, stop_requested: bool) -> Next {
-        match self.0.next(stop_requested) {
+    pub(crate) fn next(&mut self, mac: [u8; 6], stop_requested: bool) -> Next {
+        match self.0.next(Mac(mac), stop_requested) {
             report::Next::Preliminary { warmup_ns } => {
                 Next { stage: Stage::Preliminary, warmup_ns }
             }
@@ -62,11 +63,35 @@ impl Session {
         Tick { phase, next_ns: tick.next_ns }
     }
 
+    pub(crate) unsafe fn receive_slow(&mut self, now_ns: u64, frame: &Frame) {
+        // SAFETY: C++ lends a readable frame for this call.
+        self.0.receive_slow(now_ns, unsafe { frame.bytes() });
+    }
+
+    pub(crate) unsafe fn send_slow(&mut self, frame: &mut Frame) -> bool {
+        while let Some(bytes) = self.0.send_slow() {
+            // SAFETY: C++ lends a writable frame for this call.
+            let room = unsafe { frame.bytes_mut() };
+            let (Some(place), Ok(len)) = (room.get_mut(..bytes.len()), u16::try_from(bytes.len()))
+            else {
+                continue;
+            };
+            place.copy_from_slice(&bytes);
+            frame.len = len;
+            return true;
+        }
+        false
+    }
+
     pub(crate) fn finish(&mut self, end: End) -> Finished {
         let counters = end.port_counters.into_iter();
         let report::Finished { summary, problem, limits_broken } = self.0.finish(report::End {
             now_ns: end.now_ns,
-            driver: Driver { delivered: end.delivered, accepted: end.accepted },
+            driver: Driver {
+                delivered: end.delivered,
+                accepted: end.accepted,
+                control_sent: end.control_sent,
+            },
             port: counters.map(|counter| (counter.name, counter.value)).collect(),
             port_removed: end.port_removed,
             checksums: end.checksums.into(),

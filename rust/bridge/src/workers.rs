@@ -7,7 +7,6 @@ use crate::ffi::bridge::{self, Burst, Frame, Outcome, Part, Polled, Verdict};
 use crate::frame::Lent;
 use crate::session::Session;
 use dpdkproj_core::count::Counter;
-use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::template::Checksums;
 use dpdkproj_core::work::receiver::part;
 use dpdkproj_core::work::reflector::{Reflector as CoreReflector, Tally as CoreTally};
@@ -27,10 +26,9 @@ impl From<bridge::Checksums> for Checksums {
 pub(crate) fn new_sender(
     session: &Session,
     queue: u16,
-    mac: [u8; 6],
     checksums: bridge::Checksums,
 ) -> Result<Box<Sender>, String> {
-    Ok(Box::new(Sender(session.run()?.sender(queue, Mac(mac), checksums.into())?)))
+    Ok(Box::new(Sender(session.run()?.sender(queue, checksums.into())?)))
 }
 
 impl Sender {
@@ -58,7 +56,7 @@ impl Sender {
 
     pub(crate) unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
         // SAFETY: C++ lends distinct, writable frames for this call.
-        self.0.build(now_ns, unsafe { Lent::writable(frames) });
+        self.0.build(now_ns, unsafe { Lent::all(frames) });
     }
 
     pub(crate) fn sent(&mut self, at_ns: u64, accepted: u16) {
@@ -86,13 +84,18 @@ pub(crate) fn new_receiver(
 }
 
 impl Receiver {
-    pub(crate) unsafe fn receive(&mut self, now_ns: u64, frames: &[Frame]) {
-        // SAFETY: C++ lends readable frames for this call.
+    pub(crate) unsafe fn receive(&mut self, now_ns: u64, frames: &mut [Frame]) -> bool {
+        // SAFETY: C++ lends distinct, writable frames for this call.
         unsafe { self.receive_all::<{ part::NONE }>(now_ns, frames) }
     }
 
-    pub(crate) unsafe fn receive_without(&mut self, left_out: Part, now_ns: u64, frames: &[Frame]) {
-        // SAFETY: C++ lends readable frames for this call.
+    pub(crate) unsafe fn receive_without(
+        &mut self,
+        left_out: Part,
+        now_ns: u64,
+        frames: &mut [Frame],
+    ) -> bool {
+        // SAFETY: C++ lends distinct, writable frames for this call.
         unsafe {
             match left_out {
                 Part::Histogram => self.receive_all::<{ part::HISTOGRAM }>(now_ns, frames),
@@ -103,11 +106,15 @@ impl Receiver {
         }
     }
 
-    unsafe fn receive_all<const LEFT_OUT: u8>(&mut self, now_ns: u64, frames: &[Frame]) {
+    unsafe fn receive_all<const LEFT_OUT: u8>(
+        &mut self,
+        now_ns: u64,
+        frames: &mut [Frame],
+    ) -> bool {
         self.receiver.poll(now_ns);
-        // SAFETY: C++ lends readable frames for this call.
-        let frames = unsafe { Lent::readable(frames) };
-        self.receiver.receive_without::<LEFT_OUT, _>(now_ns, frames, self.partial_checksums);
+        // SAFETY: C++ lends distinct, writable frames for this call.
+        let frames = unsafe { Lent::all(frames) };
+        self.receiver.receive_without::<LEFT_OUT, _>(now_ns, frames, self.partial_checksums)
     }
 }
 
@@ -132,7 +139,7 @@ impl From<reflector::Verdict> for Verdict {
             reflector::Verdict::SendCorrupt => Self::SendCorrupt,
             reflector::Verdict::Duplicate => Self::Duplicate,
             reflector::Verdict::Reorder => Self::Reorder,
-            reflector::Verdict::Question => Self::Question,
+            reflector::Verdict::Slow => Self::Slow,
         }
     }
 }
@@ -213,24 +220,11 @@ impl Reflector {
     pub(crate) fn overflowed(&mut self, flow: u16) {
         self.0.count(flow, Counter::ImpairOverflow, 1);
     }
-
-    pub(crate) fn may_answer(&self, asked_ns: u64) -> bool {
-        self.0.may_answer(asked_ns)
-    }
-
-    pub(crate) unsafe fn answer(&mut self, frame: &mut Frame) -> bool {
-        // SAFETY: C++ lends a writable frame for this call.
-        self.0.answer(unsafe { frame.bytes_mut() })
-    }
-
-    pub(crate) fn answered(&mut self, packets: u16) {
-        self.0.answered(packets);
-    }
 }
 
 /// Whether a frame is to be sent back with its burst.
 fn is_sent(frame: &Frame) -> bool {
-    !matches!(frame.verdict, Verdict::Drop | Verdict::Question)
+    !matches!(frame.verdict, Verdict::Drop | Verdict::Slow)
 }
 
 /// How long the frame with this index has been here, if it leaves at `now_ns`.

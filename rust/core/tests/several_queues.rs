@@ -57,7 +57,7 @@ impl Rig {
         let receiver = |index: u16| {
             let verifier = Verifier::new(&flow, Arc::clone(&content));
             let recorder = board.recorder(usize::from(index) + 1);
-            Receiver::new(recorder, verifier, None, Looks::default())
+            Receiver::new(recorder, verifier, Looks::default())
         };
         Self {
             now: 0,
@@ -77,7 +77,7 @@ impl Rig {
         let seq = self.sent.len() as u64;
         let mut frame = vec![0; self.template.frame_len()];
         self.template.prepare(seq, &mut frame);
-        assert!(self.template.write(seq, self.now, &[], &mut [&mut frame]));
+        self.template.write(seq, self.now, &[], &mut [&mut frame]);
         let len = frame.len();
         reflect(&mut frame, len, false).unwrap();
         self.sent.push(frame);
@@ -97,7 +97,7 @@ impl Rig {
     /// A copy of a packet comes, in the poll that this receiver is in.
     fn arrive(&mut self, receiver: usize, packet: usize) {
         let frame: &[u8] = &self.sent[packet];
-        self.receivers[receiver].receive(self.polled_ns[receiver], &[frame], false);
+        self.receivers[receiver].receive(self.polled_ns[receiver], &mut [frame], false);
     }
 
     fn tick(&mut self) {
@@ -261,7 +261,7 @@ fn a_late_packet_that_was_never_sent_is_foreign() {
     let seq = 40;
     let mut frame = vec![0; rig.template.frame_len()];
     rig.template.prepare(seq, &mut frame);
-    assert!(rig.template.write(seq, 0, &[], &mut [&mut frame]));
+    rig.template.write(seq, 0, &[], &mut [&mut frame]);
     let len = frame.len();
     reflect(&mut frame, len, false).unwrap();
     rig.sent.push(frame);
@@ -289,7 +289,7 @@ fn of_all_queues_that_get_one_at_once_one_finds_it_late() {
             scope.spawn(move || {
                 barrier.wait();
                 for frame in frames {
-                    receiver.receive(now, &[&frame[..]], false);
+                    receiver.receive(now, &mut [&frame[..]], false);
                 }
             });
         }

@@ -2,13 +2,14 @@
 //! were, but for two hops. The whole reflector, with counters by flow, takes the same bytes.
 #![no_main]
 
+use dpdkproj_core::control::answers::Answers;
 use dpdkproj_core::control::flows::{FlowCounter, Flows, Registrar};
 use dpdkproj_core::count::{Board, Counter, Role, Shape};
 use dpdkproj_core::wire::checksum::{fold, sum};
 use dpdkproj_core::wire::flow::PortRange;
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::work::impair::Dice;
-use dpdkproj_core::work::reflector::{Answers, Reflector, Verdict};
+use dpdkproj_core::work::reflector::{Answered, Reflector, Verdict};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 struct Whole {
     reflector: Reflector,
     registrar: Registrar,
+    answers: Answers,
     now_ns: u64,
 }
 
@@ -25,10 +27,11 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let flows = Flows::new(1, 5);
     let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
-    let answers = Answers { udp_ports: PortRange::ALL, partial_checksums };
+    let answered = Answered { udp_ports: PortRange::ALL, partial_checksums };
     Whole {
-        reflector: Reflector::new(board.recorder(0), counter, 0, answers, dice),
+        reflector: Reflector::new(board.recorder(0), counter, 0, answered, dice),
         registrar: Registrar::new(flows),
+        answers: Answers::default(),
         now_ns: 0,
     }
 }
@@ -65,7 +68,7 @@ fuzz_target!(|input: &[u8]| {
         Ok(_) => {}
     }
     WHOLE.with_borrow_mut(|all| {
-        let Whole { reflector, registrar, now_ns } = &mut all[usize::from(which & 3)];
+        let Whole { reflector, registrar, answers, now_ns } = &mut all[usize::from(which & 3)];
         *now_ns += 1000;
         reflector.poll(*now_ns);
         if which & 2 == 0 {
@@ -82,8 +85,13 @@ fuzz_target!(|input: &[u8]| {
             reflector.begin_stamps();
             reflector.stamp(&mut bytes, slot, 7);
         }
-        let kept = Some(slot).filter(|_| !matches!(verdict, Verdict::Drop | Verdict::Question));
+        let kept = Some(slot).filter(|_| !matches!(verdict, Verdict::Drop | Verdict::Slow));
         reflector.sent(1, kept.into_iter(), u16::from(which & 1));
+        if verdict == Verdict::Slow {
+            assert_eq!(bytes, frame, "the control thread gets it as it came");
+            answers.take(&bytes, *now_ns, registrar);
+            assert!(answers.next(*now_ns + 2_000_000, registrar).is_some());
+        }
         registrar.tick(*now_ns);
     });
 });

@@ -1,8 +1,8 @@
 //! The flows that a reflector counts by, because their senders asked ([`crate::wire::control`]).
 //!
-//! A worker that is asked by a flow that nobody knows yet wishes for it; the control thread
-//! registers it, and the sender asks again. Each worker counts by itself, on cache lines of its
-//! own; whichever is asked adds up what all have counted.
+//! The control thread registers a flow when its sender asks for the first time, and workers learn of it in their
+//! next poll. Each worker counts by itself, on cache lines of its own; the control thread adds up what all have
+//! counted.
 //!
 //! As many flows are known as there is room for. Another one then takes the place of the one that has
 //! been idle for longest, if that is idle for [`IDLE_NS`]; else it is refused: it gets no answer.
@@ -32,9 +32,6 @@ pub const IDLE_NS: u64 = 300_000_000_000;
 /// Not the slot of any flow.
 pub const NO_FLOW: u16 = u16::MAX;
 
-/// Wishes of one worker that wait for the control thread. Whose wish finds no room asks again.
-const WISHES: usize = 256;
-
 /// Flows that the control thread looks at in one tick, to see which are idle.
 const LOOKED_AT: usize = 64;
 
@@ -57,31 +54,12 @@ struct Registry {
     port_missed: AtomicU64,
 }
 
-/// Flows that a worker would like to have registered.
-#[repr(align(128))]
-struct Wishes {
-    /// How many so far, and those of them that are still to be looked at. worker: wo, control thread: ro
-    wished: AtomicU64,
-    ring: [(AtomicU64, AtomicU16); WISHES],
-    granted: Granted,
-}
-
-/// How many of the wishes have been looked at. control thread: wo, worker: ro
-#[repr(align(128))]
-struct Granted(AtomicU64);
-
 /// What one worker has counted of one flow.
 #[repr(align(128))]
 struct Count {
     // worker: rw, others: ro
     registration: AtomicU64,
-    questions: AtomicU64,
     counts: [AtomicU64; Counter::FLOW.len()],
-}
-
-struct Worker {
-    wishes: Wishes,
-    counts: Box<[Count]>,
 }
 
 /// All of it.
@@ -93,7 +71,8 @@ pub struct Flows {
     registered: Box<[Registered]>,
     /// The slots of the last registrations: number `n` at `n % FLOWS`.
     last_slots: Box<[AtomicU16]>,
-    workers: Box<[Worker]>,
+    /// By worker and slot.
+    counts: Box<[Box<[Count]>]>,
 }
 
 impl Flows {
@@ -102,16 +81,7 @@ impl Flows {
     pub fn new(workers: u16, instance: u64) -> Arc<Self> {
         let count = |_| Count {
             registration: AtomicU64::new(0),
-            questions: AtomicU64::new(0),
             counts: [const { AtomicU64::new(0) }; Counter::FLOW.len()],
-        };
-        let worker = || Worker {
-            wishes: Wishes {
-                wished: AtomicU64::new(0),
-                ring: [const { (AtomicU64::new(0), AtomicU16::new(0)) }; WISHES],
-                granted: Granted(AtomicU64::new(0)),
-            },
-            counts: (0..FLOWS).map(count).collect(),
         };
         let random = RandomState::new();
         Arc::new(Self {
@@ -123,13 +93,13 @@ impl Flows {
             },
             registered: (0..FLOWS).map(|_| Registered::default()).collect(),
             last_slots: (0..FLOWS).map(|_| AtomicU16::new(NO_FLOW)).collect(),
-            workers: (0..workers).map(|_| worker()).collect(),
+            counts: (0..workers).map(|_| (0..FLOWS).map(count).collect()).collect(),
         })
     }
 
     /// What each worker counted of the flow in `slot`, as far as it knows of the registration.
     fn counts(&self, slot: usize, registration: u64) -> impl Iterator<Item = &Count> {
-        let counts = self.workers.iter().map(move |worker| &worker.counts[slot]);
+        let counts = self.counts.iter().map(move |worker| &worker[slot]);
         counts.filter(move |count| count.registration.load(Acquire) == registration)
     }
 
@@ -146,14 +116,10 @@ impl Flows {
         Report { instance: self.instance, registration, port_missed, counts }
     }
 
-    /// Questions and received packets of the flow in `slot`.
+    /// Received packets of the flow in `slot`.
     fn packets(&self, slot: usize, registration: u64) -> u64 {
-        let received = place_of(Counter::Received);
-        let of_one = |count: &Count| {
-            let received = received.map_or(0, |place| count.counts[place].load(Relaxed));
-            received + count.questions.load(Relaxed)
-        };
-        self.counts(slot, registration).map(of_one).sum()
+        let Some(received) = place_of(Counter::Received) else { return 0 };
+        self.counts(slot, registration).map(|count| count.counts[received].load(Relaxed)).sum()
     }
 }
 
@@ -167,7 +133,7 @@ fn place_of(counter: Counter) -> Option<usize> {
 struct Known {
     key: FlowKey,
     registration: u64,
-    /// When it was last seen to have more packets, and how many those were.
+    /// When it last asked, or was seen to have more packets, and how many those were.
     busy_ns: u64,
     packets: u64,
 }
@@ -216,27 +182,13 @@ impl Registrar {
         self.refused
     }
 
-    /// Grants wishes. To be called every few milliseconds.
+    /// Looks which flows are idle. To be called every few milliseconds.
     pub fn tick(&mut self, now_ns: u64) {
         for _ in 0..LOOKED_AT.min(self.known.len()) {
             self.next = (self.next + 1) % self.known.len();
             self.look_at(self.next, now_ns);
         }
         self.none_idle = false;
-        let flows = Arc::clone(&self.flows);
-        for Worker { wishes, .. } in &flows.workers {
-            let wished = wishes.wished.load(Acquire);
-            let mut granted = wishes.granted.0.load(Relaxed);
-            while granted < wished {
-                let (addresses, port) = &wishes.ring[in_ring(granted, WISHES)];
-                self.wish(
-                    FlowKey { addresses: addresses.load(Relaxed), port: port.load(Relaxed) },
-                    now_ns,
-                );
-                granted += 1;
-            }
-            wishes.granted.0.store(granted, Release);
-        }
     }
 
     fn look_at(&mut self, slot: usize, now_ns: u64) {
@@ -248,15 +200,26 @@ impl Registrar {
         }
     }
 
-    fn wish(&mut self, key: FlowKey, now_ns: u64) {
-        if self.slots.contains_key(&key) {
-            return;
+    /// The sender of a flow asks: has it counted, if it is not yet; whether it is.
+    pub fn ask(&mut self, key: FlowKey, now_ns: u64) -> bool {
+        if let Some(slot) = self.slots.get(&key) {
+            self.known[usize::from(*slot)].busy_ns = now_ns;
+            return true;
         }
         let free = Some(self.known.len()).filter(|slot| *slot < FLOWS);
-        match free.or_else(|| self.idle(now_ns)) {
+        let slot = free.or_else(|| self.idle(now_ns));
+        match slot {
             Some(slot) => self.register(slot, key, now_ns),
             None => self.refused += 1,
         }
+        slot.is_some()
+    }
+
+    /// What all workers have counted of a flow; `None` where it is not known.
+    #[must_use]
+    pub fn report(&self, key: FlowKey) -> Option<Report> {
+        let slot = usize::from(*self.slots.get(&key)?);
+        Some(self.flows.report(slot, self.known[slot].registration))
     }
 
     /// The slot of the flow that has been idle for longest, if that is long enough.
@@ -375,9 +338,9 @@ impl FlowCounter {
         let key = FlowKey { addresses, port: place as u16 };
         *entry = Entry { key, registration };
         self.index.insert(key, slot);
-        let count = &self.flows.workers[self.worker].counts[at];
+        let count = &self.flows.counts[self.worker][at];
         count.registration.store(0, Release);
-        for counter in count.counts.iter().chain([&count.questions]) {
+        for counter in &count.counts {
             counter.store(0, Relaxed);
         }
         count.registration.store(registration, Release);
@@ -392,7 +355,7 @@ impl FlowCounter {
 
     #[inline]
     fn counts(&self, slot: u16) -> Option<&Count> {
-        self.flows.workers[self.worker].counts.get(usize::from(slot))
+        self.flows.counts[self.worker].get(usize::from(slot))
     }
 
     /// Counts packets of the flow in `slot`; `counter` is one of [`Counter::FLOW`].
@@ -409,39 +372,6 @@ impl FlowCounter {
     pub fn count(&self, slot: u16, counter: Counter) -> u64 {
         let count = self.counts(slot).zip(place_of(counter));
         count.map_or(0, |(count, place)| count.counts[place].load(Relaxed))
-    }
-
-    /// Whether a flow is known. If not, it is wished for.
-    #[cold]
-    #[must_use]
-    pub fn is_known(&self, key: FlowKey) -> bool {
-        let is_known = self.slot(key) != NO_FLOW;
-        if !is_known {
-            self.wish(key);
-        }
-        is_known
-    }
-
-    /// What all workers have counted of a flow; `None` where it is not known.
-    #[cold]
-    #[must_use]
-    pub fn report(&self, key: FlowKey) -> Option<Report> {
-        let slot = self.slot(key);
-        let count = self.counts(slot)?;
-        count.questions.store(count.questions.load(Relaxed) + 1, Relaxed);
-        let slot = usize::from(slot);
-        Some(self.flows.report(slot, self.entries[slot].registration))
-    }
-
-    fn wish(&self, key: FlowKey) {
-        let Wishes { wished, ring, granted } = &self.flows.workers[self.worker].wishes;
-        let number = wished.load(Relaxed);
-        if number - granted.0.load(Acquire) < WISHES as u64 {
-            let (addresses, port) = &ring[in_ring(number, WISHES)];
-            addresses.store(key.addresses, Relaxed);
-            port.store(key.port, Relaxed);
-            wished.store(number + 1, Release);
-        }
     }
 }
 

@@ -171,6 +171,12 @@ impl Board {
         self.places().filter(|place| place.is_claimed())
     }
 
+    /// All workers have begun a poll at this time or later: what they counted in earlier ones can be read.
+    #[must_use]
+    pub fn polled_ns(&self) -> u64 {
+        self.workers().map(Place::polled_ns).min().unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn close_below(&self, interval: u64) {
         self.frontier.0.closed.store(interval, Ordering::Release);
     }

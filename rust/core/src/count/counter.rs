@@ -39,11 +39,9 @@ counters! {
     SentLate = "sent_late",
     /// Of those that were sent, by a reflector: the tx queue had no room for it at first.
     Waited = "waited",
-    /// A control packet that the driver took: a question, or a reflector's answer.
-    ControlSent = "control_sent",
     /// The driver delivered it.
     Received = "received",
-    /// A control packet that the driver delivered. Not counted as received.
+    /// A packet for the control thread (a question or an answer). Not counted as received.
     ControlReceived = "control_received",
     /// Received by a mode that forwards, and freed by it instead.
     Dropped = "dropped",

@@ -257,7 +257,7 @@ pub fn to_json(outcome: &Outcome) -> String {
             waited: (outcome.meaning == Meaning::Returns).then_some(counts[Counter::Waited]),
             not_sent: counts.sum(Counter::NOT_SENT),
             not_sent_reasons: counted(counts, Counter::NOT_SENT),
-            control: counts[Counter::ControlSent],
+            control: outcome.driver.control_sent,
             checksums: port::checksums(outcome),
         },
         rx: Rx {

@@ -245,7 +245,6 @@ pub(crate) mod tests {
             (Counter::TxQueueFull, 6),
             (Counter::Sent, 1000),
             (Counter::SentLate, 5),
-            (Counter::ControlSent, 2),
         ];
         let receiver = [
             (Counter::Received, 1005),
@@ -302,7 +301,7 @@ pub(crate) mod tests {
             loss_runs: LossRuns::default(),
             departures: Some(departures),
             steal_ms: Some(10),
-            driver: Driver { delivered: 1006, accepted: 1002 },
+            driver: Driver { delivered: 1006, accepted: 1002, control_sent: 2 },
             port: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
             port_removed_ns: None,
             checksums: None,

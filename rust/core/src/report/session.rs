@@ -6,6 +6,7 @@ use super::{Outcome, Table, broken, ledger, live_line, summary};
 use crate::run::config::{Config, PortLimits};
 use crate::run::mode::Meaning;
 use crate::run::{Driver, Facts, Found, Phase, Run, Snapshot, Tick};
+use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,16 +110,16 @@ impl Session {
         self.config.resolve_line_rate(link_mbps)
     }
 
-    /// Makes the next run the one at hand. All workers of the last one have stopped for good. Where
-    /// `stop_requested`, no time is spent on a preliminary one.
-    pub fn next(&mut self, stop_requested: bool) -> Next {
+    /// Makes the next run, on a port with the address `mac`, the one at hand. All workers of the last one have stopped
+    /// for good. Where `stop_requested`, no time is spent on a preliminary one.
+    pub fn next(&mut self, mac: Mac, stop_requested: bool) -> Next {
         if self.is_measuring {
             return Next::Nothing;
         }
         let last = self.run.take();
         self.is_first = last.is_none();
         let preliminary =
-            (last.is_none() && !stop_requested).then(|| Run::preliminary(&self.config));
+            (last.is_none() && !stop_requested).then(|| Run::preliminary(&self.config, mac));
         if let Some(run) = preliminary.flatten() {
             let warmup_ns = run.config().duration_ns.unwrap_or(0);
             self.run = Some(run);
@@ -128,7 +129,7 @@ impl Session {
         let found = last.as_ref().map_or(Found::default(), Run::found);
         // Its memory is free before the next one takes as much.
         drop(last);
-        self.run = Some(Run::new(self.config.clone(), found));
+        self.run = Some(Run::new(self.config.clone(), mac, found));
         Next::Measurement
     }
 
@@ -173,6 +174,18 @@ impl Session {
             self.table.stop();
         }
         tick
+    }
+
+    /// See [`Run::receive_slow`].
+    pub fn receive_slow(&mut self, now_ns: u64, frame: &[u8]) {
+        if let Some(run) = &mut self.run {
+            run.receive_slow(now_ns, frame);
+        }
+    }
+
+    /// See [`Run::send_slow`].
+    pub fn send_slow(&mut self) -> Option<Vec<u8>> {
+        self.run.as_mut()?.send_slow()
     }
 
     fn drive<R>(

@@ -6,7 +6,7 @@ use crate::run::Limits;
 use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::{Flow, Mac, PortRange};
 use crate::wire::payload::mix;
-use crate::wire::{IPV4_LEN, UDP_LEN};
+use crate::wire::{HEADERS_LEN, IPV4_LEN, UDP_LEN};
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, Release};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -230,6 +230,14 @@ impl Config {
     pub fn window(&self) -> u64 {
         let all = self.shape().window.saturating_mul(u64::from(self.tx_queues.max(1)));
         all.min(self.max_window())
+    }
+
+    /// Bytes of the longest frame that the mode sends of its own, without FCS; 0: it sends none.
+    #[must_use]
+    pub fn frame_len(&self) -> u16 {
+        self.sendrecv.as_ref().map_or(0, |sendrecv| {
+            u16::try_from(HEADERS_LEN + usize::from(sendrecv.payload_len)).unwrap_or(u16::MAX)
+        })
     }
 
     /// Of all tx queues together; `None`: as fast as possible.

@@ -20,3 +20,6 @@ pub use loss_runs::{LossRun, LossRuns};
 pub use phases::{Facts, Found, Phase, Run, Tick};
 pub use snapshot::Snapshot;
 pub use totals::{Driver, Row, Totals, WorkerCounts};
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,16 @@ use super::config::{Config, Sendrecv};
 use super::mode::Meaning;
 use super::snapshot::{Seconds, Snapshot};
 use super::{Collector, Row};
+use crate::control::answers::Answers;
 use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
 use crate::control::peer::{Inquiry, Known, Peer};
 use crate::count::Board;
 use crate::wire::content::Content;
+use crate::wire::control;
 use crate::wire::flow::Mac;
+use crate::wire::headers::UdpOverIpv4;
+use crate::wire::template::{Checksums, write_single};
+use crate::wire::{HEADERS_LEN, control::CONTROL_LEN};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -84,6 +89,8 @@ pub struct Run {
     is_preliminary: bool,
     board: Arc<Board>,
     collector: Collector,
+    /// The port's address.
+    mac: Mac,
     /// What packets consist of; `None` in a mode that sends none of its own.
     content: Option<Arc<Content>>,
     seconds: Seconds,
@@ -103,40 +110,41 @@ pub struct Run {
     peer_second: Peer,
     flows: Arc<Flows>,
     registrar: Registrar,
+    answers: Answers,
     port_removed_ns: Option<u64>,
     /// What the user is to be told, for [`Run::take_remarks`].
     remarks: Vec<String>,
 }
 
 impl Run {
-    /// A run of `config` behind one that found out `before`.
+    /// A run of `config` on a port with the address `mac`, behind one that found out `before`.
     #[must_use]
-    pub fn new(config: Config, before: Found) -> Self {
-        Self::with(config, before, false)
+    pub fn new(config: Config, mac: Mac, before: Found) -> Self {
+        Self::with(config, mac, before, false)
     }
 
     /// The run in front of that of the same configuration; `None` where there is nothing to find out.
     #[must_use]
-    pub fn preliminary(config: &Config) -> Option<Self> {
-        config.preliminary().map(|config| Self::with(config, Found::default(), true))
+    pub fn preliminary(config: &Config, mac: Mac) -> Option<Self> {
+        config.preliminary().map(|config| Self::with(config, mac, Found::default(), true))
     }
 
-    fn with(config: Config, before: Found, is_preliminary: bool) -> Self {
+    fn with(config: Config, mac: Mac, before: Found, is_preliminary: bool) -> Self {
         let board = Board::new(config.shape(), &config.roles());
         let content = config.sendrecv.as_ref().map(|sendrecv| {
-            let flow = sendrecv.flow(Mac([0; 6]), config.tx_queues);
+            let flow = sendrecv.flow(mac, config.tx_queues);
             Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
         });
         let random = RandomState::new();
-        let receivers = if config.sendrecv.is_some() { config.rx_queues } else { 0 };
         // Questions carry it in the clear, so it has nothing to do with the key of the tags.
-        let inquiry = Inquiry::new(random.hash_one("run"), receivers);
+        let inquiry = Inquiry::new(random.hash_one("run"));
         let reflectors = if config.meaning == Meaning::Returns { config.rx_queues } else { 0 };
         let flows = Flows::new(reflectors, random.hash_one("instance"));
         let mut run = Self {
             is_preliminary,
             collector: Collector::new(Arc::clone(&board), config.patience_ns),
             board,
+            mac,
             content,
             seconds: Seconds::new(config.interval_ns),
             before,
@@ -150,6 +158,7 @@ impl Run {
             peer_second: Peer::NotAsked,
             registrar: Registrar::new(Arc::clone(&flows)),
             flows,
+            answers: Answers::default(),
             port_removed_ns: None,
             remarks: Vec::new(),
             config,
@@ -178,8 +187,8 @@ impl Run {
         self.content.as_ref()
     }
 
-    pub(super) fn inquiry(&self) -> &Inquiry {
-        &self.inquiry
+    pub(super) fn mac(&self) -> Mac {
+        self.mac
     }
 
     pub(super) fn flows(&self) -> &Arc<Flows> {
@@ -270,6 +279,27 @@ impl Run {
             self.port_removed(now_ns);
         }
         self.collect(Collector::finish, row, snapshot);
+    }
+
+    /// A frame came that its worker did not take: a question or an answer.
+    pub fn receive_slow(&mut self, now_ns: u64, frame: &[u8]) {
+        if self.config.meaning == Meaning::Returns {
+            self.answers.take(frame, now_ns, &mut self.registrar);
+        } else if let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) {
+            self.inquiry.hear(&frame[udp.payload()..udp.end()]);
+        }
+    }
+
+    /// The next frame to send from beside the workers, with all its checksums; `None`: no more for now.
+    pub fn send_slow(&mut self) -> Option<Vec<u8>> {
+        if let Some(frame) = self.answers.next(self.board.polled_ns(), &self.registrar) {
+            return Some(frame);
+        }
+        let question = self.inquiry.take_question()?;
+        let flow = self.config.sendrecv.as_ref()?.flow(self.mac, self.config.tx_queues);
+        let mut frame = vec![0; HEADERS_LEN + CONTROL_LEN];
+        write_single(&flow, &control::ask(question), Checksums::SOFTWARE, &mut frame);
+        Some(frame)
     }
 
     fn collect(

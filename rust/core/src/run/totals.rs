@@ -17,11 +17,10 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Whether nothing happened but questions and answers.
+    /// Whether nothing happened but for packets of the control thread.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let mut counts = self.counts;
-        counts[Counter::ControlSent] = 0;
         counts[Counter::ControlReceived] = 0;
         counts == Counts::default()
     }
@@ -64,4 +63,6 @@ pub struct Driver {
     pub delivered: u64,
     /// Packets that drivers accepted for sending.
     pub accepted: u64,
+    /// Of those, the ones that the control thread sent.
+    pub control_sent: u64,
 }

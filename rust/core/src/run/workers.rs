@@ -6,12 +6,11 @@ use super::mode::Meaning;
 use crate::control::flows::FlowCounter;
 use crate::count::Recorder;
 use crate::wire::content::Content;
-use crate::wire::flow::Mac;
 use crate::wire::template::{Checksums, Template};
 use crate::wire::verify::Verifier;
 use crate::work::impair::Dice;
 use crate::work::receiver::{Looks, Receiver};
-use crate::work::reflector::{Answers, Reflector, Tally};
+use crate::work::reflector::{Answered, Reflector, Tally};
 use crate::work::sender::Sender;
 use std::ops::Range;
 use std::sync::Arc;
@@ -34,21 +33,19 @@ impl Run {
         format!("{mode}: a mode that {meaning} has no {workers}; register it with another meaning")
     }
 
-    /// The sender of tx queue `queue` of a port with the MAC address `mac`.
+    /// The sender of tx queue `queue`.
     ///
     /// # Errors
     /// One line; see above.
-    pub fn sender(&self, queue: u16, mac: Mac, checksums: Checksums) -> Result<Sender, String> {
+    pub fn sender(&self, queue: u16, checksums: Checksums) -> Result<Sender, String> {
         let (sendrecv, content) = self.sendrecv()?;
         let streams = self.config().tx_queues;
-        let flow = sendrecv.flow(mac, streams);
+        let flow = sendrecv.flow(self.mac(), streams);
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
         let pacer = self.config().pacer(queue);
-        let asks = queue == 0 && sendrecv.ask_peer;
-        let questions = asks.then(|| self.inquiry().questions(flow, checksums));
         let duration_ns = self.config().duration_ns;
         let recorder = self.recorder("tx queue", queue, 0..streams)?;
-        Ok(Sender::new(recorder, pacer, template, queue, duration_ns, questions))
+        Ok(Sender::new(recorder, pacer, template, queue, duration_ns))
     }
 
     /// The receiver of rx queue `queue`.
@@ -57,7 +54,7 @@ impl Run {
     /// One line; see above.
     pub fn receiver(&self, queue: u16) -> Result<Receiver, String> {
         let (sendrecv, content) = self.sendrecv()?;
-        let flow = sendrecv.flow(Mac([0; 6]), self.config().tx_queues);
+        let flow = sendrecv.flow(self.mac(), self.config().tx_queues);
         let verifier = Verifier::new(&flow, Arc::clone(content));
         let looks = Looks {
             due_times: sendrecv.pacing.is_some(),
@@ -67,8 +64,7 @@ impl Run {
         let streams = self.config().tx_queues;
         let places = streams..streams + self.config().rx_queues;
         let recorder = self.recorder("rx queue", queue, places)?;
-        let hearing = Some(self.inquiry().hearing(queue));
-        Ok(Receiver::new(recorder, verifier, hearing, looks))
+        Ok(Receiver::new(recorder, verifier, looks))
     }
 
     /// The reflector of rx queue `queue`; for `partial_checksums` see
@@ -84,7 +80,7 @@ impl Run {
         let flows = FlowCounter::new(Arc::clone(self.flows()), queue);
         let dice =
             self.config().impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
-        let answers = Answers { udp_ports: self.config().udp_ports, partial_checksums };
+        let answers = Answered { udp_ports: self.config().udp_ports, partial_checksums };
         Ok(Reflector::new(recorder, flows, queue, answers, dice))
     }
 

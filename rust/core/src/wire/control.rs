@@ -14,7 +14,6 @@
 //! the path can forge it, as he can every packet on it; whoever does not, cannot.
 
 use super::headers::be64;
-use super::{HEADERS_LEN, SHORTEST_LEN};
 use crate::count::Counter;
 use siphasher::sip::SipHasher24;
 
@@ -79,20 +78,6 @@ enum Kind {
 #[must_use]
 pub fn is_control(payload: &[u8]) -> bool {
     payload.len() >= CONTROL_LEN && be64(payload, 0) == MAGIC
-}
-
-/// Whether a control packet without IPv4 options begins in `frame`.
-#[must_use]
-pub(crate) fn begins_in(frame: &[u8]) -> bool {
-    frame.first_chunk().is_some_and(begins)
-}
-
-/// Whether `head` holds headers without IPv4 options and a payload that begins as those of control packets
-/// do: none of our other packets' does.
-#[must_use]
-#[inline]
-pub(crate) fn begins(head: &[u8; SHORTEST_LEN]) -> bool {
-    be64(head, HEADERS_LEN) == MAGIC
 }
 
 fn tag(run: u64, bytes: &[u8]) -> u64 {

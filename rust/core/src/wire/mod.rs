@@ -43,9 +43,11 @@ pub trait Frame {
     fn bytes(&self) -> &[u8];
     /// Bytes of all of it.
     fn wire_len(&self) -> usize;
+    /// Marks it: it is for the control thread.
+    fn set_slow(&mut self);
 }
 
-/// A whole one.
+/// A whole one, of somebody who has no control thread.
 impl Frame for &[u8] {
     fn bytes(&self) -> &[u8] {
         self
@@ -54,4 +56,6 @@ impl Frame for &[u8] {
     fn wire_len(&self) -> usize {
         self.len()
     }
+
+    fn set_slow(&mut self) {}
 }

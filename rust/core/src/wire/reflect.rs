@@ -32,11 +32,6 @@ impl FlowKey {
         Self { addresses: le64(frame, ADDRESSES), port: le16(frame, udp + 2) }
     }
 
-    /// That of the same frame when it is turned round.
-    pub(crate) fn of_turned(frame: &[u8], udp: usize) -> Self {
-        Self { addresses: le64(frame, ADDRESSES).rotate_left(32), port: le16(frame, udp) }
-    }
-
     /// The UDP port that packets are sent to.
     pub(crate) fn udp_port(self) -> u16 {
         u16::from_be_bytes(self.port.to_le_bytes())
@@ -66,19 +61,20 @@ pub fn reflect(
     wire_len: usize,
     partial_checksums: bool,
 ) -> Result<Reflected, Counter> {
-    reflect_to(PortRange::ALL, frame, wire_len, partial_checksums)
+    let found = examine(PortRange::ALL, frame, wire_len)?;
+    turn(frame, found, partial_checksums)
 }
 
-/// The same for frames that are sent to these UDP `ports`; all others are left as they are.
+/// Whether the first bytes of a frame of `wire_len` bytes are such as are turned round, sent to one of these UDP
+/// `ports`.
 ///
 /// # Errors
-/// As those of [`reflect`].
+/// The counter for those that are not.
 #[inline]
-pub fn reflect_to(
+pub(crate) fn examine(
     ports: PortRange,
-    frame: &mut [u8],
+    frame: &[u8],
     wire_len: usize,
-    partial_checksums: bool,
 ) -> Result<Reflected, Counter> {
     let udp = UdpOverIpv4::parse(frame, wire_len)?;
     if frame.len() < wire_len {
@@ -91,16 +87,29 @@ pub fn reflect_to(
     if !ports.contains(key.udp_port()) {
         return Err(Counter::ForeignPort);
     }
+    Ok(Reflected { udp, key })
+}
+
+/// Turns a frame round of which [`examine`] said this.
+///
+/// # Errors
+/// The counter for a frame that has no hop left. It is left as it was.
+#[inline]
+pub(crate) fn turn(
+    frame: &mut [u8],
+    found: Reflected,
+    partial_checksums: bool,
+) -> Result<Reflected, Counter> {
     if !take_hop(frame) {
         return Err(Counter::ForeignTtl);
     }
     if partial_checksums {
-        finish_partial_checksum(frame, udp);
+        finish_partial_checksum(frame, found.udp);
     }
     swap_macs(frame);
     swap_addresses(frame);
-    swap_ports(frame, udp.udp());
-    Ok(Reflected { udp, key })
+    swap_ports(frame, found.udp.udp());
+    Ok(found)
 }
 
 /// Takes one off TTL; `false`, and nothing, where none is left for the way on (RFC 1812, section 5.3.1).
@@ -385,7 +394,7 @@ mod tests {
         let original = with_ttl(9);
         let answered = |first, last| {
             let ports = PortRange::new(first, last).unwrap();
-            reflect_to(ports, &mut original.clone(), original.len(), false).map(|_| ())
+            examine(ports, &original, original.len()).map(|_| ())
         };
         assert_eq!(answered(2000, 2000), Ok(()));
         assert_eq!(answered(1, 65535), Ok(()));

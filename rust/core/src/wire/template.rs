@@ -2,7 +2,6 @@
 
 use super::checksum::{fold, words};
 use super::content::{Content, Kind};
-use super::control;
 use super::filler::Filler;
 use super::flow::{Flow, PortSweep};
 use super::headers::{be16, be64};
@@ -140,7 +139,6 @@ impl Template {
         };
         headers.copy_from_slice(&self.headers);
         let (fields, filler) = payload.split_at_mut(self.content.filler_at());
-        // Whatever stood there, a control packet it is no longer.
         fields.fill(0);
         let offset = if self.content.has_offset() { Filler::offset(index) } else { 0 };
         if let Some(field) = fields.get_mut(HEADER_LEN..HEADER_AND_OFFSET_LEN) {
@@ -167,17 +165,7 @@ impl Template {
     /// Writes the packets from number `seq` on, all sent at `time_ns` since the start of the run, into
     /// `frames` of [`Template::frame_len`] bytes that were once prepared. `lags` says of each how long after
     /// it was due it is sent, as a bucket of [`crate::count::log_linear`]; without any, each is sent in time. What a packet costs does not depend on its size: the filler stays as it is.
-    ///
-    /// `false` if a control packet stood in one of the frames: that one is to be prepared anew, and all
-    /// are to be written once more.
-    #[must_use]
-    pub fn write<F: AsMut<[u8]>>(
-        &self,
-        seq: u64,
-        time_ns: u64,
-        lags: &[u16],
-        frames: &mut [F],
-    ) -> bool {
+    pub fn write<F: AsMut<[u8]>>(&self, seq: u64, time_ns: u64, lags: &[u16], frames: &mut [F]) {
         debug_assert!(lags.is_empty() || lags.len() >= frames.len());
         match lags.get(..frames.len()) {
             Some(lags) => self.write_with(seq, time_ns, lags.iter().copied(), frames),
@@ -192,7 +180,7 @@ impl Template {
         time_ns: u64,
         lags: impl Iterator<Item = u16>,
         frames: &mut [F],
-    ) -> bool {
+    ) {
         match self.content.kind() {
             Kind::Short => self.write_as::<false, false, F>(seq, time_ns, lags, frames),
             Kind::Long => self.write_as::<true, false, F>(seq, time_ns, lags, frames),
@@ -209,7 +197,7 @@ impl Template {
         time_ns: u64,
         mut lags: impl Iterator<Item = u16>,
         mut frames: &mut [F],
-    ) -> bool {
+    ) {
         // Copies: for all that a compiler knows, writing into a frame may change the template.
         let Self { headers, udp, stream, .. } = *self;
         let (content, key) = (&*self.content, self.content.key);
@@ -235,9 +223,6 @@ impl Template {
                 else {
                     continue;
                 };
-                if control::begins(head) {
-                    return false;
-                }
                 let offset = match rest.first_chunk() {
                     Some(offset) if OFFSET => u16::from_be_bytes(*offset),
                     _ => 0,
@@ -268,7 +253,6 @@ impl Template {
             }
             frames = later;
         }
-        true
     }
 }
 

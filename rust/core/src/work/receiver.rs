@@ -1,7 +1,6 @@
 //! The receiving end of one rx queue: verifies, counts, measures.
 
 use super::order::Order;
-use crate::control::peer::Hearing;
 use crate::count::log_linear::middle_ns;
 use crate::count::{Again, Counter, Extents, Latency, Recorder, StampMap};
 use crate::wire::Frame;
@@ -22,7 +21,8 @@ pub struct Receiver {
     recorder: Recorder,
     verifier: Verifier,
     order: Order,
-    hearing: Option<Hearing>,
+    /// Frames of the burst at hand are for the control thread.
+    has_slow: bool,
     /// Packets have a time at which they were due.
     paced: bool,
     /// Which stamps were here.
@@ -95,19 +95,14 @@ pub struct Looks {
 }
 
 impl Receiver {
-    /// Counts with `recorder` what `verifier` says; `hearing` gets the peer's answers.
+    /// Counts with `recorder` what `verifier` says.
     #[must_use]
-    pub fn new(
-        recorder: Recorder,
-        verifier: Verifier,
-        hearing: Option<Hearing>,
-        looks: Looks,
-    ) -> Self {
+    pub fn new(recorder: Recorder, verifier: Verifier, looks: Looks) -> Self {
         Self {
             recorder,
             order: Order::new(verifier.sweeps()),
             verifier,
-            hearing,
+            has_slow: false,
             paced: looks.due_times,
             stamps: StampMap::new(looks.stamping_queues, looks.stamps),
             together: SentTogether::default(),
@@ -128,19 +123,26 @@ impl Receiver {
     }
 
     /// Takes in frames that arrived at `now_ns`; see [`Verifier::check`] for `partial_checksums`.
+    /// Marks those that are for the control thread; whether there are any.
     #[inline]
-    pub fn receive<F: Frame>(&mut self, now_ns: u64, frames: &[F], partial_checksums: bool) {
-        self.receive_without::<{ part::NONE }, F>(now_ns, frames, partial_checksums);
+    pub fn receive<F: Frame>(
+        &mut self,
+        now_ns: u64,
+        frames: &mut [F],
+        partial_checksums: bool,
+    ) -> bool {
+        self.receive_without::<{ part::NONE }, F>(now_ns, frames, partial_checksums)
     }
 
     /// The same, less one [`part`] of the work.
     pub fn receive_without<const LEFT_OUT: u8, F: Frame>(
         &mut self,
         now_ns: u64,
-        frames: &[F],
+        frames: &mut [F],
         partial_checksums: bool,
-    ) {
+    ) -> bool {
         let partial = partial_checksums;
+        self.has_slow = false;
         match self.verifier.kind() {
             Kind::Short => self.take_all::<LEFT_OUT, false, false, F>(now_ns, frames, partial),
             Kind::Long => self.take_all::<LEFT_OUT, true, false, F>(now_ns, frames, partial),
@@ -154,6 +156,7 @@ impl Receiver {
         // All of that holds for this time of arrival, and slots may be used again in the next poll.
         self.together.when = When::Unknown;
         self.pending_interval = NO_INTERVAL;
+        self.has_slow
     }
 
     /// The same, compiled once for each kind of packet; see [`Verifier::check_usual_as`].
@@ -161,7 +164,7 @@ impl Receiver {
     fn take_all<const LEFT_OUT: u8, const OFFSET: bool, const STAMPED: bool, F: Frame>(
         &mut self,
         now_ns: u64,
-        frames: &[F],
+        frames: &mut [F],
         partial_checksums: bool,
     ) {
         for frame in frames {
@@ -169,8 +172,7 @@ impl Receiver {
                 let arrived = self.arrive::<LEFT_OUT>(now_ns, arrival);
                 self.take_in(arrived, frame.bytes());
             } else {
-                let (frame, wire_len) = (frame.bytes(), frame.wire_len());
-                self.receive_any::<LEFT_OUT>(now_ns, frame, wire_len, partial_checksums);
+                self.receive_any::<LEFT_OUT, F>(now_ns, frame, partial_checksums);
             }
         }
     }
@@ -178,14 +180,13 @@ impl Receiver {
     /// The same for all frames: [`Verifier::check`] in two functions, so that what the usual one finds
     /// out stays in registers.
     #[cold]
-    fn receive_any<const LEFT_OUT: u8>(
+    fn receive_any<const LEFT_OUT: u8, F: Frame>(
         &mut self,
         now_ns: u64,
-        frame: &[u8],
-        wire_len: usize,
+        frame: &mut F,
         partial_checksums: bool,
     ) {
-        let judged = self.verifier.check_any(frame, wire_len, partial_checksums);
+        let judged = self.verifier.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
         let arrived = judged.and_then(|arrival| {
             self.arrive::<LEFT_OUT>(now_ns, arrival)?;
             // Its own interval: what is together was sent at the same time.
@@ -193,7 +194,13 @@ impl Receiver {
             self.recorder.add(interval, Counter::NoUdpChecksum, u64::from(!arrival.has_checksum));
             Ok(())
         });
-        self.take_in(arrived, frame);
+        if arrived == Err(Counter::ControlReceived) {
+            self.recorder.add(self.recorder.now(), Counter::ControlReceived, 1);
+            frame.set_slow();
+            self.has_slow = true;
+            return;
+        }
+        self.take_in(arrived, frame.bytes());
     }
 
     #[inline]
@@ -327,15 +334,9 @@ impl Receiver {
     fn reject(&mut self, counter: Counter, frame: &[u8]) {
         let interval = self.recorder.now();
         self.recorder.add(interval, counter, 1);
-        if counter != Counter::ControlReceived {
-            self.recorder.add(interval, Counter::Received, 1);
-            if counter == Counter::ForeignAddress {
-                self.note_address(frame);
-            }
-        } else if let (Some(hearing), Ok(udp)) =
-            (&self.hearing, UdpOverIpv4::parse(frame, frame.len()))
-        {
-            hearing.hear(&frame[udp.payload()..udp.end()]);
+        self.recorder.add(interval, Counter::Received, 1);
+        if counter == Counter::ForeignAddress {
+            self.note_address(frame);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::wire::flow::PortRange;
 use crate::wire::headers::{UdpOverIpv4, be64};
 use crate::wire::payload::STAMPED;
 use crate::wire::reflect::{
-    FlowKey, PREDICTED_LEN, Prediction, Reflected, reflect_predicted, reflect_to, replace_payload,
+    FlowKey, PREDICTED_LEN, Prediction, Reflected, examine, reflect_predicted, turn,
 };
 use crate::wire::stamp;
 use crate::wire::stamp::Stamp;
@@ -31,13 +31,13 @@ pub enum Verdict {
     Duplicate,
     /// Send it back behind later ones.
     Reorder,
-    /// Keep it: it is a question, for [`Reflector::answer`] as soon as [`Reflector::may_answer`].
-    Question,
+    /// Hand it to the control thread.
+    Slow,
 }
 
 /// What a reflector answers.
 #[derive(Clone, Copy, Debug)]
-pub struct Answers {
+pub struct Answered {
     /// What is sent to these UDP ports.
     pub udp_ports: PortRange,
     /// The port delivers packets whose checksums are still to be finished: see
@@ -53,7 +53,7 @@ pub struct Reflector {
     /// The number of the queue in stamps.
     queue: u16,
     dice: Option<Dice>,
-    answers: Answers,
+    answers: Answered,
     /// That of a packet that was turned round and sent back; of none before there was one, and where each
     /// packet has to be looked at.
     predicted: Prediction,
@@ -77,7 +77,7 @@ impl Reflector {
         recorder: Recorder,
         flows: FlowCounter,
         queue: u16,
-        answers: Answers,
+        answers: Answered,
         dice: Option<Dice>,
     ) -> Self {
         Self {
@@ -143,9 +143,15 @@ impl Reflector {
     #[inline(never)]
     fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
         let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
-        let Answers { udp_ports, partial_checksums } = self.answers;
-        let reflected = reflect_to(udp_ports, frame, wire_len, partial_checksums);
-        let Reflected { udp, key } = match reflected {
+        let Answered { udp_ports, partial_checksums } = self.answers;
+        let found = examine(udp_ports, frame, wire_len);
+        if found.is_ok_and(|found| self.is_slow(frame, found.udp)) {
+            self.recorder.add(self.interval, Counter::ControlReceived, 1);
+            self.drops += 1;
+            return (Verdict::Slow, NO_FLOW);
+        }
+        let turned = found.and_then(|found| turn(frame, found, partial_checksums));
+        let Reflected { udp, key } = match turned {
             Ok(reflected) => reflected,
             Err(reason) => {
                 let slot = self.slot_of_ignored(frame, wire_len, reason);
@@ -155,13 +161,6 @@ impl Reflector {
                 return (Verdict::Drop, NO_FLOW);
             }
         };
-        // Both of our kinds of packets that want more than to be sent back begin with a set bit.
-        if frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0) {
-            if let Some(verdict) = self.look_closer(frame, udp, key) {
-                self.drops += 1;
-                return (verdict, NO_FLOW);
-            }
-        }
         if let Some(dice) = &mut self.dice {
             let fate = dice.roll(now_ns);
             let slot = self.flows.slot(key);
@@ -224,50 +223,34 @@ impl Reflector {
                 #[expect(clippy::cast_possible_truncation, reason = "a bit of the frame")]
                 let bit = (random % ((udp.end() - ETHERNET_LEN) as u64 * 8)) as usize;
                 frame[ETHERNET_LEN + bit / 8] ^= 1 << (bit % 8);
+                let checksum = udp.udp() + 6;
+                if frame[checksum..checksum + 2] == [0, 0] {
+                    // That would be none, and the packet valid: another bit as well.
+                    frame[ETHERNET_LEN + bit / 8] ^= (1u8 << (bit % 8)).rotate_left(1);
+                }
                 self.count(slot, Counter::ImpairCorrupted, 1);
                 Verdict::SendCorrupt
             }
         }
     }
 
-    /// A question (dropped where the flow is not known yet: the sender will ask again), or a packet that
-    /// may want a stamp.
+    /// Whether a packet is for the control thread: a question. Others that begin like one may want a stamp.
+    #[inline]
+    fn is_slow(&mut self, frame: &[u8], udp: UdpOverIpv4) -> bool {
+        // Both kinds of packets that want more than to be sent back begin with a set bit.
+        frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0)
+            && self.look_closer(frame, udp)
+    }
+
     #[cold]
-    fn look_closer(&mut self, frame: &[u8], udp: UdpOverIpv4, key: FlowKey) -> Option<Verdict> {
+    fn look_closer(&mut self, frame: &[u8], udp: UdpOverIpv4) -> bool {
         let payload = &frame[udp.payload()..udp.end()];
         if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
-            return None;
+            return false;
         }
-        if payload.len() != CONTROL_LEN || control::question(payload).is_none() {
-            self.wants_stamps = true;
-            return None;
-        }
-        self.recorder.add(self.interval, Counter::ControlReceived, 1);
-        Some(if self.flows.is_known(key) { Verdict::Question } else { Verdict::Drop })
-    }
-
-    /// Whether a question that arrived at `asked_ns` may be answered now: all other workers have polled
-    /// since, so they have counted all that they had sent back before. One that was held up between
-    /// sending and counting would make the sender look for losses that there are not.
-    #[must_use]
-    pub fn may_answer(&self, asked_ns: u64) -> bool {
-        self.recorder.have_others_polled_since(asked_ns)
-    }
-
-    /// Makes the answer of a question, which was turned round before; `false` where there is none.
-    #[must_use]
-    pub fn answer(&mut self, frame: &mut [u8]) -> bool {
-        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return false };
-        let question = control::question(&frame[udp.payload()..udp.end()]);
-        let report = self.flows.report(FlowKey::of_turned(frame, udp.udp()));
-        let Some((question, report)) = question.zip(report) else { return false };
-        replace_payload(frame, udp, &control::answer(question, report));
-        true
-    }
-
-    /// The driver took so many answers.
-    pub fn answered(&mut self, packets: u16) {
-        self.recorder.add(self.interval, Counter::ControlSent, packets.into());
+        let is_question = payload.len() == CONTROL_LEN && control::question(payload).is_some();
+        self.wants_stamps |= !is_question;
+        is_question
     }
 
     /// Whether packets of the burst at hand are not to be sent back with it, for whatever reason but dice.

@@ -2,12 +2,8 @@
 
 use super::pacer::{LATE_NS, MOST_AT_ONCE, Pacer};
 use super::self_check::SelfCheck;
-use crate::control::peer::Questions;
 use crate::count::log_linear::buckets_until;
 use crate::count::{Counter, Recorder};
-use crate::wire::HEADERS_LEN;
-use crate::wire::control;
-use crate::wire::control::CONTROL_LEN;
 use crate::wire::template::Template;
 
 /// Of so many bursts one shows its first packet's buffer, one its second's, and so on.
@@ -20,7 +16,7 @@ const WAIT_NS: u64 = 20_000;
 /// Paces, builds and counts the packets of one tx queue.
 ///
 /// A burst is [`Sender::poll`], then either [`Sender::no_mbuf`], or [`Sender::build`] and
-/// [`Sender::sent`]. A question to the peer is a burst of one packet with another length.
+/// [`Sender::sent`].
 pub struct Sender {
     recorder: Recorder,
     pacer: Pacer,
@@ -40,10 +36,6 @@ pub struct Sender {
     lags: [u16; MOST_AT_ONCE],
     /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
-    /// Only one sender asks.
-    questions: Option<Questions>,
-    /// The burst at hand is a question.
-    asking: bool,
     /// Which packet of the burst at hand is to show that buffers come back as they were.
     probe: usize,
     /// They do not: each packet is written whole.
@@ -68,7 +60,6 @@ impl Sender {
         template: Template,
         stream: u16,
         end_ns: Option<u64>,
-        questions: Option<Questions>,
     ) -> Self {
         let check = pacer.is_kept_here().then(|| SelfCheck::new(pacer.gap_ns()));
         Self {
@@ -83,8 +74,6 @@ impl Sender {
             stamp_ns: 0,
             refused: None,
             lags: [0; MOST_AT_ONCE],
-            questions,
-            asking: false,
             probe: 0,
             rewrites: false,
         }
@@ -114,10 +103,6 @@ impl Sender {
             }
         }
         self.stamp_ns = now_ns;
-        self.asking = self.questions.as_ref().is_some_and(Questions::is_due);
-        if self.asking {
-            return Burst { packets: 1, frame_len: HEADERS_LEN + CONTROL_LEN };
-        }
         if self.pacer.gives_up(now_ns) {
             self.give_up(now_ns);
         }
@@ -178,19 +163,15 @@ impl Sender {
         }
     }
 
-    /// When the first packet of the burst at hand is due; when it was polled for where that is a
-    /// question, or there is no rate.
+    /// When the first packet of the burst at hand is due; when it was polled for where there is no rate.
     #[must_use]
     pub fn due_ns(&self) -> u64 {
-        let due_ns = if self.asking { None } else { self.pacer.due_ns().first().copied() };
-        due_ns.unwrap_or(self.stamp_ns)
+        self.pacer.due_ns().first().copied().unwrap_or(self.stamp_ns)
     }
 
     /// There were no mbufs for the burst. With a rate its packets stay due.
     pub fn no_mbuf(&mut self) {
-        if !self.asking {
-            self.settle(0, Counter::NoMbuf);
-        }
+        self.settle(0, Counter::NoMbuf);
     }
 
     /// Writes the packets of the burst, sent at `now_ns`, into `frames`: prepared ones as long as
@@ -198,17 +179,11 @@ impl Sender {
     pub fn build<F: AsMut<[u8]>>(&mut self, now_ns: u64, frames: &mut [F]) {
         self.stamp_ns = now_ns;
         self.probe = (self.probe + 1) % PROBES;
-        if self.asking {
-            return frames.iter_mut().for_each(|frame| self.ask(frame.as_mut()));
-        }
         self.recorder.will_send_below(self.stream, self.seq + frames.len() as u64);
         if self.rewrites {
             self.prepare_all(frames);
         }
-        if !self.write(frames) {
-            self.prepare_those_of_questions(frames);
-            self.write(frames);
-        }
+        self.write(frames);
         if !self.rewrites && self.is_probe_changed(frames) {
             self.rewrites = true;
             self.recorder.buffers_changed();
@@ -217,13 +192,12 @@ impl Sender {
         }
     }
 
-    /// `false`, and some frames are not written, if a question stood in one of them.
-    fn write<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) -> bool {
+    fn write<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) {
         let now_ns = self.stamp_ns;
         let due_ns = self.pacer.due_ns();
         let lags = &mut self.lags[..due_ns.len()];
         buckets_until(now_ns, due_ns, lags);
-        self.template.write(self.seq, now_ns, lags, frames)
+        self.template.write(self.seq, now_ns, lags, frames);
     }
 
     /// Whether the frame that is to show it in this burst has another filler than it was prepared with:
@@ -239,36 +213,14 @@ impl Sender {
         }
     }
 
-    #[cold]
-    fn prepare_those_of_questions<F: AsMut<[u8]>>(&self, frames: &mut [F]) {
-        for (seq, frame) in (self.seq..).zip(frames) {
-            let frame = frame.as_mut();
-            if control::begins_in(frame) {
-                self.template.prepare(seq, frame);
-            }
-        }
-    }
-
-    #[cold]
-    fn ask(&mut self, frame: &mut [u8]) {
-        if let Some(questions) = &mut self.questions {
-            questions.write(frame);
-        }
-    }
-
     /// The driver was called at `at_ns` (of no meaning without a rate), and took the first `accepted`
     /// packets of the burst. With a rate the others stay due.
     pub fn sent(&mut self, at_ns: u64, accepted: u16) {
-        if self.asking {
-            let interval = self.recorder.interval(self.stamp_ns);
-            self.recorder.add(interval, Counter::ControlSent, u64::from(accepted));
-        } else {
-            if let Some(check) = &mut self.check {
-                check.left(at_ns, self.pacer.first_due_ns(accepted));
-                self.recorder.note_departures(check.counts());
-            }
-            self.settle(accepted, Counter::TxQueueFull);
+        if let Some(check) = &mut self.check {
+            check.left(at_ns, self.pacer.first_due_ns(accepted));
+            self.recorder.note_departures(check.counts());
         }
+        self.settle(accepted, Counter::TxQueueFull);
     }
 
     fn settle(&mut self, accepted: u16, reason: Counter) {

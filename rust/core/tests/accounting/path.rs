@@ -81,9 +81,9 @@ pub fn config(queues: &str, more: &str) -> Config {
 
 #[allow(clippy::too_many_lines, reason = "one simulation, told from beginning to end")]
 pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured {
-    let mut run = Run::new(config.clone(), Found::default());
+    let mut run = Run::new(config.clone(), Mac([2; 6]), Found::default());
     let mut senders: Vec<Sender> = (0..config.tx_queues)
-        .map(|queue| run.sender(queue, Mac([2; 6]), Checksums::SOFTWARE).unwrap())
+        .map(|queue| run.sender(queue, Checksums::SOFTWARE).unwrap())
         .collect();
     let mut receivers: Vec<Receiver> =
         (0..config.rx_queues).map(|queue| run.receiver(queue).unwrap()).collect();
@@ -179,9 +179,9 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
         for (queue, receiver) in receivers.iter_mut().enumerate() {
             receiver.poll(now);
             let mine = arriving.iter().filter(|packet| packet.1 == queue);
-            let frames: Vec<_> = mine.map(|(_, _, frame)| &frame[..]).collect();
+            let mut frames: Vec<_> = mine.map(|(_, _, frame)| &frame[..]).collect();
             delivered += frames.len() as u64;
-            receiver.receive(now, &frames, false);
+            receiver.receive(now, &mut frames, false);
         }
         if now % (5 * MS) == 0 {
             let facts = Facts { stop_requested: stopped, ..Facts::default() };
@@ -195,7 +195,10 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     }
     run.finish(now, false, &mut |row| rows.push(*row), &mut |_| {});
     let totals = *run.collector().totals();
-    let run = Outcome { driver: Driver { delivered, accepted: known.sent }, ..Outcome::new(&run) };
+    let run = Outcome {
+        driver: Driver { delivered, accepted: known.sent, control_sent: 0 },
+        ..Outcome::new(&run)
+    };
     Measured { known, rows, totals, intervals, run }
 }
 

@@ -23,13 +23,14 @@ impl Rig {
         slot != NO_FLOW
     }
 
-    /// The sender asks until it has an answer, or knows that it gets none.
+    /// The sender asks; what it is answered when the worker has learnt of it.
     fn ask(&mut self, key: FlowKey, now_ns: u64) -> Option<Report> {
-        if !self.worker.is_known(key) {
-            self.registrar.tick(now_ns);
-            let _ = self.worker.poll();
-        }
-        self.worker.report(key)
+        self.registrar.tick(now_ns);
+        let is_counted = self.registrar.ask(key, now_ns);
+        let _ = self.worker.poll();
+        let report = self.registrar.report(key);
+        assert_eq!(is_counted, report.is_some());
+        report
     }
 }
 
@@ -39,44 +40,39 @@ fn a_flow_that_asks_is_counted_by_all_workers() {
     let mut registrar = Registrar::new(Arc::clone(&flows));
     let mut workers = [0, 1].map(|worker| FlowCounter::new(Arc::clone(&flows), worker));
     assert_eq!(workers[0].slot(key(1, 7)), NO_FLOW);
-    assert_eq!(workers[1].report(key(1, 7)), None);
-    assert!(!workers[1].is_known(key(1, 7)));
-    registrar.tick(0);
+    assert_eq!(registrar.report(key(1, 7)), None);
+    assert!(registrar.ask(key(1, 7), 0));
     registrar.port_missed(4);
     for worker in &mut workers {
-        let _ = worker.poll();
+        assert!(worker.poll());
         let slot = worker.slot(key(1, 7));
         assert_ne!(slot, NO_FLOW);
         worker.add(slot, Counter::Received, 5);
         assert_eq!(worker.slot(key(1, 8)), NO_FLOW);
         assert_eq!(worker.slot(key(2, 7)), NO_FLOW);
     }
-    let report = workers[1].report(key(1, 7)).unwrap();
+    let report = registrar.report(key(1, 7)).unwrap();
     assert_eq!((report.instance, report.registration, report.port_missed), (9, 1, Some(4)));
     assert_eq!((report.count(Counter::Received), report.count(Counter::Sent)), (10, 0));
-    // It is known already: to wish for it changes nothing.
-    assert!(workers[0].is_known(key(1, 7)));
-    registrar.tick(0);
+    // It is known already: to ask again changes nothing.
+    assert!(registrar.ask(key(1, 7), 0));
     assert!(!workers[0].poll());
-    assert_eq!(workers[0].report(key(1, 7)).unwrap(), report);
+    assert_eq!(registrar.report(key(1, 7)).unwrap(), report);
 }
 
-/// All of them on one queue, before the control thread comes round.
 #[test]
-fn two_hundred_senders_that_ask_at_once_all_get_an_answer_to_the_second_question() {
+fn two_hundred_senders_that_ask_at_once_are_all_counted() {
     let Rig { mut registrar, mut worker } = Rig::new();
     let keys: Vec<_> = (0..200).map(|sender| key(1000 + sender, 7)).collect();
     for key in &keys {
-        assert!(!worker.is_known(*key));
+        assert!(registrar.ask(*key, 0));
     }
-    registrar.tick(0);
     assert!(worker.poll());
     for (received, key) in (1..).zip(&keys) {
         worker.add(worker.slot(*key), Counter::Received, received);
     }
     for (received, key) in (1..).zip(&keys) {
-        let report = worker.report(*key).unwrap();
-        assert_eq!(report.count(Counter::Received), received);
+        assert_eq!(registrar.report(*key).unwrap().count(Counter::Received), received);
     }
     assert_eq!((registrar.known(), registrar.refused()), (200, 0));
 }
@@ -113,9 +109,7 @@ fn the_flow_that_has_been_idle_for_longest_makes_room_and_what_comes_begins_at_z
     let all = || (0..FLOWS as u64).map(|address| key(address, 7));
     for (now_ns, key) in (0..).zip(all()) {
         // They ask once, and are not heard of again.
-        assert!(!rig.worker.is_known(key));
-        rig.registrar.tick(now_ns);
-        let _ = rig.worker.poll();
+        assert!(rig.ask(key, now_ns).is_some());
     }
     assert!(rig.receive(key(0, 7)));
     for _ in 0..=FLOWS / LOOKED_AT {
@@ -126,6 +120,7 @@ fn the_flow_that_has_been_idle_for_longest_makes_room_and_what_comes_begins_at_z
     let report = rig.ask(fresh, IDLE_NS + 1).unwrap();
     assert_eq!((report.registration, report.count(Counter::Received)), (FLOWS as u64 + 1, 0));
     assert_eq!(all().filter(|key| !rig.receive(*key)).collect::<Vec<_>>(), [key(1, 7)]);
+    assert!(rig.receive(fresh));
     // It may come back, and begins anew, too.
     for _ in 0..=FLOWS / LOOKED_AT {
         rig.registrar.tick(2 * IDLE_NS);
@@ -143,8 +138,9 @@ fn a_worker_that_was_away_for_long_learns_of_all_flows() {
     let mut workers = [0, 1].map(|worker| FlowCounter::new(Arc::clone(&flows), worker));
     for round in 0..3 {
         for sender in 0..FLOWS as u64 {
-            assert!(!workers[0].is_known(key(round << 32 | sender, 7)));
-            registrar.tick(round * 2 * IDLE_NS);
+            let now_ns = round * 2 * IDLE_NS;
+            registrar.tick(now_ns);
+            assert!(registrar.ask(key(round << 32 | sender, 7), now_ns));
             let _ = workers[0].poll();
         }
     }

@@ -1,7 +1,6 @@
 //! How far workers are: each says so on a line of its own.
 
 use crate::count::board::{Place, Recorder, Role};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Default)]
@@ -91,15 +90,6 @@ impl Recorder {
             progress.first_busy_ns.store(now_ns, Ordering::Relaxed);
         }
         progress.last_busy_ns.store(now_ns, Ordering::Release);
-    }
-
-    /// Whether all other workers have begun a poll after `time_ns`: then what they counted in earlier ones
-    /// can be read.
-    #[must_use]
-    pub fn have_others_polled_since(&self, time_ns: u64) -> bool {
-        let others =
-            self.board.workers().filter(|place| !std::ptr::eq(*place, Arc::as_ptr(&self.place)));
-        others.map(Place::polled_ns).all(|polled_ns| polled_ns > time_ns)
     }
 
     /// Says that from now on packets of `stream` with sequence numbers below `seq` may be on their way. To be

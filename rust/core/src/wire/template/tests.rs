@@ -25,7 +25,7 @@ pub(crate) fn template(flow: &Flow, stream: u16, seed: u64, checksums: Checksums
 fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
     let mut frame = vec![0xaa; template.frame_len()];
     template.prepare(seq, &mut frame);
-    assert!(template.write(seq, time_ns, &[], &mut [&mut frame]));
+    template.write(seq, time_ns, &[], &mut [&mut frame]);
     frame
 }
 
@@ -39,10 +39,10 @@ fn runs_with_the_filler_of_one_seed_share_prepared_buffers() {
     });
     let mut frame = written(&before, 5, 6);
     assert!(after.is_prepared(&frame));
-    assert!(after.write(5, 6, &[], &mut [&mut frame]));
+    after.write(5, 6, &[], &mut [&mut frame]);
     let mut fresh = vec![0; after.frame_len()];
     after.prepare(5, &mut fresh);
-    assert!(after.write(5, 6, &[], &mut [&mut fresh]));
+    after.write(5, 6, &[], &mut [&mut fresh]);
     assert_eq!(frame, fresh);
     assert_ne!(frame, written(&before, 5, 6), "the tag is another");
 }
@@ -55,11 +55,11 @@ fn a_buffer_is_prepared_once_for_all_of_its_packets() {
         let mut frame = vec![0xaa; template.frame_len()];
         template.prepare(5, &mut frame);
         for seq in [9, 1 << 30, 3] {
-            assert!(template.write(seq, seq * 3, &[], &mut [&mut frame]));
+            template.write(seq, seq * 3, &[], &mut [&mut frame]);
             assert!(template.is_prepared(&frame));
             let mut fresh = vec![0; template.frame_len()];
             template.prepare(5, &mut fresh);
-            assert!(template.write(seq, seq * 3, &[], &mut [&mut fresh]));
+            template.write(seq, seq * 3, &[], &mut [&mut fresh]);
             assert_eq!(frame, fresh);
         }
         // A peer that turned the packet round in the buffer changed no filler.
@@ -84,9 +84,9 @@ fn a_burst_is_written_as_if_each_packet_were_its_first() {
         }
         let mut together = alone.clone();
         for (seq, frame) in (first..).zip(&mut alone) {
-            assert!(template.write(seq, 9, &[4], &mut [frame]));
+            template.write(seq, 9, &[4], &mut [frame]);
         }
-        assert!(template.write(first, 9, &[4; 10], &mut together));
+        template.write(first, 9, &[4; 10], &mut together);
         assert_eq!(alone, together);
     }
 }

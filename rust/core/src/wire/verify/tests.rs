@@ -12,7 +12,7 @@ const SEED: u64 = 99;
 fn reflected(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
     let mut frame = vec![0; template.frame_len()];
     template.prepare(seq, &mut frame);
-    assert!(template.write(seq, time_ns, &[9], &mut [&mut frame]));
+    template.write(seq, time_ns, &[9], &mut [&mut frame]);
     let len = frame.len();
     reflect(&mut frame, len, false).unwrap();
     frame
@@ -216,7 +216,7 @@ fn others_are_foreign() {
     let mut frame = vec![0; 106];
     let template = template(&ours, 0, SEED, Checksums::SOFTWARE);
     template.prepare(1, &mut frame);
-    assert!(template.write(1, 2, &[], &mut [&mut frame]));
+    template.write(1, 2, &[], &mut [&mut frame]);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignAddress));
     assert_eq!(check(&verifier, &[0xff; 60]), Err(Counter::ForeignNotIpv4));
 }
@@ -341,7 +341,7 @@ proptest! {
             template.prepare(index, frame);
         }
         let lags: Vec<_> = (0..40).collect();
-        prop_assert!(template.write(first, 77, &lags, &mut frames));
+        template.write(first, 77, &lags, &mut frames);
         for (place, frame) in (0..).zip(&mut frames) {
             let len = frame.len();
             reflect(frame, len, false).unwrap();
@@ -349,30 +349,6 @@ proptest! {
             prop_assert_eq!(header.id.stream, stream);
             prop_assert_eq!(header.id.seq, (first + u64::from(place)) % (1 << 42));
             prop_assert_eq!((header.lag, header.time48_ns), (place, 77));
-        }
-    }
-
-    #[test]
-    fn a_control_packet_in_a_buffer_is_noticed(
-        (flow, stream, first) in bursts(), place in 0..40usize
-    ) {
-        let verifier = verifier(&flow);
-        let template = template(&flow, stream, SEED, Checksums::SOFTWARE);
-        let mut buffers = vec![vec![0; 400]; 40];
-        for (index, buffer) in (0..).zip(&mut buffers) {
-            template.prepare(index, buffer);
-        }
-        let question = ask(Question { run: 1, number: 2 });
-        let frame = &mut buffers[place][..HEADERS_LEN + question.len()];
-        write_single(&flow, &question, Checksums::SOFTWARE, frame);
-        let len = template.frame_len();
-        let mut frames: Vec<_> = buffers.iter_mut().map(|buffer| &mut buffer[..len]).collect();
-        prop_assert!(!template.write(first, 77, &[], &mut frames));
-        template.prepare(7, frames[place]);
-        prop_assert!(template.write(first, 77, &[], &mut frames));
-        for frame in frames {
-            reflect(frame, len, false).unwrap();
-            prop_assert!(check(&verifier, frame).is_ok());
         }
     }
 }

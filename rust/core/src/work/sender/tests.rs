@@ -2,11 +2,9 @@ use super::*;
 use crate::count::{Board, Role, Shape};
 use crate::run::{Collector, Row};
 use crate::wire::content::Content;
-use crate::wire::control::{Question, ask};
-use crate::wire::flow::Flow;
 use crate::wire::reflect::reflect;
+use crate::wire::template::Checksums;
 use crate::wire::template::tests::{flow, template};
-use crate::wire::template::{Checksums, write_single};
 use crate::wire::verify::Verifier;
 use crate::work::pacer::{Bounds, Pacing, Pattern, Rate, Release};
 use std::sync::Arc;
@@ -14,7 +12,6 @@ use std::sync::Arc;
 const SEED: u64 = 7;
 
 struct Rig {
-    flow: Flow,
     sender: Sender,
     collector: Collector,
     verifier: Verifier,
@@ -41,13 +38,13 @@ impl Rig {
         let room = template.frame_len() + 100;
         let bounds = Bounds { count: None, end_ns, burst: 4, latest_ns: 1_000_000_000 };
         let pacer = Pacer::new(pacing, 0, 1, bounds);
-        let sender = Sender::new(board.recorder(0), pacer, template, 0, end_ns, None);
+        let sender = Sender::new(board.recorder(0), pacer, template, 0, end_ns);
         let mut buffers = vec![vec![0xaa; room]; 4];
         for (index, buffer) in (0..).zip(&mut buffers) {
             sender.prepare(index, buffer);
         }
         let verifier = Verifier::new(&flow, Arc::new(Content::new(&flow, SEED)));
-        Self { flow, sender, collector: Collector::new(board, 0), verifier, buffers }
+        Self { sender, collector: Collector::new(board, 0), verifier, buffers }
     }
 
     /// How many packets of a burst are valid when they come back.
@@ -138,18 +135,6 @@ fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
 fn buffers_that_stay_as_they_were_are_never_prepared_again() {
     let mut rig = Rig::new();
     for _ in 0..2 * PROBES {
-        assert_eq!(rig.valid(), 4);
-    }
-    assert!(!rig.collector.has_changed_buffers());
-}
-
-#[test]
-fn a_buffer_that_was_a_questions_holds_a_whole_packet_again() {
-    let mut rig = Rig::new();
-    let question = ask(Question { run: 1, number: 2 });
-    for turn in 0..2 * PROBES {
-        let frame = &mut rig.buffers[turn % 4][..HEADERS_LEN + CONTROL_LEN];
-        write_single(&rig.flow, &question, Checksums::SOFTWARE, frame);
         assert_eq!(rig.valid(), 4);
     }
     assert!(!rig.collector.has_changed_buffers());

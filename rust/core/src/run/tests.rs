@@ -1,0 +1,144 @@
+use super::config::Config;
+use super::mode::{Meaning, ModeInfo, Queues};
+use super::{Facts, Found, Run};
+use crate::cli;
+use crate::control::peer::{Known, Peer};
+use crate::count::Counter;
+use crate::wire::HEADERS_LEN;
+use crate::wire::control::{self, Answer, Question};
+use crate::wire::flow::Mac;
+use crate::wire::template::Checksums;
+use crate::work::reflector::{Reflector, Verdict};
+use crate::work::sender::Sender;
+
+const MS: u64 = 1_000_000;
+
+fn config(line: &str) -> Config {
+    let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
+    let mode = |name: &str, meaning, queues| ModeInfo {
+        name: name.into(),
+        about: String::new(),
+        meaning,
+        queues,
+    };
+    let modes = [
+        mode("sendrecv", Meaning::Measures, Queues::Own),
+        mode("reflect", Meaning::Returns, Queues::Paired),
+    ];
+    match cli::parse(&args, &modes) {
+        Ok(cli::Parsed::Run(config)) => *config,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn tick(run: &mut Run, now_ns: u64, stop_requested: bool) {
+    let facts = Facts { stop_requested, ..Facts::default() };
+    run.tick(now_ns, facts, &mut |_| {}, &mut |_| {});
+}
+
+/// A sender's run and a reflector's with two workers.
+struct Rig {
+    asking: Run,
+    sender: Sender,
+    reflecting: Run,
+    workers: [Reflector; 2],
+}
+
+impl Rig {
+    fn new() -> Self {
+        let line =
+            "sendrecv --src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 2:0:0:0:0:2 --packet-size 60";
+        let asking = Run::preliminary(&config(line), Mac([2; 6])).unwrap();
+        let reflecting = Run::new(config("reflect -r 2"), Mac([4; 6]), Found::default());
+        Self {
+            sender: asking.sender(0, Checksums::SOFTWARE).unwrap(),
+            asking,
+            workers: [0, 1].map(|queue| reflecting.reflector(queue, false).unwrap()),
+            reflecting,
+        }
+    }
+
+    /// The question that is asked at `now_ns`.
+    fn question(&mut self, now_ns: u64) -> Vec<u8> {
+        tick(&mut self.asking, now_ns, true);
+        self.sender.stop(now_ns);
+        tick(&mut self.asking, now_ns, true);
+        self.asking.send_slow().expect("it has nothing to do but ask")
+    }
+
+    /// It arrives at worker 0, and so at the control thread.
+    fn arrive(&mut self, question: &[u8], now_ns: u64) {
+        self.workers[0].poll(now_ns);
+        let mut frame = question.to_vec();
+        let verdict = self.workers[0].reflect(now_ns, &mut frame, question.len()).0;
+        assert_eq!((verdict, &frame[..]), (Verdict::Slow, question));
+        self.reflecting.receive_slow(now_ns, &frame);
+    }
+
+    fn known_at(&mut self, answer: &[u8], now_ns: u64) -> Known {
+        self.asking.receive_slow(now_ns, answer);
+        tick(&mut self.asking, now_ns, true);
+        self.asking.found().peer
+    }
+}
+
+#[test]
+fn the_first_question_is_answered_when_all_workers_know_the_flow() {
+    let mut rig = Rig::new();
+    let question = rig.question(0);
+    rig.arrive(&question, 10 * MS);
+    assert_eq!(rig.reflecting.send_slow(), None);
+    rig.workers[0].poll(12 * MS);
+    assert_eq!(rig.reflecting.send_slow(), None, "the other one does not know it yet");
+    rig.workers[1].poll(12 * MS);
+    let answer = rig.reflecting.send_slow().unwrap();
+    assert_eq!(rig.reflecting.send_slow(), None);
+    assert_eq!(answer.len(), question.len());
+    assert_eq!((&answer[..6], &answer[6..12]), (&question[6..12], &question[..6]));
+    let Known::Report(report) = rig.known_at(&answer, 15 * MS) else { panic!() };
+    assert_eq!(report.count(Counter::Received), 0);
+}
+
+/// A worker loses its CPU between sending a burst and counting it.
+#[test]
+fn an_answer_waits_until_all_workers_have_counted_what_they_sent() {
+    let mut rig = Rig::new();
+    let question = rig.question(0);
+    rig.arrive(&question, 10 * MS);
+    rig.workers.iter_mut().for_each(|worker| worker.poll(20 * MS));
+    let first = rig.reflecting.send_slow().unwrap();
+    // A packet of that flow: the question with another first word.
+    let mut packet = question.clone();
+    packet[HEADERS_LEN..HEADERS_LEN + 8].fill(1);
+    let len = packet.len();
+    let (_, slot) = rig.workers[1].reflect(20 * MS, &mut packet, len);
+    rig.arrive(&question, 30 * MS);
+    rig.workers[0].poll(40 * MS);
+    assert_eq!(rig.reflecting.send_slow(), None);
+    rig.workers[1].sent(1, [slot].into_iter(), 1);
+    assert_eq!(rig.reflecting.send_slow(), None, "who could know?");
+    rig.workers[1].poll(40 * MS);
+    let second = rig.reflecting.send_slow().unwrap();
+    let Some(Question { run, .. }) = control::question(&question[HEADERS_LEN..]) else { panic!() };
+    let [start, end] =
+        [first, second].map(|answer| match control::read_answer(&answer[HEADERS_LEN..], run) {
+            Some((_, Answer::Report(report))) => Known::Report(report),
+            other => panic!("{other:?}"),
+        });
+    let Peer::Counted(counted) = Peer::between(start, end) else { panic!() };
+    let counts = [Counter::Received, Counter::Sent].map(|counter| counted.count(counter));
+    assert_eq!(counts, [1, 1]);
+}
+
+/// More senders than there is room for among those that wait at once.
+#[test]
+fn questions_are_answered_in_their_order_and_too_many_are_dropped() {
+    let mut rig = Rig::new();
+    let question = rig.question(0);
+    for _ in 0..3000 {
+        rig.arrive(&question, 10 * MS);
+    }
+    rig.workers.iter_mut().for_each(|worker| worker.poll(20 * MS));
+    let answers = std::iter::from_fn(|| rig.reflecting.send_slow());
+    assert_eq!(answers.count(), 1024);
+}
