@@ -164,8 +164,7 @@ class Chain {
   /// Does the run at hand of `session`, for `duration_ns` unless it ends by itself, with a burst
   /// every `gap_ns`; `path` is between reflector and receiver.
   void go(rs::Session& session, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns,
-          rs::Part left_out, Path path, Legs& legs) {
-    left_out_ = left_out;
+          Path path, Legs& legs) {
     path_ = std::move(path);
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
@@ -205,9 +204,6 @@ class Chain {
   }
 
   void finish(rs::Session& session) const {
-    if (left_out_ == rs::Part::Duplicates) {
-      return;  // without it, nothing is known to have come back
-    }
     const rs::Finished finished = session.finish(end_after(returned_, sent_));
     if (finished.limits_broken || !finished.problem.empty()) {
       throw std::runtime_error("not every packet came back valid: " +
@@ -245,22 +241,21 @@ class Chain {
     rust::Slice<rs::Frame> frames = sending_.next(frame_len);
     uint64_t now_ns = clock.now_ns();
     uint64_t start = rte_rdtsc();
-    const rs::Burst wanted = sender.poll(now_ns, now_ns, kBurst);
-    frames = {frames.data(), wanted.packets};
-    sender.build(now_ns, frames);
-    if (wanted.packets > 0) {
-      sender.sent(now_ns, wanted.packets);
+    const rs::Built built = sender.build(now_ns, now_ns, frames);
+    if (built.packets > 0) {
+      sender.sent(now_ns, built.packets);
     }
+    frames = {frames.data() + (frames.size() - built.packets), built.packets};
     legs.send.add(start, frames.size());
     sent_ += frames.size();
     reflector_got_ += frames.size();
-    frames = copied(frames, wanted.frame_len);
+    frames = copied(frames, frame_len);
 
     now_ns = clock_.now_ns();
     start = rte_rdtsc();
     const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
     if (outcome.wants_stamps) {
-      reflector_->stamp(now_ns, {&now_ns, 1}, frames);
+      reflector_->stamp(now_ns, {&now_ns, 1}, 0, false, frames);
     }
     std::size_t kept = 0;
     for (rs::Frame& frame : frames) {
@@ -275,7 +270,7 @@ class Chain {
     }
     frames = {frames.data(), kept};
     if (!frames.empty()) {
-      reflector_->sent(static_cast<uint16_t>(kept), {frames.data(), kept});
+      reflector_->sent(0, static_cast<uint16_t>(kept), false, {frames.data(), kept});
     }
     legs.reflect.add(start, frames.size());
     reflector_sent_ += frames.size();
@@ -285,7 +280,7 @@ class Chain {
 
     now_ns = clock.now_ns();
     start = rte_rdtsc();
-    receiver.receive_without(left_out_, now_ns, frames);
+    receiver.receive(now_ns, frames);
     legs.receive.add(start, frames.size());
     returned_ += frames.size();
   }
@@ -322,8 +317,6 @@ class Chain {
   Buffers arriving_;
   Buffers leaving_;
   Path path_{Order::kKept, 0};
-  /// What the receiver does not do.
-  rs::Part left_out_ = rs::Part::None;
   /// Of the run that is under way, and of the reflector, in all of them.
   uint64_t sent_ = 0;
   uint64_t returned_ = 0;
@@ -338,8 +331,6 @@ struct Variant {
   uint16_t least_bytes;
   /// Between bursts, in step with the rate in `options`.
   uint64_t gap_ns;
-  /// Of the receiver's work.
-  rs::Part left_out = rs::Part::None;
   Order order = Order::kKept;
   /// Packets that the path holds.
   uint64_t depth = 0;
@@ -373,11 +364,11 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
   while (session->next(kMac, false).stage == rs::Stage::Preliminary) {
     // Stamps are for flows that the reflector knows: those that asked it.
     Legs nobodys;
-    chain.go(*session, frame_len, UINT64_MAX, 0, rs::Part::None, {Order::kKept, 0}, nobodys);
+    chain.go(*session, frame_len, UINT64_MAX, 0, {Order::kKept, 0}, nobodys);
   }
   Legs legs;
   chain.go(*session, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
-           variant.left_out, {variant.order, variant.depth}, legs);
+           {variant.order, variant.depth}, legs);
   chain.finish(*session);
   chain.finish_reflector();
   std::printf(
@@ -396,22 +387,15 @@ void bench_bridge(double seconds, std::string_view only) {
   // Slow enough for all three legs on one thread: the pacer is always in time, with a full burst.
   // Packets are 195.3125 ns apart: bursts last whole ns, and due times are rounded.
   const std::vector<Variant> variants = {
-      {"plain", {"--no-peer-report"}, 16, 0, rs::Part::None},
-      {"no histogram", {"--no-peer-report"}, 16, 0, rs::Part::Histogram},
-      {"no duplicates", {"--no-peer-report"}, 16, 0, rs::Part::Duplicates},
-      {"no order", {"--no-peer-report"}, 16, 0, rs::Part::Order},
-      {"stamp", {"--stamp"}, 34, 0, rs::Part::None},
-      {"paced",
-       {"--no-peer-report", "--rate", "5.12m"},
-       16,
-       1'000'000'000ULL * kBurst / 5'120'000,
-       rs::Part::None},
+      {"plain", {"--no-peer-report"}, 16, 0},
+      {"stamp", {"--stamp"}, 34, 0},
+      {"paced", {"--no-peer-report", "--rate", "5.12m"}, 16, 1'000'000'000ULL * kBurst / 5'120'000},
       // What order costs: beside packets that a path held, and let go as they came.
-      {"held", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kKept, 1000},
-      {"swapped", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kSwapped, 1000},
-      {"two paths", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kTwoPaths, 1000},
-      {"shuffled 64", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kRandom, 64},
-      {"shuffled 1000", {"--no-peer-report"}, 16, 0, rs::Part::None, Order::kRandom, 1000},
+      {"held", {"--no-peer-report"}, 16, 0, Order::kKept, 1000},
+      {"swapped", {"--no-peer-report"}, 16, 0, Order::kSwapped, 1000},
+      {"two paths", {"--no-peer-report"}, 16, 0, Order::kTwoPaths, 1000},
+      {"shuffled 64", {"--no-peer-report"}, 16, 0, Order::kRandom, 64},
+      {"shuffled 1000", {"--no-peer-report"}, 16, 0, Order::kRandom, 1000},
   };
   const ClockReading started = ClockReading::take();
   const Clock clock(started);
@@ -421,7 +405,7 @@ void bench_bridge(double seconds, std::string_view only) {
   const char* separator = "\n ";
   for (const Variant& variant : variants) {
     for (const uint16_t payload : kPayloads) {
-      const bool is_of_headers = variant.left_out != rs::Part::None || variant.depth > 0;
+      const bool is_of_headers = variant.depth > 0;
       if (!only.empty() && only != variant.name) {
         continue;
       }

@@ -46,11 +46,12 @@ class Frames {
     return *this;
   }
 
-  /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
-  /// is known, and not read back from mbufs that were written a moment ago.
-  Frames& of_allocated(const Burst& burst, uint16_t len) noexcept {
+  /// The same for a burst whose packets from place `first` on were just allocated, `len` bytes
+  /// each: all but the buffer's address is known, and not read back from mbufs that were written a
+  /// moment ago. Those before are as they were.
+  Frames& of_allocated(const Burst& burst, uint16_t first, uint16_t len) noexcept {
     size_ = burst.size;
-    for (uint16_t i = 0; i < size_; ++i) {
+    for (uint16_t i = first; i < size_; ++i) {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
       describe(frames_[i], len, 0);
     }

@@ -147,11 +147,11 @@ class ReflectImpaired final {
     } else if (held.verdict == rs::Verdict::Slow) {
       inlet_.take(held.mbuf);
     } else if (delayed_.full()) {
-      reflector_->overflowed(held.flow);
+      reflector_->note({held.flow, rs::Later::NoRoom});
       rte_pktmbuf_free(held.mbuf);
     } else {
       if (delay_ns_ > 0) {
-        reflector_->delayed(held.flow);
+        reflector_->note({held.flow, rs::Later::Held});
       }
       delayed_.push(held);
     }
@@ -233,7 +233,7 @@ class ReflectImpaired final {
       frames[i].verdict = rs::Verdict::Send;
       frames[i].flow = flows_[i];
     }
-    reflector_->stamp(clock_.now_ns(), {arrived_ns_.data(), out_.size}, frames);
+    reflector_->stamp(clock_.now_ns(), {arrived_ns_.data(), out_.size}, 0, false, frames);
     taken_ = 0;
     patient_until_ns_ = now_ns + Reflect::kPatienceNs;
     settle(tx_.offer(out_, 0));
@@ -244,11 +244,11 @@ class ReflectImpaired final {
 
   void offer_again(uint64_t now_ns) noexcept {
     reflector_->wait(now_ns);
-    reflector_->stamp_again(now_ns, {arrived_ns_.data(), out_.size}, taken_,
-                            out_frames_.writable());
+    reflector_->stamp(now_ns, {arrived_ns_.data(), out_.size}, taken_, true,
+                      out_frames_.writable());
     const uint16_t accepted = tx_.offer(out_, taken_);
     for (uint16_t i = taken_; i < taken_ + accepted; ++i) {
-      reflector_->waited(flows_[i]);
+      reflector_->note({flows_[i], rs::Later::Waited});
     }
     if (accepted > 0) {
       patient_until_ns_ = now_ns + Reflect::kPatienceNs;
@@ -263,9 +263,10 @@ class ReflectImpaired final {
   void settle(uint16_t accepted) noexcept {
     const uint16_t end = taken_ + accepted;
     for (; taken_ < end; ++taken_) {
-      reflector_->sent_later(flows_[taken_], true, kinds_[taken_] == Kind::kCopy);
+      const bool is_copy = kinds_[taken_] == Kind::kCopy;
+      reflector_->note({flows_[taken_], is_copy ? rs::Later::CopySent : rs::Later::Sent});
       if (kinds_[taken_] == Kind::kOvertaken) {
-        reflector_->reordered(flows_[taken_]);
+        reflector_->note({flows_[taken_], rs::Later::Overtaken});
       }
       passed_ += passes_[taken_] ? 1 : 0;
       passing_ -= passes_[taken_] ? 1 : 0;
@@ -279,7 +280,9 @@ class ReflectImpaired final {
   /// Nobody empties the tx queue any more, it seems.
   void give_up() noexcept {
     for (uint16_t i = taken_; i < out_.size; ++i) {
-      reflector_->sent_later(flows_[i], false, kinds_[i] == Kind::kCopy);
+      if (kinds_[i] != Kind::kCopy) {
+        reflector_->note({flows_[i], rs::Later::Refused});
+      }
     }
     out_.free_from(taken_);
     out_.size = 0;

@@ -58,13 +58,13 @@ class Reflect final {
  private:
   void send_back(uint64_t now_ns, rust::Slice<rs::Frame> frames, rs::Outcome outcome) noexcept {
     if (outcome.wants_stamps) [[unlikely]] {
-      reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, frames);
+      reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, 0, false, frames);
     }
     if (outcome.drops) [[unlikely]] {
       frames_.drop_unwanted(burst_, [this](rte_mbuf* mbuf) { inlet_.take(mbuf); });
     }
     taken_ = tx_.offer(burst_, 0);
-    reflector_->sent(taken_, frames_.readable());
+    reflector_->sent(0, taken_, false, frames_.readable());
     if (taken_ < burst_.size) [[unlikely]] {
       arrived_ns_ = now_ns;
       is_stamped_ = outcome.wants_stamps;
@@ -84,15 +84,15 @@ class Reflect final {
   void offer_again(uint64_t now_ns) noexcept {
     reflector_->wait(now_ns);
     if (is_stamped_) {
-      reflector_->stamp_again(now_ns, {&arrived_ns_, 1}, taken_, frames_.writable());
+      reflector_->stamp(now_ns, {&arrived_ns_, 1}, taken_, true, frames_.writable());
     }
     const uint16_t accepted = tx_.offer(burst_, taken_);
     if (accepted > 0) {
-      reflector_->sent_behind(taken_, accepted, frames_.readable());
+      reflector_->sent(taken_, accepted, true, frames_.readable());
       taken_ += accepted;
       patient_until_ns_ = now_ns + kPatienceNs;
     } else if (now_ns >= patient_until_ns_) {
-      reflector_->refused_behind(taken_, frames_.readable());
+      reflector_->refused(taken_, frames_.readable());
       burst_.free_from(taken_);
     }
   }

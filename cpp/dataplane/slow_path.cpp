@@ -61,8 +61,7 @@ void SlowPath::Outlet::send(TxQueue& queue) noexcept {
                                                 RTE_ALIGN_CEIL(prepared_, RTE_CACHE_LINE_SIZE));
       if (behind + frame->data_len <= copy->buf_len) {
         copy->data_off = behind;
-        std::memcpy(rte_pktmbuf_mtod(copy, void*), rte_pktmbuf_mtod(frame, void*),
-                    frame->data_len);
+        std::memcpy(rte_pktmbuf_mtod(copy, void*), rte_pktmbuf_mtod(frame, void*), frame->data_len);
         *sent_ += queue.send(burst);
       } else {
         burst.free_from(0);

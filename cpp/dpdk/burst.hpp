@@ -53,16 +53,23 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
   /// Takes `count` mbufs of `len` bytes each from `pool`, a pool of which packets are only sent;
   /// false, and none, when it has not that many. Their memory is as it was left.
   bool allocate(rte_mempool* pool, uint16_t count, uint16_t len) noexcept {
-    if (rte_mempool_get_bulk(pool, reinterpret_cast<void**>(mbufs.data()), count) != 0) {
-      size = 0;
+    size = 0;
+    return add(pool, count, len);
+  }
+
+  /// Takes `count` more behind those that it has; false, and none more, when the pool has not that
+  /// many.
+  bool add(rte_mempool* pool, uint16_t count, uint16_t len) noexcept {
+    rte_mbuf** more = mbufs.data() + size;
+    if (rte_mempool_get_bulk(pool, reinterpret_cast<void**>(more), count) != 0) {
       return false;
     }
-    size = count;
+    size = static_cast<uint16_t>(size + count);
     // The second cache line, which rte_pktmbuf_alloc_bulk would touch, too, is left alone: what is
     // freed is a single segment again.
     const MbufFields fields(len);
     for (uint16_t i = 0; i < count; ++i) {
-      fields.write_to(*mbufs[i]);
+      fields.write_to(*more[i]);
     }
     return true;
   }

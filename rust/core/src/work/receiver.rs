@@ -70,19 +70,6 @@ enum When {
     Ahead,
 }
 
-/// Parts of a [`Receiver`]'s work that a benchmark leaves out to see what they cost. What is measured
-/// without them is wrong.
-pub mod part {
-    /// None.
-    pub const NONE: u8 = 0;
-    /// The histogram of round-trip times.
-    pub const HISTOGRAM: u8 = 1;
-    /// The bitmap of what was here: every packet counts as the first of its number.
-    pub const DUPLICATES: u8 = 2;
-    /// Reordering.
-    pub const ORDER: u8 = 3;
-}
-
 /// What a [`Receiver`] is to look at besides.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Looks {
@@ -124,18 +111,7 @@ impl Receiver {
 
     /// Takes in frames that arrived at `now_ns`; see [`Verifier::check`] for `partial_checksums`.
     /// Marks those that are for the control thread; whether there are any.
-    #[inline]
     pub fn receive<F: Frame>(
-        &mut self,
-        now_ns: u64,
-        frames: &mut [F],
-        partial_checksums: bool,
-    ) -> bool {
-        self.receive_without::<{ part::NONE }, F>(now_ns, frames, partial_checksums)
-    }
-
-    /// The same, less one [`part`] of the work.
-    pub fn receive_without<const LEFT_OUT: u8, F: Frame>(
         &mut self,
         now_ns: u64,
         frames: &mut [F],
@@ -144,11 +120,11 @@ impl Receiver {
         let partial = partial_checksums;
         self.has_slow = false;
         match self.verifier.kind() {
-            Kind::Short => self.take_all::<LEFT_OUT, false, false, F>(now_ns, frames, partial),
-            Kind::Long => self.take_all::<LEFT_OUT, true, false, F>(now_ns, frames, partial),
-            Kind::Stamped => self.take_all::<LEFT_OUT, true, true, F>(now_ns, frames, partial),
+            Kind::Short => self.take_all::<false, false, F>(now_ns, frames, partial),
+            Kind::Long => self.take_all::<true, false, F>(now_ns, frames, partial),
+            Kind::Stamped => self.take_all::<true, true, F>(now_ns, frames, partial),
         }
-        self.end_together::<LEFT_OUT>();
+        self.end_together();
         self.publish();
         if !self.extents.is_empty() {
             self.recorder.note_extents(std::mem::take(&mut self.extents));
@@ -161,7 +137,7 @@ impl Receiver {
 
     /// The same, compiled once for each kind of packet; see [`Verifier::check_usual_as`].
     #[inline]
-    fn take_all<const LEFT_OUT: u8, const OFFSET: bool, const STAMPED: bool, F: Frame>(
+    fn take_all<const OFFSET: bool, const STAMPED: bool, F: Frame>(
         &mut self,
         now_ns: u64,
         frames: &mut [F],
@@ -169,10 +145,10 @@ impl Receiver {
     ) {
         for frame in frames {
             if let Some(arrival) = self.verifier.check_usual_as::<OFFSET, STAMPED>(frame.bytes()) {
-                let arrived = self.arrive::<LEFT_OUT>(now_ns, arrival);
+                let arrived = self.arrive(now_ns, arrival);
                 self.take_in(arrived, frame.bytes());
             } else {
-                self.receive_any::<LEFT_OUT, F>(now_ns, frame, partial_checksums);
+                self.receive_any(now_ns, frame, partial_checksums);
             }
         }
     }
@@ -180,15 +156,10 @@ impl Receiver {
     /// The same for all frames: [`Verifier::check`] in two functions, so that what the usual one finds
     /// out stays in registers.
     #[cold]
-    fn receive_any<const LEFT_OUT: u8, F: Frame>(
-        &mut self,
-        now_ns: u64,
-        frame: &mut F,
-        partial_checksums: bool,
-    ) {
+    fn receive_any<F: Frame>(&mut self, now_ns: u64, frame: &mut F, partial_checksums: bool) {
         let judged = self.verifier.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
         let arrived = judged.and_then(|arrival| {
-            self.arrive::<LEFT_OUT>(now_ns, arrival)?;
+            self.arrive(now_ns, arrival)?;
             // Its own interval: what is together was sent at the same time.
             let interval = self.together.interval;
             self.recorder.add(interval, Counter::NoUdpChecksum, u64::from(!arrival.has_checksum));
@@ -214,11 +185,11 @@ impl Receiver {
 
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
-    fn arrive<const LEFT_OUT: u8>(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
+    fn arrive(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
         let Arrival { header, flow, stamp, .. } = arrival;
         let stream = header.id.stream;
         if header.time48_ns != self.together.time48_ns || self.together.when == When::Unknown {
-            self.begin_together::<LEFT_OUT>(now_ns, header.time48_ns);
+            self.begin_together(now_ns, header.time48_ns);
         }
         let released = self.recorder.released(stream);
         let seq = expand_seq(released, header.id.seq);
@@ -228,7 +199,7 @@ impl Receiver {
         if !self.recorder.can_be_back(stream, released, seq) {
             return Err(Counter::ForeignRun);
         }
-        if LEFT_OUT != part::DUPLICATES && !self.recorder.arrived(stream).insert(seq) {
+        if !self.recorder.arrived(stream).insert(seq) {
             return Err(self.not_first(stamp, Counter::Duplicate));
         }
         self.together.packets += 1;
@@ -240,19 +211,17 @@ impl Receiver {
             self.recorder.record_network(latency_ns.saturating_sub(stamp.residence_ns));
             self.note_stamp(stamp);
         }
-        if LEFT_OUT != part::ORDER {
-            if let Some(reordered) = self.order.arrive(flow, seq) {
-                self.together.reordered += 1;
-                self.extents.add(reordered.extent);
-            }
+        if let Some(reordered) = self.order.arrive(flow, seq) {
+            self.together.reordered += 1;
+            self.extents.add(reordered.extent);
         }
         Ok(())
     }
 
     /// The packet at hand was sent at another time than the one before it.
     #[inline(never)]
-    fn begin_together<const LEFT_OUT: u8>(&mut self, now_ns: u64, time48_ns: u64) {
-        self.end_together::<LEFT_OUT>();
+    fn begin_together(&mut self, now_ns: u64, time48_ns: u64) {
+        self.end_together();
         let sent_ns = expand(now_ns, time48_ns);
         let interval = self.recorder.interval(sent_ns);
         let when = if self.recorder.is_closed(interval) {
@@ -268,7 +237,7 @@ impl Receiver {
     }
 
     /// Takes the valid ones of them in.
-    fn end_together<const LEFT_OUT: u8>(&mut self) {
+    fn end_together(&mut self) {
         let SentTogether { interval, latency_ns, packets, reordered, .. } = self.together;
         (self.together.packets, self.together.reordered) = (0, 0);
         if packets == 0 {
@@ -281,9 +250,7 @@ impl Receiver {
         }
         self.pending.record(latency_ns, u64::from(packets));
         self.pending_reordered += u64::from(reordered);
-        if LEFT_OUT != part::HISTOGRAM {
-            self.recorder.record_latency(self.pending_slot, latency_ns, packets);
-        }
+        self.recorder.record_latency(self.pending_slot, latency_ns, packets);
         // RFC 3550, section 6.4.1: the difference of transit times is that of round-trip times, and 0
         // for all but the first.
         let last_ns = self.last_latency_ns.replace(latency_ns).unwrap_or(latency_ns);

@@ -35,6 +35,25 @@ pub enum Verdict {
     Slow,
 }
 
+/// What became of a packet that was not sent in the poll in which it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Later {
+    /// The driver took it.
+    Sent,
+    /// The driver took a copy of it. (One that it refuses was never made.)
+    CopySent,
+    /// The driver did not take it.
+    Refused,
+    /// The driver took it, but not when it was first offered.
+    Waited,
+    /// It was sent behind later ones, on purpose.
+    Overtaken,
+    /// It is held, on purpose.
+    Held,
+    /// It was freed, because no more can be held.
+    NoRoom,
+}
+
 /// What a reflector answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
@@ -333,21 +352,25 @@ impl Reflector {
         slots.skip(before.into()).for_each(|slot| self.count(slot, Counter::TxQueueFull, 1));
     }
 
-    /// One packet of an earlier burst, which was counted as received then, was taken by the driver, or
-    /// refused. A copy of one that is refused was never made.
-    pub fn sent_later(&mut self, slot: u16, accepted: bool, is_copy: bool) {
-        match (accepted, is_copy) {
-            (true, _) => self.count(slot, Counter::Sent, 1),
-            (false, false) => self.count(slot, Counter::TxQueueFull, 1),
-            (false, true) => {}
-        }
-        if accepted && is_copy {
-            self.count(slot, Counter::ImpairDuplicated, 1);
+    /// Counts what became of one packet of the flow in `slot` that was not sent in the poll in which it came, and
+    /// was counted as received then.
+    pub fn note(&mut self, slot: u16, fate: Later) {
+        let counters: &[Counter] = match fate {
+            Later::Sent => &[Counter::Sent],
+            Later::CopySent => &[Counter::Sent, Counter::ImpairDuplicated],
+            Later::Refused => &[Counter::TxQueueFull],
+            Later::Waited => &[Counter::Waited],
+            Later::Overtaken => &[Counter::ImpairReordered],
+            Later::Held => &[Counter::ImpairDelayed],
+            Later::NoRoom => &[Counter::ImpairOverflow],
+        };
+        for counter in counters {
+            self.count(slot, *counter, 1);
         }
     }
 
     /// Counts packets of the flow in `slot`, in total and by flow.
-    pub fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
+    fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
         self.recorder.add(self.interval, counter, packets);
         self.flows.add(slot, counter, packets);
     }

@@ -15,8 +15,7 @@ const WAIT_NS: u64 = 20_000;
 
 /// Paces, builds and counts the packets of one tx queue.
 ///
-/// A burst is [`Sender::poll`], then either [`Sender::no_mbuf`], or [`Sender::build`] and
-/// [`Sender::sent`].
+/// Each poll is [`Sender::build`] and, where that built packets, [`Sender::sent`].
 pub struct Sender {
     recorder: Recorder,
     pacer: Pacer,
@@ -42,13 +41,13 @@ pub struct Sender {
     rewrites: bool,
 }
 
-/// What to send now.
+/// What was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Burst {
-    /// How many packets.
+pub struct Built {
+    /// How many packets: the last ones of the frames that were given.
     pub packets: u16,
-    /// Bytes of each frame, without FCS.
-    pub frame_len: usize,
+    /// Their send time, in ns since the start of the run.
+    pub leaves_ns: u64,
 }
 
 impl Sender {
@@ -85,14 +84,31 @@ impl Sender {
         self.template.prepare(index, frame);
     }
 
-    /// What to send at `now_ns`: at most `burst` packets.
-    pub fn poll(&mut self, now_ns: u64, burst: u16) -> Burst {
-        self.poll_ahead(now_ns, now_ns, burst)
+    /// Builds what is due by `due_by_ns` in the last ones of `frames`: buffers that were prepared, each as long as
+    /// a frame. Packets leave at `now_ns`, or, where the port keeps the schedule and `due_by_ns` is later, when the first
+    /// of them is due. With no frames, what is due is not sent for want of mbufs. To be called in every poll.
+    pub fn build<F: AsMut<[u8]>>(
+        &mut self,
+        now_ns: u64,
+        due_by_ns: u64,
+        frames: &mut [F],
+    ) -> Built {
+        let most = u16::try_from(frames.len()).unwrap_or(u16::MAX);
+        let packets = self.poll(now_ns, due_by_ns, most.max(1));
+        let leaves_ns = self.due_ns().max(now_ns);
+        if packets == 0 || frames.is_empty() {
+            if packets > 0 {
+                self.no_mbuf();
+            }
+            return Built { packets: 0, leaves_ns };
+        }
+        let first = frames.len() - usize::from(packets);
+        self.write_burst(leaves_ns, &mut frames[first..]);
+        Built { packets, leaves_ns }
     }
 
-    /// The same, for packets that leave by themselves when they are due, `due_by_ns` at the latest,
-    /// and not before `now_ns`.
-    pub fn poll_ahead(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> Burst {
+    /// How many packets to send of what is due by `due_by_ns`: at most `burst`.
+    fn poll(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> u16 {
         if due_by_ns >= self.end_ns {
             self.stop(due_by_ns);
         }
@@ -106,7 +122,7 @@ impl Sender {
         if self.pacer.gives_up(now_ns) {
             self.give_up(now_ns);
         }
-        Burst { packets: self.grant(due_by_ns, burst), frame_len: self.template.frame_len() }
+        self.grant(due_by_ns, burst)
     }
 
     /// Until when to wait, instead of polling at `now_ns`, for the next packet to leave just when it
@@ -164,19 +180,18 @@ impl Sender {
     }
 
     /// When the first packet of the burst at hand is due; when it was polled for where there is no rate.
-    #[must_use]
-    pub fn due_ns(&self) -> u64 {
+    fn due_ns(&self) -> u64 {
         self.pacer.due_ns().first().copied().unwrap_or(self.stamp_ns)
     }
 
     /// There were no mbufs for the burst. With a rate its packets stay due.
-    pub fn no_mbuf(&mut self) {
+    #[cold]
+    fn no_mbuf(&mut self) {
         self.settle(0, Counter::NoMbuf);
     }
 
-    /// Writes the packets of the burst, sent at `now_ns`, into `frames`: prepared ones as long as
-    /// [`Sender::poll`] said.
-    pub fn build<F: AsMut<[u8]>>(&mut self, now_ns: u64, frames: &mut [F]) {
+    /// Writes the packets of the burst, sent at `now_ns`, into `frames`.
+    fn write_burst<F: AsMut<[u8]>>(&mut self, now_ns: u64, frames: &mut [F]) {
         self.stamp_ns = now_ns;
         self.probe = (self.probe + 1) % PROBES;
         self.recorder.will_send_below(self.stream, self.seq + frames.len() as u64);

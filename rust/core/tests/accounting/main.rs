@@ -65,15 +65,15 @@ fn a_sender_waits_only_for_what_is_due_soon() {
     let config = config("", "--rate 40k --count 2 --pacing spin");
     let mut run = Run::new(config, Mac([2; 6]), Found::default());
     let mut sender = run.sender(0, Checksums::SOFTWARE).unwrap();
+    let mut frame = [vec![0; run.config().frame_len().into()]];
     // Due at 0 and at 25 us.
     for due in [0, 25_000] {
         assert_eq!(sender.wait_until(due), due);
-        assert_eq!(sender.poll(due, 1).packets, 1);
-        sender.build::<[u8; 0]>(due, &mut []);
+        assert_eq!(sender.build(due, due, &mut frame).packets, 1);
         sender.sent(due + 90, 1);
         for now in [due + 1, due + 4_999] {
             assert_eq!(sender.wait_until(now), now);
-            sender.poll(now, 1);
+            assert_eq!(sender.build(now, now, &mut frame).packets, 0);
         }
         let next = if due == 0 { 25_000 } else { due + 5_000 };
         assert_eq!(sender.wait_until(due + 5_000), next, "nothing is due after the second");

@@ -10,7 +10,7 @@ use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::Checksums;
 use dpdkproj_core::work::receiver::Receiver;
-use dpdkproj_core::work::sender::{Burst, Sender};
+use dpdkproj_core::work::sender::{Built, Sender};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub const MS: u64 = 1_000_000;
@@ -88,6 +88,13 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     let mut receivers: Vec<Receiver> =
         (0..config.rx_queues).map(|queue| run.receiver(queue).unwrap()).collect();
 
+    let mut buffers =
+        vec![vec![vec![0; config.frame_len().into()]; config.tx_burst.into()]; senders.len()];
+    for (sender, buffers) in senders.iter().zip(&mut buffers) {
+        for (index, buffer) in (0..).zip(buffers) {
+            sender.prepare(index, buffer);
+        }
+    }
     let mut dice = Dice(seed);
     let mut known = Known::default();
     let mut intervals: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
@@ -106,16 +113,11 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
                 sender.stop(now);
             }
         }
-        for sender in &mut senders {
-            let Burst { packets: granted, frame_len } = sender.poll(now, config.tx_burst);
+        for (sender, buffers) in senders.iter_mut().zip(&mut buffers) {
+            let Built { packets: granted, .. } = sender.build(now, now, buffers);
             if granted == 0 {
                 continue;
             }
-            let mut frames = vec![vec![0; frame_len]; usize::from(granted)];
-            for frame in &mut frames {
-                sender.prepare(now, frame);
-            }
-            sender.build(now, &mut frames);
             let refused = if dice.one_in(path.refuse) { granted / 2 } else { 0 };
             let accepted = granted - refused;
             sender.sent(now, accepted);
@@ -124,7 +126,8 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
             known.sent += u64::from(accepted);
             let interval = intervals.entry(now / MS).or_default();
             interval.0 += u64::from(accepted);
-            for mut frame in frames.into_iter().take(usize::from(accepted)) {
+            let frames = &buffers[buffers.len() - usize::from(granted)..];
+            for mut frame in frames[..usize::from(accepted)].iter().cloned() {
                 let len = frame.len();
                 reflect(&mut frame, len, false).unwrap();
                 let dark =

@@ -35,7 +35,7 @@ impl Rig {
         let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
         let board = Board::new(shape, &[Role::Send { stream: 0 }]);
         let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
-        let room = template.frame_len() + 100;
+        let room = template.frame_len();
         let bounds = Bounds { count: None, end_ns, burst: 4, latest_ns: 1_000_000_000 };
         let pacer = Pacer::new(pacing, 0, 1, bounds);
         let sender = Sender::new(board.recorder(0), pacer, template, 0, end_ns);
@@ -49,16 +49,13 @@ impl Rig {
 
     /// How many packets of a burst are valid when they come back.
     fn valid(&mut self) -> usize {
-        let Burst { packets, frame_len } = self.sender.poll(1000, 4);
-        assert_eq!(packets, 4);
-        let mut frames: Vec<_> =
-            self.buffers.iter_mut().map(|buffer| &mut buffer[..frame_len]).collect();
-        self.sender.build(1000, &mut frames);
+        let Built { packets, leaves_ns } = self.sender.build(1000, 1000, &mut self.buffers);
+        assert_eq!((packets, leaves_ns), (4, 1000));
         let mut valid = 0;
         for buffer in &self.buffers {
-            let mut copy = buffer[..frame_len].to_vec();
-            reflect(&mut copy, frame_len, false).unwrap();
-            valid += usize::from(self.verifier.check(&copy, frame_len, false).is_ok());
+            let mut copy = buffer.clone();
+            reflect(&mut copy, buffer.len(), false).unwrap();
+            valid += usize::from(self.verifier.check(&copy, buffer.len(), false).is_ok());
         }
         self.sender.sent(1000, packets);
         valid
@@ -76,11 +73,10 @@ fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
     let mut rows = Vec::new();
     let mut note = |row: &Row| rows.push(row.totals.counts[Counter::Sent]);
     let mut send = |now_ns, due_by_ns| {
-        let packets = rig.sender.poll_ahead(now_ns, due_by_ns, 1).packets;
+        let Built { packets, leaves_ns } =
+            rig.sender.build(now_ns, due_by_ns, &mut rig.buffers[..1]);
         // The collector comes in between: it closes nothing that this packet may count in.
         rig.collector.tick(&mut note);
-        let leaves_ns = rig.sender.due_ns().max(now_ns);
-        rig.sender.build::<[u8; 0]>(leaves_ns, &mut []);
         rig.sender.sent(0, packets);
         (packets > 0).then_some(leaves_ns)
     };
@@ -97,7 +93,7 @@ fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
 #[test]
 fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
     let mut rig = Rig::ending(Some(per_ms(Release::Burst)), Some(5_000_000));
-    assert_eq!(rig.sender.poll(900_000, 0).packets, 0);
+    assert_eq!(rig.sender.poll(900_000, 900_000, 0), 0);
     rig.sender.stop(9_000_000);
     rig.collector.finish(&mut |_| ());
     // Due at 0, 1, 2, 3 and 4 ms; the one at 5 ms is not in the run.
@@ -110,7 +106,7 @@ fn nothing_was_due_in_what_ends_before_it_begins() {
     for pattern in [Pattern::Cbr, Pattern::Poisson(7), Pattern::Burst(4)] {
         let mut rig = Rig::paced(Some(Pacing { pattern, ..per_ms(Release::Burst) }));
         rig.sender.stop(0);
-        assert_eq!(rig.sender.poll(900_000, 1).packets, 0);
+        assert_eq!(rig.sender.poll(900_000, 900_000, 1), 0);
         rig.collector.finish(&mut |_| ());
         assert_eq!(rig.collector.totals().counts[Counter::Due], 0, "{pattern:?}");
     }
@@ -119,13 +115,13 @@ fn nothing_was_due_in_what_ends_before_it_begins() {
 #[test]
 fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
     let mut rig = Rig::paced(Some(per_ms(Release::Spin)));
-    let _ = rig.sender.poll(0, 1);
+    let _ = rig.sender.poll(0, 0, 1);
     rig.sender.sent(0, 1);
     assert_eq!(rig.sender.wait_until(9_000), 9_000);
-    let _ = rig.sender.poll(9_000, 1);
+    let _ = rig.sender.poll(9_000, 9_000, 1);
     assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
-    let _ = rig.sender.poll(1_000_010, 1);
-    rig.sender.build::<[u8; 0]>(1_000_010, &mut []);
+    let _ = rig.sender.poll(1_000_010, 1_000_010, 1);
+    rig.sender.write_burst::<[u8; 0]>(1_000_010, &mut []);
     rig.sender.sent(1_000_020, 1);
     let departures = rig.collector.by_worker()[0].departures;
     assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));
@@ -169,9 +165,8 @@ fn row(row: &Row) -> [u64; 6] {
 impl Rig {
     /// Sends what is due at `now_ns`, a burst of 4 at most, as far as the driver takes it.
     fn send(&mut self, now_ns: u64, accepts: u16) -> u16 {
-        let packets = self.sender.poll(now_ns, 4).packets;
+        let Built { packets, .. } = self.sender.build(now_ns, now_ns, &mut self.buffers);
         if packets > 0 {
-            self.sender.build::<[u8; 0]>(now_ns, &mut []);
             self.sender.sent(now_ns, packets.min(accepts));
         }
         packets
@@ -247,14 +242,17 @@ fn what_a_full_queue_refuses_stays_due() {
 
 #[test]
 fn what_is_given_up_has_the_reason_that_held_it_up() {
-    for (column, refuse) in
-        [(2, Sender::sent_none as fn(&mut Sender)), (3, Sender::no_mbuf as fn(&mut Sender))]
-    {
+    for column in [2, 3] {
         let mut rig = Rig::paced(Some(every(250_000, 2)));
-        assert_eq!(rig.sender.poll(0, 4).packets, 1);
-        refuse(&mut rig.sender);
-        assert_eq!(rig.sender.poll(400_000, 4).packets, 2);
-        refuse(&mut rig.sender);
+        let refuse = |rig: &mut Rig, now_ns| {
+            if column == 2 {
+                rig.send(now_ns, 0)
+            } else {
+                rig.sender.build::<Vec<u8>>(now_ns, now_ns, &mut []).packets
+            }
+        };
+        assert_eq!(refuse(&mut rig, 0), u16::from(column == 2));
+        assert_eq!(refuse(&mut rig, 400_000), 2 * u16::from(column == 2));
         // Those of 0 and 0.25 ms waited for the queue; those after 0.4 ms did not.
         assert_eq!(rig.send(1_700_000, 4), 2);
         rig.sender.stop(1_750_000);
@@ -264,11 +262,13 @@ fn what_is_given_up_has_the_reason_that_held_it_up() {
     }
 }
 
-impl Sender {
-    fn sent_none(&mut self) {
-        self.build::<[u8; 0]>(self.stamp_ns, &mut []);
-        self.sent(0, 0);
-    }
+#[test]
+fn packets_are_built_in_the_last_frames() {
+    let mut rig = Rig::paced(Some(every(250_000, 8)));
+    let before = rig.buffers.clone();
+    assert_eq!(rig.send(300_000, 4), 2);
+    let changed: Vec<_> = rig.buffers.iter().zip(&before).map(|(now, then)| now != then).collect();
+    assert_eq!(changed, [false, false, true, true]);
 }
 
 /// What the statistics do not reach is given up when they do, and where it was due.
@@ -301,8 +301,7 @@ fn a_pause_that_is_longer_than_the_statistics_is_told_in_full() {
 fn without_a_rate_what_is_refused_is_not_sent() {
     let mut rig = Rig::new();
     assert_eq!(rig.send(5_000, 1), 4);
-    assert_eq!(rig.sender.poll(6_000, 4).packets, 4);
-    rig.sender.no_mbuf();
+    assert_eq!(rig.sender.build::<Vec<u8>>(6_000, 6_000, &mut []).packets, 0);
     rig.sender.stop(7_000);
-    assert_eq!(rig.rows(), [[8, 0, 3, 4, 1, 0]]);
+    assert_eq!(rig.rows(), [[5, 0, 3, 1, 1, 0]]);
 }
