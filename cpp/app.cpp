@@ -39,9 +39,7 @@ rust::Vec<rust::String> to_rust(const Strings& strings) {
 rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes) {
   rust::Vec<rs::Mode> infos;
   for (const Mode& mode : modes) {
-    infos.push_back({rust::String(mode.name.data(), mode.name.size()),
-                     rust::String(mode.about.data(), mode.about.size()), mode.meaning,
-                     mode.queues});
+    infos.push_back(to_rust(mode));
   }
   return rs::parse_args(to_rust(args), std::move(infos));
 }

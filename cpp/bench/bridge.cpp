@@ -127,8 +127,8 @@ class Buffers {
 
 rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
   rust::Vec<rs::Mode> modes;
-  modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
-  modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired});
+  modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
+  modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired, {}, {}});
   rust::Vec<rust::String> copies;
   for (const std::string& arg : args) {
     copies.push_back(arg);

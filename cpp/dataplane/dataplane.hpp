@@ -14,6 +14,7 @@
 #include "dataplane/control.hpp"
 #include "dataplane/lcore_plan.hpp"
 #include "dataplane/lcores.hpp"
+#include "dataplane/mode_options.hpp"
 #include "dataplane/slow_path.hpp"
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
@@ -39,6 +40,8 @@ class Dataplane {
   Port& port() noexcept { return port_; }
   rs::Session& session() noexcept { return session_; }
   const rs::Options& options() const noexcept { return options_; }
+  /// Those that the mode has registered for itself.
+  ModeOptions mode_options() const noexcept { return ModeOptions(options_); }
   /// Its zero is the moment when workers begin, and an earlier one before: what making them takes
   /// is not in any run. To be kept by reference.
   const Clock& clock() const noexcept { return clock_; }

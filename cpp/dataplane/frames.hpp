@@ -74,6 +74,17 @@ class Frames {
   /// What Rust wants done with packet `i` of the last of().
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
 
+  /// Turns the packets of `burst` round, so that they go back to where they came from. Frees those
+  /// that cannot be: all but whole UDP packets that were sent to one host and may take another hop.
+  /// Returns how many that were. For `partial_checksums` see Port::may_deliver_partial_checksums.
+  uint16_t turn_round(Burst& burst, bool partial_checksums) noexcept {
+    const uint16_t before = burst.size;
+    if (rs::turn_round(of(burst).writable(), partial_checksums)) [[unlikely]] {
+      drop_unwanted(burst, [](rte_mbuf* mbuf) { rte_pktmbuf_free(mbuf); });
+    }
+    return static_cast<uint16_t>(before - burst.size);
+  }
+
   /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants sent, calls
   /// `slow` with each that is for the control thread, which is the callee's from then on, and frees
   /// the others.

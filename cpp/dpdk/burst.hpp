@@ -74,6 +74,23 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
     return true;
   }
 
+  /// Frees the packets that `is_unwanted`, called with each in its order, is true for; the others
+  /// move together. Returns how many it freed.
+  template <typename F>
+  uint16_t free_if(F is_unwanted) noexcept {
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < size; ++i) {
+      if (is_unwanted(*mbufs[i])) {
+        rte_pktmbuf_free(mbufs[i]);
+      } else {
+        mbufs[kept++] = mbufs[i];
+      }
+    }
+    const auto freed = static_cast<uint16_t>(size - kept);
+    size = kept;
+    return freed;
+  }
+
   /// Gives the mbufs from `first` on back to their pools.
   void free_from(uint16_t first) noexcept {
     if (first < size) {

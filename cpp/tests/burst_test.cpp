@@ -88,5 +88,26 @@ TEST(Burst, FreesFromAPlaceOn) {
   EXPECT_EQ(rte_mempool_avail_count(pool.get()), 64U);
 }
 
+TEST(Burst, FreesWhatIsUnwanted) {
+  const Mempool pool = make_test_pool(64);
+  Burst burst;
+  ASSERT_TRUE(burst.allocate(pool.get(), 5, 60));
+  const auto before = burst.mbufs;
+  int seen = 0;
+  const auto is_second_or_last = [&](const rte_mbuf& mbuf) {
+    EXPECT_EQ(&mbuf, before[static_cast<size_t>(seen)]) << "they are looked at in their order";
+    ++seen;
+    return seen == 2 || seen == 5;
+  };
+  EXPECT_EQ(burst.free_if(is_second_or_last), 2);
+  ASSERT_EQ(burst.size, 3);
+  EXPECT_EQ(burst.mbufs[0], before[0]);
+  EXPECT_EQ(burst.mbufs[1], before[2]);
+  EXPECT_EQ(burst.mbufs[2], before[3]);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), 3U);
+  EXPECT_EQ(burst.free_if([](const rte_mbuf& /*mbuf*/) { return true; }), 3);
+  EXPECT_EQ(rte_mempool_in_use_count(pool.get()), 0U);
+}
+
 }  // namespace
 }  // namespace dpdkproj

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "tests/test_pool.hpp"
+#include "tests/udp_frame.hpp"
 
 namespace dpdkproj {
 namespace {
@@ -54,6 +56,23 @@ TEST_F(FramesTest, ShowEachPacketInPlace) {
     EXPECT_EQ(shown[i].rest, 0);
   }
   burst.free_from(0);
+}
+
+TEST_F(FramesTest, TurnRoundWhatCanBeSentBackAndFreeTheRest) {
+  put(packet({60}));
+  put(packet({60}));
+  auto* bytes = rte_pktmbuf_mtod(burst.mbufs[1], uint8_t*);
+  std::memcpy(bytes, kFrame.data(), kFrame.size());
+  const rte_mbuf* udp = burst.mbufs[1];
+  EXPECT_EQ(frames.turn_round(burst, false), 1);
+  ASSERT_EQ(burst.size, 1);
+  EXPECT_EQ(burst.mbufs[0], udp);
+  EXPECT_EQ(in_use(), 1U);
+  EXPECT_TRUE(std::equal(bytes, bytes + 6, &kFrame[6])) << "to whom it came from";
+  EXPECT_EQ(bytes[35], kFrame[37]) << "from the port that it was sent to";
+  EXPECT_EQ(bytes[22], kFrame[22] - 1) << "a hop on";
+  burst.free_from(0);
+  EXPECT_EQ(frames.turn_round(burst, false), 0);
 }
 
 TEST_F(FramesTest, AreNoneForAnEmptyBurst) { EXPECT_EQ(frames.of(burst).writable().size(), 0U); }

@@ -15,16 +15,10 @@
 #include "dpdk/queue.hpp"
 #include "dpdkproj_rs/ffi.h"
 #include "tests/test_pool.hpp"
+#include "tests/udp_frame.hpp"
 #include "tests/virtual_port.hpp"
 
 namespace dpdkproj {
-
-/// UDP over IPv4 without payload, to a host of its own; checksums are no business of a reflector.
-inline constexpr std::array<uint8_t, 60> kFrame = {
-    2,    0, 0, 0,  0, 2, 2,    0, 0,  0,  0, 1, 8,  0,                     // Ethernet
-    0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,  // IPv4
-    0,    7, 0, 9,  0, 8, 0,    0,                                          // UDP
-};
 
 /// Gets packets by queue 1 of a port that hears itself, and sends them on queue 0, whose ring is
 /// full but for the room that a test makes.
@@ -137,8 +131,8 @@ class ReflectRig : public testing::Test {
       args.push_back(word);
     }
     rust::Vec<rs::Mode> modes;
-    modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired});
-    modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
+    modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired, {}, {}});
+    modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
     return rs::parse_args(std::move(args), std::move(modes));
   }
 

@@ -257,7 +257,7 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
     args.push_back(word);
   }
   rust::Vec<rs::Mode> infos;
-  infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own});
+  infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
   rust::Box<rs::Session> session = rs::open_session(*config, {});
   session->next({2, 0, 0, 0, 0, 1}, false);

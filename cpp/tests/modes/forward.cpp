@@ -18,7 +18,8 @@ class Forward final {
     const uint16_t sent = tx_.send(burst_);
     tally_->add(
         now_ns,
-        {.received = received, .sent = sent, .refused = static_cast<uint16_t>(received - sent)});
+        {.received = received, .sent = sent, .refused = static_cast<uint16_t>(received - sent)},
+        {});
   }
 
  private:
@@ -38,21 +39,17 @@ class Thin final {
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
     const uint16_t received = burst_.size;
-    uint16_t kept = 0;
-    for (uint16_t i = 0; i < received; ++i) {
-      if (++seen_ % 3 == 0) {
-        burst_.mbufs[kept++] = burst_.mbufs[i];
-      } else {
-        rte_pktmbuf_free(burst_.mbufs[i]);
-      }
-    }
-    burst_.size = kept;
+    const uint16_t freed =
+        burst_.free_if([this](const rte_mbuf& /*packet*/) { return ++seen_ % 3 != 0; });
+    const uint16_t kept = burst_.size;
     const uint16_t sent = tx_.send(burst_);
-    const auto dropped = static_cast<uint16_t>(kTells ? received - kept : 0);
-    tally_->add(now_ns, {.received = received,
-                         .sent = sent,
-                         .refused = static_cast<uint16_t>(kept - sent),
-                         .dropped = dropped});
+    const uint16_t dropped = kTells ? freed : 0;
+    tally_->add(now_ns,
+                {.received = received,
+                 .sent = sent,
+                 .refused = static_cast<uint16_t>(kept - sent),
+                 .dropped = dropped},
+                {});
   }
 
  private:
@@ -80,6 +77,32 @@ void run(Dataplane& dataplane) {
 /// A reflector in a mode that does not say that it returns packets.
 void run_undeclared(Dataplane& dataplane) { rs::new_reflector(dataplane.session(), 0, false); }
 
+/// Drops all, and tells half of it with a counter of its own; with `kStray`, counts all of it with
+/// one that is not registered.
+template <bool kStray>
+class Misstate final {
+ public:
+  Misstate(RxQueue& rx, TxQueue& /*tx*/, rust::Box<rs::Tally> tally)
+      : rx_(rx), tally_(std::move(tally)) {}
+
+  void poll(uint64_t now_ns) noexcept {
+    rx_.receive(burst_);
+    ModeCounts counts;
+    counts[kStray ? 7 : 0] = kStray ? burst_.size : burst_.size / 2U;
+    const rs::Polled polled{.received = burst_.size, .dropped = kStray ? burst_.size : uint16_t{0}};
+    tally_->add(now_ns, polled, counts);
+    burst_.free_from(0);
+  }
+
+ private:
+  RxQueue& rx_;
+  rust::Box<rs::Tally> tally_;
+  Burst burst_;
+};
+
+/// Asks for an option as something that it is not.
+void run_mistaken(Dataplane& dataplane) { dataplane.mode_options().duration_ns("many"); }
+
 /// Two workers that would write the same counters.
 void run_twice(Dataplane& dataplane) {
   const rust::Box<rs::Tally> first = rs::new_tally(dataplane.session(), 0);
@@ -102,6 +125,29 @@ const RegisterMode kModes[] = {
                   Queues::Paired, false, run<Thin<false>, 0>}),
     RegisterMode({"undeclared", "A reflector, but not registered as one", Meaning::Counts,
                   Queues::Paired, false, run_undeclared}),
+    RegisterMode({"understate",
+                  "Drop all, and count half of it",
+                  Meaning::Forwards,
+                  Queues::Paired,
+                  false,
+                  run<Misstate<false>, 0>,
+                  {},
+                  {{"gone", "Packets that were dropped", rs::LedgerPlace::Dropped}}}),
+    RegisterMode({"stray",
+                  "Drop all, and count with an unknown counter",
+                  Meaning::Forwards,
+                  Queues::Paired,
+                  false,
+                  run<Misstate<true>, 0>,
+                  {},
+                  {{"gone", "Packets that were dropped", rs::LedgerPlace::Dropped}}}),
+    RegisterMode({"mistaken",
+                  "Ask for an option as something else",
+                  Meaning::Counts,
+                  Queues::RxOnly,
+                  false,
+                  run_mistaken,
+                  {{.name = "many", .kind = rs::OptionKind::Number, .default_value = "1"}}}),
     RegisterMode(
         {"twice", "Two workers for one place", Meaning::Counts, Queues::RxOnly, false, run_twice}),
 };

@@ -2,9 +2,10 @@
 
 use crate::ffi::bridge::{self, Mode, Options};
 use dpdkproj_core::cli::Parsed;
+use dpdkproj_core::count;
 use dpdkproj_core::run::config::Config as CoreConfig;
 use dpdkproj_core::run::mode;
-use dpdkproj_core::run::mode::ModeInfo;
+use dpdkproj_core::run::mode::{ModeInfo, OptionValue};
 use dpdkproj_core::work::pacer::Release;
 
 /// What the command line came to.
@@ -16,7 +17,7 @@ pub(crate) fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Conf
 }
 
 impl From<Mode> for ModeInfo {
-    fn from(Mode { name, about, meaning, queues }: Mode) -> Self {
+    fn from(Mode { name, about, meaning, queues, options, counters }: Mode) -> Self {
         let meaning = match meaning {
             bridge::Meaning::Measures => mode::Meaning::Measures,
             bridge::Meaning::Returns => mode::Meaning::Returns,
@@ -30,7 +31,50 @@ impl From<Mode> for ModeInfo {
             bridge::Queues::RxOnly => mode::Queues::RxOnly,
             _ => mode::Queues::Mixed,
         };
-        Self { name, about, meaning, queues }
+        let options = options.into_iter().map(Into::into).collect();
+        let counters = counters.into_iter().map(Into::into).collect();
+        Self { name, about, meaning, queues, options, counters }
+    }
+}
+
+impl From<bridge::ModeOption> for mode::ModeOption {
+    fn from(option: bridge::ModeOption) -> Self {
+        Self {
+            name: option.name,
+            kind: match option.kind {
+                bridge::OptionKind::Flag => mode::OptionKind::Flag,
+                bridge::OptionKind::Number => mode::OptionKind::Number,
+                bridge::OptionKind::Duration => mode::OptionKind::Duration,
+                _ => mode::OptionKind::Text,
+            },
+            value_name: option.value_name,
+            help: option.help,
+            default_value: option.has_default.then_some(option.default_value),
+            range: option.min..=option.max,
+        }
+    }
+}
+
+impl From<bridge::ModeCounter> for count::ModeCounter {
+    fn from(bridge::ModeCounter { name, help, place }: bridge::ModeCounter) -> Self {
+        let place = match place {
+            bridge::LedgerPlace::Dropped => count::LedgerPlace::Dropped,
+            bridge::LedgerPlace::Refused => count::LedgerPlace::Refused,
+            _ => count::LedgerPlace::Note,
+        };
+        Self { name, help, place }
+    }
+}
+
+impl From<&(String, OptionValue)> for bridge::OptionValue {
+    fn from((name, value): &(String, OptionValue)) -> Self {
+        let (kind, number, text) = match value {
+            OptionValue::Flag(given) => (bridge::OptionKind::Flag, u64::from(*given), ""),
+            OptionValue::Number(number) => (bridge::OptionKind::Number, *number, ""),
+            OptionValue::DurationNs(ns) => (bridge::OptionKind::Duration, *ns, ""),
+            OptionValue::Text(text) => (bridge::OptionKind::Text, 0, text.as_str()),
+        };
+        Self { name: name.clone(), kind, number, text: text.into() }
     }
 }
 
@@ -67,6 +111,7 @@ impl Config {
             }),
             reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
             has_files: config.stats_path.is_some() || config.json_path.is_some(),
+            of_mode: config.mode_options.iter().map(Into::into).collect(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::config::{Config, parse_args};
 use crate::session::{Session, open_session};
 use crate::workers::{
     Receiver, Reflector, Sender, Tally, new_receiver, new_reflector, new_sender, new_tally,
+    turn_round,
 };
 
 #[allow(clippy::missing_safety_doc, reason = "a comment says what holds for all of them")]
@@ -126,12 +127,61 @@ pub(crate) mod bridge {
         RxOnly,
     }
 
+    /// What the value of an option is.
+    #[repr(u8)]
+    enum OptionKind {
+        /// Given or not: has no value.
+        Flag,
+        /// A whole number.
+        Number,
+        /// A time such as `2ms`.
+        Duration,
+        /// Any text.
+        Text,
+    }
+
+    /// An option of a mode's own.
+    struct ModeOption {
+        /// Without the dashes.
+        name: String,
+        kind: OptionKind,
+        value_name: String,
+        help: String,
+        /// Otherwise it must be given, unless it is a flag.
+        has_default: bool,
+        /// As on the command line.
+        default_value: String,
+        /// What a number, or a duration in ns, must lie in.
+        min: u64,
+        max: u64,
+    }
+
+    /// Where the ledger of a mode that forwards has the packets of a counter of its own.
+    #[repr(u8)]
+    enum LedgerPlace {
+        /// Freed on purpose: they are among those that were dropped.
+        Dropped,
+        /// To be sent, and freed for want of room: they are lost.
+        Refused,
+        /// In no equation.
+        Note,
+    }
+
+    /// A counter of a mode's own.
+    struct ModeCounter {
+        name: String,
+        help: String,
+        place: LedgerPlace,
+    }
+
     /// A mode that the program has.
     struct Mode {
         name: String,
         about: String,
         meaning: Meaning,
         queues: Queues,
+        options: Vec<ModeOption>,
+        counters: Vec<ModeCounter>,
     }
 
     /// What a worker did in one poll, in packets.
@@ -145,6 +195,22 @@ pub(crate) mod bridge {
         refused: u16,
         /// That it got, and freed instead of offering them to the driver.
         dropped: u16,
+    }
+
+    /// What the mode's own counters counted in one poll, in the order of `Mode::counters`. The last place is
+    /// for all counters that cannot be.
+    #[derive(Clone, Copy)]
+    struct ModeCounts {
+        values: [u32; 9],
+    }
+
+    /// The value of an option of the mode's own.
+    struct OptionValue {
+        name: String,
+        kind: OptionKind,
+        /// The number; a duration in ns; of a flag 1 where it is given.
+        number: u64,
+        text: String,
     }
 
     /// What the command line asks of ports, queues and lcores.
@@ -179,6 +245,8 @@ pub(crate) mod bridge {
         reorder_depth: u16,
         /// Results are written to a file as well.
         has_files: bool,
+        /// Those of the mode's own.
+        of_mode: Vec<OptionValue>,
     }
 
     /// What a port can do.
@@ -400,7 +468,12 @@ pub(crate) mod bridge {
         /// to the number of its rx and tx queues together.
         fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>>;
         /// What happened in the poll at `now_ns`. To be called in every poll, also where it is nothing.
-        fn add(self: &mut Tally, now_ns: u64, polled: Polled);
+        /// Packets in a counter of the mode's own that the ledger has as dropped, or refused, are not among
+        /// those of `polled`.
+        fn add(self: &mut Tally, now_ns: u64, polled: Polled, counts: &ModeCounts);
+        /// Turns frames round, so that they go back to where they came from, and says in each whether to
+        /// send or to drop it; whether any is to be dropped. For `partial_checksums` see `new_receiver`.
+        unsafe fn turn_round(frames: &mut [Frame], partial_checksums: bool) -> bool;
     }
 }
 

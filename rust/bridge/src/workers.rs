@@ -3,12 +3,13 @@
 //! Workers of several lcores are made one after the other: without their alignment two could share a
 //! cache line.
 
-use crate::ffi::bridge::{self, Built, Frame, Outcome, Polled, Verdict};
+use crate::ffi::bridge::{self, Built, Frame, ModeCounts, Outcome, Polled, Verdict};
 use crate::frame::Lent;
 use crate::session::Session;
+use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::Checksums;
-use dpdkproj_core::work::reflector::{Reflector as CoreReflector, Tally as CoreTally};
-use dpdkproj_core::work::{receiver, reflector, sender};
+use dpdkproj_core::work::reflector::Reflector as CoreReflector;
+use dpdkproj_core::work::{receiver, reflector, sender, tally};
 
 /// See [`sender::Sender`].
 #[repr(align(128))]
@@ -193,17 +194,30 @@ fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u16> {
     frames.iter().filter(|frame| is_sent(frame)).map(|frame| frame.flow)
 }
 
-/// See [`CoreTally`].
+/// See [`tally::Tally`].
 #[repr(align(128))]
-pub struct Tally(CoreTally);
+pub struct Tally(tally::Tally);
 
 pub(crate) fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>, String> {
     Ok(Box::new(Tally(session.run()?.tally(index)?)))
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, now_ns: u64, polled: Polled) {
+    pub(crate) fn add(&mut self, now_ns: u64, polled: Polled, counts: &ModeCounts) {
         let Polled { received, sent, refused, dropped } = polled;
-        self.0.add(now_ns, reflector::Polled { received, sent, refused, dropped });
+        self.0.add(now_ns, tally::Polled { received, sent, refused, dropped }, &counts.values);
     }
+}
+
+pub(crate) unsafe fn turn_round(frames: &mut [Frame], partial_checksums: bool) -> bool {
+    let mut drops = false;
+    for frame in frames {
+        let wire_len = frame.wire_len();
+        // SAFETY: C++ lends distinct, writable frames for this call.
+        let bytes = unsafe { frame.bytes_mut() };
+        let is_turned = reflect(bytes, wire_len, partial_checksums).is_ok();
+        frame.verdict = if is_turned { Verdict::Send } else { Verdict::Drop };
+        drops |= !is_turned;
+    }
+    drops
 }

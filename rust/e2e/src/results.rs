@@ -222,6 +222,8 @@ impl Row {
 pub struct Table {
     /// In the order of time.
     pub rows: Vec<Row>,
+    /// The columns of the mode's own counters, which follow the documented ones: name and cells.
+    pub own: Vec<(String, Vec<u64>)>,
 }
 
 impl Table {
@@ -233,12 +235,18 @@ impl Table {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().unwrap_or_else(|error| panic!("{error} in {text}"));
         assert_eq!(header.iter().take(COLUMNS.len()).collect::<Vec<_>>(), COLUMNS);
-        let rows: Vec<_> = reader
-            .records()
-            .map(|record| row(&record.unwrap_or_else(|error| panic!("{error} in {text}"))))
-            .collect();
+        let names: Vec<_> = header.iter().skip(COLUMNS.len()).map(String::from).collect();
+        let mut own: Vec<_> = names.into_iter().map(|name| (name, Vec::new())).collect();
+        let mut rows = Vec::new();
+        for record in reader.records() {
+            let record = record.unwrap_or_else(|error| panic!("{error} in {text}"));
+            rows.push(row(&record));
+            for ((_, cells), cell) in own.iter_mut().zip(record.iter().skip(COLUMNS.len())) {
+                cells.push(cell.parse().unwrap_or_else(|error| panic!("{error} in {text}")));
+            }
+        }
         assert!(rows.is_sorted_by(|a, b| a.time_ms < b.time_ms), "{rows:?}");
-        Self { rows }
+        Self { rows, own }
     }
 
     /// The sum of one column.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "this is how a test fails")]
 
 use dpdkproj_e2e::golden;
+use dpdkproj_e2e::golden::{Datagram, End};
 use dpdkproj_e2e::pcap;
 use dpdkproj_e2e::program::{Memif, Outcome, Program, cpu};
 use dpdkproj_e2e::scratch::Scratch;
@@ -87,6 +88,12 @@ fn limits_and_queues_are_refused_by_what_a_mode_is() {
             "undeclared: a mode that counts has no reflectors; register it with another meaning",
         ),
         ("twice", "twice: a second worker for queue 0"),
+        ("mistaken", "mistaken: asks for --many as a duration, and has registered it as a number"),
+        (
+            "decimate --every 0",
+            "invalid value '0' for '--every <N>': expected a whole number, 1 at least",
+        ),
+        ("rxonly --every 2", "unexpected argument '--every' found"),
     ] {
         let outcome = Program::with_test_modes(line).vdev("net_null0").run().expect_code(2);
         let lines = outcome.own_lines();
@@ -101,7 +108,9 @@ fn two_rx_queues_are_enough_said() {
     for mode in ["pass", "rxonly", "mirror", "cross -t 2"] {
         let program = Program::with_test_modes(&format!("{mode} -r 2 --count 100000 -q"));
         let outcome = program.vdev("net_null0").lcores(&lcores).measured(10).run();
-        let received = outcome.table().sum(|row| row.rx);
+        let table = outcome.table();
+        assert!(table.own.is_empty(), "{mode} has no counters of its own: {table:?}");
+        let received = table.sum(|row| row.rx);
         assert!(received >= 100_000, "{mode}: {received}");
     }
 }
@@ -152,6 +161,89 @@ fn a_mode_that_drops_in_silence_is_found_out() {
     assert_eq!(ledger_of(&outcome), format!("ledger    NOT BALANCED: {expected}"));
     let line = format!("dpdkproj: the ledger does not balance: {expected}");
     assert!(outcome.own_lines().contains(&&*line), "{outcome:?}");
+}
+
+/// [`FRAMES`] UDP packets that are told apart by their length, which come in and which go out.
+fn datagrams() -> Vec<Datagram> {
+    let end = |number: u8| End { mac: [2, 0, 0, 0, 0, number], ip: [10, 0, 0, number], port: 7 };
+    (0..FRAMES).map(|index| Datagram::new(end(1), end(2), 20 + index)).collect()
+}
+
+/// Its option, its counter, and what is left go everywhere that those of the program go.
+#[test]
+fn an_example_with_an_option_and_a_counter_is_worth_no_less() {
+    let help = Program::with_test_modes("decimate --help").run();
+    for part in [
+        "\nOptions of decimate alone:\n      --every <N>  Drop one of N packets [default: 10]\n",
+        "\nCounters of decimate alone:\n  decimated  every N-th, dropped\n",
+    ] {
+        assert!(help.stdout().contains(part), "{}", help.stdout());
+    }
+    for (option, every) in [("", 10), ("--every 1", 1), ("--every 7", 7), ("--every 54", 54)] {
+        let scratch = Scratch::new();
+        let [input, output] = ["in.pcap", "out.pcap"].map(|name| scratch.path(name));
+        let came: Vec<_> = datagrams().iter().map(Datagram::frame).collect();
+        pcap::write(&input, &came);
+        let vdev = format!("net_pcap0,rx_pcap={},tx_pcap={}", input.display(), output.display());
+        let line = format!("decimate {option} --count {FRAMES}");
+        let outcome = Program::with_test_modes(&line).vdev(vdev).measured(1000).run();
+
+        let left = datagrams().into_iter().enumerate().filter(|(i, _)| (i + 1) % every != 0);
+        let left: Vec<_> = left.map(|(_, datagram)| datagram.reply().frame()).collect();
+        assert_eq!(pcap::read(&output), left, "{line}");
+        let [sent, decimated] = [left.len(), FRAMES - left.len()].map(|count| count as u64);
+        let summary = outcome.summary();
+        summary.assert_counts(&[
+            ("rx.received", FRAMES as u64),
+            ("tx.sent", sent),
+            ("rx.dropped", decimated),
+            ("counters.decimated", decimated),
+            ("lost.total", 0),
+        ]);
+        assert_eq!(summary.value("queues")[0]["counters.decimated"], decimated);
+        let table = outcome.table();
+        let [(name, cells)] = &table.own[..] else { panic!("{table:?}") };
+        assert_eq!((name.as_str(), cells.iter().sum()), ("decimated", decimated));
+        assert_eq!(table.sum(|row| row.dropped.unwrap()), decimated);
+        let told = format!(
+            "\nreceived  53 = sent {sent} + tx_queue_full 0 + dropped {decimated} (decimated {decimated})\n"
+        );
+        assert!(outcome.stderr().contains(&told), "{}", outcome.stderr());
+        assert_eq!(ledger_of(&outcome), "ledger    balanced: every packet is accounted for");
+    }
+}
+
+/// What it says it dropped is what a sender misses.
+#[test]
+fn what_the_example_dropped_the_sender_lost() {
+    let decimate = || Program::with_test_modes("decimate -q --every 8").measured(10);
+    let [sent, returned] = Memif::measure_by(decimate, |link| {
+        link.sendrecv("-q --rate 20k --count 4000 --no-peer-report").measured(10).run()
+    });
+    let [sent, returned] = [sent.summary(), returned.summary()];
+    if sent.port_missed() + returned.port_missed() == 0 {
+        returned.assert_counts(&[
+            ("rx.received", 4000),
+            ("counters.decimated", 500),
+            ("tx.sent", 3500),
+        ]);
+    }
+    let decimated = returned.count("counters.decimated");
+    assert!(sent.count("lost.total") >= decimated && decimated > 0, "{sent}{returned}");
+    assert_eq!(returned.value("ledger_balanced"), true, "{returned}");
+}
+
+#[test]
+fn a_mode_s_own_counters_are_held_to_the_ledger() {
+    for (mode, broken) in [
+        ("understate", "received = sent + refused + dropped: 53 is not "),
+        ("stray", "packets in counters that the mode has not registered = 0: 53 is not 0"),
+    ] {
+        let scratch = Scratch::new();
+        let outcome = on_frames(mode, &scratch).run().expect_code(1);
+        let ledger = ledger_of(&outcome);
+        assert!(ledger.starts_with(&format!("ledger    NOT BALANCED: {broken}")), "{ledger}");
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line behind EAL's `--`.
 
+mod mode_options;
 mod values;
 
 use crate::run::config::{Config, Sendrecv};
@@ -203,22 +204,27 @@ fn command(modes: &[ModeInfo]) -> Command {
         .subcommand_help_heading("Modes")
         .disable_help_subcommand(true);
     modes.iter().fold(Common::augment_args(root), |root, mode| {
-        let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
-        let command =
-            Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
-        root.subcommand(match mode.meaning {
-            Meaning::Measures => SendrecvArgs::augment_args(command),
-            Meaning::Returns => ReflectArgs::augment_args(command),
-            Meaning::Forwards | Meaning::Counts => command,
-        })
+        root.subcommand(mode_options::extend(mode_command(mode), mode))
     })
+}
+
+/// That of one mode, without options of its own.
+fn mode_command(mode: &ModeInfo) -> Command {
+    let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
+    let command = Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
+    match mode.meaning {
+        Meaning::Measures => SendrecvArgs::augment_args(command),
+        Meaning::Returns => ReflectArgs::augment_args(command),
+        Meaning::Forwards | Meaning::Counts => command,
+    }
 }
 
 /// Reads the arguments behind `--`, of a program with these modes.
 ///
 /// # Errors
-/// One line that names the option, the value and what is allowed.
+/// One line that names the option, the value and what is allowed; or what is wrong with a mode.
 pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
+    mode_options::check(modes, &Common::augment_args(Command::new("")), mode_command)?;
     let words = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
     let matches = match command(modes).try_get_matches_from(words) {
         Ok(matches) => matches,
@@ -331,6 +337,8 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
     let config = Config {
         mode: mode.name.clone(),
         meaning: mode.meaning,
+        counters: mode.counters.clone(),
+        mode_options: mode_options::values(mode, options),
         port: common.port,
         rx_queues: common.rx_queues,
         tx_queues: mode.queues.tx(&mode.name, common.rx_queues, common.tx_queues)?,

@@ -9,6 +9,8 @@ fn modes() -> Vec<ModeInfo> {
         about: format!("{name} it"),
         meaning,
         queues,
+        options: Vec::new(),
+        counters: Vec::new(),
     };
     vec![
         mode("sendrecv", Meaning::Measures, Queues::Own),

@@ -335,6 +335,14 @@ impl Recorder {
         }
     }
 
+    /// The same with the counter that the mode has registered at `index`, which is below
+    /// [`MODE_COUNTERS`](super::MODE_COUNTERS).
+    pub(crate) fn add_mode(&self, interval: u64, index: usize, packets: u64) {
+        if packets > 0 {
+            self.slot(interval).add_mode(index, packets);
+        }
+    }
+
     /// Where [`Recorder::record_latency`] is to record packets sent in `interval`, until the next
     /// poll.
     #[must_use]

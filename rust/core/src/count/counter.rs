@@ -43,8 +43,13 @@ counters! {
     Received = "received",
     /// A packet for the control thread (a question or an answer). Not counted as received.
     ControlReceived = "control_received",
-    /// Received by a mode that forwards, and freed by it instead.
+    /// Received by a mode that forwards, and freed by it on purpose instead of being sent. Of these, a
+    /// [`ModeCounter`] may say why.
     Dropped = "dropped",
+    /// To be sent by a mode that forwards, and freed by it for want of room: a [`ModeCounter`] says where.
+    Refused = "refused",
+    /// Counted by a mode with a [`ModeCounter`] that it has not registered: 0 in a sound run.
+    Unregistered = "unregistered",
     /// Ours, intact, in time, and here for the first time.
     Valid = "valid",
     /// Of the valid ones: a packet of its flow with a greater sequence number was here before
@@ -177,13 +182,57 @@ impl Counter {
     }
 }
 
-/// A number for each [`Counter`].
+/// The most counters that a mode can register.
+pub const MODE_COUNTERS: usize = 8;
+
+/// A counter that a mode registers for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeCounter {
+    /// As it is called in CSV, in JSON and in the summary.
+    pub name: String,
+    /// What it counts, for the help.
+    pub help: String,
+    /// What becomes of the packets that it counts.
+    pub place: LedgerPlace,
+}
+
+/// Where the ledger of a mode that forwards has the packets of a [`ModeCounter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counts([u64; COUNT]);
+pub enum LedgerPlace {
+    /// Freed on purpose: they are among [`Counter::Dropped`].
+    Dropped,
+    /// To be sent, and freed for want of room: they are among [`Counter::Refused`], and lost.
+    Refused,
+    /// In no equation.
+    Note,
+}
+
+#[cfg(test)]
+impl ModeCounter {
+    /// One at each place.
+    pub(crate) fn examples() -> Vec<Self> {
+        let places = [
+            ("decimated", LedgerPlace::Dropped),
+            ("overflow", LedgerPlace::Refused),
+            ("odd", LedgerPlace::Note),
+        ];
+        let counter =
+            |(name, place): (&str, _)| Self { name: name.into(), help: String::new(), place };
+        places.map(counter).into()
+    }
+}
+
+/// A number for each [`Counter`], and one for each [`ModeCounter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    fixed: [u64; COUNT],
+    /// Those of the mode, in the order in which it has registered them.
+    pub mode: [u64; MODE_COUNTERS],
+}
 
 impl Default for Counts {
     fn default() -> Self {
-        Self([0; COUNT])
+        Self { fixed: [0; COUNT], mode: [0; MODE_COUNTERS] }
     }
 }
 
@@ -199,19 +248,20 @@ impl std::ops::Index<Counter> for Counts {
     type Output = u64;
 
     fn index(&self, counter: Counter) -> &u64 {
-        &self.0[counter as usize]
+        &self.fixed[counter as usize]
     }
 }
 
 impl std::ops::IndexMut<Counter> for Counts {
     fn index_mut(&mut self, counter: Counter) -> &mut u64 {
-        &mut self.0[counter as usize]
+        &mut self.fixed[counter as usize]
     }
 }
 
 impl std::ops::AddAssign<&Self> for Counts {
     fn add_assign(&mut self, other: &Self) {
-        for (total, more) in self.0.iter_mut().zip(other.0) {
+        let totals = self.fixed.iter_mut().chain(&mut self.mode);
+        for (total, more) in totals.zip(other.fixed.iter().chain(&other.mode)) {
             *total += more;
         }
     }

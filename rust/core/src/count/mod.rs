@@ -15,7 +15,7 @@ mod stamp_map;
 mod sum;
 
 pub use board::{Board, Recorder, Role, Shape};
-pub use counter::{Counter, Counts};
+pub use counter::{Counter, Counts, LedgerPlace, MODE_COUNTERS, ModeCounter};
 pub use departures::Departures;
 pub use histogram::Histogram;
 pub use late::Again;

@@ -1,6 +1,6 @@
 //! One interval of one worker: written by the worker alone, read by the collector.
 
-use super::counter::{Counter, Counts};
+use super::counter::{Counter, Counts, MODE_COUNTERS};
 use super::lines::Lines;
 use super::log_linear::{BUCKETS, bucket};
 use super::sum::Sum;
@@ -59,6 +59,7 @@ pub(crate) struct Slot {
     // worker: rw, collector: ro
     interval: AtomicU64,
     counts: [AtomicU64; Counter::ALL.len()],
+    mode_counts: [AtomicU64; MODE_COUNTERS],
     latency_count: AtomicU64,
     latency_sum_ns: Sum,
     latency_min_ns: AtomicU64,
@@ -79,6 +80,7 @@ impl Slot {
         Self {
             interval: AtomicU64::new(u64::MAX),
             counts: [const { AtomicU64::new(0) }; Counter::ALL.len()],
+            mode_counts: [const { AtomicU64::new(0) }; MODE_COUNTERS],
             latency_count: AtomicU64::new(0),
             latency_sum_ns: Sum::default(),
             latency_min_ns: AtomicU64::new(0),
@@ -92,7 +94,7 @@ impl Slot {
         if self.interval.load(Relaxed) == interval {
             return;
         }
-        for count in &self.counts {
+        for count in self.counts.iter().chain(&self.mode_counts) {
             count.store(0, Relaxed);
         }
         for bucket in self.used_buckets() {
@@ -113,6 +115,12 @@ impl Slot {
 
     pub(crate) fn add(&self, counter: Counter, packets: u64) {
         let count = &self.counts[counter as usize];
+        count.store(count.load(Relaxed) + packets, Relaxed);
+    }
+
+    /// The same for the counter of a mode with this index.
+    pub(crate) fn add_mode(&self, index: usize, packets: u64) {
+        let count = &self.mode_counts[index];
         count.store(count.load(Relaxed) + packets, Relaxed);
     }
 
@@ -172,6 +180,9 @@ impl Slot {
         let mut counts = Counts::default();
         for (counter, count) in Counter::ALL.iter().zip(&self.counts) {
             counts[*counter] = count.load(Relaxed);
+        }
+        for (total, count) in counts.mode.iter_mut().zip(&self.mode_counts) {
+            *total = count.load(Relaxed);
         }
         Some((counts, self.latency()))
     }

@@ -1,11 +1,12 @@
 //! Closed intervals as CSV.
 
-use crate::count::Counter;
+use crate::count::{Counter, ModeCounter};
 use crate::run::Row;
 use crate::run::mode::Meaning;
 use csv::{ByteRecord, Writer};
 
-/// The header. Columns are only ever added at the right. An empty cell is "not known".
+/// The header; a mode's own counters follow. Columns are only ever added at the right of these. An empty
+/// cell is "not known".
 pub const COLUMNS: [&str; 20] = [
     "time_ms",
     "tx_packets",
@@ -35,6 +36,8 @@ pub const COLUMNS: [&str; 20] = [
 /// last in which anything did: there the sender had been stopped.
 pub struct Table {
     meaning: Meaning,
+    /// How many counters the mode has of its own.
+    mode_counters: usize,
     writer: Writer<Vec<u8>>,
     stopping: bool,
     /// Rows without anything in them, since `stopping`.
@@ -42,12 +45,14 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table that begins with the header.
+    /// A table that begins with the header, of a mode with these `counters` of its own.
     #[must_use]
-    pub fn new(meaning: Meaning) -> Self {
+    pub fn new(meaning: Meaning, counters: &[ModeCounter]) -> Self {
         let mut writer = Writer::from_writer(Vec::new());
-        writer.write_record(COLUMNS).unwrap_or_default();
-        Self { meaning, writer, stopping: false, quiet: Vec::new() }
+        let own = counters.iter().map(|counter| counter.name.as_str());
+        writer.write_record(COLUMNS.into_iter().chain(own)).unwrap_or_default();
+        let mode_counters = counters.len();
+        Self { meaning, mode_counters, writer, stopping: false, quiet: Vec::new() }
     }
 
     /// Adds a closed interval.
@@ -56,7 +61,8 @@ impl Table {
         if !self.stopping || !row.totals.is_quiet() {
             for row in std::mem::take(&mut self.quiet) {
                 // Into memory: cannot fail.
-                self.writer.write_byte_record(&record(self.meaning, &row)).unwrap_or_default();
+                let record = record(self.meaning, self.mode_counters, &row);
+                self.writer.write_byte_record(&record).unwrap_or_default();
             }
         }
     }
@@ -74,7 +80,7 @@ impl Table {
     }
 }
 
-fn record(meaning: Meaning, row: &Row) -> ByteRecord {
+fn record(meaning: Meaning, mode_counters: usize, row: &Row) -> ByteRecord {
     let totals = &row.totals;
     let (tx, rx, lost) = meaning.of(totals);
     let ratio = meaning.loss_ratio(totals);
@@ -106,7 +112,8 @@ fn record(meaning: Meaning, row: &Row) -> ByteRecord {
         (meaning == Meaning::Forwards).then(|| counts[Counter::Dropped].to_string()),
         of_ours(counts[Counter::SentLate]),
     ];
-    cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().into()
+    let own = counts.mode.iter().take(mode_counters).map(ToString::to_string);
+    cells.into_iter().map(Option::unwrap_or_default).chain(own).collect::<Vec<_>>().into()
 }
 
 #[cfg(test)]
@@ -132,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_interval_in_which_all_was_lost_says_so() {
-        let mut table = Table::new(Meaning::Measures);
+        let mut table = Table::new(Meaning::Measures, &[]);
         table.push(&row(0, 4, 3));
         table.push(&row(1_000_000, 4, 0));
         table.push(&row(2_000_000, 0, 0));
@@ -159,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_mode_that_cannot_know_its_loss_leaves_it_empty() {
-        let mut table = Table::new(Meaning::Counts);
+        let mut table = Table::new(Meaning::Counts, &[]);
         let mut totals = Totals::default();
         totals.counts[Counter::Received] = 5;
         table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
@@ -167,8 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_s_own_counters_are_the_last_columns() {
+        let mut table = Table::new(Meaning::Forwards, &ModeCounter::examples());
+        let mut totals = Totals::default();
+        totals.counts.mode[..3].copy_from_slice(&[7, 0, 9]);
+        table.push(&Row { start_ns: 0, totals, percentiles_ns: None });
+        let text = text(&mut table);
+        let (header, row) = text.split_once('\n').unwrap();
+        assert!(header.ends_with(",dropped_packets,sent_late_packets,decimated,overflow,odd"));
+        assert_eq!(row, "0,0,0,0,,,,,,,,,,,,0,,,0,,7,0,9\n");
+    }
+
+    #[test]
     fn a_mode_that_forwards_says_what_it_dropped() {
-        let mut table = Table::new(Meaning::Forwards);
+        let mut table = Table::new(Meaning::Forwards, &[]);
         let mut totals = Totals::default();
         for (counter, packets) in [
             (Counter::Received, 10),

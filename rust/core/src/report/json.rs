@@ -11,7 +11,7 @@ use crate::control::peer::Peer;
 use crate::count::Departures;
 use crate::count::Histogram;
 use crate::count::Latency;
-use crate::count::{Counter, Counts};
+use crate::count::{Counter, Counts, LedgerPlace};
 use crate::run::LossRun;
 use crate::run::mode::Meaning;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 /// not when one is added.
 pub const SCHEMA: &str = "dpdkproj-summary/1";
 
-type Counted = BTreeMap<&'static str, u64>;
+type Counted<'a> = BTreeMap<&'a str, u64>;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -34,8 +34,8 @@ struct Document<'a> {
     busy_s: Option<f64>,
     warmup_s: f64,
     drain_s: f64,
-    tx: Tx,
-    rx: Rx,
+    tx: Tx<'a>,
+    rx: Rx<'a>,
     lost: Lost,
     loss_ratio: Option<f64>,
     latency_ns: LatencyNs,
@@ -44,9 +44,11 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     loss_runs: Option<Runs>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reflector: Option<Reflector>,
+    reflector: Option<Reflector<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    impaired: Option<Counted>,
+    impaired: Option<Counted<'a>>,
+    #[serde(skip_serializing_if = "Counted::is_empty")]
+    counters: Counted<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flows: Option<KnownFlows>,
     pacing: Option<Departures>,
@@ -61,7 +63,7 @@ struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct Tx {
+struct Tx<'a> {
     requested_pps: Option<f64>,
     sent_pps: Option<f64>,
     due: Option<u64>,
@@ -70,14 +72,14 @@ struct Tx {
     #[serde(skip_serializing_if = "Option::is_none")]
     waited: Option<u64>,
     not_sent: u64,
-    not_sent_reasons: Counted,
+    not_sent_reasons: Counted<'a>,
     control: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksums: Option<port::Checksums>,
 }
 
 #[derive(Serialize)]
-struct Rx {
+struct Rx<'a> {
     received: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid: Option<u64>,
@@ -88,9 +90,9 @@ struct Rx {
     #[serde(skip_serializing_if = "Option::is_none")]
     corrupt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    corrupt_reasons: Option<Counted>,
+    corrupt_reasons: Option<Counted<'a>>,
     foreign: u64,
-    foreign_reasons: Counted,
+    foreign_reasons: Counted<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,10 +133,10 @@ impl From<Loss> for Places {
 
 /// What the reflector says.
 #[derive(Serialize)]
-struct Reflector {
+struct Reflector<'a> {
     why_unknown: Option<&'static str>,
     #[serde(flatten)]
-    counted: Option<Counted>,
+    counted: Option<Counted<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port_missed: Option<u64>,
 }
@@ -227,7 +229,7 @@ impl OneRun {
     }
 }
 
-fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
+fn counted(counts: &Counts, counters: &[Counter]) -> Counted<'static> {
     counters.iter().map(|counter| (counter.name(), counts[*counter])).collect()
 }
 
@@ -255,8 +257,12 @@ pub fn to_json(outcome: &Outcome) -> String {
             sent: counts[Counter::Sent],
             sent_late: outcome.requested_pps.map(|_| counts[Counter::SentLate]),
             waited: (outcome.meaning == Meaning::Returns).then_some(counts[Counter::Waited]),
-            not_sent: counts.sum(Counter::NOT_SENT),
-            not_sent_reasons: counted(counts, Counter::NOT_SENT),
+            not_sent: counts.sum(Counter::NOT_SENT) + counts[Counter::Refused],
+            not_sent_reasons: {
+                let mut reasons = counted(counts, Counter::NOT_SENT);
+                reasons.extend(outcome.counted_at(LedgerPlace::Refused));
+                reasons
+            },
             control: outcome.driver.control_sent,
             checksums: port::checksums(outcome),
         },
@@ -289,6 +295,12 @@ pub fn to_json(outcome: &Outcome) -> String {
         }),
         reflector: ours.then(|| reflector(outcome)),
         impaired: outcome.impaired.then(|| counted(counts, Counter::IMPAIRED)),
+        counters: outcome
+            .counters
+            .iter()
+            .zip(counts.mode)
+            .map(|(counter, packets)| (counter.name.as_str(), packets))
+            .collect(),
         flows: outcome.flows,
         pacing: outcome.departures,
         steal_ms: outcome.steal_ms,
@@ -332,7 +344,7 @@ fn reorder(outcome: &Outcome) -> Reorder {
     }
 }
 
-fn reflector(outcome: &Outcome) -> Reflector {
+fn reflector(outcome: &Outcome) -> Reflector<'static> {
     let report = if let Peer::Counted(report) = outcome.peer { Some(report) } else { None };
     let counted = |counter: &Counter| report.map(|report| (counter.name(), report.count(*counter)));
     Reflector {
@@ -411,6 +423,19 @@ mod tests {
         assert!(found["rx"].get("dropped").is_none());
         assert_eq!(found["meaning"], "counts");
         assert!(found.get("reorder").is_none());
+    }
+
+    #[test]
+    fn a_mode_s_own_counters_have_their_names() {
+        assert!(document(&outcome()).get("counters").is_none());
+        let found = document(&crate::report::outcome::tests::forwarding());
+        let expected = serde_json::json!({"decimated": 8, "overflow": 3, "odd": 5});
+        assert_eq!(found["counters"], expected);
+        assert_eq!(found["queues"][0]["counters.decimated"], 8);
+        assert_eq!((&found["rx"]["dropped"], &found["tx"]["not_sent"]), (&10.into(), &4.into()));
+        assert_eq!(found["tx"]["not_sent_reasons"]["overflow"], 3);
+        assert_eq!((&found["lost"]["total"], &found["loss_ratio"]), (&4.into(), &0.4.into()));
+        assert_eq!(found["ledger_balanced"], true, "{found}");
     }
 
     #[test]

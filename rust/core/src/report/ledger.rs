@@ -57,6 +57,15 @@ pub fn ledger(outcome: &Outcome) -> Vec<String> {
     ];
     let of_workers =
         |counter: Counter| outcome.workers.iter().map(|worker| worker.counts[counter]).sum();
+    for index in 0..outcome.counters.len() {
+        let of_workers = outcome.workers.iter().map(|worker| worker.counts.mode[index]).sum();
+        equations.push(("total = sum of all queues", counts.mode[index], of_workers));
+    }
+    equations.push((
+        "packets in counters that the mode has not registered = 0",
+        counts[Counter::Unregistered],
+        0,
+    ));
     for counter in
         [Counter::Due, Counter::Sent, Counter::SentLate, Counter::Received, Counter::Valid]
     {
@@ -99,7 +108,7 @@ pub fn ledger(outcome: &Outcome) -> Vec<String> {
         Meaning::Forwards => equations.push((
             "received = sent + refused + dropped",
             counts[Counter::Received],
-            counts.sum(&[Counter::Sent, Counter::TxQueueFull, Counter::Dropped]),
+            counts.sum(&[Counter::Sent, Counter::TxQueueFull, Counter::Refused, Counter::Dropped]),
         )),
         Meaning::Counts => {}
     }
@@ -176,6 +185,26 @@ mod tests {
         assert_eq!(
             ledger(&outcome),
             ["received + control = packets delivered by the driver: 10 is not 11"]
+        );
+    }
+
+    #[test]
+    fn what_a_mode_counts_by_itself_is_part_of_it() {
+        let forwarding = || crate::report::outcome::tests::forwarding();
+        assert_eq!(ledger(&forwarding()), Vec::<String>::new());
+        for counter in [Counter::Refused, Counter::Dropped] {
+            let mut outcome = forwarding();
+            outcome.totals.counts[counter] -= 1;
+            assert_eq!(ledger(&outcome), ["received = sent + refused + dropped: 20 is not 19"]);
+        }
+        let mut outcome = forwarding();
+        outcome.totals.counts.mode[2] += 1;
+        assert_eq!(ledger(&outcome), ["total = sum of all queues: 6 is not 5"]);
+        let mut outcome = forwarding();
+        outcome.totals.counts[Counter::Unregistered] = 4;
+        assert_eq!(
+            ledger(&outcome),
+            ["packets in counters that the mode has not registered = 0: 4 is not 0"]
         );
     }
 

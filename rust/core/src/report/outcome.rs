@@ -6,6 +6,7 @@ use crate::count::Counter;
 use crate::count::Departures;
 use crate::count::Histogram;
 use crate::count::RunNotes;
+use crate::count::{LedgerPlace, ModeCounter};
 use crate::run::Limits;
 use crate::run::LossRuns;
 use crate::run::Run;
@@ -26,7 +27,7 @@ impl Meaning {
         match self {
             Self::Measures => (counts[Counter::Sent], counts[Counter::Valid], Some(totals.lost)),
             Self::Returns | Self::Forwards => {
-                let refused = counts[Counter::TxQueueFull];
+                let refused = counts.sum(&[Counter::TxQueueFull, Counter::Refused]);
                 (counts[Counter::Sent], counts[Counter::Received], Some(refused))
             }
             Self::Counts => (counts[Counter::Sent], counts[Counter::Received], None),
@@ -63,6 +64,8 @@ pub struct Outcome {
     pub host: Host,
     /// What its counters mean.
     pub meaning: Meaning,
+    /// Those of the mode's own.
+    pub counters: Vec<ModeCounter>,
     /// From the start to the moment when sending ended, in ns.
     pub duration_ns: u64,
     /// When the first and the last packet came, in ns since the start; `None` where none did, and in a
@@ -141,6 +144,7 @@ impl Outcome {
             command: Vec::new(),
             host: Host::default(),
             meaning: config.meaning,
+            counters: config.counters.clone(),
             duration_ns: collector.sending_done_ns().unwrap_or(run.stopped_ns()),
             busy_ns: collector.busy_ns(),
             warmup_ns: run.warmup_ns(),
@@ -169,6 +173,13 @@ impl Outcome {
             }),
             limits: config.limits.clone(),
         }
+    }
+
+    /// The names of the mode's own counters at `place`, and what they counted.
+    pub(crate) fn counted_at(&self, place: LedgerPlace) -> impl Iterator<Item = (&str, u64)> {
+        let all = self.counters.iter().zip(self.totals.counts.mode);
+        let here = all.filter(move |(counter, _)| counter.place == place);
+        here.map(|(counter, packets)| (counter.name.as_str(), packets))
     }
 
     /// Packets that the port says it threw away on reception, of whatever flow; `None` when it does
@@ -232,6 +243,32 @@ pub(crate) mod tests {
         }
     }
 
+    /// A run of a mode that forwards, with counters of its own: of 20 packets, 6 were sent, 1 refused by
+    /// the driver, 3 by the mode itself, and 10 dropped, 8 of them for a reason that has a name.
+    pub(crate) fn forwarding() -> Outcome {
+        let mut outcome = outcome();
+        outcome.mode = "mine".into();
+        outcome.meaning = Meaning::Forwards;
+        outcome.counters = ModeCounter::examples();
+        let mut counts = crate::count::Counts::default();
+        for (counter, packets) in [
+            (Counter::Received, 20),
+            (Counter::Sent, 6),
+            (Counter::TxQueueFull, 1),
+            (Counter::Refused, 3),
+            (Counter::Dropped, 10),
+        ] {
+            counts[counter] = packets;
+        }
+        counts.mode[..3].copy_from_slice(&[8, 3, 5]);
+        outcome.totals = Totals { counts, ..Totals::default() };
+        outcome.workers =
+            vec![WorkerCounts { role: Role::Count, counts, departures: Departures::default() }];
+        outcome.driver = Driver { delivered: 20, accepted: 6, ..Driver::default() };
+        outcome.departures = None;
+        outcome
+    }
+
     /// A run in which something of everything happened.
     pub(crate) fn outcome() -> Outcome {
         let mut totals = Totals {
@@ -288,6 +325,7 @@ pub(crate) mod tests {
             command: vec!["dpdkproj".into()],
             host: Host::default(),
             meaning: Meaning::Measures,
+            counters: Vec::new(),
             duration_ns: 2_000_000_000,
             busy_ns: None,
             warmup_ns: 0,

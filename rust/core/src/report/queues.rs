@@ -21,7 +21,7 @@ pub(crate) struct Queue {
 }
 
 /// The counters of one queue's worker, with reasons only where they occurred.
-fn of_queue(meaning: Meaning, worker: &WorkerCounts) -> BTreeMap<String, u64> {
+fn of_queue(outcome: &Outcome, worker: &WorkerCounts) -> BTreeMap<String, u64> {
     let counts = &worker.counts;
     let (always, kinds): (&[Counter], &[(&str, &[Counter])]) = match worker.role {
         Role::Send { .. } => {
@@ -43,7 +43,10 @@ fn of_queue(meaning: Meaning, worker: &WorkerCounts) -> BTreeMap<String, u64> {
         ),
     };
     let mut all = BTreeMap::new();
-    if meaning == Meaning::Forwards {
+    for (counter, packets) in outcome.counters.iter().zip(counts.mode) {
+        all.insert(format!("counters.{}", counter.name), packets);
+    }
+    if outcome.meaning == Meaning::Forwards {
         all.insert(Counter::Dropped.name().into(), counts[Counter::Dropped]);
     }
     for counter in always {
@@ -83,11 +86,8 @@ pub(crate) fn queues(outcome: &Outcome) -> Vec<Queue> {
         let is_sender = matches!(worker.role, Role::Send { .. });
         outcome.departures.filter(|_| is_sender).map(|_| worker.departures)
     };
-    let queue = |(name, worker)| Queue {
-        name,
-        counts: of_queue(outcome.meaning, worker),
-        pacing: pacing(worker),
-    };
+    let queue =
+        |(name, worker)| Queue { name, counts: of_queue(outcome, worker), pacing: pacing(worker) };
     named(outcome).map(queue).collect()
 }
 

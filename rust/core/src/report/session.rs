@@ -81,7 +81,7 @@ impl Session {
     pub fn open(config: Config, command: Vec<String>) -> Result<Self, String> {
         Ok(Self {
             files: Files::open(&config)?,
-            table: Table::new(config.meaning),
+            table: Table::new(config.meaning, &config.counters),
             config,
             command,
             run: None,

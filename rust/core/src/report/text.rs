@@ -7,7 +7,7 @@ use super::numbers::{grouped, percent, pps, time};
 use super::outcome::Outcome;
 use crate::control::peer::Peer;
 use crate::count::Histogram;
-use crate::count::{Counter, Counts};
+use crate::count::{Counter, Counts, LedgerPlace};
 use crate::run::mode::Meaning;
 use crate::run::{LossRun, Snapshot};
 use std::fmt::Write as _;
@@ -63,16 +63,14 @@ pub fn summary(outcome: &Outcome) -> String {
     match outcome.meaning {
         Meaning::Measures => sendrecv(outcome, &mut lines),
         Meaning::Returns => reflect(outcome, &mut lines),
-        Meaning::Forwards => lines.push(format!(
-            "received  {} = sent {} + tx_queue_full {} + dropped {}",
-            grouped(totals.counts[Counter::Received]),
-            grouped(totals.counts[Counter::Sent]),
-            grouped(totals.counts[Counter::TxQueueFull]),
-            grouped(totals.counts[Counter::Dropped]),
-        )),
+        Meaning::Forwards => lines.push(forwarded(outcome)),
         Meaning::Counts => {
             lines.push(format!("received  {}", grouped(totals.counts[Counter::Received])));
         }
+    }
+    let notes: Vec<_> = named(outcome.counted_at(LedgerPlace::Note)).collect();
+    if !notes.is_empty() {
+        lines.push(format!("counted   {}", notes.join("  ")));
     }
     lines.extend(lcores(outcome));
     lines.extend(super::port::lines(outcome));
@@ -340,6 +338,31 @@ fn reflect(outcome: &Outcome, lines: &mut Vec<String>) {
     }
 }
 
+fn forwarded(outcome: &Outcome) -> String {
+    let counts = &outcome.totals.counts;
+    let refused: Vec<_> = named(outcome.counted_at(LedgerPlace::Refused)).collect();
+    let dropped: Vec<_> = named(outcome.counted_at(LedgerPlace::Dropped)).collect();
+    let mut line = format!(
+        "received  {} = sent {} + tx_queue_full {}",
+        grouped(counts[Counter::Received]),
+        grouped(counts[Counter::Sent]),
+        grouped(counts[Counter::TxQueueFull]),
+    );
+    for refused in refused {
+        let _ = write!(line, " + {refused}");
+    }
+    let _ = write!(line, " + dropped {}", grouped(counts[Counter::Dropped]));
+    if !dropped.is_empty() {
+        let _ = write!(line, " ({})", dropped.join(", "));
+    }
+    line
+}
+
+/// As `name 1`.
+fn named<'a>(counted: impl Iterator<Item = (&'a str, u64)>) -> impl Iterator<Item = String> {
+    counted.map(|(name, packets)| format!("{name} {}", grouped(packets)))
+}
+
 /// The reasons that occurred, as ` (a 1, b 2)`.
 fn reasons_text(counts: &Counts, counters: &[Counter]) -> String {
     let occurred = counters.iter().filter(|counter| counts[**counter] > 0);
@@ -387,6 +410,16 @@ mod tests {
              port      ierrors 0  imissed 0  rx_nombuf 0\n\
              ledger    balanced: every packet is accounted for"
         );
+    }
+
+    #[test]
+    fn what_a_mode_counts_by_itself_is_told() {
+        let text = summary(&crate::report::outcome::tests::forwarding());
+        let told = "\nreceived  20 = sent 6 + tx_queue_full 1 + overflow 3 + dropped 10 (decimated 8)\n\
+                    counted   odd 5\n";
+        assert!(text.contains(told), "{text}");
+        assert!(text.contains("\nlost      4 (40.000 %)\n"), "{text}");
+        assert!(text.ends_with("\nledger    balanced: every packet is accounted for"), "{text}");
     }
 
     #[test]

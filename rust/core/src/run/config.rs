@@ -1,7 +1,7 @@
 //! What a run is asked to do, checked as far as it can be without a port.
 
-use super::mode::Meaning;
-use crate::count::{HISTOGRAM_BYTES, Role, SLOT_BYTES, Shape};
+use super::mode::{Meaning, OptionValue};
+use crate::count::{HISTOGRAM_BYTES, ModeCounter, Role, SLOT_BYTES, Shape};
 use crate::run::Limits;
 use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::{Flow, Mac, PortRange};
@@ -19,6 +19,10 @@ pub struct Config {
     pub mode: String,
     /// What the mode does with packets, and so what its counters mean.
     pub meaning: Meaning,
+    /// The mode's own counters.
+    pub counters: Vec<ModeCounter>,
+    /// The values of the mode's own options, by name.
+    pub mode_options: Vec<(String, OptionValue)>,
     /// The port with this MAC address or this name, in the way that DPDK writes them; `None`: the only one
     /// there is.
     pub port: Option<String>,

@@ -1,5 +1,8 @@
 //! What a mode says of itself when it is registered: all that the rest of the program asks of it.
 
+use crate::count::ModeCounter;
+use std::ops::RangeInclusive;
+
 /// A mode, as the command line knows it.
 #[derive(Clone, Debug)]
 pub struct ModeInfo {
@@ -11,6 +14,53 @@ pub struct ModeInfo {
     pub meaning: Meaning,
     /// The queues that it needs.
     pub queues: Queues,
+    /// Options of its own.
+    pub options: Vec<ModeOption>,
+    /// Counters of its own.
+    pub counters: Vec<ModeCounter>,
+}
+
+/// An option that a mode registers for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeOption {
+    /// As on the command line, without the dashes.
+    pub name: String,
+    /// What its value is.
+    pub kind: OptionKind,
+    /// What the help calls its value. A flag has none.
+    pub value_name: String,
+    /// One line for the help.
+    pub help: String,
+    /// Its value where it is not given, as on the command line; `None`: it must be given. A flag has none.
+    pub default_value: Option<String>,
+    /// What a number, or a duration in ns, must lie in.
+    pub range: RangeInclusive<u64>,
+}
+
+/// What the value of a [`ModeOption`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionKind {
+    /// Given or not.
+    Flag,
+    /// A whole number.
+    Number,
+    /// A time such as `2ms`.
+    Duration,
+    /// Any text.
+    Text,
+}
+
+/// The value of a [`ModeOption`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OptionValue {
+    /// Whether a flag is given.
+    Flag(bool),
+    /// A number.
+    Number(u64),
+    /// A duration in ns.
+    DurationNs(u64),
+    /// A text.
+    Text(String),
 }
 
 /// What a mode does with packets: hence what "transmitted", "received" and "lost" mean, which

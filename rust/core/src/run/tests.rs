@@ -20,6 +20,8 @@ fn config(line: &str) -> Config {
         about: String::new(),
         meaning,
         queues,
+        options: Vec::new(),
+        counters: Vec::new(),
     };
     let modes = [
         mode("sendrecv", Meaning::Measures, Queues::Own),

@@ -10,8 +10,9 @@ use crate::wire::template::{Checksums, Template};
 use crate::wire::verify::Verifier;
 use crate::work::impair::Dice;
 use crate::work::receiver::{Looks, Receiver};
-use crate::work::reflector::{Answered, Reflector, Tally};
+use crate::work::reflector::{Answered, Reflector};
 use crate::work::sender::Sender;
+use crate::work::tally::Tally;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -93,7 +94,7 @@ impl Run {
             return Err(self.has_no("tallies"));
         }
         let places = 0..self.config().rx_queues + self.config().tx_queues;
-        Ok(Tally::new(self.recorder("queue", index, places)?))
+        Ok(Tally::new(self.recorder("queue", index, places)?, &self.config().counters))
     }
 
     /// That of worker `index`, whose place on the board is one of `places`.

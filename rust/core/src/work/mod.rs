@@ -7,3 +7,4 @@ pub mod receiver;
 pub mod reflector;
 mod self_check;
 pub mod sender;
+pub mod tally;

@@ -1,4 +1,4 @@
-//! Modes that count by their own clock: the reflector, and a tally for modes written in C++ alone.
+//! What a mode that returns packets does with a burst.
 
 mod ahead;
 
@@ -373,45 +373,6 @@ impl Reflector {
     fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
         self.recorder.add(self.interval, counter, packets);
         self.flows.add(slot, counter, packets);
-    }
-}
-
-/// What a worker did in one poll, in packets.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Polled {
-    /// That it got from the driver.
-    pub received: u16,
-    /// That the driver took.
-    pub sent: u16,
-    /// That the driver did not take, and the worker freed.
-    pub refused: u16,
-    /// That it got, and freed instead of offering them to the driver.
-    pub dropped: u16,
-}
-
-/// Counts packets for a worker that handles them by itself.
-pub struct Tally {
-    recorder: Recorder,
-}
-
-impl Tally {
-    /// Counts with `recorder`.
-    #[must_use]
-    pub fn new(recorder: Recorder) -> Self {
-        Self { recorder }
-    }
-
-    /// What was done in the poll at `now_ns`; to be called in every poll, also where it is nothing.
-    pub fn add(&mut self, now_ns: u64, polled: Polled) {
-        self.recorder.poll(now_ns);
-        let interval = self.recorder.interval(now_ns);
-        if polled.received > 0 || polled.sent > 0 {
-            self.recorder.note_busy();
-        }
-        self.recorder.add(interval, Counter::Received, u64::from(polled.received));
-        self.recorder.add(interval, Counter::Sent, u64::from(polled.sent));
-        self.recorder.add(interval, Counter::TxQueueFull, u64::from(polled.refused));
-        self.recorder.add(interval, Counter::Dropped, u64::from(polled.dropped));
     }
 }
 

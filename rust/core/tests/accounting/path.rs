@@ -72,6 +72,8 @@ pub fn config(queues: &str, more: &str) -> Config {
         about: String::new(),
         meaning: Meaning::Measures,
         queues: Queues::Own,
+        options: Vec::new(),
+        counters: Vec::new(),
     }];
     match cli::parse(&args, &modes) {
         Ok(cli::Parsed::Run(config)) => *config,

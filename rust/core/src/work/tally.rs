@@ -1,0 +1,124 @@
+//! Counting for modes whose workers handle packets in C++ alone.
+
+use crate::count::{Counter, LedgerPlace, MODE_COUNTERS, ModeCounter, Recorder};
+
+/// What a worker did in one poll, in packets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Polled {
+    /// That it got from the driver.
+    pub received: u16,
+    /// That the driver took.
+    pub sent: u16,
+    /// That the driver did not take, and the worker freed.
+    pub refused: u16,
+    /// That it got, and freed instead of offering them to the driver.
+    pub dropped: u16,
+}
+
+/// What the mode's own counters counted in one poll, in the order in which it has registered them. The last
+/// place is for all counters that cannot be.
+pub type ModeCounts = [u32; MODE_COUNTERS + 1];
+
+/// Counts packets for a worker that handles them by itself.
+pub struct Tally {
+    recorder: Recorder,
+    /// Of the mode's own counters; `None` where it has registered none.
+    places: [Option<LedgerPlace>; MODE_COUNTERS],
+}
+
+impl Tally {
+    /// Counts with `recorder`, for a mode with these `counters` of its own.
+    #[must_use]
+    pub fn new(recorder: Recorder, counters: &[ModeCounter]) -> Self {
+        let places = std::array::from_fn(|index| counters.get(index).map(|counter| counter.place));
+        Self { recorder, places }
+    }
+
+    /// What was done in the poll at `now_ns`; to be called in every poll, also where it is nothing. Packets in
+    /// a counter that the ledger has as dropped, or refused, are not among those of `polled`.
+    pub fn add(&mut self, now_ns: u64, polled: Polled, counts: &ModeCounts) {
+        self.recorder.poll(now_ns);
+        let interval = self.recorder.interval(now_ns);
+        if polled.received > 0 || polled.sent > 0 {
+            self.recorder.note_busy();
+        }
+        self.recorder.add(interval, Counter::Received, u64::from(polled.received));
+        self.recorder.add(interval, Counter::Sent, u64::from(polled.sent));
+        self.recorder.add(interval, Counter::TxQueueFull, u64::from(polled.refused));
+        self.recorder.add(interval, Counter::Dropped, u64::from(polled.dropped));
+        if *counts != [0; MODE_COUNTERS + 1] {
+            self.add_counts(interval, counts);
+        }
+    }
+
+    fn add_counts(&self, interval: u64, counts: &ModeCounts) {
+        for (index, count) in counts.iter().enumerate() {
+            let packets = u64::from(*count);
+            let Some(place) = self.places.get(index).copied().flatten() else {
+                self.recorder.add(interval, Counter::Unregistered, packets);
+                continue;
+            };
+            self.recorder.add_mode(interval, index, packets);
+            match place {
+                LedgerPlace::Dropped => self.recorder.add(interval, Counter::Dropped, packets),
+                LedgerPlace::Refused => self.recorder.add(interval, Counter::Refused, packets),
+                LedgerPlace::Note => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::count::{Board, Counts, Role, Shape};
+    use crate::run::Collector;
+
+    /// What is counted in total of two polls in which the same happened, by a mode with a counter at each
+    /// place.
+    fn counted(polled: Polled, counts: &ModeCounts) -> Counts {
+        let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+        let board = Board::new(shape, &[Role::Count]);
+        let mut tally = Tally::new(board.recorder(0), &ModeCounter::examples());
+        let mut collector = Collector::new(board, 0);
+        for now_ns in [10, 1_000_010] {
+            tally.add(now_ns, polled, counts);
+        }
+        collector.finish(&mut |_| {});
+        collector.totals().counts
+    }
+
+    fn counts(first: &[u32]) -> ModeCounts {
+        let mut counts = [0; MODE_COUNTERS + 1];
+        counts[..first.len()].copy_from_slice(first);
+        counts
+    }
+
+    #[test]
+    fn what_a_mode_counts_by_itself_goes_to_its_place_in_the_ledger() {
+        let polled = Polled { received: 20, sent: 6, refused: 1, dropped: 2 };
+        let found = counted(polled, &counts(&[8, 3, 5]));
+        let mut expected = Counts::default();
+        for (counter, packets) in [
+            (Counter::Received, 40),
+            (Counter::Sent, 12),
+            (Counter::TxQueueFull, 2),
+            (Counter::Refused, 6),
+            (Counter::Dropped, 2 * (2 + 8)),
+        ] {
+            expected[counter] = packets;
+        }
+        expected.mode[..3].copy_from_slice(&[16, 6, 10]);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_counted_where_nothing_is_registered_is_found_out() {
+        let mut counts = counts(&[0, 0, 0, 1]);
+        counts[MODE_COUNTERS] = u32::MAX;
+        let found = counted(Polled::default(), &counts);
+        let mut expected = Counts::default();
+        expected[Counter::Unregistered] = 1 << 33;
+        assert_eq!(found, expected);
+    }
+}
