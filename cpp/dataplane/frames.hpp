@@ -31,18 +31,15 @@ class Frames {
     size_ = burst.size;
     for (uint16_t i = 0; i < size_; ++i) {
       rte_mbuf* mbuf = burst.mbufs[i];
+      uint16_t rest = 0;
       if (mbuf->nb_segs > 1) [[unlikely]] {
-        rte_pktmbuf_linearize(mbuf);
+        rest = joined(*mbuf);
       }
-      rs::Frame& frame = frames_[i];
-      frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
+      frames_[i].data = rte_pktmbuf_mtod(mbuf, uint8_t*);
       // Mostly another core or a device wrote it: all of a burst are on their way before the first
       // one is looked at.
-      rte_prefetch0(frame.data);
-      frame.len = mbuf->data_len;
-      // So much is longer than any packet that is taken, whatever it is.
-      frame.rest =
-          static_cast<uint16_t>(std::min<uint32_t>(mbuf->pkt_len - mbuf->data_len, UINT16_MAX));
+      rte_prefetch0(frames_[i].data);
+      set_all_but_data(frames_[i], mbuf->data_len, rest);
     }
     return *this;
   }
@@ -50,13 +47,10 @@ class Frames {
   /// The same for a burst that was just allocated, `len` bytes each: all but the buffer's address
   /// is known, and not read back from mbufs that were written a moment ago.
   Frames& of_allocated(const Burst& burst, uint16_t len) noexcept {
-    // All but the address in one store, which a compiler does not make of an assignment.
-    const rs::Frame frame{nullptr, len, 0, 0, rs::Verdict::Drop};
-    constexpr size_t kAllButData = sizeof(frame) - offsetof(rs::Frame, len);
     size_ = burst.size;
     for (uint16_t i = 0; i < size_; ++i) {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
-      std::memcpy(&frames_[i].len, &frame.len, kAllButData);
+      set_all_but_data(frames_[i], len, 0);
     }
     return *this;
   }
@@ -94,6 +88,20 @@ class Frames {
   }
 
  private:
+  /// In one store, which a compiler does not make of an assignment.
+  static void set_all_but_data(rs::Frame& frame, uint16_t len, uint16_t rest) noexcept {
+    const rs::Frame wanted{nullptr, len, rest, 0, rs::Verdict::Send};
+    static_assert(offsetof(rs::Frame, len) == sizeof(wanted.data));
+    std::memcpy(&frame.len, &wanted.len, sizeof(frame) - sizeof(wanted.data));
+  }
+
+  /// Makes one segment of those of `mbuf` where the first one has room; how many bytes are in
+  /// further ones then. As many as a frame can say are more than any packet has that is taken.
+  [[gnu::noinline, gnu::cold]] static uint16_t joined(rte_mbuf& mbuf) noexcept {
+    rte_pktmbuf_linearize(&mbuf);
+    return static_cast<uint16_t>(std::min<uint32_t>(mbuf.pkt_len - mbuf.data_len, UINT16_MAX));
+  }
+
   /// A slice of the last burst, with its size: full bursts are all as long. To make a slice, and
   /// even to ask for its size, is a call into Rust; what it writes as two words is then read as
   /// one, and a core waits for that.

@@ -63,7 +63,7 @@ pub(crate) mod bridge {
         rest: u16,
         /// Set by `reflect`: the slot of the packet's flow.
         flow: u16,
-        /// Set by `reflect`.
+        /// `Send` before `reflect`, which sets another one.
         verdict: Verdict,
     }
 
