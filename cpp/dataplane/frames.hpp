@@ -31,17 +31,15 @@ class Frames {
     size_ = burst.size;
     for (uint16_t i = 0; i < size_; ++i) {
       rte_mbuf* mbuf = burst.mbufs[i];
+      uint16_t rest = 0;
       if (mbuf->nb_segs > 1) [[unlikely]] {
-        rte_pktmbuf_linearize(mbuf);
+        rest = joined(*mbuf);
       }
-      rs::Frame& frame = frames_[i];
-      frame.data = rte_pktmbuf_mtod(mbuf, uint8_t*);
+      frames_[i].data = rte_pktmbuf_mtod(mbuf, uint8_t*);
       // Mostly another core or a device wrote it: all of a burst are on their way before the first
       // one is looked at.
-      rte_prefetch0(frame.data);
-      // So much is longer than any packet that is taken, whatever it is.
-      const uint32_t rest = std::min<uint32_t>(mbuf->pkt_len - mbuf->data_len, UINT16_MAX);
-      describe(frame, mbuf->data_len, static_cast<uint16_t>(rest));
+      rte_prefetch0(frames_[i].data);
+      set_all_but_data(frames_[i], mbuf->data_len, rest);
     }
     return *this;
   }
@@ -53,7 +51,7 @@ class Frames {
     size_ = burst.size;
     for (uint16_t i = first; i < size_; ++i) {
       frames_[i].data = static_cast<uint8_t*>(burst.mbufs[i]->buf_addr) + RTE_PKTMBUF_HEADROOM;
-      describe(frames_[i], len, 0);
+      set_all_but_data(frames_[i], len, 0);
     }
     return *this;
   }
@@ -67,8 +65,14 @@ class Frames {
   /// The same for a worker that sends none of them back.
   template <typename F>
   [[gnu::noinline, gnu::cold]] void drop_all(Burst& burst, F slow) noexcept {
-    drop_unwanted(burst, slow);
-    burst.free_from(0);
+    for (uint16_t i = 0; i < burst.size; ++i) {
+      if (frames_[i].verdict == rs::Verdict::Slow) {
+        slow(burst.mbufs[i]);
+      } else {
+        rte_pktmbuf_free(burst.mbufs[i]);
+      }
+    }
+    burst.size = 0;
   }
 
   /// What Rust wants done with packet `i` of the last of().
@@ -110,10 +114,18 @@ class Frames {
   }
 
  private:
-  /// All but the address, in one store, which a compiler does not make of an assignment.
-  static void describe(rs::Frame& frame, uint16_t len, uint16_t rest) noexcept {
-    const rs::Frame described{nullptr, len, rest, 0, rs::Verdict::Drop};
-    std::memcpy(&frame.len, &described.len, sizeof(frame) - offsetof(rs::Frame, len));
+  /// In one store, which a compiler does not make of an assignment.
+  static void set_all_but_data(rs::Frame& frame, uint16_t len, uint16_t rest) noexcept {
+    const rs::Frame wanted{nullptr, len, rest, 0, rs::Verdict::Send};
+    static_assert(offsetof(rs::Frame, len) == sizeof(wanted.data));
+    std::memcpy(&frame.len, &wanted.len, sizeof(frame) - sizeof(wanted.data));
+  }
+
+  /// Makes one segment of those of `mbuf` where the first one has room; how many bytes are in
+  /// further ones then. As many as a frame can say are more than any packet has that is taken.
+  [[gnu::noinline, gnu::cold]] static uint16_t joined(rte_mbuf& mbuf) noexcept {
+    rte_pktmbuf_linearize(&mbuf);
+    return static_cast<uint16_t>(std::min<uint32_t>(mbuf.pkt_len - mbuf.data_len, UINT16_MAX));
   }
 
   /// A slice of the last burst, with its size: full bursts are all as long. To make a slice, and

@@ -51,7 +51,7 @@ pub(crate) mod bridge {
         rest: u16,
         /// Set by `reflect`: the slot of the packet's flow.
         flow: u16,
-        /// Set by `reflect` for each frame, and by `receive` for those that are `Slow`.
+        /// `Send`, until `reflect`, `receive` or `turn_round` finds that something else is to be done.
         verdict: Verdict,
     }
 

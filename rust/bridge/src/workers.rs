@@ -119,8 +119,11 @@ impl Reflector {
             // SAFETY: C++ lends distinct, writable frames for this call.
             let bytes = unsafe { frame.bytes_mut() };
             let (verdict, flow) = self.0.reflect(now_ns, bytes, wire_len);
-            frame.verdict = verdict.into();
             frame.flow = flow;
+            // Else it is that already: one store less for each packet.
+            if verdict != reflector::Verdict::Send {
+                frame.verdict = verdict.into();
+            }
         }
         Outcome { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
     }

@@ -115,17 +115,27 @@ pub(crate) fn turn(
 /// Takes one off TTL; `false`, and nothing, where none is left for the way on (RFC 1812, section 5.3.1).
 #[inline]
 fn take_hop(frame: &mut [u8]) -> bool {
-    let word = le32(frame, HOP);
-    if word & 0xff <= 1 {
-        return false;
-    }
-    // RFC 1624, equation 3: the checksum grows by what the word of TTL shrinks by. Its sum does not care
-    // for the order of bytes: in the upper half of this word that is a 1, what is carried out at the top
-    // comes in again at the bottom, and a sum of all ones is written as 0.
-    let carry = u32::from(word >= 0xfffe_0000) << 16;
-    let hopped = word.wrapping_add((1 << 16) - 1).wrapping_add(carry);
+    let Some(hopped) = hop(le32(frame, HOP)) else { return false };
     frame[HOP..HOP + 4].copy_from_slice(&hopped.to_le_bytes());
     true
+}
+
+/// The same for the word itself; `None` where no hop is left.
+#[inline]
+fn hop(word: u32) -> Option<u32> {
+    if word & 0xff <= 1 {
+        return None;
+    }
+    // RFC 1624, equation 3: the checksum grows by what the word of TTL shrinks by. Its sum does not care
+    // for the order of bytes: in the upper half of this word that is a 1.
+    Some(if word < 0xfffe_0000 { word + (1 << 16) - 1 } else { hop_with_carry(word) })
+}
+
+/// What is carried out of the checksum at the top comes in again at the bottom, and a sum of all ones is
+/// written as 0. One header in 32768 needs it, and all others then need less.
+#[cold]
+fn hop_with_carry(word: u32) -> u32 {
+    word.wrapping_add((2 << 16) - 1)
 }
 
 // Each pair is read whole and written whole: bytes that are written one by one and read together soon
@@ -161,31 +171,29 @@ pub(crate) const PREDICTED_LEN: usize = HEADERS_LEN + 8;
 /// for any other one that has the same prediction.
 ///
 /// Header prediction is an old idea of TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Prediction([u64; 3]);
-
-impl PartialEq for Prediction {
-    /// Word by word: a derived one writes all of them to memory and waits for them.
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        let differences = self.0.iter().zip(other.0).map(|(one, another)| one ^ another);
-        differences.fold(0, |all, difference| all | difference) == 0
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prediction {
+    wire_len: usize,
+    /// `EtherType`, version, header length, total length, but not TOS and identification.
+    first: u64,
+    /// "More fragments", fragment offset, protocol, but neither "don't fragment" nor TTL.
+    second: u32,
+    udp_len: u16,
 }
 
 impl Prediction {
     /// That of no packet.
-    pub(crate) const NONE: Self = Self([u64::MAX; 3]);
+    pub(crate) const NONE: Self = Self { wire_len: 0, first: 0, second: 0, udp_len: 0 };
 
     /// That of a packet of `wire_len` bytes, of which `head` are the first.
     #[inline]
     pub(crate) fn of(head: &[u8; PREDICTED_LEN], wire_len: usize) -> Self {
-        // EtherType, version, header length, total length, but not TOS and identification; "more
-        // fragments", fragment offset, protocol, but neither "don't fragment" nor TTL; UDP length.
-        let first = le64(head, 12) & 0x0000_ffff_00ff_ffff;
-        let second = u64::from(le32(head, UDP - 14) & 0xff00_ffbf);
-        let third = u64::from(le16(head, UDP + 4));
-        Self([first, second | third << 32, wire_len as u64])
+        Self {
+            wire_len,
+            first: le64(head, 12) & 0x0000_ffff_00ff_ffff,
+            second: le32(head, 20) & 0xff00_ffbf,
+            udp_len: le16(head, UDP + 4),
+        }
     }
 }
 
@@ -193,12 +201,17 @@ impl Prediction {
 /// whole checksums; `false`, and nothing, where it is sent to a group, or has no hop left.
 #[inline]
 pub(crate) fn reflect_predicted(head: &mut [u8; PREDICTED_LEN]) -> bool {
-    if head[0] & GROUP != 0 || !take_hop(head) {
-        return false;
-    }
+    let hopped = match hop(le32(head, HOP)) {
+        Some(hopped) if head[0] & GROUP == 0 => hopped,
+        _ => return false,
+    };
+    // From TTL to the ports in two words: what is stored less often costs less than what is worked out.
+    let (source, ports) = (le32(head, ADDRESSES), le32(head, UDP));
+    let first = u64::from(hopped) | le64(head, ADDRESSES + 4) << 32;
+    let second = u64::from(source) | u64::from(ports.rotate_left(16)) << 32;
     swap_macs(head);
-    swap_addresses(head);
-    swap_ports(head, UDP);
+    head[HOP..HOP + 8].copy_from_slice(&first.to_le_bytes());
+    head[HOP + 8..HOP + 16].copy_from_slice(&second.to_le_bytes());
     true
 }
 
@@ -321,6 +334,11 @@ mod tests {
                 prop_assert_eq!(sums[0] % 0xffff, sums[1] % 0xffff);
                 prop_assert_eq!(hopped[22], bytes[22] - 1);
                 prop_assert!(be16(&hopped, 24) != 0xffff, "as 0 it is the same, and what all others write");
+                let mut predicted = bytes.clone();
+                if let Some(head) = predicted.first_chunk_mut().filter(|_| header.end == UDP) {
+                    prop_assert!(reflect_predicted(head));
+                    prop_assert_eq!(predicted, hopped);
+                }
             }
         }
 

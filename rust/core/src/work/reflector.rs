@@ -140,26 +140,53 @@ impl Reflector {
     /// [`reflect`](crate::wire::reflect::reflect) for the arguments.
     #[inline]
     pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
-        let whole = frame.len() >= wire_len;
-        if let Some(head) = frame.first_chunk_mut() {
-            let predicted = whole && self.predicted == Prediction::of(head, wire_len);
-            let key = FlowKey::of(head, UDP);
-            let first = be64(head, HEADERS_LEN);
-            // As MAGIC begins with that bit, too, most packets are compared with nothing else.
-            let wants_more = first & STAMPED != 0;
-            let is_usual = predicted && !(wants_more && first == MAGIC);
-            if is_usual && self.is_answered(key) && reflect_predicted(head) {
-                if wants_more {
-                    self.wants_stamps = true;
-                }
-                return (Verdict::Send, self.keep(key));
+        if let Some(head) = self.predicted_head(frame, wire_len) {
+            if self.key == FlowKey::of(head, UDP) && self.reflect_predicted(head) {
+                return (Verdict::Send, self.slot);
+            }
+        }
+        self.reflect_next(now_ns, frame, wire_len)
+    }
+
+    /// The same for what may be of another flow than the packet before it. By itself, so that the above
+    /// is short, and its one call the last thing that it does.
+    #[inline(never)]
+    fn reflect_next(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
+        if let Some(head) = self.predicted_head(frame, wire_len) {
+            if self.turn_to(FlowKey::of(head, UDP)) && self.reflect_predicted(head) {
+                return (Verdict::Send, self.slot);
             }
         }
         self.reflect_any(now_ns, frame, wire_len)
     }
 
-    /// The same for all packets. By itself, so that the above is short.
-    #[inline(never)]
+    /// The first bytes of a whole packet that is as predicted.
+    #[inline]
+    fn predicted_head<'a>(
+        &self,
+        frame: &'a mut [u8],
+        wire_len: usize,
+    ) -> Option<&'a mut [u8; PREDICTED_LEN]> {
+        let is_whole = frame.len() >= wire_len;
+        let head = frame.first_chunk_mut()?;
+        (is_whole && self.predicted == Prediction::of(head, wire_len)).then_some(head)
+    }
+
+    /// Turns a packet round that is as predicted, unless it is a question, or not one to be sent back.
+    #[inline]
+    fn reflect_predicted(&mut self, head: &mut [u8; PREDICTED_LEN]) -> bool {
+        // Stamped packets and questions begin with this bit: most packets are compared with nothing else.
+        let wants_more = head[HEADERS_LEN] & 0x80 != 0;
+        if wants_more && be64(head, HEADERS_LEN) == MAGIC || !reflect_predicted(head) {
+            return false;
+        }
+        if wants_more {
+            self.wants_stamps = true;
+        }
+        true
+    }
+
+    /// The same for all packets.
     fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
         let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
         let Answered { udp_ports, partial_checksums } = self.answers;
@@ -189,30 +216,23 @@ impl Reflector {
         if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !partial_checksums {
             self.predicted = prediction.unwrap_or(Prediction::NONE);
         }
-        (Verdict::Send, self.keep(key))
+        self.turn_to(key);
+        (Verdict::Send, self.slot)
     }
 
-    /// Whether packets of this flow are sent back: those of the last one are.
-    #[inline]
-    fn is_answered(&self, key: FlowKey) -> bool {
-        key == self.key || self.answers.udp_ports.contains(key.udp_port())
-    }
-
-    /// The slot of a packet that is sent back.
-    #[inline]
-    fn keep(&mut self, key: FlowKey) -> u16 {
-        if key != self.key {
-            self.turn_to(key);
+    /// Whether packets of this flow are sent back: then it is that of the last one from here on.
+    fn turn_to(&mut self, key: FlowKey) -> bool {
+        if key == self.key {
+            return true;
         }
-        self.slot
-    }
-
-    #[inline(never)]
-    fn turn_to(&mut self, key: FlowKey) {
+        if !self.answers.udp_ports.contains(key.udp_port()) {
+            return false;
+        }
         self.key = key;
         let slot = self.flows.slot(key);
         self.mixed |= slot != self.slot;
         self.slot = slot;
+        true
     }
 
     /// The flow of a packet that is ignored, where it has all its headers.
