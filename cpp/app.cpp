@@ -1,5 +1,6 @@
 #include "app.hpp"
 
+#include <malloc.h>
 #include <rte_version.h>
 #include <unistd.h>
 
@@ -78,6 +79,17 @@ rs::End end_of(const Port& port, uint64_t now_ns, uint64_t control_sent) {
           .driver = port.driver()};
 }
 
+PassingOn passing_on(rs::Queues queues) {
+  switch (queues) {
+    case rs::Queues::Paired:
+      return PassingOn::kToOwnQueue;
+    case rs::Queues::Mixed:
+      return PassingOn::kToAnyQueue;
+    default:
+      return PassingOn::kNever;
+  }
+}
+
 /// A driver may try for half a minute to stop a device that is not there any more (e1000), and ours
 /// is the last program to hold it. Everything is written by now: what a run leaves behind, in
 /// files and on screen, does not depend on what a driver does with memory that ends with us.
@@ -127,7 +139,9 @@ int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session
     if (next.stage == rs::Stage::Nothing) {
       break;
     }
-    Dataplane dataplane(port, session, options, clock, signals, affinity);
+    const bool only_asks = next.stage != rs::Stage::Measurement && next.warmup_ns == 0;
+    Dataplane dataplane(port, session, options, clock, signals, affinity,
+                        only_asks ? Lcores::kMain : Lcores::kAll);
     run_once(mode, next, dataplane);
     end_ns = dataplane.clock().now_ns();
     control_sent = dataplane.slow_path().sent();
@@ -153,13 +167,13 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
   const Eal eal(eal_args);
   const PortInfo info = find_port(std::string(options.port));
   session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
-  Port port(info,
-            {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
-             options.rx_burst, options.tx_burst, options.checksum_offload,
-             options.release == rs::Release::Hardware,
-             options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
-             mode.queues == rs::Queues::Mixed},
-            signals.request());
+  Port port(
+      info,
+      {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
+       options.rx_burst, options.tx_burst, options.checksum_offload,
+       options.release == rs::Release::Hardware,
+       options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0, passing_on(mode.queues)},
+      signals.request());
   const int code = run_on(port, mode, options, *session, started, signals, affinity);
   if (port.is_removed()) {
     end_soon(code);
@@ -186,6 +200,9 @@ int run_app(const Strings& args) {
                  kUsageLine);
     return kUsage;
   }
+  // Statistics need pages that nobody has written (rust/core/src/count/lines.rs). By default glibc
+  // keeps ever larger blocks that were freed, and writes zeros to them when they are used again.
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
   const std::vector<Mode> modes = all_modes();
   try {
     const rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);

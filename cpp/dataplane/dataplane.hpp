@@ -23,18 +23,27 @@
 
 namespace dpdkproj {
 
+/// Which lcores workers run on.
+enum class Lcores {
+  kAll,
+  /// The main one alone, which polls all workers in turn. A run that only asks a question is over
+  /// sooner that way: it need not wait until every lcore has polled.
+  kMain,
+};
+
 /// What a mode has to work with: a started port, the session whose run it counts in, a clock, and
 /// lcores.
 class Dataplane {
  public:
   Dataplane(Port& port, rs::Session& session, const rs::Options& options, const Clock& clock,
-            const StopSignals& signals, Affinity& affinity)
+            const StopSignals& signals, Affinity& affinity, Lcores lcores = Lcores::kAll)
       : port_(port),
         session_(session),
         options_(options),
         clock_(clock),
         signals_(signals),
         affinity_(affinity),
+        lcores_(lcores),
         slow_path_(port) {}
 
   Port& port() noexcept { return port_; }
@@ -65,6 +74,7 @@ class Dataplane {
   Clock clock_;
   const StopSignals& signals_;
   Affinity& affinity_;
+  Lcores lcores_;
   SlowPath slow_path_;
 };
 
@@ -78,7 +88,8 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   std::vector<unsigned> lcores = all_lcores();
   warn_about_lcores(count, lcores.size());
   // One without a worker would only burn its core, and slow down a hyperthread beside it.
-  lcores.resize(std::clamp<std::size_t>(count, 1, lcores.size()));
+  const std::size_t most = lcores_ == Lcores::kAll ? lcores.size() : 1;
+  lcores.resize(std::clamp<std::size_t>(count, 1, most));
   const std::vector<std::size_t> plan = plan_lcores(count, lcores.size());
   std::vector<Share> shares(lcores.size());
   std::size_t next = 0;
@@ -128,6 +139,9 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   });
   run_on_lcores(lcores, work, [&phase] { phase.store(Phase::kStop); });
   controller.join();
+  if (lcores_ == Lcores::kMain) {
+    port_.flush_mempool_caches();
+  }
   if (failure) {
     std::rethrow_exception(failure);
   }

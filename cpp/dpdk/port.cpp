@@ -92,6 +92,19 @@ uint16_t usable_rx_burst(uint16_t asked) {
   return burst;
 }
 
+/// The tx queues that may all be full of packets of one rx queue.
+unsigned passed_on_to(const PortConfig& config) {
+  switch (config.passing_on) {
+    case PassingOn::kNever:
+      return 0;
+    case PassingOn::kToOwnQueue:
+      return 1;
+    case PassingOn::kToAnyQueue:
+      break;
+  }
+  return config.tx_queues;
+}
+
 uint64_t usable_rss(uint64_t offered) {
   // Ports make flows: without them all packets between two addresses come to one queue.
   const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
@@ -179,7 +192,7 @@ void Port::configure(const PortConfig& config) {
     LaunchTimeField::make();
     conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
-  if (!config.mixed_pools) {
+  if (config.passing_on != PassingOn::kToAnyQueue) {
     conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   }
   // Those drivers that tell of it want to be asked to.
@@ -206,12 +219,10 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   const unsigned burst = std::max(rx_burst, config.tx_burst);
   const std::string prefix = "port" + std::to_string(port_id_);
 
-  // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue: of its
-  // own one, or of any.
-  const unsigned passed_on = config.mixed_pools ? config.tx_queues : 1;
+  // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue.
   const MempoolDemand rx_demand{
-      rx_descriptors + passed_on * tx_descriptors + config.held_mbufs + kSlowMbufs, burst,
-      longest_frame()};
+      rx_descriptors + passed_on_to(config) * tx_descriptors + config.held_mbufs + kSlowMbufs,
+      burst, longest_frame()};
   rx_queues_.reserve(config.rx_queues);
   for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
     rx_pools_.push_back(make_mempool(prefix + "_rx" + std::to_string(queue), rx_demand, socket));
@@ -252,6 +263,14 @@ TxQueue& Port::tx_queue(uint16_t queue) { return at(tx_queues_, queue, "tx", "-t
 rte_mempool* Port::rx_pool(uint16_t queue) { return at(rx_pools_, queue, "rx", "-r").get(); }
 
 rte_mempool* Port::tx_pool(uint16_t queue) { return at(tx_pools_, queue, "tx", "-t").get(); }
+
+void Port::flush_mempool_caches() const noexcept {
+  const auto flush = [](const Mempool& pool) {
+    rte_mempool_cache_flush(rte_mempool_default_cache(pool.get(), rte_lcore_id()), pool.get());
+  };
+  std::ranges::for_each(rx_pools_, flush);
+  std::ranges::for_each(tx_pools_, flush);
+}
 
 std::array<uint8_t, 6> Port::mac() const {
   rte_ether_addr address;

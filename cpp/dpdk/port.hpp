@@ -23,6 +23,16 @@ namespace dpdkproj {
 inline constexpr std::chrono::seconds kLinkTimeout{10};
 
 /// What is asked of a port.
+/// Where received packets are sent, and so how many mbufs the pool of an rx queue needs.
+enum class PassingOn {
+  /// Nowhere: a tx queue sends packets of its own pool alone.
+  kNever,
+  /// On the tx queue with the number of the rx queue, and nothing else is sent there.
+  kToOwnQueue,
+  /// On any tx queue, among packets of any pool.
+  kToAnyQueue,
+};
+
 struct PortConfig {
   uint16_t rx_queues;
   /// 0: nothing is sent. (The port has some all the same, as drivers want it.)
@@ -39,10 +49,9 @@ struct PortConfig {
   bool send_on_timestamp = false;
   /// Mbufs of each rx queue that a worker may hold back.
   unsigned held_mbufs = 0;
-  /// Packets of any pool may be sent on any tx queue. Else all packets that are ever sent on a tx
-  /// queue are of one pool (its own, or that of one rx queue) and nobody else refers to them, which
-  /// lets ports free them faster.
-  bool mixed_pools = true;
+  /// Unless it is any queue, all packets that are ever sent on a tx queue are of one pool and
+  /// nobody else refers to them, which lets ports free them faster.
+  PassingOn passing_on = PassingOn::kToAnyQueue;
 };
 
 /// Checksums that a port writes into packets that ask for it.
@@ -75,6 +84,8 @@ class Port {
   // For what is made before a run begins. All of them throw a UsageError if there is no such queue.
   RxQueue& rx_queue(uint16_t queue);
   TxQueue& tx_queue(uint16_t queue);
+  /// Returns to all pools what rests in this lcore's caches: another lcore polls the queues next.
+  void flush_mempool_caches() const noexcept;
   /// The pool that packets of rx queue `queue` come from.
   rte_mempool* rx_pool(uint16_t queue);
   /// The pool for packets that a worker sends of its own on tx queue `queue`.

@@ -67,7 +67,7 @@ rust::Box<rs::Config> parse(std::initializer_list<const char*> words) {
 
 class DataplaneTest : public testing::Test {
  protected:
-  void run(std::vector<Record>& sending, std::vector<Record>& plain) {
+  void run(std::vector<Record>& sending, std::vector<Record>& plain, Lcores which = Lcores::kAll) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
     rust::Box<rs::Session> session = rs::open_session(*config, {});
     session->next({2, 0, 0, 0, 0, 1}, false);
@@ -81,7 +81,7 @@ class DataplaneTest : public testing::Test {
                               .checksum_offload = false,
                               .held_mbufs = 0});
     const Clock clock(ClockReading::take());
-    Dataplane dataplane(port, *session, options, clock, signals, affinity);
+    Dataplane dataplane(port, *session, options, clock, signals, affinity, which);
     std::vector<Sending> senders;
     for (Record& record : sending) {
       senders.push_back({&record});
@@ -123,6 +123,21 @@ TEST_F(DataplaneTest, DealsWorkersOutInTheOrderGiven) {
   std::ranges::transform(sending, std::back_inserter(lcores), lcore);
   std::ranges::transform(plain, std::back_inserter(lcores), lcore);
   EXPECT_EQ(lcores, (std::vector<unsigned>{0, 1, 0, 1, 0}));
+}
+
+TEST_F(DataplaneTest, RunsAllWorkersOnTheMainLcoreWhereItIsToldTo) {
+  std::vector<Record> sending(3);
+  std::vector<Record> plain(2);
+  run(sending, plain, Lcores::kMain);
+  for (const Record& record : sending) {
+    EXPECT_GT(record.polls, 0);
+    EXPECT_EQ(record.lcore, 0U);
+    EXPECT_EQ(record.drains, 1);
+  }
+  for (const Record& record : plain) {
+    EXPECT_GT(record.polls, 0);
+    EXPECT_EQ(record.lcore, 0U);
+  }
 }
 
 TEST_F(DataplaneTest, StartsNoLcoreThatHasNothingToDo) {

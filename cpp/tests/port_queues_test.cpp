@@ -28,10 +28,10 @@ class PortQueues : public testing::Test {
     return port.rx_pool(0)->size;
   }
 
-  uint64_t fast_free(bool mixed_pools) {
+  uint64_t fast_free(PassingOn passing_on) {
     const VirtualPort device("net_null");
     PortConfig config = kSmall;
-    config.mixed_pools = mixed_pools;
+    config.passing_on = passing_on;
     fake_offloads = {RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE, 0};
     { const Port port(find_port(""), config); }
     const uint64_t configured = fake_offloads.configured;
@@ -79,18 +79,37 @@ TEST_F(PortQueues, ForReceivingAloneThereAreNoneToSendOn) {
 
 // A driver that frees so puts what was sent back into the pool of the first packet it finds.
 TEST_F(PortQueues, FreeFastOnlyWhereAllPacketsOfOneAreOfOnePool) {
-  EXPECT_EQ(fast_free(false), RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
-  EXPECT_EQ(fast_free(true), 0U);
+  EXPECT_EQ(fast_free(PassingOn::kNever), RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  EXPECT_EQ(fast_free(PassingOn::kToOwnQueue), RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  EXPECT_EQ(fast_free(PassingOn::kToAnyQueue), 0U);
 }
 
 // Tx queues keep packets until they have others to send.
 TEST_F(PortQueues, MayAllBeFullOfPacketsOfOnePool) {
   PortConfig config = kSmall;
   config.tx_queues = 3;
-  config.mixed_pools = false;
-  const unsigned apart = pool_size(config);
-  config.mixed_pools = true;
-  EXPECT_EQ(pool_size(config) - apart, 2U * config.tx_descriptors);
+  config.passing_on = PassingOn::kNever;
+  const unsigned received = pool_size(config);
+  config.passing_on = PassingOn::kToOwnQueue;
+  EXPECT_EQ(pool_size(config) - received, config.tx_descriptors);
+  config.passing_on = PassingOn::kToAnyQueue;
+  EXPECT_EQ(pool_size(config) - received, 3U * config.tx_descriptors);
+}
+
+// What rests in the cache of an lcore that no longer takes of the pool would be missing elsewhere.
+TEST_F(PortQueues, GetBackWhatRestsInTheCacheOfAnLcore) {
+  const VirtualPort device("net_null");
+  Port port(find_port(""), kSmall);
+  rte_mempool* pool = port.rx_pool(0);
+  const unsigned all = rte_mempool_avail_count(pool);
+  rte_mbuf* mbuf = rte_pktmbuf_alloc(pool);
+  ASSERT_NE(mbuf, nullptr);
+  rte_pktmbuf_free(mbuf);
+  const rte_mempool_cache* cache = rte_mempool_default_cache(pool, rte_lcore_id());
+  EXPECT_GT(cache->len, 0U);
+  port.flush_mempool_caches();
+  EXPECT_EQ(cache->len, 0U);
+  EXPECT_EQ(rte_mempool_avail_count(pool), all);
 }
 
 }  // namespace

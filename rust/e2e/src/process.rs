@@ -62,6 +62,16 @@ pub enum Signal {
     Cont,
 }
 
+/// Resident memory of a process, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Its own, and what it has of programs and libraries.
+    pub own: u64,
+    /// Shared: with `--no-huge`, all that EAL gives out, which is mempools and rings. Elsewhere that is hugepages, and
+    /// no part of what is called resident.
+    pub shared: u64,
+}
+
 impl Process {
     /// Starts `command`, without stdin.
     #[must_use]
@@ -133,6 +143,20 @@ impl Process {
             Some((name.trim().into(), cpus_allowed(&status)))
         };
         tasks.filter_map(of_one).collect()
+    }
+
+    /// The memory that it has at this moment; nothing, if it has ended.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap_or_default();
+        let kib = |name: &str| {
+            let text = status.lines().find_map(|line| line.strip_prefix(name))?;
+            text.trim().strip_suffix(" kB")?.parse().ok()
+        };
+        let [anonymous, files, shared] =
+            ["RssAnon:", "RssFile:", "RssShmem:"].map(|name| kib(name).unwrap_or(0u64));
+        Memory { own: (anonymous + files) << 10, shared: shared << 10 }
     }
 
     /// Sends it a signal.

@@ -1,7 +1,7 @@
 //! The program under test.
 
 use crate::netns::Namespace;
-use crate::process::{Ended, Process, Signal, cpus_allowed};
+use crate::process::{Ended, Memory, Process, Signal, cpus_allowed};
 use crate::results::{Summary, Table};
 use crate::scratch::{Scratch, unique};
 use std::ffi::OsString;
@@ -32,6 +32,13 @@ pub fn cpu(which: usize) -> usize {
     let cpus = cpus_allowed(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     *cpus.get(which).unwrap_or(&cpus[0])
 }
+
+/// The article's command line of the sender, behind the `--`: 15 rx queues, one tx queue, 16 lcores. To its own address: of
+/// its 20001 flows, that from port 10000 is its own mirror image.
+pub const ARTICLE_S_SENDRECV: &str = "sendrecv -p 00:00:00:00:00:00 -r 15 -t 1 -s /dev/stdout \
+    --src 10.0.0.4 --src-port-range 10000-30000 --dest 10.0.0.4:10000 \
+    --dest-mac 12:34:56:78:9a:bc --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
+    --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32";
 
 /// A command line of the program, with EAL's part in front of the `--` such that it needs no NIC,
 /// no hugepages and no other user's permission.
@@ -266,6 +273,11 @@ impl Run {
         self.process.wait_for_stderr(text);
     }
 
+    /// Waits until it has printed `text` on stdout.
+    pub fn wait_for_stdout(&mut self, text: &str) {
+        self.process.wait_for_stdout(text);
+    }
+
     /// Waits until its lcores poll.
     pub fn wait_for_polling(&mut self) {
         self.wait_for(" runs on port ");
@@ -275,6 +287,12 @@ impl Run {
     #[must_use]
     pub fn threads(&self) -> Vec<(String, Vec<usize>)> {
         self.process.threads()
+    }
+
+    /// The memory that it has at this moment.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.process.memory()
     }
 
     /// Sends it a signal.

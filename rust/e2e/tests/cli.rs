@@ -5,7 +5,7 @@
 use dpdkproj_e2e::golden::{self, Datagram, End};
 use dpdkproj_e2e::pcap;
 use dpdkproj_e2e::process::{Ended, Process};
-use dpdkproj_e2e::program::{self, Program, cpu};
+use dpdkproj_e2e::program::{self, ARTICLE_S_SENDRECV, Program, cpu};
 use dpdkproj_e2e::results::{Summary, Table};
 use dpdkproj_e2e::scratch::Scratch;
 use std::fs;
@@ -54,12 +54,8 @@ fn golden_port() -> String {
 
 #[test]
 fn the_article_s_sendrecv_line() {
-    // To its own address: of its 20001 flows, that from port 10000 is its own mirror image.
-    let line = "sendrecv -p 00:00:00:00:00:00 -r 15 -t 1 -s /dev/stdout --src 10.0.0.4 \
-        --src-port-range 10000-30000 --dest 10.0.0.4:10000 --dest-mac 12:34:56:78:9a:bc \
-        --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 --stats-interval-ms 1 \
-        --packet-size 16 -R 3500 --burst-size 32";
-    let program = Program::new(&format!("{line} --duration 1")).vdev("net_ring0").summed_up();
+    let line = format!("{ARTICLE_S_SENDRECV} --duration 1");
+    let program = Program::new(&line).vdev("net_ring0").summed_up();
     let outcome = program.lcores(sixteen_lcores()).megabytes(1024).run();
     let summary = outcome.summary();
     // On stdout is CSV and nothing else.

@@ -12,6 +12,7 @@ mod index;
 use crate::count::Counter;
 use crate::wire::control::Report;
 use crate::wire::reflect::FlowKey;
+use crossbeam_utils::CachePadded;
 use index::Index;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -47,7 +48,6 @@ struct Registered {
 }
 
 /// Written by the control thread alone, read by workers in every poll.
-#[repr(align(128))]
 struct Registry {
     /// How many there have been: what workers look at in every poll.
     registrations: AtomicU64,
@@ -55,7 +55,7 @@ struct Registry {
 }
 
 /// What one worker has counted of one flow.
-#[repr(align(128))]
+#[derive(Default)]
 struct Count {
     // worker: rw, others: ro
     registration: AtomicU64,
@@ -67,39 +67,36 @@ pub struct Flows {
     instance: u64,
     /// Of the workers' tables, so that nobody can choose flows that get into each other's way there.
     secret: [u64; 2],
-    registry: Registry,
+    registry: CachePadded<Registry>,
     registered: Box<[Registered]>,
     /// The slots of the last registrations: number `n` at `n % FLOWS`.
     last_slots: Box<[AtomicU16]>,
     /// By worker and slot.
-    counts: Box<[Box<[Count]>]>,
+    counts: Box<[Box<[CachePadded<Count>]>]>,
 }
 
 impl Flows {
     /// For so many workers; `instance` is a random number of this process.
     #[must_use]
     pub fn new(workers: u16, instance: u64) -> Arc<Self> {
-        let count = |_| Count {
-            registration: AtomicU64::new(0),
-            counts: [const { AtomicU64::new(0) }; Counter::FLOW.len()],
-        };
+        let counts = |_| (0..FLOWS).map(|_| CachePadded::default()).collect();
         let random = RandomState::new();
         Arc::new(Self {
             instance,
             secret: [0, 1].map(|number| random.hash_one(number)),
-            registry: Registry {
+            registry: CachePadded::new(Registry {
                 registrations: AtomicU64::new(0),
                 port_missed: AtomicU64::new(UNKNOWN),
-            },
+            }),
             registered: (0..FLOWS).map(|_| Registered::default()).collect(),
             last_slots: (0..FLOWS).map(|_| AtomicU16::new(NO_FLOW)).collect(),
-            counts: (0..workers).map(|_| (0..FLOWS).map(count).collect()).collect(),
+            counts: (0..workers).map(counts).collect(),
         })
     }
 
     /// What each worker counted of the flow in `slot`, as far as it knows of the registration.
     fn counts(&self, slot: usize, registration: u64) -> impl Iterator<Item = &Count> {
-        let counts = self.counts.iter().map(move |worker| &worker[slot]);
+        let counts = self.counts.iter().map(move |worker| &*worker[slot]);
         counts.filter(move |count| count.registration.load(Acquire) == registration)
     }
 
@@ -355,7 +352,7 @@ impl FlowCounter {
 
     #[inline]
     fn counts(&self, slot: u16) -> Option<&Count> {
-        self.flows.counts[self.worker].get(usize::from(slot))
+        self.flows.counts[self.worker].get(usize::from(slot)).map(|count| &**count)
     }
 
     /// Counts packets of the flow in `slot`; `counter` is one of [`Counter::FLOW`].

@@ -1,7 +1,7 @@
 //! Where workers publish and the collector reads, without a lock and without a shared writer.
 //!
 //! Time is cut into intervals of equal length, numbered from 0 at the start of the run. Every
-//! worker has a ring of slots, one per interval, and a line on which it says how far it is:
+//! worker has a slot for each open interval (see `slot`), and a line on which it says how far it is:
 //!
 //! - A worker that counts by its own clock (a sender, a reflector) stores the time of each poll
 //!   before it does anything else; so an interval that ended before that time is final. A sender that is late stores when
@@ -11,7 +11,7 @@
 //!   start of a poll and says so. Once all have adopted it, nothing is written there any more. One
 //!   more round, and no receiver is left that judged a late packet by what another one had before
 //!   that (see `late`): then the interval is read.
-//! - A sender may not run further ahead of the collector than the rings and the sequence maps
+//! - A sender may not run further ahead of the collector than the slots and the sequence maps
 //!   reach. It then sends nothing for a while, and says so, rather than miscount.
 
 mod progress;
@@ -20,10 +20,10 @@ use super::counter::Counter;
 use super::cursor::Cursor;
 use super::departures::{Departures, Published};
 use super::late;
-use super::lines::Line;
 use super::notes::Notes;
 use super::seqmap::SeqMap;
-use super::slot::{Latency, Slot};
+use super::slot::{Latency, Slots, Stock};
+use crossbeam_utils::CachePadded;
 use progress::Progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +53,10 @@ pub struct Shape {
     pub window: u64,
 }
 
+/// A receiver's map is touched so far ahead of what is sent: an eighth of it, which is what is sent in a tenth of a
+/// second or more.
+const AHEAD: u64 = 8;
+
 #[derive(Default)]
 struct Frontier {
     /// Intervals below are closed. collector: wo, workers: ro
@@ -65,36 +69,32 @@ struct Frontier {
 
 pub(crate) struct Place {
     pub(crate) role: Role,
-    ring: Box<[Slot]>,
-    progress: Line<Progress>,
+    pub(crate) slots: Slots,
+    progress: CachePadded<Progress>,
     /// A receiver's, by stream.
     pub(crate) arrived: Box<[SeqMap]>,
     /// A receiver's, over the whole run.
-    pub(crate) notes: Option<Notes>,
+    pub(crate) notes: Option<CachePadded<Notes>>,
     /// A paced sender's, over the whole run.
-    departures: Line<Published>,
+    departures: CachePadded<Published>,
 }
 
-// What different threads write is in different cache lines: `Lines` are so by themselves.
-const _: () = {
-    assert!(align_of::<Slot>() >= 128 && align_of::<Notes>() >= 128);
-    assert!(align_of::<Line<Progress>>() >= 128 && align_of::<Line<Published>>() >= 128);
-    assert!(align_of::<Line<Frontier>>() >= 128 && align_of::<Line<AtomicU64>>() >= 128);
-};
+// What different threads write is in different pairs of cache lines: `Lines` are so by themselves.
+const _: () = assert!(align_of::<CachePadded<u64>>() >= 128);
 
 /// All workers' places.
 pub struct Board {
     shape: Shape,
     places: Box<[Arc<Place>]>,
-    frontier: Line<Frontier>,
+    frontier: CachePadded<Frontier>,
     /// By stream: all sequence numbers below lie in closed intervals. collector: wo, senders: ro
-    released: Box<[Line<AtomicU64>]>,
+    released: Box<[CachePadded<AtomicU64>]>,
     /// By stream: which packets came too late, to whichever receiver (see `late`). receivers: rw,
     /// collector: ro
     late: Box<[SeqMap]>,
     /// By stream: no packet with this sequence number, or a greater one, has been sent.
     /// sender: wo, receivers: ro
-    unsent: Box<[Line<AtomicU64>]>,
+    unsent: Box<[CachePadded<AtomicU64>]>,
 }
 
 impl Board {
@@ -106,22 +106,22 @@ impl Board {
         let streams = roles.iter().filter(|role| matches!(role, Role::Send { .. })).count();
         let place = |role: &Role| Place {
             role: *role,
-            ring: (0..intervals).map(|_| Slot::new(*role == Role::Receive)).collect(),
-            progress: Line::default(),
+            slots: Slots::new(intervals, *role == Role::Receive),
+            progress: CachePadded::default(),
             arrived: match role {
                 Role::Receive => (0..streams).map(|_| SeqMap::new(shape.window)).collect(),
                 Role::Send { .. } | Role::Count => Box::default(),
             },
-            notes: (*role == Role::Receive).then(Notes::new),
-            departures: Line::default(),
+            notes: (*role == Role::Receive).then(CachePadded::default),
+            departures: CachePadded::default(),
         };
         Arc::new(Self {
             shape,
             places: roles.iter().map(place).map(Arc::new).collect(),
-            frontier: Line::default(),
-            released: (0..streams).map(|_| Line::default()).collect(),
+            frontier: CachePadded::default(),
+            released: (0..streams).map(|_| CachePadded::default()).collect(),
             late: (0..streams).map(|_| late::map(shape.window, streams)).collect(),
-            unsent: (0..streams).map(|_| Line::default()).collect(),
+            unsent: (0..streams).map(|_| CachePadded::default()).collect(),
         })
     }
 
@@ -131,21 +131,24 @@ impl Board {
         self.shape.interval_ns
     }
 
-    /// Slots in each ring.
+    /// Intervals that may be open at once.
     pub(crate) fn intervals(&self) -> u64 {
         self.shape.intervals
     }
 
-    /// The writing end of worker `index`. There must be one at a time, and all must be made before
-    /// the first is used.
+    /// The writing end of worker `index`. It must be made once only, and all must be made before the
+    /// first is used.
     #[must_use]
     pub fn recorder(self: &Arc<Self>, index: usize) -> Recorder {
         let place = Arc::clone(&self.places[index]);
-        place.progress.0.claimed.store(true, Ordering::Release);
+        place.progress.claimed.store(true, Ordering::Release);
+        place.arrived.iter().for_each(|map| map.touch(0..self.ahead()));
         Recorder {
+            stock: place.slots.stock(),
             unsent: vec![0; self.unsent.len()].into(),
             board: Arc::clone(self),
             place,
+            entered: None,
             round: 0,
             closed: 0,
             read: 0,
@@ -178,20 +181,39 @@ impl Board {
     }
 
     pub(crate) fn close_below(&self, interval: u64) {
-        self.frontier.0.closed.store(interval, Ordering::Release);
+        self.frontier.closed.store(interval, Ordering::Release);
     }
 
     pub(crate) fn read_below(&self, interval: u64) {
-        self.frontier.0.read.store(interval, Ordering::Release);
+        self.frontier.read.store(interval, Ordering::Release);
     }
 
     pub(crate) fn release_below(&self, stream: u16, seq: u64) {
-        self.released[usize::from(stream)].0.store(seq, Ordering::Release);
+        self.released[usize::from(stream)].store(seq, Ordering::Release);
     }
 
     /// Has workers adopt what has changed; the number that they will then say.
     pub(crate) fn begin_round(&self) -> u64 {
-        self.frontier.0.round.fetch_add(1, Ordering::Release) + 1
+        self.frontier.round.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// How far ahead of what is sent receivers' maps are touched, in sequence numbers.
+    pub(crate) fn ahead(&self) -> u64 {
+        self.shape.window / AHEAD
+    }
+
+    /// Touches receivers' maps for what is sent next, so that no receiver waits for memory. `touched` is by
+    /// stream how far that was done before. To be called every few milliseconds.
+    pub(crate) fn touch_ahead(&self, touched: &mut [u64]) {
+        for (stream, touched) in touched.iter_mut().enumerate() {
+            let unsent = self.unsent[stream].load(Ordering::Relaxed);
+            let end = self.shape.window.min(unsent + self.ahead());
+            if *touched < end {
+                let maps = self.workers().filter_map(|place| place.arrived.get(stream));
+                maps.for_each(|map| map.touch(*touched..end));
+                *touched = end;
+            }
+        }
     }
 
     pub(crate) fn late(&self, stream: usize) -> &SeqMap {
@@ -200,30 +222,13 @@ impl Board {
 }
 
 impl Place {
-    #[inline]
-    pub(crate) fn slot(&self, interval: u64) -> &Slot {
-        &self.ring[self.at(interval)]
-    }
-
-    #[inline]
-    fn at(&self, interval: u64) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
-        let at = interval as usize & (self.ring.len() - 1);
-        at
-    }
-
     pub(crate) fn is_claimed(&self) -> bool {
-        self.progress.0.claimed.load(Ordering::Acquire)
-    }
-
-    /// The last interval that this worker has counted in.
-    pub(crate) fn last_interval(&self) -> Option<u64> {
-        self.ring.iter().filter_map(Slot::interval).max()
+        self.progress.claimed.load(Ordering::Acquire)
     }
 
     /// How well it has kept its schedule, as of its last burst.
     pub(crate) fn departures(&self) -> Departures {
-        self.departures.0.load()
+        self.departures.load()
     }
 }
 
@@ -231,6 +236,10 @@ impl Place {
 pub struct Recorder {
     pub(crate) board: Arc<Board>,
     pub(crate) place: Arc<Place>,
+    /// What is not in use of the place's slots.
+    stock: Stock,
+    /// The interval entered last in this round, and its slot: a worker mostly counts there again.
+    entered: Option<(u64, usize)>,
     round: u64,
     closed: u64,
     read: u64,
@@ -245,29 +254,38 @@ pub struct Recorder {
 impl Recorder {
     /// To be called first in every poll: publishes that all earlier ones are through.
     pub fn poll(&mut self, now_ns: u64) {
-        let frontier = &self.board.frontier.0;
-        let round = frontier.round.load(Ordering::Acquire);
-        let progress = &self.place.progress.0;
+        let round = self.board.frontier.round.load(Ordering::Acquire);
         if round != self.round {
-            self.round = round;
-            self.closed = frontier.closed.load(Ordering::Acquire);
-            self.read = frontier.read.load(Ordering::Acquire);
-            progress.adopted.store(round, Ordering::Release);
+            self.adopt(round);
         }
+        let progress = &self.place.progress;
         progress.polled_ns.store(now_ns, Ordering::Release);
         self.now.at(now_ns, self.board.shape.interval_ns);
     }
 
+    /// From now on it goes by the frontier of this round.
+    #[cold]
+    fn adopt(&mut self, round: u64) {
+        let frontier = &self.board.frontier;
+        self.round = round;
+        self.closed = frontier.closed.load(Ordering::Acquire);
+        let read = frontier.read.load(Ordering::Acquire);
+        self.place.slots.give_back(&mut self.stock, self.read..read);
+        self.read = read;
+        self.entered = None;
+        self.place.progress.adopted.store(round, Ordering::Release);
+    }
+
     /// Publishes how well this sender keeps its schedule.
     pub fn note_departures(&self, departures: &Departures) {
-        self.place.departures.0.store(departures);
+        self.place.departures.store(departures);
     }
 
     /// All sequence numbers of `stream` below are in closed intervals.
     #[must_use]
     #[inline]
     pub fn released(&self, stream: u16) -> u64 {
-        self.board.released[usize::from(stream)].0.load(Ordering::Acquire)
+        self.board.released[usize::from(stream)].load(Ordering::Acquire)
     }
 
     /// Whether a packet of ours that arrived in this poll can have been sent in this interval, which
@@ -327,19 +345,21 @@ impl Recorder {
         u16::try_from(room).unwrap_or(u16::MAX).min(packets)
     }
 
-    /// Counts in `interval`. What the ring does not reach goes to the nearest that it does: the
+    /// Counts in `interval`. What the slots do not reach goes to the nearest that they do: the
     /// totals are right, and only a collector that was held up for very long causes it.
-    pub fn add(&self, interval: u64, counter: Counter, packets: u64) {
+    pub fn add(&mut self, interval: u64, counter: Counter, packets: u64) {
         if packets > 0 {
-            self.slot(interval).add(counter, packets);
+            let slot = self.enter(interval);
+            self.place.slots.add(slot, counter, packets);
         }
     }
 
     /// The same with the counter that the mode has registered at `index`, which is below
     /// [`MODE_COUNTERS`](super::MODE_COUNTERS).
-    pub(crate) fn add_mode(&self, interval: u64, index: usize, packets: u64) {
+    pub(crate) fn add_mode(&mut self, interval: u64, index: usize, packets: u64) {
         if packets > 0 {
-            self.slot(interval).add_mode(index, packets);
+            let slot = self.enter(interval);
+            self.place.slots.add_mode(slot, index, packets);
         }
     }
 
@@ -347,43 +367,61 @@ impl Recorder {
     /// poll.
     #[must_use]
     #[inline]
-    pub fn enter(&self, interval: u64) -> usize {
-        let interval = self.reachable(interval);
-        let place = &self.place;
-        place.slot(interval).enter(interval);
-        place.at(interval)
+    pub fn enter(&mut self, interval: u64) -> usize {
+        match self.entered {
+            Some((entered, slot)) if entered == interval => slot,
+            _ => self.enter_another(interval),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_another(&mut self, interval: u64) -> usize {
+        let reached = interval.clamp(self.closed, self.read + self.board.shape.intervals - 1);
+        let slot = self.place.slots.enter(&mut self.stock, reached);
+        self.entered = Some((interval, slot));
+        slot
     }
 
     /// Takes the round-trip time of some packets into the histogram of the interval that was entered as
     /// `slot`; [`Recorder::add_latency`] must follow in the same poll.
     #[inline]
-    pub fn record_latency(&self, slot: usize, ns: u64, packets: u32) {
-        if let Some(slot) = self.place.ring.get(slot) {
-            slot.record(ns, packets);
-        }
+    pub fn record_latency(&mut self, slot: usize, ns: u64, packets: u32) {
+        self.place.slots.record(&mut self.stock, slot, ns, packets);
     }
 
     /// Takes round-trip times of packets sent in `interval` in.
-    pub fn add_latency(&self, interval: u64, latency: &Latency) {
-        self.slot(interval).add_latency(latency);
-    }
-
-    #[inline]
-    fn reachable(&self, interval: u64) -> u64 {
-        interval.clamp(self.closed, self.read + self.board.shape.intervals - 1)
-    }
-
-    #[inline]
-    fn slot(&self, interval: u64) -> &Slot {
-        let interval = self.reachable(interval);
-        let slot = self.place.slot(interval);
-        slot.enter(interval);
-        slot
+    pub fn add_latency(&mut self, interval: u64, latency: &Latency) {
+        let slot = self.enter(interval);
+        self.place.slots.add_latency(slot, latency);
     }
 
     /// This receiver's map of `stream`.
     #[must_use]
     pub fn arrived(&self, stream: u16) -> &SeqMap {
         &self.place.arrived[usize::from(stream)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_are_touched_ahead_of_what_is_sent_once() {
+        let shape = Shape { interval_ns: 1_000_000, intervals: 10, window: 1 << 20 };
+        let roles = [Role::Send { stream: 0 }, Role::Receive, Role::Send { stream: 1 }];
+        let board = Board::new(shape, &roles);
+        let senders = [0, 2].map(|worker| board.recorder(worker));
+        let _receiver = board.recorder(1);
+        let ahead = board.ahead();
+        assert_eq!(ahead, 1 << 17);
+        let mut touched = [ahead; 2];
+        for (sent, expected) in
+            [(0, ahead), (1000, ahead + 1000), (950_000, 1 << 20), (1 << 40, 1 << 20)]
+        {
+            senders[1].will_send_below(1, sent);
+            board.touch_ahead(&mut touched);
+            assert_eq!(touched, [ahead, expected]);
+        }
     }
 }

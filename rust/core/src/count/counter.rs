@@ -58,8 +58,6 @@ counters! {
     /// Of the valid ones: they came without a UDP checksum (0, RFC 768), so tag, filler and lengths
     /// alone speak for them.
     NoUdpChecksum = "no_udp_checksum",
-    /// Arrived with a reflector's stamp that was not here before.
-    Stamped = "stamped",
     /// Of the duplicates: with a reflector's stamp that was here before.
     DuplicateOnWayBack = "on_way_back",
     /// Ours and intact, but it was here before.

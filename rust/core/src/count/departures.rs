@@ -3,131 +3,97 @@
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What a paced sender, or several, counted of its own departures.
-///
-/// A gap is the time between two packets of one tx queue that the driver accepted one after the
-/// other; its error is that time less the time between the moments when the two were due. Packets of
-/// one burst leave at the same time. So packets in between that were never sent (refused, or given
-/// up by the pacer) make one longer gap, due and actual alike. The five columns are those of
-/// Emmerich et al., "`MoonGen`: A Scriptable High-Speed Packet Generator" (IMC 2015).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Departures {
+/// Adds a field of another sender: of greatest values the greater one counts, all else is a sum.
+macro_rules! add {
+    (greatest $sum:expr, $more:expr) => {
+        $sum = $sum.max($more)
+    };
+    ($kind:ident $sum:expr, $more:expr) => {
+        $sum += $more
+    };
+}
+
+/// Adds a field that counts gaps, and leaves all others alone.
+macro_rules! add_gap {
+    (of_gaps $sum:expr, $more:expr) => {
+        $sum += $more
+    };
+    ($kind:ident $sum:expr, $more:expr) => {};
+}
+
+macro_rules! departures {
+    ($(#[$about:meta])+ struct Departures; $($(#[$doc:meta])+ $field:ident: $kind:ident,)+) => {
+        $(#[$about])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Departures {
+            $($(#[$doc])+ pub $field: u64,)+
+        }
+
+        impl Departures {
+            /// Adds the gaps of `other`, and what they counted as, `times` times.
+            #[inline]
+            pub(crate) fn add_gaps(&mut self, other: &Self, times: u64) {
+                $(add_gap!($kind self.$field, times * other.$field);)+
+            }
+        }
+
+        impl std::ops::AddAssign<&Self> for Departures {
+            fn add_assign(&mut self, other: &Self) {
+                $(add!($kind self.$field, other.$field);)+
+            }
+        }
+
+        /// Where one sender publishes them, once per burst.
+        #[derive(Default)]
+        pub(crate) struct Published {
+            // worker: wo, collector: ro
+            $($field: AtomicU64,)+
+        }
+
+        impl Published {
+            pub(crate) fn store(&self, departures: &Departures) {
+                $(self.$field.store(departures.$field, Relaxed);)+
+            }
+
+            pub(crate) fn load(&self) -> Departures {
+                Departures { $($field: self.$field.load(Relaxed),)+ }
+            }
+        }
+    };
+}
+
+departures! {
+    /// What a paced sender, or several, counted of its own departures.
+    ///
+    /// A gap is the time between two packets of one tx queue that the driver accepted one after the
+    /// other; its error is that time less the time between the moments when the two were due. Packets of
+    /// one burst leave at the same time. So packets in between that were never sent (refused, or given
+    /// up by the pacer) make one longer gap, due and actual alike. The five columns are those of
+    /// Emmerich et al., "`MoonGen`: A Scriptable High-Speed Packet Generator" (IMC 2015).
+    struct Departures;
+
     /// Gaps: for each queue, its packets less one.
-    pub gaps: u64,
+    gaps: of_gaps,
     /// Gaps with an error of at most 64 ns, early or late; likewise below, each with those above.
-    pub within_64_ns: u64,
+    within_64_ns: of_gaps,
     /// At most 128 ns.
-    pub within_128_ns: u64,
+    within_128_ns: of_gaps,
     /// At most 256 ns.
-    pub within_256_ns: u64,
+    within_256_ns: of_gaps,
     /// At most 512 ns.
-    pub within_512_ns: u64,
+    within_512_ns: of_gaps,
     /// Packets that left within 64 ns of the one before, although they were due more than 64 ns
     /// later than that. Packets due at the same time (`--pattern burst:N`) are none.
-    pub micro_bursts: u64,
+    micro_bursts: of_gaps,
     /// Of those, the ones in bursts that caught up after a stall.
-    pub micro_bursts_after_stall: u64,
+    micro_bursts_after_stall: sum,
     /// How often the lcore did not poll the sender for more than 10 us: the scheduler, the host, an
     /// interrupt, a driver or another worker had it.
-    pub stalls: u64,
+    stalls: sum,
     /// Their length altogether, in ns.
-    pub stall_ns: u64,
+    stall_ns: sum,
     /// The longest, in ns.
-    pub stall_max_ns: u64,
-}
-
-impl Departures {
-    /// Adds the gaps of `other`, and what they counted as, `times` times.
-    #[inline]
-    pub(crate) fn add_gaps(&mut self, other: &Self, times: u64) {
-        self.gaps += times * other.gaps;
-        self.within_64_ns += times * other.within_64_ns;
-        self.within_128_ns += times * other.within_128_ns;
-        self.within_256_ns += times * other.within_256_ns;
-        self.within_512_ns += times * other.within_512_ns;
-        self.micro_bursts += times * other.micro_bursts;
-    }
-}
-
-impl std::ops::AddAssign<&Self> for Departures {
-    fn add_assign(&mut self, other: &Self) {
-        self.gaps += other.gaps;
-        self.within_64_ns += other.within_64_ns;
-        self.within_128_ns += other.within_128_ns;
-        self.within_256_ns += other.within_256_ns;
-        self.within_512_ns += other.within_512_ns;
-        self.micro_bursts += other.micro_bursts;
-        self.micro_bursts_after_stall += other.micro_bursts_after_stall;
-        self.stalls += other.stalls;
-        self.stall_ns += other.stall_ns;
-        self.stall_max_ns = self.stall_max_ns.max(other.stall_max_ns);
-    }
-}
-
-/// Where one sender publishes them, once per burst.
-#[derive(Default)]
-pub(crate) struct Published(
-    // worker: wo, collector: ro
-    [AtomicU64; 10],
-);
-
-impl Published {
-    pub(crate) fn store(&self, departures: &Departures) {
-        let Departures {
-            gaps,
-            within_64_ns,
-            within_128_ns,
-            within_256_ns,
-            within_512_ns,
-            micro_bursts,
-            micro_bursts_after_stall,
-            stalls,
-            stall_ns,
-            stall_max_ns,
-        } = *departures;
-        let values = [
-            gaps,
-            within_64_ns,
-            within_128_ns,
-            within_256_ns,
-            within_512_ns,
-            micro_bursts,
-            micro_bursts_after_stall,
-            stalls,
-            stall_ns,
-            stall_max_ns,
-        ];
-        for (place, value) in self.0.iter().zip(values) {
-            place.store(value, Relaxed);
-        }
-    }
-
-    pub(crate) fn load(&self) -> Departures {
-        let [
-            gaps,
-            within_64_ns,
-            within_128_ns,
-            within_256_ns,
-            within_512_ns,
-            micro_bursts,
-            micro_bursts_after_stall,
-            stalls,
-            stall_ns,
-            stall_max_ns,
-        ] = self.0.each_ref().map(|place| place.load(Relaxed));
-        Departures {
-            gaps,
-            within_64_ns,
-            within_128_ns,
-            within_256_ns,
-            within_512_ns,
-            micro_bursts,
-            micro_bursts_after_stall,
-            stalls,
-            stall_ns,
-            stall_max_ns,
-        }
-    }
+    stall_max_ns: greatest,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::lines::Lines;
 use super::log_linear::{BUCKETS, bucket, middle_ns};
-use super::slot::Slot;
+use super::slot::Slots;
 use base64::Engine as _;
 use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -10,14 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// A histogram of a whole run with one writer. Plain loads and stores, as in a slot.
 pub(crate) struct Recording {
     // worker: rw, collector: ro once the worker has stopped
-    buckets: Lines<AtomicU64, 16>,
+    buckets: Lines<AtomicU64>,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self { buckets: Lines::new(BUCKETS) }
+    }
 }
 
 impl Recording {
-    pub(crate) fn new() -> Self {
-        Self { buckets: Lines::new(BUCKETS) }
-    }
-
     #[inline]
     pub(crate) fn record(&self, ns: u64) {
         let count = self.buckets.at(usize::from(bucket(ns)));
@@ -40,14 +42,14 @@ impl Default for Histogram {
 
 impl Histogram {
     pub(crate) fn add(&mut self, recording: &Recording) {
-        for (bucket, count) in recording.buckets.iter().take(BUCKETS).enumerate() {
+        for (bucket, count) in recording.buckets.range(0..BUCKETS).iter().enumerate() {
             self.add_bucket(bucket, count.load(Relaxed));
         }
     }
 
-    /// Takes in what `slot` has.
-    pub(crate) fn add_slot(&mut self, slot: &Slot) {
-        slot.for_each_bucket(|bucket, count| self.add_bucket(bucket, u64::from(count)));
+    /// Takes in what `slots` have of `interval`.
+    pub(crate) fn add_interval(&mut self, slots: &Slots, interval: u64) {
+        slots.for_each_bucket(interval, |bucket, count| self.add_bucket(bucket, u64::from(count)));
     }
 
     fn add_bucket(&mut self, bucket: usize, count: u64) {
@@ -116,7 +118,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     pub(crate) fn histogram(values: &[u64]) -> Histogram {
-        let recording = Recording::new();
+        let recording = Recording::default();
         for value in values {
             recording.record(*value);
         }

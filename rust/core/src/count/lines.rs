@@ -1,52 +1,136 @@
-//! Memory that one thread writes and no other one's shares a cache line with.
+//! Memory that one thread writes and that shares no cache line with what another one writes.
 
-/// A value in cache lines of its own: two, for the prefetcher that fetches the one beside.
-#[repr(align(128))]
-#[derive(Default)]
-pub(crate) struct Line<T>(pub(crate) T);
+use std::alloc::{Layout, handle_alloc_error};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use zerocopy::FromZeros;
 
-/// An array of atomics in cache lines of its own; `N` of them fill 128 bytes.
-pub(crate) struct Lines<T, const N: usize>(Box<[Line<[T; N]>]>);
+/// Two cache lines of 64 bytes: one prefetcher fetches pairs.
+const LINE: usize = 128;
+const PAGE: usize = 4096;
 
-impl<T: Default, const N: usize> Lines<T, N> {
-    const FILLED: () = assert!(size_of::<[T; N]>() == align_of::<Line<()>>());
+/// An array of atomics in cache lines of its own, all 0 at first.
+///
+/// A large one takes memory only where it is written: the kernel provides a page at the first write to it. That
+/// takes about a microsecond, which a worker should not spend. So what a worker will surely need is touched
+/// before ([`Lines::touch`]), and what it hardly ever needs is not.
+pub(crate) struct Lines<T> {
+    /// Longer than needed, so that it can begin where a line does: asked for that alignment, the allocator
+    /// would write the zeros itself.
+    all: Box<[T]>,
+    /// Where the first line begins.
+    first: usize,
+}
+
+/// An atomic that one thread may touch while another one writes it.
+pub(crate) trait Touch {
+    /// Writes to its page without changing it.
+    fn touch(&self);
+}
+
+impl Touch for AtomicU32 {
+    fn touch(&self) {
+        // An addition of 0 would do, but compilers make it a load.
+        let _ = self.compare_exchange(0, 0, Relaxed, Relaxed);
+    }
+}
+
+impl Touch for AtomicU64 {
+    fn touch(&self) {
+        let _ = self.compare_exchange(0, 0, Relaxed, Relaxed);
+    }
+}
+
+impl<T: FromZeros> Lines<T> {
+    const IN_LINE: usize = LINE / size_of::<T>();
 
     /// At least `len` of them.
     pub(crate) fn new(len: usize) -> Self {
-        let () = Self::FILLED;
-        let line = || Line(std::array::from_fn(|_| T::default()));
-        Self((0..len.div_ceil(N)).map(|_| line()).collect())
+        let room = if len == 0 { 0 } else { len.next_multiple_of(Self::IN_LINE) + Self::IN_LINE };
+        let all = <[T]>::new_box_zeroed_with_elems(room).unwrap_or_else(|_| {
+            handle_alloc_error(Layout::array::<T>(room).unwrap_or(Layout::new::<T>()))
+        });
+        let first = if len == 0 { 0 } else { all.as_ptr().align_offset(LINE) };
+        Self { all, first }
     }
 
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        self.0.get(index / N).map(|line| &line.0[index % N])
+        self.all.get(self.first + index)
     }
 
     /// That of an index below the length, or a panic.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> &T {
-        &self.0[index / N].0[index % N]
+        &self.all[self.first + index]
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().flat_map(|line| &line.0)
+    /// Those of a range below the length, or a panic.
+    #[inline]
+    pub(crate) fn range(&self, range: Range<usize>) -> &[T] {
+        &self.all[self.first + range.start..self.first + range.end]
+    }
+}
+
+impl<T: Touch> Lines<T> {
+    /// Has the kernel provide the memory of these, as far as there are so many. Any thread may call it.
+    pub(crate) fn touch(&self, range: Range<usize>) {
+        let end = self.all.len().min(self.first + range.end);
+        let pages = (self.first + range.start..end).step_by(PAGE / size_of::<T>());
+        pages.for_each(|index| self.all[index].touch());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, AtomicU64};
 
     #[test]
     fn lines_are_whole() {
-        let lines = Lines::<AtomicU64, 16>::new(17);
-        assert_eq!(lines.iter().count(), 32);
-        assert!(lines.get(31).is_some() && lines.get(32).is_none());
-        let address = |index| std::ptr::from_ref(lines.get(index).unwrap()) as usize;
-        assert_eq!(address(0) % 128, 0);
-        assert!((1..32).all(|index| address(index) == address(0) + 8 * index));
-        assert!(Lines::<AtomicU32, 32>::new(0).get(0).is_none());
+        for len in [1, 17, 100_000] {
+            let lines = Lines::<AtomicU64>::new(len);
+            let address = |index| std::ptr::from_ref(lines.at(index)) as usize;
+            assert_eq!(address(0) % LINE, 0);
+            assert_eq!(address(len - 1), address(0) + 8 * (len - 1));
+            // What follows is the end of the last line, and nobody else's.
+            let end = std::ptr::from_ref(&lines.all[lines.all.len() - 1]) as usize + 8;
+            assert!(end >= (address(len - 1) + 8).next_multiple_of(LINE));
+            assert!(lines.range(0..len).iter().all(|word| word.load(Relaxed) == 0));
+        }
+        assert!(Lines::<AtomicU32>::new(0).get(0).is_none());
+    }
+
+    /// Minor page faults of this thread so far.
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let behind_name = stat.rsplit_once(") ").unwrap().1;
+        behind_name.split(' ').nth(7).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn memory_is_there_before_it_is_used_and_not_sooner() {
+        // Of 512 pages each.
+        const HALF: usize = 1 << 18;
+        let before = faults();
+        let lines = Lines::<AtomicU64>::new(2 * HALF);
+        let made = faults();
+        lines.touch(0..HALF);
+        let touched = faults();
+        (0..HALF).for_each(|at| lines.at(at).store(1, Relaxed));
+        let written = faults();
+        assert!(
+            made - before < 100 && written - touched < 100,
+            "{before} {made} {touched} {written}"
+        );
+    }
+
+    #[test]
+    fn touching_changes_nothing() {
+        let lines = Lines::<AtomicU32>::new(5000);
+        lines.at(4096).store(7, Relaxed);
+        lines.touch(0..1 << 40);
+        lines.touch(4096..4097);
+        assert!((0..5000).all(|at| lines.at(at).load(Relaxed) == if at == 4096 { 7 } else { 0 }));
+        Lines::<AtomicU64>::new(0).touch(0..10);
     }
 }

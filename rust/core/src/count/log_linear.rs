@@ -5,6 +5,8 @@
 //! room for a whole time.
 
 const SUB_BITS: u32 = 6;
+/// Buckets of times from one power of two to the next.
+pub(crate) const OCTAVE: usize = 1 << SUB_BITS;
 /// Larger values count as the largest: 17 s.
 pub const MAX_NS: u64 = (1 << 34) - 1;
 /// How many buckets there are.

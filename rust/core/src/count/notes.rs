@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One receiver's. Written by it alone, read when it has stopped.
-#[repr(align(128))]
+#[derive(Default)]
 pub(crate) struct Notes {
     /// Round-trip times since packets were due, where that is earlier than when they were sent.
     pub(crate) since_due: Recording,
@@ -23,18 +23,6 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    pub(crate) fn new() -> Self {
-        Self {
-            since_due: Recording::new(),
-            network: Recording::new(),
-            jitter_sixteenths_ns: AtomicU64::new(0),
-            extents: AtomicU64::new(0),
-            extent_sum: Sum::default(),
-            extent_max: AtomicU64::new(0),
-            other_address: AtomicU64::new(0),
-        }
-    }
-
     pub(crate) fn note_jitter(&self, sixteenths_ns: u64) {
         self.jitter_sixteenths_ns.store(sixteenths_ns, Relaxed);
     }

@@ -16,7 +16,7 @@ const BITS: u64 = 32;
 /// The sequence numbers of one stream that one receiver has seen, or that several have.
 pub struct SeqMap {
     // receiver: rw, collector and other receivers: ro; or all receivers: rw, by insert_shared() alone
-    words: Lines<AtomicU64, 16>,
+    words: Lines<AtomicU64>,
     mask: u64,
     /// Bits of `mask`.
     index_bits: u32,
@@ -29,6 +29,16 @@ impl SeqMap {
         let words = window.div_ceil(BITS).next_power_of_two().max(2);
         let len = usize::try_from(words).unwrap_or(usize::MAX);
         Self { words: Lines::new(len), mask: words - 1, index_bits: words.ilog2() }
+    }
+
+    /// Has the memory for these numbers provided, see [`Lines::touch`].
+    pub(crate) fn touch(&self, seqs: Range<u64>) {
+        let words = self.mask + 1;
+        let (start, end) = (seqs.start / BITS, seqs.end.div_ceil(BITS));
+        if start < words {
+            #[expect(clippy::cast_possible_truncation, reason = "indices into what is in memory")]
+            self.words.touch(start as usize..end.min(words) as usize);
+        }
     }
 
     fn word(&self, block: u64) -> &AtomicU64 {

@@ -1,9 +1,15 @@
-//! One interval of one worker: written by the worker alone, read by the collector.
+//! What one worker counted, by interval: written by the worker alone, read by the collector.
+//!
+//! An open interval has a slot with its counters, and with a histogram of round-trip times where packets are
+//! received. Most of a histogram is empty, so it consists of parts, one for each power of two, which are added
+//! when there is a time for them. Slots and parts come from a stock and return to it when their interval
+//! has been read; what returned last is used first. So memory is only touched for as many intervals as were ever
+//! open at once: about 20 of 1 ms each while nothing is lost, of 2048 that may be.
 
 use super::counter::{Counter, Counts, MODE_COUNTERS};
 use super::lines::Lines;
-use super::log_linear::{BUCKETS, bucket};
-use super::sum::Sum;
+use super::log_linear::{BUCKETS, OCTAVE, bucket};
+use std::ops::Range;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
@@ -35,6 +41,16 @@ impl Latency {
         *self += &Self { count: packets, sum_ns, min_ns: ns, max_ns: ns };
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "the upper and the lower half")]
+    fn to_words(self) -> [u64; LATENCY_WORDS] {
+        let Self { count, sum_ns, min_ns, max_ns } = self;
+        [count, (sum_ns >> 64) as u64, sum_ns as u64, min_ns, max_ns]
+    }
+
+    fn from_words([count, upper, lower, min_ns, max_ns]: [u64; LATENCY_WORDS]) -> Self {
+        Self { count, sum_ns: u128::from(upper) << 64 | u128::from(lower), min_ns, max_ns }
+    }
+
     /// The mean, `None` when there was nothing.
     #[must_use]
     pub fn mean_ns(&self) -> Option<f64> {
@@ -51,139 +67,284 @@ impl std::ops::AddAssign<&Self> for Latency {
     }
 }
 
-/// What one worker counted in one interval. Plain loads and stores: there is one writer, and the
-/// collector reads what no longer changes (see `board`). On cache lines of its own, as rings of a few slots of
-/// several workers may be neighbours in memory.
-#[repr(align(128))]
-pub(crate) struct Slot {
-    // worker: rw, collector: ro
-    interval: AtomicU64,
-    counts: [AtomicU64; Counter::ALL.len()],
-    mode_counts: [AtomicU64; MODE_COUNTERS],
-    latency_count: AtomicU64,
-    latency_sum_ns: Sum,
-    latency_min_ns: AtomicU64,
-    latency_max_ns: AtomicU64,
-    /// A receiver's round-trip times, by bucket; empty for others. 32 bits are enough, as an interval has no
-    /// more packets than the sequence maps of all streams have numbers: 2^29 at most.
-    buckets: Lines<AtomicU32, 32>,
+/// Words of a slot: the number of its interval, from 1 on; its counters; those of the mode; its [`Latency`].
+const WORDS: usize = (LATENCY + LATENCY_WORDS).next_multiple_of(16);
+const COUNTS: usize = 1;
+const MODE_COUNTS: usize = COUNTS + Counter::ALL.len();
+const LATENCY: usize = MODE_COUNTS + MODE_COUNTERS;
+const LATENCY_WORDS: usize = 5;
+
+/// Parts of a whole histogram, and how many of them a slot has room for.
+const OCTAVES: usize = BUCKETS.div_ceil(OCTAVE);
+const PARTS: usize = OCTAVES.next_multiple_of(32);
+
+/// Intervals whose memory is touched before a worker starts: more than are open at once while all packets come
+/// back soon. A lost packet keeps its interval open for longer. Then more are needed, and the first time that
+/// a slot is used the worker waits for its page, a microsecond for 8 slots or 16 parts.
+const READY: usize = 64;
+/// Parts of a histogram that are touched for each of them.
+const READY_PARTS: usize = 4;
+
+/// Bytes of an open interval of one worker.
+pub const SLOT_BYTES: u64 = (WORDS * size_of::<u64>() + 2 * size_of::<u32>()) as u64;
+/// Further bytes of one that receives, with all parts of its histogram.
+pub const HISTOGRAM_BYTES: u64 = ((OCTAVES * (OCTAVE + 1) + PARTS) * size_of::<u32>()) as u64;
+
+/// The intervals of one worker. Plain loads and stores: there is one writer, and the collector reads what
+/// does not change any more (see `board`).
+pub(crate) struct Slots {
+    // All of them: worker: rw, collector: ro
+    /// By interval: the number of its slot; 0: none.
+    ring: Lines<AtomicU32>,
+    /// By slot.
+    words: Lines<AtomicU64>,
+    /// A receiver's, by slot and power of two: the number of the part of the histogram; 0: none.
+    parts: Lines<AtomicU32>,
+    /// By part: a count for each of its buckets. 32 bits are enough, as an interval has no more packets than
+    /// the sequence maps of all streams have numbers: 2^29 at most.
+    buckets: Lines<AtomicU32>,
+    mask: u64,
 }
 
-/// Bytes of one interval of one worker.
-pub const SLOT_BYTES: u64 = size_of::<Slot>() as u64;
-/// Bytes more of one that receives.
-pub const HISTOGRAM_BYTES: u64 = (BUCKETS * size_of::<AtomicU32>()).next_multiple_of(128) as u64;
+/// What is not in use of a worker's [`Slots`]. The worker alone has it.
+pub(crate) struct Stock {
+    slots: Numbers,
+    parts: Numbers,
+}
 
-impl Slot {
-    pub(crate) fn new(receives: bool) -> Self {
-        let buckets = if receives { BUCKETS } else { 0 };
+/// Numbers of slots or of parts, from 1 on.
+struct Numbers {
+    /// The greatest one that was ever taken.
+    last: u32,
+    /// With room for all, so that it never allocates.
+    returned: Vec<u32>,
+}
+
+impl Numbers {
+    /// At most `most` are in use at once.
+    fn new(most: usize) -> Self {
+        Self { last: 0, returned: Vec::with_capacity(most) }
+    }
+
+    fn take(&mut self) -> u32 {
+        self.returned.pop().unwrap_or_else(|| {
+            self.last += 1;
+            self.last
+        })
+    }
+
+    fn give_back(&mut self, number: u32) {
+        self.returned.push(number);
+    }
+}
+
+impl Slots {
+    /// For so many intervals at once, a power of two.
+    pub(crate) fn new(intervals: u64, receives: bool) -> Self {
+        let intervals = usize::try_from(intervals).unwrap_or(usize::MAX);
+        let of_receiver = |len: usize| if receives { len } else { 0 };
+        // Numbers begin at 1.
+        let slots = intervals + 1;
         Self {
-            interval: AtomicU64::new(u64::MAX),
-            counts: [const { AtomicU64::new(0) }; Counter::ALL.len()],
-            mode_counts: [const { AtomicU64::new(0) }; MODE_COUNTERS],
-            latency_count: AtomicU64::new(0),
-            latency_sum_ns: Sum::default(),
-            latency_min_ns: AtomicU64::new(0),
-            latency_max_ns: AtomicU64::new(0),
-            buckets: Lines::new(buckets),
+            ring: Lines::new(intervals),
+            words: Lines::new(slots * WORDS),
+            parts: Lines::new(of_receiver(slots * PARTS)),
+            buckets: Lines::new(of_receiver((intervals * OCTAVES + 1) * OCTAVE)),
+            mask: intervals as u64 - 1,
         }
     }
 
-    /// Makes it the slot of `interval`, empty if it was that of an older one.
-    pub(crate) fn enter(&self, interval: u64) {
-        if self.interval.load(Relaxed) == interval {
-            return;
-        }
-        for count in self.counts.iter().chain(&self.mode_counts) {
-            count.store(0, Relaxed);
-        }
-        for bucket in self.used_buckets() {
-            self.buckets.at(bucket).store(0, Relaxed);
-        }
-        let empty = Latency::default();
-        self.latency_count.store(empty.count, Relaxed);
-        self.latency_sum_ns.store(empty.sum_ns);
-        self.latency_min_ns.store(empty.min_ns, Relaxed);
-        self.latency_max_ns.store(empty.max_ns, Relaxed);
-        self.interval.store(interval, Release);
+    /// For the worker that begins: all of them. Memory that it is sure to use is touched.
+    pub(crate) fn stock(&self) -> Stock {
+        let intervals = self.intervals();
+        let ready = READY.min(intervals) + 1;
+        self.ring.touch(0..intervals);
+        self.words.touch(0..ready * WORDS);
+        self.parts.touch(0..ready * PARTS);
+        self.buckets.touch(0..ready * READY_PARTS * OCTAVE);
+        let parts = if self.receives() { intervals * OCTAVES } else { 0 };
+        Stock { slots: Numbers::new(intervals), parts: Numbers::new(parts) }
     }
 
-    /// Which interval's it is; `None`: of none so far.
-    pub(crate) fn interval(&self) -> Option<u64> {
-        Some(self.interval.load(Acquire)).filter(|interval| *interval != u64::MAX)
+    fn intervals(&self) -> usize {
+        self.index(u64::MAX) + 1
     }
 
-    pub(crate) fn add(&self, counter: Counter, packets: u64) {
-        let count = &self.counts[counter as usize];
+    fn receives(&self) -> bool {
+        self.parts.get(0).is_some()
+    }
+
+    #[inline]
+    fn index(&self, interval: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "an index into what is in memory")]
+        let index = (interval & self.mask) as usize;
+        index
+    }
+
+    /// The slot of `interval`, which may be its first use. It must be less than [`Slots::intervals`] after the
+    /// first one that was not given back.
+    #[inline]
+    pub(crate) fn enter(&self, stock: &mut Stock, interval: u64) -> usize {
+        match self.ring.at(self.index(interval)).load(Relaxed) {
+            0 => self.open(stock, interval),
+            slot => slot as usize,
+        }
+    }
+
+    #[cold]
+    fn open(&self, stock: &mut Stock, interval: u64) -> usize {
+        let number = stock.slots.take();
+        let slot = number as usize;
+        for word in self.words.range(slot * WORDS..(slot + 1) * WORDS) {
+            word.store(0, Relaxed);
+        }
+        self.store_latency(slot, Latency::default());
+        self.words.at(slot * WORDS).store(interval + 1, Release);
+        self.ring.at(self.index(interval)).store(number, Release);
+        slot
+    }
+
+    /// Takes back what these intervals have: nobody reads them any more.
+    pub(crate) fn give_back(&self, stock: &mut Stock, intervals: Range<u64>) {
+        let Range { start, end } = intervals;
+        // Beyond that each shares its place with a later one.
+        for interval in start.max(end.saturating_sub(self.mask + 1))..end {
+            let place = self.ring.at(self.index(interval));
+            let number = place.load(Relaxed);
+            if number == 0 {
+                continue;
+            }
+            place.store(0, Relaxed);
+            stock.slots.give_back(number);
+            if !self.receives() {
+                continue;
+            }
+            let slot = number as usize;
+            for part in self.parts.range(slot * PARTS..(slot + 1) * PARTS) {
+                let number = part.load(Relaxed);
+                if number != 0 {
+                    stock.parts.give_back(number);
+                    part.store(0, Relaxed);
+                }
+            }
+        }
+    }
+
+    /// The latest interval that has a slot.
+    pub(crate) fn last_interval(&self) -> Option<u64> {
+        let numbers = self.ring.range(0..self.intervals()).iter().map(|place| place.load(Acquire));
+        let first_word = |number| self.words.at(number as usize * WORDS).load(Acquire);
+        numbers.filter(|number| *number != 0).map(|number| first_word(number) - 1).max()
+    }
+
+    pub(crate) fn add(&self, slot: usize, counter: Counter, packets: u64) {
+        let count = self.words.at(slot * WORDS + COUNTS + counter as usize);
         count.store(count.load(Relaxed) + packets, Relaxed);
     }
 
     /// The same for the counter of a mode with this index.
-    pub(crate) fn add_mode(&self, index: usize, packets: u64) {
-        let count = &self.mode_counts[index];
+    pub(crate) fn add_mode(&self, slot: usize, index: usize, packets: u64) {
+        let counts = self.words.range(slot * WORDS + MODE_COUNTS..slot * WORDS + LATENCY);
+        let count = &counts[index];
         count.store(count.load(Relaxed) + packets, Relaxed);
     }
 
-    /// Counts packets with a round-trip time in the histogram; [`Slot::add_latency`] must follow for the
+    /// Counts packets with a round-trip time in the histogram; [`Slots::add_latency`] must follow for the
     /// same packets.
     #[inline]
-    pub(crate) fn record(&self, ns: u64, packets: u32) {
-        if let Some(count) = self.buckets.get(usize::from(bucket(ns))) {
-            count.store(count.load(Relaxed) + packets, Relaxed);
+    pub(crate) fn record(&self, stock: &mut Stock, slot: usize, ns: u64, packets: u32) {
+        let bucket = usize::from(bucket(ns));
+        let Some(part) = self.parts.get(slot * PARTS + bucket / OCTAVE) else { return };
+        let part = match part.load(Relaxed) {
+            0 => self.add_part(stock, part),
+            number => number as usize,
+        };
+        let count = self.buckets.at(part * OCTAVE + bucket % OCTAVE);
+        count.store(count.load(Relaxed) + packets, Relaxed);
+    }
+
+    #[cold]
+    fn add_part(&self, stock: &mut Stock, place: &AtomicU32) -> usize {
+        let number = stock.parts.take();
+        let part = number as usize;
+        for bucket in self.buckets.range(part * OCTAVE..(part + 1) * OCTAVE) {
+            bucket.store(0, Relaxed);
+        }
+        place.store(number, Relaxed);
+        part
+    }
+
+    pub(crate) fn add_latency(&self, slot: usize, more: &Latency) {
+        let mut latency = self.latency(slot);
+        latency += more;
+        self.store_latency(slot, latency);
+    }
+
+    fn latency_words(&self, slot: usize) -> &[AtomicU64] {
+        let start = slot * WORDS + LATENCY;
+        self.words.range(start..start + LATENCY_WORDS)
+    }
+
+    fn store_latency(&self, slot: usize, latency: Latency) {
+        for (word, value) in self.latency_words(slot).iter().zip(latency.to_words()) {
+            word.store(value, Relaxed);
         }
     }
 
-    /// Calls `each` with every bucket in use and what it counted.
-    pub(crate) fn for_each_bucket(&self, mut each: impl FnMut(usize, u32)) {
-        for bucket in self.used_buckets() {
-            each(bucket, self.buckets.at(bucket).load(Relaxed));
-        }
+    fn latency(&self, slot: usize) -> Latency {
+        let words = self.latency_words(slot);
+        Latency::from_words(std::array::from_fn(|index| words[index].load(Relaxed)))
     }
 
-    /// Those between the smallest and the greatest time: all others are 0.
-    fn used_buckets(&self) -> std::ops::Range<usize> {
-        let latency = self.latency();
-        if latency.count == 0 || self.buckets.get(0).is_none() {
+    /// Parts of the histogram between the smallest and the greatest time: there are no others.
+    fn octaves(&self, slot: usize) -> Range<usize> {
+        let latency = self.latency(slot);
+        if latency.count == 0 || !self.receives() {
             return 0..0;
         }
-        usize::from(bucket(latency.min_ns))..usize::from(bucket(latency.max_ns)) + 1
+        let octave = |ns| usize::from(bucket(ns)) / OCTAVE;
+        octave(latency.min_ns)..octave(latency.max_ns) + 1
     }
 
-    pub(crate) fn add_latency(&self, more: &Latency) {
-        let mut latency = self.latency();
-        latency += more;
-        self.latency_count.store(latency.count, Relaxed);
-        self.latency_sum_ns.store(latency.sum_ns);
-        self.latency_min_ns.store(latency.min_ns, Relaxed);
-        self.latency_max_ns.store(latency.max_ns, Relaxed);
+    /// The slot that `interval` has.
+    fn find(&self, interval: u64) -> Option<usize> {
+        let slot = self.ring.at(self.index(interval)).load(Acquire) as usize;
+        // It is that of an earlier interval if the worker has not given that back yet.
+        let is_its = self.words.at(slot * WORDS).load(Acquire) == interval + 1;
+        (slot != 0 && is_its).then_some(slot)
     }
 
-    fn latency(&self) -> Latency {
-        Latency {
-            count: self.latency_count.load(Relaxed),
-            sum_ns: self.latency_sum_ns.load(),
-            min_ns: self.latency_min_ns.load(Relaxed),
-            max_ns: self.latency_max_ns.load(Relaxed),
-        }
-    }
-
-    /// Whether it holds `interval`.
-    pub(crate) fn is_of(&self, interval: u64) -> bool {
-        self.interval.load(Acquire) == interval
-    }
-
-    /// What it holds of `interval`; `None` when the worker counted nothing in it.
+    /// What was counted in `interval`; `None` when nothing was.
     pub(crate) fn read(&self, interval: u64) -> Option<(Counts, Latency)> {
-        if !self.is_of(interval) {
-            return None;
-        }
+        let slot = self.find(interval)?;
         let mut counts = Counts::default();
-        for (counter, count) in Counter::ALL.iter().zip(&self.counts) {
+        let start = slot * WORDS + COUNTS;
+        let words = self.words.range(start..start + Counter::ALL.len());
+        for (counter, count) in Counter::ALL.iter().zip(words) {
             counts[*counter] = count.load(Relaxed);
         }
-        for (total, count) in counts.mode.iter_mut().zip(&self.mode_counts) {
+        let words = self.words.range(slot * WORDS + MODE_COUNTS..slot * WORDS + LATENCY);
+        for (total, count) in counts.mode.iter_mut().zip(words) {
             *total = count.load(Relaxed);
         }
-        Some((counts, self.latency()))
+        Some((counts, self.latency(slot)))
+    }
+
+    /// Calls `each` with the buckets of `interval` and their counts, some of which may be 0.
+    pub(crate) fn for_each_bucket(&self, interval: u64, mut each: impl FnMut(usize, u32)) {
+        let Some(slot) = self.find(interval) else { return };
+        for octave in self.octaves(slot) {
+            let part = self.parts.at(slot * PARTS + octave).load(Relaxed) as usize;
+            if part == 0 {
+                continue;
+            }
+            let counts = self.buckets.range(part * OCTAVE..(part + 1) * OCTAVE);
+            for (bucket, count) in (octave * OCTAVE..).zip(counts) {
+                each(bucket, count.load(Relaxed));
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

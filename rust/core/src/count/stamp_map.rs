@@ -19,7 +19,8 @@ struct Owner {
 
 /// The stamps that one receiver has seen.
 pub struct StampMap {
-    words: Box<[[u64; WORDS]]>,
+    /// By page; takes memory only for pages that are used.
+    words: Box<[u64]>,
     owners: Box<[Option<Owner>]>,
     /// By queue and the lower bits of the page: where it is, if its owner says so, too.
     places: Box<[u32]>,
@@ -38,7 +39,7 @@ impl StampMap {
         // Each queue has one that it is at, and may have taken one with hardly any of its stamps.
         let pages = if queues == 0 { 0 } else { full + 2 * queues };
         Self {
-            words: vec![[0; WORDS]; pages].into(),
+            words: vec![0; pages * WORDS].into(),
             owners: vec![None; pages].into(),
             places: vec![0; queues * pages.next_power_of_two()].into(),
             last: vec![None; queues].into(),
@@ -57,7 +58,7 @@ impl StampMap {
         let at = if self.owners[at as usize] == Some(owner) { at } else { self.turn_page(owner) };
         #[expect(clippy::cast_possible_truncation, reason = "less than a page")]
         let bit = seq as usize & ((1 << PAGE_BITS) - 1);
-        let word = &mut self.words[at as usize][bit / 64];
+        let word = &mut self.words[at as usize * WORDS + bit / 64];
         let first = *word >> (bit % 64) & 1 == 0;
         *word |= 1 << (bit % 64);
         first
@@ -76,7 +77,7 @@ impl StampMap {
     fn turn_page(&mut self, owner: Owner) -> u32 {
         // There are more pages than queues are at.
         let Some(at) = self.next.pop_front() else { return 0 };
-        self.words[at as usize].fill(0);
+        self.words[at as usize * WORDS..][..WORDS].fill(0);
         self.owners[at as usize] = Some(owner);
         let index = self.index(owner);
         self.places[index] = at;

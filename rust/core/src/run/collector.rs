@@ -27,6 +27,8 @@ pub struct Collector {
     /// By stream: the first sequence number of the intervals `next` and `closed`.
     next_seq: Box<[u64]>,
     closed_seq: Box<[u64]>,
+    /// By stream: receivers' maps are touched for the sequence numbers below.
+    touched: Box<[u64]>,
     totals: Totals,
     /// By place.
     by_worker: Box<[Counts]>,
@@ -49,6 +51,7 @@ impl Collector {
             latencies: Histogram::default(),
             interval_latencies: Histogram::default(),
             loss_runs: LossRuns::new(streams),
+            touched: vec![board.ahead(); streams].into(),
             board,
             patience_ns,
             next: 0,
@@ -65,6 +68,7 @@ impl Collector {
     /// Closes what can be closed, and hands on the rows of what is final.
     pub fn tick(&mut self, row: &mut dyn FnMut(&Row)) {
         let before = (self.next, self.adopted, self.closed);
+        self.board.touch_ahead(&mut self.touched);
         // In this order: what is closed now is adopted until the next tick, and read in the one after
         // that (see `late`).
         if self.receivers().all(|place| place.adopted() >= self.round) {
@@ -175,7 +179,7 @@ impl Collector {
 
     /// The same; and also where one was held up after its last poll, and counted later than that.
     fn last_counted(&self) -> u64 {
-        let counted = self.board.workers().filter_map(Place::last_interval).max();
+        let counted = self.board.workers().filter_map(|place| place.slots.last_interval()).max();
         self.last_interval().max(counted.unwrap_or(0))
     }
 
@@ -183,7 +187,7 @@ impl Collector {
     #[must_use]
     pub fn received(&self) -> u64 {
         let open = (self.next..=self.last_interval()).flat_map(|interval| {
-            self.board.workers().filter_map(move |place| place.slot(interval).read(interval))
+            self.board.workers().filter_map(move |place| place.slots.read(interval))
         });
         let open: u64 = open.map(|(counts, _)| counts[Counter::Received]).sum();
         self.totals.counts[Counter::Received] + open
@@ -233,7 +237,7 @@ impl Collector {
     /// Whether every packet sent in `interval` has arrived.
     fn is_complete(&self, interval: u64) -> bool {
         let sent_and_valid = |place: &Place| {
-            let counts = place.slot(interval).read(interval).map(|(counts, _)| counts);
+            let counts = place.slots.read(interval).map(|(counts, _)| counts);
             counts.map_or((0, 0), |counts| (counts[Counter::Sent], counts[Counter::Valid]))
         };
         let (sent, valid) = self
@@ -263,7 +267,7 @@ impl Collector {
     fn sent(&self, interval: u64) -> impl Iterator<Item = (usize, u64)> {
         self.board.workers().filter_map(move |place| {
             let Role::Send { stream } = place.role else { return None };
-            let (counts, _) = place.slot(interval).read(interval)?;
+            let (counts, _) = place.slots.read(interval)?;
             Some((usize::from(stream), counts[Counter::Sent]))
         })
     }
@@ -301,12 +305,11 @@ impl Collector {
             self.interval_latencies.clear();
         }
         for (place, sum) in self.board.places().zip(&mut self.by_worker) {
-            let slot = place.slot(interval);
-            let Some((counts, latency)) = slot.read(interval) else { continue };
+            let Some((counts, latency)) = place.slots.read(interval) else { continue };
             *sum += &counts;
             totals.counts += &counts;
             totals.latency += &latency;
-            self.interval_latencies.add_slot(slot);
+            self.interval_latencies.add_interval(&place.slots, interval);
         }
         if !self.interval_latencies.is_empty() {
             self.latencies.merge(&self.interval_latencies);
@@ -358,7 +361,7 @@ impl Collector {
         let mut maps: Vec<Vec<&SeqMap>> = vec![Vec::new(); sent.len()];
         let mut before = vec![0; sent.len()];
         for (place, sum) in self.board.places().zip(&mut self.by_worker) {
-            let Some((counts, _)) = place.slot(interval).read(interval) else { continue };
+            let Some((counts, _)) = place.slots.read(interval) else { continue };
             let mut again = 0;
             for (index, (stream, sent)) in sent.iter().enumerate() {
                 let Some(map) = place.arrived.get(*stream) else { continue };

@@ -115,7 +115,7 @@ pub struct PortLimits {
 const UNPACED_PPS: f64 = 100e6;
 
 /// The most sequence numbers that the maps of all streams and receivers together remember (256 MiB
-/// of words), those of one receiver at most, and those it has in any case.
+/// of words, which take memory as numbers reach them), those of one receiver at most, and those it has in any case.
 const ALL_WINDOWS: u64 = 1 << 30;
 /// Those of a stream even if it sends few.
 const SMALL_WINDOW: u64 = 1 << 18;
@@ -176,7 +176,8 @@ impl Config {
         self.check_statistics()
     }
 
-    /// Whether the statistics can hold what may be open at once: see `count::board`.
+    /// Whether the statistics can hold what may be open at once: see `count::board`. That much memory is taken only
+    /// when as much is open.
     ///
     /// # Errors
     /// As [`Config::check_port`].

@@ -108,48 +108,37 @@ fn follows(seq: u64, step: u32, turn: u32) -> u64 {
 
 /// Numbers that were missing when a later one of their flow arrived.
 struct Numbers {
-    /// By stream, and in it by the low bits of the number.
-    noted: Box<[Noted]>,
+    /// By stream, and in it by the low bits of the number: the bits above them, inverted, and how many
+    /// packets of its flow had arrived before the one that left the gap. All 0 is of no number: of one behind
+    /// 2^32 times what is remembered. So it takes memory only where packets come out of order.
+    noted: Box<[[u32; 2]]>,
     /// How many low bits.
     bits: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Noted {
-    /// The bits of the number above the low ones.
-    upper: u32,
-    /// How many packets of its flow had arrived before the one that left the gap.
-    arrived: u32,
-}
-
-impl Noted {
-    /// Of no number: that would be one behind 2^32 times what is remembered.
-    const NONE: Self = Self { upper: u32::MAX, arrived: 0 };
 }
 
 impl Numbers {
     fn new(streams: usize) -> Self {
         let bits = (NUMBERS / streams.max(1)).max(1).ilog2();
-        Self { noted: vec![Noted::NONE; streams << bits].into(), bits }
+        Self { noted: vec![[0; 2]; streams << bits].into(), bits }
     }
 
     fn place(&self, stream: u16, seq: u64) -> (usize, u32) {
         #[expect(clippy::cast_possible_truncation, reason = "the low bits, and those above")]
         let (low, upper) = (seq as usize & ((1 << self.bits) - 1), (seq >> self.bits) as u32);
-        (usize::from(stream) << self.bits | low, upper)
+        (usize::from(stream) << self.bits | low, !upper)
     }
 
     fn note(&mut self, stream: u16, seq: u64, arrived: u32) {
         let (at, upper) = self.place(stream, seq);
         if let Some(noted) = self.noted.get_mut(at) {
-            *noted = Noted { upper, arrived };
+            *noted = [upper, arrived];
         }
     }
 
     /// What was noted with this number, unless it was in place of a later one.
     fn left_at(&self, stream: u16, seq: u64) -> Option<u32> {
         let (at, upper) = self.place(stream, seq);
-        self.noted.get(at).filter(|noted| noted.upper == upper).map(|noted| noted.arrived)
+        self.noted.get(at).filter(|[noted, _]| *noted == upper).map(|[_, arrived]| *arrived)
     }
 }
 

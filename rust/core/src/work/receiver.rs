@@ -209,7 +209,7 @@ impl Receiver {
         }
         if let Some(stamp) = stamp {
             self.recorder.record_network(latency_ns.saturating_sub(stamp.residence_ns));
-            self.note_stamp(stamp);
+            self.stamps.insert(stamp.queue, stamp.seq);
         }
         if let Some(reordered) = self.order.arrive(flow, seq) {
             self.together.reordered += 1;
@@ -282,19 +282,10 @@ impl Receiver {
     #[inline]
     fn not_first(&mut self, stamp: Option<Stamp>, counter: Counter) -> Counter {
         let Some(stamp) = stamp else { return counter };
-        if !self.note_stamp(stamp) && counter == Counter::Duplicate {
+        if !self.stamps.insert(stamp.queue, stamp.seq) && counter == Counter::Duplicate {
             self.recorder.add(self.recorder.now(), Counter::DuplicateOnWayBack, 1);
         }
         counter
-    }
-
-    /// Whether the reflector sent this packet once more than any that was here.
-    fn note_stamp(&mut self, stamp: Stamp) -> bool {
-        let first = self.stamps.insert(stamp.queue, stamp.seq);
-        if first {
-            self.recorder.add(self.recorder.now(), Counter::Stamped, 1);
-        }
-        first
     }
 
     #[cold]

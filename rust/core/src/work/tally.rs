@@ -51,7 +51,7 @@ impl Tally {
         }
     }
 
-    fn add_counts(&self, interval: u64, counts: &ModeCounts) {
+    fn add_counts(&mut self, interval: u64, counts: &ModeCounts) {
         for (index, count) in counts.iter().enumerate() {
             let packets = u64::from(*count);
             let Some(place) = self.places.get(index).copied().flatten() else {

@@ -25,42 +25,42 @@ pub(crate) struct Progress {
 impl Place {
     /// When it last polled.
     pub(crate) fn polled_ns(&self) -> u64 {
-        self.progress.0.polled_ns.load(Ordering::Acquire)
+        self.progress.polled_ns.load(Ordering::Acquire)
     }
 
     /// Until when all that it may count by its own clock is counted.
     pub(crate) fn settled_ns(&self) -> u64 {
         match self.role {
-            Role::Send { .. } => self.progress.0.settled_ns.load(Ordering::Acquire),
+            Role::Send { .. } => self.progress.settled_ns.load(Ordering::Acquire),
             Role::Receive | Role::Count => self.polled_ns(),
         }
     }
 
     /// The round that this worker has adopted.
     pub(crate) fn adopted(&self) -> u64 {
-        self.progress.0.adopted.load(Ordering::Acquire)
+        self.progress.adopted.load(Ordering::Acquire)
     }
 
     /// When this worker had sent all it will ever send; `None`: not yet.
     pub(crate) fn done_ns(&self) -> Option<u64> {
-        Some(self.progress.0.done_ns.load(Ordering::Acquire)).filter(|ns| *ns > 0)
+        Some(self.progress.done_ns.load(Ordering::Acquire)).filter(|ns| *ns > 0)
     }
 
     /// When this worker first and last said [`Recorder::note_busy`]; `None`: never.
     pub(crate) fn busy_ns(&self) -> Option<(u64, u64)> {
-        let progress = &self.progress.0;
+        let progress = &self.progress;
         let last = progress.last_busy_ns.load(Ordering::Acquire);
         (last > 0).then(|| (progress.first_busy_ns.load(Ordering::Relaxed), last))
     }
 
     /// Whether this sender has ever had to wait for the statistics.
     pub(crate) fn was_held_back(&self) -> bool {
-        self.progress.0.held_back.load(Ordering::Relaxed)
+        self.progress.held_back.load(Ordering::Relaxed)
     }
 
     /// Whether buffers do not come back to this sender as they were.
     pub(crate) fn has_changed_buffers(&self) -> bool {
-        self.progress.0.buffers_changed.load(Ordering::Relaxed)
+        self.progress.buffers_changed.load(Ordering::Relaxed)
     }
 }
 
@@ -69,12 +69,12 @@ impl Recorder {
     /// there.
     pub fn poll_until(&mut self, now_ns: u64, due_ns: u64) {
         self.poll(now_ns);
-        self.place.progress.0.settled_ns.store(now_ns.min(due_ns), Ordering::Release);
+        self.place.progress.settled_ns.store(now_ns.min(due_ns), Ordering::Release);
     }
 
     /// Says that this worker will not send any more from `now_ns` on. Later calls do not count.
     pub fn done(&self, now_ns: u64) {
-        let progress = &self.place.progress.0;
+        let progress = &self.place.progress;
         if progress.done_ns.load(Ordering::Relaxed) == 0 {
             progress.done_ns.store(now_ns.max(1), Ordering::Release);
         }
@@ -83,7 +83,7 @@ impl Recorder {
     /// Says that in this poll there were packets of those whose rate is asked for.
     #[inline]
     pub fn note_busy(&self) {
-        let progress = &self.place.progress.0;
+        let progress = &self.place.progress;
         // Its own: nobody else writes it.
         let now_ns = progress.polled_ns.load(Ordering::Relaxed).max(1);
         if progress.first_busy_ns.load(Ordering::Relaxed) == 0 {
@@ -96,7 +96,7 @@ impl Recorder {
     /// called before the driver gets them: they may be back before it returns.
     #[inline]
     pub fn will_send_below(&self, stream: u16, seq: u64) {
-        self.board.unsent[usize::from(stream)].0.store(seq, Ordering::Release);
+        self.board.unsent[usize::from(stream)].store(seq, Ordering::Release);
     }
 
     /// Whether a packet that is not in a closed interval can have this sequence number, with those of its
@@ -110,19 +110,19 @@ impl Recorder {
     #[cold]
     fn is_sent_now(&mut self, stream: u16, seq: u64) -> bool {
         let stream = usize::from(stream);
-        self.unsent[stream] = self.board.unsent[stream].0.load(Ordering::Acquire);
+        self.unsent[stream] = self.board.unsent[stream].load(Ordering::Acquire);
         seq < self.unsent[stream]
     }
 
     /// Says that this sender could not send because of [`Recorder::may_send`].
     #[cold]
     pub fn held_back(&self) {
-        self.place.progress.0.held_back.store(true, Ordering::Relaxed);
+        self.place.progress.held_back.store(true, Ordering::Relaxed);
     }
 
     /// Says that buffers do not come back to this sender as they were.
     #[cold]
     pub fn buffers_changed(&self) {
-        self.place.progress.0.buffers_changed.store(true, Ordering::Relaxed);
+        self.place.progress.buffers_changed.store(true, Ordering::Relaxed);
     }
 }
