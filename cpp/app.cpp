@@ -103,8 +103,9 @@ void end_soon(int code) {
 }
 
 /// Says which run begins, and runs it.
-void run_once(const Mode& mode, const rs::Next& next, Dataplane& dataplane) {
+void run_once(const Mode& mode, Dataplane& dataplane) {
   const std::string name(mode.name);
+  const rs::Next& next = dataplane.next();
   if (next.stage == rs::Stage::Measurement) {
     // One that was to end before it began leaves results behind, too, not those of an earlier run.
     std::fprintf(stderr, "dpdkproj: %s %s on port %u\n", name.c_str(),
@@ -115,6 +116,18 @@ void run_once(const Mode& mode, const rs::Next& next, Dataplane& dataplane) {
                  static_cast<double>(next.warmup_ns) / 1e9);
   }
   mode.run(dataplane);
+}
+
+/// Shows the summary; the exit code.
+int tell(const rs::Finished& finished, bool has_files) {
+  int code = finished.limits_broken ? kLimitBroken : kSuccess;
+  if (!finished.problem.empty()) {
+    std::fprintf(stderr, "dpdkproj: %s\n", std::string(finished.problem).c_str());
+    code = kFailure;
+  }
+  const bool is_said = std::fprintf(stderr, "%s\n", std::string(finished.summary).c_str()) > 0;
+  // Who closes stderr and asks for no file learns nothing.
+  return is_said || has_files || code != kSuccess ? code : kFailure;
 }
 
 /// From the link to the end of the results.
@@ -132,29 +145,21 @@ int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session
     session.link_is_up(port.link_mbps());  // else the link may be down, and nothing is sent
   }
   const Clock clock(started, signals.request());
-  uint64_t end_ns = 0;
-  uint64_t control_sent = 0;
+  SlowPath slow_path(port);
+  int code = kSuccess;
   for (;;) {
     const rs::Next next = session.next(port.mac(), signals.requested());
     if (next.stage == rs::Stage::Nothing) {
-      break;
+      return code;
     }
-    const bool only_asks = next.stage != rs::Stage::Measurement && next.warmup_ns == 0;
-    Dataplane dataplane(port, session, options, clock, signals, affinity,
-                        only_asks ? Lcores::kMain : Lcores::kAll);
-    run_once(mode, next, dataplane);
-    end_ns = dataplane.clock().now_ns();
-    control_sent = dataplane.slow_path().sent();
+    Dataplane dataplane(port, slow_path, session, next, options, clock, signals, affinity);
+    run_once(mode, dataplane);
+    if (next.stage == rs::Stage::Measurement) {
+      const uint64_t end_ns = dataplane.clock().now_ns();
+      const rs::Finished finished = session.finish(end_of(port, end_ns, slow_path.sent()));
+      code = std::max(code, tell(finished, options.has_files));
+    }
   }
-  const rs::Finished finished = session.finish(end_of(port, end_ns, control_sent));
-  int code = finished.limits_broken ? kLimitBroken : kSuccess;
-  if (!finished.problem.empty()) {
-    std::fprintf(stderr, "dpdkproj: %s\n", std::string(finished.problem).c_str());
-    code = kFailure;
-  }
-  const bool is_said = std::fprintf(stderr, "%s\n", std::string(finished.summary).c_str()) > 0;
-  // Who closes stderr and asks for no file learns nothing.
-  return is_said || options.has_files || code != kSuccess ? code : kFailure;
 }
 
 int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& options,
@@ -170,8 +175,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
   Port port(
       info,
       {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
-       options.rx_burst, options.tx_burst, options.checksum_offload,
-       options.release == rs::Release::Hardware,
+       options.rx_burst, options.tx_burst, options.checksum_offload, options.send_on_timestamp,
        options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0, passing_on(mode.queues)},
       signals.request());
   const int code = run_on(port, mode, options, *session, started, signals, affinity);

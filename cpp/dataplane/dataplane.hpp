@@ -23,32 +23,27 @@
 
 namespace dpdkproj {
 
-/// Which lcores workers run on.
-enum class Lcores {
-  kAll,
-  /// The main one alone, which polls all workers in turn. A run that only asks a question is over
-  /// sooner that way: it need not wait until every lcore has polled.
-  kMain,
-};
-
 /// What a mode has to work with: a started port, the session whose run it counts in, a clock, and
 /// lcores.
 class Dataplane {
  public:
-  Dataplane(Port& port, rs::Session& session, const rs::Options& options, const Clock& clock,
-            const StopSignals& signals, Affinity& affinity, Lcores lcores = Lcores::kAll)
+  Dataplane(Port& port, SlowPath& slow_path, rs::Session& session, const rs::Next& next,
+            const rs::Options& options, const Clock& clock, const StopSignals& signals,
+            Affinity& affinity)
       : port_(port),
+        slow_path_(slow_path),
         session_(session),
+        next_(next),
         options_(options),
         clock_(clock),
         signals_(signals),
-        affinity_(affinity),
-        lcores_(lcores),
-        slow_path_(port) {}
+        affinity_(affinity) {}
 
   Port& port() noexcept { return port_; }
   rs::Session& session() noexcept { return session_; }
   const rs::Options& options() const noexcept { return options_; }
+  /// What the run that workers are made for is like.
+  const rs::Next& next() const noexcept { return next_; }
   /// Those that the mode has registered for itself.
   ModeOptions mode_options() const noexcept { return ModeOptions(options_); }
   /// Its zero is the moment when workers begin, and an earlier one before: what making them takes
@@ -68,14 +63,20 @@ class Dataplane {
   void run_workers(std::vector<Ws>... workers);
 
  private:
+  /// The main lcore polls all workers of a run that only asks a question: it is over sooner if it
+  /// need not wait until every lcore has polled.
+  bool only_asks() const noexcept {
+    return next_.stage == rs::Stage::Preliminary && next_.warmup_ns == 0;
+  }
+
   Port& port_;
+  SlowPath& slow_path_;
   rs::Session& session_;
+  rs::Next next_;
   const rs::Options& options_;
   Clock clock_;
   const StopSignals& signals_;
   Affinity& affinity_;
-  Lcores lcores_;
-  SlowPath slow_path_;
 };
 
 template <Worker... Ws>
@@ -88,7 +89,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   std::vector<unsigned> lcores = all_lcores();
   warn_about_lcores(count, lcores.size());
   // One without a worker would only burn its core, and slow down a hyperthread beside it.
-  const std::size_t most = lcores_ == Lcores::kAll ? lcores.size() : 1;
+  const std::size_t most = only_asks() ? 1 : lcores.size();
   lcores.resize(std::clamp<std::size_t>(count, 1, most));
   const std::vector<std::size_t> plan = plan_lcores(count, lcores.size());
   std::vector<Share> shares(lcores.size());
@@ -121,6 +122,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   }
   // What came in while workers were made, nobody was there to take.
   port_.begin_counting();
+  slow_path_.begin_counting();
   clock_ = clock_.restarted();
   if (signals_.requested()) {
     session_.tick(0, {.stop_requested = true});
@@ -139,7 +141,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   });
   run_on_lcores(lcores, work, [&phase] { phase.store(Phase::kStop); });
   controller.join();
-  if (lcores_ == Lcores::kMain) {
+  if (only_asks()) {
     port_.flush_mempool_caches();
   }
   if (failure) {

@@ -81,8 +81,11 @@ class SlowPath {
   /// The control thread's end: hands `session` what came, and sends what it has to send.
   void serve(rs::Session& session, uint64_t now_ns);
 
-  /// Packets that the driver took. To be asked when the workers have ended.
-  uint64_t sent() const noexcept { return sent_.packets; }
+  /// A run begins: counters do.
+  void begin_counting() noexcept { sent_before_ = sent_.packets; }
+
+  /// Packets that the driver took since begin_counting(). To be asked when the workers have ended.
+  uint64_t sent() const noexcept { return sent_.packets - sent_before_; }
 
  private:
   struct RingDeleter {
@@ -100,6 +103,7 @@ class SlowPath {
   std::vector<Ring> to_control_;
   Ring to_worker_;
   Sent sent_;
+  uint64_t sent_before_ = 0;
 };
 
 }  // namespace dpdkproj

@@ -1,6 +1,7 @@
 // sendrecv: sends UDP packets at an exact rate, gets them back, and verifies every byte.
 
 #include <cstdio>
+#include <utility>
 
 #include "dataplane/dataplane.hpp"
 #include "dataplane/frames.hpp"
@@ -14,19 +15,20 @@ namespace {
 class Send final {
  public:
   Send(Port& port, uint16_t queue, rust::Box<rs::Sender> sender, const Clock& clock,
-       const rs::Options& options, const StopRequest& stop, SlowPath::Outlet outlet)
+       const rs::Options& options, const rs::Next& next, const StopRequest& stop,
+       SlowPath::Outlet outlet)
       : queue_(port.tx_queue(queue)),
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
         outlet_(outlet),
-        max_burst_(options.release == rs::Release::Burst ? options.tx_burst : 1),
+        max_burst_(next.release == rs::Release::Burst ? options.tx_burst : 1),
         // Where the port keeps the schedule, the driver's call tells nothing.
-        checks_pacing_(options.paced && options.release != rs::Release::Hardware),
-        spin_(options.release == rs::Release::Spin),
-        frame_len_(options.frame_len),
+        checks_pacing_(next.paced && next.release != rs::Release::Hardware),
+        spin_(next.release == rs::Release::Spin),
+        frame_len_(next.frame_len),
         offload_flags_(offload_flags(port.checksums())) {
-    if (options.release == rs::Release::Hardware) {
+    if (next.release == rs::Release::Hardware) {
       schedule_.emplace(port.id(), clock, stop);
     }
   }
@@ -157,10 +159,11 @@ class Receive final {
   Burst burst_;
 };
 
-/// Says what the port could have done and cannot.
+/// Says what the port could have done and cannot; once.
 void say_what_software_computes(const Port& port) {
+  static bool said = false;
   const ChecksumOffload by_port = port.checksums();
-  if (by_port.ipv4 && by_port.udp) {
+  if ((by_port.ipv4 && by_port.udp) || std::exchange(said, true)) {
     return;
   }
   const bool both = !by_port.ipv4 && !by_port.udp;
@@ -173,18 +176,18 @@ void run(Dataplane& dataplane) {
   Port& port = dataplane.port();
   rs::Session& session = dataplane.session();
   const rs::Options& options = dataplane.options();
-  if (session.is_first() && options.checksum_offload) {
+  const rs::Next& next = dataplane.next();
+  if (options.checksum_offload) {
     say_what_software_computes(port);
   }
   const ChecksumOffload by_port = port.checksums();
   std::vector<Send> senders;
   for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
     senders.emplace_back(port, queue, rs::new_sender(session, queue, {by_port.ipv4, by_port.udp}),
-                         dataplane.clock(), options, dataplane.stop(),
-                         queue == 0
-                             ? dataplane.slow_path().outlet(port.tx_pool(0), options.frame_len)
-                             : SlowPath::Outlet());
-    if (session.is_first()) {
+                         dataplane.clock(), options, next, dataplane.stop(),
+                         queue == 0 ? dataplane.slow_path().outlet(port.tx_pool(0), next.frame_len)
+                                    : SlowPath::Outlet());
+    if (next.prepares) {
       senders.back().prepare_buffers();
     }
   }

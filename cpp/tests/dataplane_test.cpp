@@ -67,10 +67,13 @@ rust::Box<rs::Config> parse(std::initializer_list<const char*> words) {
 
 class DataplaneTest : public testing::Test {
  protected:
-  void run(std::vector<Record>& sending, std::vector<Record>& plain, Lcores which = Lcores::kAll) {
+  void run(std::vector<Record>& sending, std::vector<Record>& plain, bool only_asks = false) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
     rust::Box<rs::Session> session = rs::open_session(*config, {});
-    session->next({2, 0, 0, 0, 0, 1}, false);
+    rs::Next next = session->next({2, 0, 0, 0, 0, 1}, false);
+    if (only_asks) {
+      next.stage = rs::Stage::Preliminary;
+    }
     const rs::Options options = config->options();
     Port port(find_port(""), {.rx_queues = 1,
                               .tx_queues = 1,
@@ -81,7 +84,8 @@ class DataplaneTest : public testing::Test {
                               .checksum_offload = false,
                               .held_mbufs = 0});
     const Clock clock(ClockReading::take());
-    Dataplane dataplane(port, *session, options, clock, signals, affinity, which);
+    SlowPath slow_path(port);
+    Dataplane dataplane(port, slow_path, *session, next, options, clock, signals, affinity);
     std::vector<Sending> senders;
     for (Record& record : sending) {
       senders.push_back({&record});
@@ -128,7 +132,7 @@ TEST_F(DataplaneTest, DealsWorkersOutInTheOrderGiven) {
 TEST_F(DataplaneTest, RunsAllWorkersOnTheMainLcoreWhereItIsToldTo) {
   std::vector<Record> sending(3);
   std::vector<Record> plain(2);
-  run(sending, plain, Lcores::kMain);
+  run(sending, plain, true);
   for (const Record& record : sending) {
     EXPECT_GT(record.polls, 0);
     EXPECT_EQ(record.lcore, 0U);

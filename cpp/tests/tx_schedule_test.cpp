@@ -260,11 +260,12 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
   infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
   rust::Box<rs::Session> session = rs::open_session(*config, {});
-  session->next({2, 0, 0, 0, 0, 1}, false);
+  const rs::Next next = session->next({2, 0, 0, 0, 0, 1}, false);
   const rs::Options options = config->options();
   const StopSignals signals;
   Affinity affinity;
-  Dataplane dataplane(port, *session, options, clock, signals, affinity);
+  SlowPath slow_path(port);
+  Dataplane dataplane(port, slow_path, *session, next, options, clock, signals, affinity);
   const std::vector<Mode> modes = all_modes();
   const auto mode = std::ranges::find(modes, std::string_view("sendrecv"), &Mode::name);
   if (mode == modes.end()) {

@@ -101,10 +101,8 @@ impl Config {
             tx_descriptors: config.tx_descriptors,
             rx_burst: config.rx_burst,
             tx_burst: config.tx_burst,
-            frame_len: config.frame_len(),
             checksum_offload: config.checksum_offload,
-            paced: config.rate().is_some(),
-            release: config.release().unwrap_or_default().into(),
+            send_on_timestamp: config.release() == Some(Release::Hardware),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
@@ -113,12 +111,6 @@ impl Config {
             has_files: config.stats_path.is_some() || config.json_path.is_some(),
             of_mode: config.mode_options.iter().map(Into::into).collect(),
         }
-    }
-}
-
-impl Default for bridge::Release {
-    fn default() -> Self {
-        Release::default().into()
     }
 }
 

@@ -229,14 +229,10 @@ pub(crate) mod bridge {
         rx_burst: u16,
         /// Packets that are sent at once, at most.
         tx_burst: u16,
-        /// Bytes of the longest frame that a mode sends of its own, without FCS; 0: it sends none.
-        frame_len: u16,
         /// Checksums may be left to the port.
         checksum_offload: bool,
-        /// Packets are sent at a rate.
-        paced: bool,
-        /// How they are let go.
-        release: Release,
+        /// The port is to send packets at given times.
+        send_on_timestamp: bool,
         /// Packets are harmed on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.
@@ -302,20 +298,41 @@ pub(crate) mod bridge {
     enum Stage {
         /// The one in front of the measurement: its packets count nowhere.
         Preliminary,
-        /// The one that was asked for.
+        /// One that was asked for.
         Measurement,
         /// None: all have been.
         Nothing,
     }
 
     /// The run that begins.
+    #[derive(Clone, Copy)]
     struct Next {
         stage: Stage,
         /// How long a preliminary run sends packets, in ns; 0: it only asks the reflector.
         warmup_ns: u64,
+        /// Bytes of the frames that a mode sends of its own, without FCS; 0: it sends none.
+        frame_len: u16,
+        /// Packets are sent at a rate.
+        paced: bool,
+        /// How they are let go.
+        release: Release,
+        /// Buffers are to be prepared before. Those that an earlier run left may still be under way, and need no
+        /// more than that one did where this is false.
+        prepares: bool,
     }
 
-    /// What only C++ knows when all is over.
+    /// What a further run does otherwise than the one that the command line asks for.
+    struct Trial {
+        /// So many packets in every period; 0: as fast as possible.
+        packets: u64,
+        period_ns: u64,
+        /// For how long to send.
+        duration_ns: u64,
+        /// Bytes of UDP payload.
+        payload_len: u16,
+    }
+
+    /// What only C++ knows when a measurement is over.
     struct End {
         /// When that is, in ns since the start of the last run.
         now_ns: u64,
@@ -358,16 +375,15 @@ pub(crate) mod bridge {
         /// Opens all files. `command` is the whole command line. The error names the option.
         fn open_session(config: &Config, command: Vec<String>) -> Result<Box<Session>>;
         /// The error says what was asked, what is possible and which option to change.
-        fn check_port(self: &Session, limits: PortLimits) -> Result<()>;
+        fn check_port(self: &mut Session, limits: PortLimits) -> Result<()>;
         /// A rate that is a share of the line rate becomes one in packets.
         /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
         fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
         /// Makes the next run, on a port with this MAC address, the one at hand: workers are made of it. Where
         /// `stop_requested`, no time is spent on a preliminary one.
         fn next(self: &mut Session, mac: [u8; 6], stop_requested: bool) -> Next;
-        /// Whether no other run has used the port before: then buffers are to be prepared. Those that
-        /// one left may still be under way, and need no more than that one did.
-        fn is_first(self: &Session) -> bool;
+        /// A further measurement, behind all that are waiting. The error is as that of `check_port`.
+        fn add_trial(self: &mut Session, trial: &Trial) -> Result<()>;
         /// Workers are about to start on these CPUs. The threads that write begin here, on those of the
         /// calling thread.
         fn begin_on(self: &mut Session, cpus: Vec<u32>) -> Result<()>;
@@ -380,7 +396,7 @@ pub(crate) mod bridge {
         /// `frame`, whose `len` becomes the frame's; `false`: there is no more for now. What does not fit is left
         /// out.
         unsafe fn send_slow(self: &mut Session, frame: &mut Frame) -> bool;
-        /// All workers have stopped for good. Writes down what is known.
+        /// A measurement is over, and its workers have stopped for good. Writes down what is known.
         fn finish(self: &mut Session, end: End) -> Finished;
     }
 

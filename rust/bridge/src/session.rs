@@ -1,11 +1,12 @@
 //! The runs of a command line.
 
 use crate::config::Config;
-use crate::ffi::bridge::{self, End, Facts, Finished, Frame, Next, PortLimits, Stage, Tick};
+use crate::ffi::bridge::{self, End, Facts, Finished, Frame, Next, PortLimits, Stage, Tick, Trial};
 use dpdkproj_core::report;
-use dpdkproj_core::run::config::PortLimits as CorePortLimits;
+use dpdkproj_core::run::config::{PortLimits as CorePortLimits, Trial as CoreTrial};
 use dpdkproj_core::run::{Driver, Facts as CoreFacts, Phase, Run};
 use dpdkproj_core::wire::flow::Mac;
+use dpdkproj_core::work::pacer::Rate;
 
 /// See [`report::Session`].
 pub struct Session(report::Session);
@@ -21,9 +22,9 @@ impl Session {
         self.0.run()
     }
 
-    pub(crate) fn check_port(&self, limits: PortLimits) -> Result<(), String> {
+    pub(crate) fn check_port(&mut self, limits: PortLimits) -> Result<(), String> {
         let PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
-        self.0.check_port(&CorePortLimits { max_rx_queues, max_tx_queues, mtu })
+        self.0.check_port(CorePortLimits { max_rx_queues, max_tx_queues, mtu })
     }
 
     pub(crate) fn link_is_up(&mut self, link_mbps: u32) -> Result<(), String> {
@@ -31,17 +32,31 @@ impl Session {
     }
 
     pub(crate) fn next(&mut self, mac: [u8; 6], stop_requested: bool) -> Next {
-        match self.0.next(Mac(mac), stop_requested) {
-            report::Next::Preliminary { warmup_ns } => {
-                Next { stage: Stage::Preliminary, warmup_ns }
+        let (stage, warmup_ns, kind) = match self.0.next(Mac(mac), stop_requested) {
+            report::Next::Preliminary { warmup_ns, kind } => {
+                (Stage::Preliminary, warmup_ns, Some(kind))
             }
-            report::Next::Measurement => Next { stage: Stage::Measurement, warmup_ns: 0 },
-            report::Next::Nothing => Next { stage: Stage::Nothing, warmup_ns: 0 },
+            report::Next::Measurement { kind } => (Stage::Measurement, 0, Some(kind)),
+            report::Next::Nothing => (Stage::Nothing, 0, None),
+        };
+        let release = kind.and_then(|kind| kind.release);
+        Next {
+            stage,
+            warmup_ns,
+            frame_len: kind.map_or(0, |kind| kind.frame_len),
+            paced: release.is_some(),
+            release: release.unwrap_or_default().into(),
+            prepares: kind.is_some_and(|kind| kind.prepares),
         }
     }
 
-    pub(crate) fn is_first(&self) -> bool {
-        self.0.is_first()
+    pub(crate) fn add_trial(&mut self, trial: &Trial) -> Result<(), String> {
+        let &Trial { packets, period_ns, duration_ns, payload_len } = trial;
+        self.0.add_trial(&CoreTrial {
+            rate: Rate::new(packets, period_ns),
+            duration_ns,
+            payload_len,
+        })
     }
 
     pub(crate) fn begin_on(&mut self, cpus: Vec<u32>) -> Result<(), String> {

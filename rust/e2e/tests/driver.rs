@@ -80,7 +80,7 @@ fn a_removed_device_is_named_at_once_and_not_waited_for() {
         let what = format!("FAKE_REMOVED={}", file.display());
         let mut run = driver.below(program, &what).start_polling();
         std::fs::write(&file, "").expect("it can be written");
-        run.wait_for("dpdkproj: the port's device was removed, as was found out ");
+        run.wait_for("dpdkproj: the port's device was removed (noticed ");
         let stopped = Instant::now();
         let outcome = run.finish_by(Signal::Int).expect_code(0);
         let elapsed = stopped.elapsed();

@@ -67,6 +67,12 @@ impl Table {
         }
     }
 
+    /// A run begins.
+    pub fn begin(&mut self) {
+        self.stopping = false;
+        self.quiet.clear();
+    }
+
     /// The run comes to its end: from now on, rows in which nothing happened wait for one in which
     /// something did.
     pub fn stop(&mut self) {

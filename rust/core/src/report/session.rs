@@ -3,13 +3,14 @@
 use super::files::Files;
 use super::host::{self, Versions};
 use super::{Outcome, Table, broken, ledger, live_line, summary};
-use crate::run::config::{Config, PortLimits};
+use crate::run::config::{Config, PortLimits, Trial};
 use crate::run::mode::Meaning;
-use crate::run::{Driver, Facts, Found, Phase, Run, Snapshot, Tick};
+use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
+use crate::work::pacer::Release;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The run that begins next.
@@ -19,14 +20,31 @@ pub enum Next {
     Preliminary {
         /// 0: it only asks.
         warmup_ns: u64,
+        /// What its senders send.
+        kind: Kind,
     },
-    /// The one that was asked for.
-    Measurement,
+    /// One that was asked for.
+    Measurement {
+        /// What its senders send.
+        kind: Kind,
+    },
     /// None: all have been.
     Nothing,
 }
 
-/// What only the caller knows when all is over.
+/// What the senders of a run send, as far as it may differ from run to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// Bytes of a frame, without FCS; 0 in a mode that sends nothing of its own.
+    pub frame_len: u16,
+    /// How packets are let go; `None`: there is no rate.
+    pub release: Option<Release>,
+    /// Buffers are to be prepared before. Those that an earlier run left may still be under way, and where its frames
+    /// were as long they need no more than that run did.
+    pub prepares: bool,
+}
+
+/// What only the caller knows when a measurement is over.
 pub struct End {
     /// When that is, in ns since the start of the last run.
     pub now_ns: u64,
@@ -55,14 +73,18 @@ pub struct Finished {
 
 /// One command line's runs on a port, one after the other.
 pub struct Session {
-    config: Config,
     command: Vec<String>,
     files: Files,
     /// The run at hand; `None` before the first.
     run: Option<Run>,
     is_measuring: bool,
-    /// No run has used the port before the one at hand.
-    is_first: bool,
+    /// What is to be run when the run at hand is over, with a preliminary run in front of each.
+    waiting: VecDeque<Config>,
+    /// That of the last of them.
+    last: Config,
+    limits: Option<PortLimits>,
+    /// The frames that buffers are prepared for; `None` before the first run.
+    prepared_len: Option<u16>,
     /// The rows of the measurement.
     table: Table,
     snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
@@ -82,11 +104,13 @@ impl Session {
         Ok(Self {
             files: Files::open(&config)?,
             table: Table::new(config.meaning, &config.counters),
-            config,
+            waiting: VecDeque::from([config.clone()]),
+            last: config,
+            limits: None,
+            prepared_len: None,
             command,
             run: None,
             is_measuring: false,
-            is_first: true,
             snapshot: Arc::default(),
             said: BTreeSet::new(),
             cpus: Vec::new(),
@@ -98,8 +122,9 @@ impl Session {
     ///
     /// # Errors
     /// As those of [`Config::check_port`].
-    pub fn check_port(&self, limits: &PortLimits) -> Result<(), String> {
-        self.config.check_port(limits)
+    pub fn check_port(&mut self, limits: PortLimits) -> Result<(), String> {
+        self.limits = Some(limits);
+        self.last.check_port(&limits)
     }
 
     /// The link is up: a rate that is a share of the line rate becomes one in packets.
@@ -107,30 +132,63 @@ impl Session {
     /// # Errors
     /// As those of [`Config::resolve_line_rate`].
     pub fn link_is_up(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
-        self.config.resolve_line_rate(link_mbps)
+        self.waiting.iter_mut().try_for_each(|config| config.resolve_line_rate(link_mbps))
+    }
+
+    /// A further run, behind all that are waiting.
+    ///
+    /// # Errors
+    /// As those of [`Config::of_trial`] and [`Config::check_port`].
+    pub fn add_trial(&mut self, trial: &Trial) -> Result<(), String> {
+        let config = self.last.of_trial(trial)?;
+        if let Some(limits) = &self.limits {
+            config.check_port(limits)?;
+        }
+        self.last = config.clone();
+        self.waiting.push_back(config);
+        Ok(())
     }
 
     /// Makes the next run, on a port with the address `mac`, the one at hand. All workers of the last one have stopped
-    /// for good. Where `stop_requested`, no time is spent on a preliminary one.
+    /// for good, and a measurement was finished. Where `stop_requested`, no time is spent on preliminary ones, and on
+    /// no further measurements.
     pub fn next(&mut self, mac: Mac, stop_requested: bool) -> Next {
-        if self.is_measuring {
-            return Next::Nothing;
-        }
         let last = self.run.take();
-        self.is_first = last.is_none();
-        let preliminary =
-            (last.is_none() && !stop_requested).then(|| Run::preliminary(&self.config, mac));
-        if let Some(run) = preliminary.flatten() {
-            let warmup_ns = run.config().duration_ns.unwrap_or(0);
-            self.run = Some(run);
-            return Next::Preliminary { warmup_ns };
-        }
-        self.is_measuring = true;
-        let found = last.as_ref().map_or(Found::default(), Run::found);
+        let is_behind_another = self.is_measuring;
+        let Some(config) = self.waiting.front().filter(|_| !(is_behind_another && stop_requested))
+        else {
+            self.run = last;
+            return Next::Nothing;
+        };
+        let is_behind_preliminary = last.is_some() && !is_behind_another;
+        let found = last.as_ref().filter(|_| is_behind_preliminary).map(Run::found);
         // Its memory is free before the next one takes as much.
         drop(last);
-        self.run = Some(Run::new(self.config.clone(), mac, found));
-        Next::Measurement
+        if found.is_none() && !stop_requested {
+            if let Some(run) = Run::preliminary(config, mac) {
+                self.is_measuring = false;
+                let warmup_ns = run.config().duration_ns.unwrap_or(0);
+                let kind = self.begin(run);
+                return Next::Preliminary { warmup_ns, kind };
+            }
+        }
+        self.is_measuring = true;
+        self.table.begin();
+        let config = self.waiting.pop_front().unwrap_or_else(|| self.last.clone());
+        let run = Run::new(config, mac, found.unwrap_or_default());
+        Next::Measurement { kind: self.begin(run) }
+    }
+
+    fn begin(&mut self, run: Run) -> Kind {
+        let config = run.config();
+        let frame_len = config.frame_len();
+        let kind = Kind {
+            frame_len,
+            release: config.release(),
+            prepares: self.prepared_len.replace(frame_len) != Some(frame_len),
+        };
+        self.run = Some(run);
+        kind
     }
 
     /// The run at hand.
@@ -139,13 +197,6 @@ impl Session {
     /// One line, where none was begun.
     pub fn run(&self) -> Result<&Run, String> {
         self.run.as_ref().ok_or_else(|| "no run was begun".into())
-    }
-
-    /// Whether no other run used the port before: then buffers are to be prepared. Those that
-    /// one left may still be under way, and need no more than that one did.
-    #[must_use]
-    pub fn is_first(&self) -> bool {
-        self.is_first
     }
 
     /// Workers of the run at hand are about to start on these CPUs. The threads that write begin here, on those of
@@ -219,8 +270,8 @@ impl Session {
     fn publish(&mut self, snapshots: Vec<Snapshot>) {
         for snapshot in snapshots {
             // A second in which nothing happened has no line: nothing was started yet, or all has been stopped.
-            if self.config.live && !snapshot.second.is_quiet() {
-                self.files.show(&format!("{}\n", live_line(self.config.meaning, &snapshot)));
+            if self.last.live && !snapshot.second.is_quiet() {
+                self.files.show(&format!("{}\n", live_line(self.last.meaning, &snapshot)));
             }
             *self.snapshot.lock() = Some(Arc::new(snapshot));
         }
@@ -233,7 +284,7 @@ impl Session {
         }
     }
 
-    /// All runs have been, and all workers have stopped for good: writes down what is known.
+    /// The measurement at hand is over, and all its workers have stopped for good: writes down what is known.
     pub fn finish(&mut self, end: End) -> Finished {
         self.drive(|run, row, snapshot| {
             run.finish(end.now_ns, end.port_removed, row, snapshot);
@@ -251,7 +302,8 @@ impl Session {
             checksums: (run.config().meaning == Meaning::Measures).then_some(end.checksums),
             ..Outcome::new(run)
         };
-        let mut problems = self.files.finish(&outcome);
+        let mut problems =
+            if self.waiting.is_empty() { self.files.finish(&outcome) } else { Vec::new() };
         let unbalanced = ledger(&outcome);
         if !unbalanced.is_empty() {
             problems.push(format!("the ledger does not balance: {}", unbalanced.join("; ")));

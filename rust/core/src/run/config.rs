@@ -99,6 +99,17 @@ pub struct Sendrecv {
     pub ask_peer: bool,
 }
 
+/// What a further run of the same process does otherwise than the one that the command line asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Packets per time; `None`: as fast as possible.
+    pub rate: Option<Rate>,
+    /// For how long to send, in ns.
+    pub duration_ns: u64,
+    /// Bytes of UDP payload.
+    pub payload_len: u16,
+}
+
 /// What a port can do.
 #[derive(Clone, Copy, Debug)]
 pub struct PortLimits {
@@ -311,6 +322,35 @@ impl Config {
                 .min(self.count.unwrap_or(u64::MAX))
                 .clamp(1 << 12, self.max_window() / u64::from(self.tx_queues.max(1))),
         }
+    }
+
+    /// This one, but for what `trial` asks for, with tags of its own: packets of an earlier run are foreign.
+    ///
+    /// # Errors
+    /// As [`Config::check_statistics`], and where the mode sends nothing.
+    pub fn of_trial(&self, trial: &Trial) -> Result<Self, String> {
+        let Some(sendrecv) = &self.sendrecv else {
+            return Err(format!("{}: a mode that sends nothing has no trials", self.mode));
+        };
+        let pacing = trial.rate.map(|rate| {
+            let defaults = Pacing::of(rate);
+            sendrecv.pacing.map_or(defaults, |pacing| Pacing { rate, ..pacing })
+        });
+        let config = Self {
+            duration_ns: Some(trial.duration_ns),
+            count: None,
+            sendrecv: Some(Sendrecv {
+                pacing,
+                line_share: None,
+                payload_len: trial.payload_len,
+                // The preliminary run in front of this one has another one, too.
+                tag_key: mix(mix(sendrecv.tag_key)),
+                warmup_ns: 0,
+                ..sendrecv.clone()
+            }),
+            ..self.clone()
+        };
+        config.check_statistics().map(|()| config)
     }
 
     /// The run in front of this one, whose packets count nowhere: it warms the path up, and at its

@@ -89,6 +89,14 @@ pub struct Pacing {
     pub release: Release,
 }
 
+impl Pacing {
+    /// Evenly spaced packets at this rate.
+    #[must_use]
+    pub fn of(rate: Rate) -> Self {
+        Self { rate, pattern: Pattern::default(), catch_up: None, release: Release::default() }
+    }
+}
+
 /// What a run has to do with all of its pacers.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
