@@ -140,8 +140,10 @@ fn a_limit_that_is_broken_is_exit_code_3() {
 /// What is lost while it warms up is in no result, and the reflector's counters are not mixed up.
 #[test]
 fn a_warm_up_counts_nowhere() {
-    let [sent, reflected] =
-        over_memif("blackout=0s:200ms", "--rate 50k --count 20000 --warmup 0.5 --drain 0.5");
+    let [sent, reflected] = over_memif(
+        "blackout=0s:200ms",
+        "--rate 50k --catch-up 1000000 --count 20000 --warmup 0.5 --drain 0.5",
+    );
     let summary = sent.summary();
     summary.assert_lossless(20_000);
     summary.assert_counts(&[("reflector.received", 20_000), ("reflector.dropped", 0)]);
