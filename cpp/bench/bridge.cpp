@@ -358,7 +358,6 @@ struct Variant {
 
 void measure(const Clock& clock, const Variant& variant, uint16_t payload, double seconds,
              double ns_per_tick, const char* separator) {
-  constexpr uint16_t kHeaders = 42;
   constexpr double kNsPerSecond = 1e9;
   std::vector<std::string> args = {"sendrecv",
                                    "--src",
@@ -379,15 +378,16 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
   args.insert(args.end(), variant.options.begin(), variant.options.end());
   const rust::Box<rs::Config> config = parse(args);
   rust::Box<rs::Session> session = rs::open_session(*config, {});
-  const auto frame_len = static_cast<uint16_t>(kHeaders + payload);
   Chain chain(clock);
-  while (session->next(kMac, false).stage == rs::Stage::Preliminary) {
+  rs::Next next = session->next(kMac, false);
+  while (next.stage == rs::Stage::Preliminary) {
     // Stamps are for flows that the reflector knows: those that asked it.
     Legs nobodys;
-    chain.go(*session, frame_len, UINT64_MAX, 0, kBurst, {Order::kKept, 0}, nobodys);
+    chain.go(*session, next.frame_len, UINT64_MAX, 0, kBurst, {Order::kKept, 0}, nobodys);
+    next = session->next(kMac, false);
   }
   Legs legs;
-  chain.go(*session, frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
+  chain.go(*session, next.frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,
            variant.at_once, {variant.order, variant.depth}, legs);
   chain.finish(*session);
   chain.finish_reflector();

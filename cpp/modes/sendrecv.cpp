@@ -27,7 +27,8 @@ class Send final {
         checks_pacing_(next.paced && next.release != rs::Release::Hardware),
         spin_(next.release == rs::Release::Spin),
         frame_len_(next.frame_len),
-        offload_flags_(offload_flags(port.checksums())) {
+        offload_flags_(offload_flags(port.checksums())),
+        header_lens_(rte_mbuf_tx_offload(options.l2_len, options.l3_len, 0, 0, 0, 0, 0)) {
     if (next.release == rs::Release::Hardware) {
       schedule_.emplace(port.id(), clock, stop);
     }
@@ -109,8 +110,7 @@ class Send final {
     for (uint16_t i = first; i < burst_.size; ++i) {
       rte_mbuf* mbuf = burst_.mbufs[i];
       mbuf->ol_flags |= offload_flags_;
-      mbuf->l2_len = sizeof(rte_ether_hdr);
-      mbuf->l3_len = sizeof(rte_ipv4_hdr);
+      mbuf->tx_offload = header_lens_;
     }
   }
 
@@ -124,6 +124,7 @@ class Send final {
   bool spin_;
   uint16_t frame_len_;
   uint64_t offload_flags_;
+  uint64_t header_lens_;
   /// Only where the port keeps the schedule.
   std::optional<TxSchedule> schedule_;
   /// Buffers that are ready; packets are built in the last of them.

@@ -1,17 +1,16 @@
 //! Writes the seeds of all targets into the folder that is given.
 
 use dpdkproj_core::count::Counter;
-use dpdkproj_core::wire::HEADERS_LEN;
 use dpdkproj_core::wire::control::{Question, Report, answer, ask};
 use dpdkproj_core::wire::flow::Flow;
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::{Checksums, write_single};
-use dpdkproj_fuzz::{flow, returned};
+use dpdkproj_fuzz::{flow, layout, returned};
 use std::fs;
 use std::path::Path;
 
 fn single(flow: &Flow, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0; HEADERS_LEN + payload.len()];
+    let mut frame = vec![0; flow.layout().payload() + payload.len()];
     write_single(flow, payload, Checksums::SOFTWARE, &mut frame);
     frame
 }
@@ -29,24 +28,30 @@ fn main() -> std::io::Result<()> {
     let (asks, answers) = (ask(asked), answer(asked, report));
     write("control", "question", &asks)?;
     write("control", "answer", &answers)?;
-    for which in 0..4 {
-        let flow = flow(which);
+    for (number, which) in (0..6).flat_map(|number| [0, 1, 2, 3].map(|which| (number, which))) {
+        let flow = flow(which, layout(number));
         for partial in [0, 4] {
-            let name = format!("flow{which}-{partial}");
+            let name = format!("flow{which}-{number}-{partial}");
             let frame = returned(&flow, 1, 77, 123_456, 9);
-            write("verify", &name, &[&[which | partial][..], &frame].concat())?;
+            let first = number << 3 | which | partial;
+            write("verify", &name, &[&[first][..], &frame].concat())?;
         }
         let mut frame = returned(&flow, 0, 3, 5, 0);
         let len = frame.len();
-        reflect(&mut frame, len, false).expect("UDP over IPv4");
+        reflect(&mut frame, len, false).expect("UDP over IP");
         for kind in 0..4 {
-            write("reflect", &format!("flow{which}-{kind}"), &[&[kind][..], &frame].concat())?;
+            let name = format!("flow{which}-{number}-{kind}");
+            write("reflect", &name, &[&[kind][..], &frame].concat())?;
         }
     }
-    let question = single(&flow(0), &asks);
-    write("reflect", "question", &[&[0][..], &question].concat())?;
-    let mut frame = single(&flow(0), &answers);
-    let len = frame.len();
-    reflect(&mut frame, len, false).expect("UDP over IPv4");
-    write("verify", "answer", &[&[0][..], &frame].concat())
+    for number in 0..6 {
+        let flow = flow(0, layout(number));
+        let question = single(&flow, &asks);
+        write("reflect", &format!("question-{number}"), &[&[0][..], &question].concat())?;
+        let mut frame = single(&flow, &answers);
+        let len = frame.len();
+        reflect(&mut frame, len, false).expect("UDP over IP");
+        write("verify", &format!("answer-{number}"), &[&[number << 3][..], &frame].concat())?;
+    }
+    Ok(())
 }

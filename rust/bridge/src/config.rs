@@ -3,9 +3,10 @@
 use crate::ffi::bridge::{self, Mode, Options};
 use dpdkproj_core::cli::Parsed;
 use dpdkproj_core::count;
-use dpdkproj_core::run::config::Config as CoreConfig;
+use dpdkproj_core::run::config::{Config as CoreConfig, Sendrecv};
 use dpdkproj_core::run::mode;
 use dpdkproj_core::run::mode::{ModeInfo, OptionValue};
+use dpdkproj_core::wire::layout::Layout;
 use dpdkproj_core::work::pacer::Release;
 
 /// What the command line came to.
@@ -91,6 +92,10 @@ impl Config {
             Parsed::Run(config) => config,
             Parsed::Print(text) => return Options { help: text.clone(), ..Options::default() },
         };
+        let layout = config.sendrecv.as_ref().map(Sendrecv::layout);
+        let len = |len: fn(Layout) -> usize| {
+            layout.and_then(|layout| u16::try_from(len(layout)).ok()).unwrap_or_default()
+        };
         Options {
             help: String::new(),
             mode: config.mode.clone(),
@@ -103,6 +108,8 @@ impl Config {
             tx_burst: config.tx_burst,
             checksum_offload: config.checksum_offload,
             send_on_timestamp: config.release() == Some(Release::Hardware),
+            l2_len: len(Layout::l2_len),
+            l3_len: len(Layout::l3_len),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)

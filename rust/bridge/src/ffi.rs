@@ -233,6 +233,10 @@ pub(crate) mod bridge {
         checksum_offload: bool,
         /// The port is to send packets at given times.
         send_on_timestamp: bool,
+        /// Bytes of Ethernet header and VLAN tags of packets that are built; 0 where none are.
+        l2_len: u16,
+        /// Bytes of their IP header.
+        l3_len: u16,
         /// Packets are harmed on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.

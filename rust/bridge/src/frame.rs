@@ -2,6 +2,8 @@
 
 use crate::ffi::bridge::{Frame, Verdict};
 use dpdkproj_core::wire;
+use dpdkproj_core::work::reflector;
+use dpdkproj_core::work::reflector::Judged;
 use std::marker::PhantomData;
 
 impl Frame {
@@ -65,5 +67,26 @@ impl wire::Frame for Lent<'_> {
 
     fn set_slow(&mut self) {
         self.0.verdict = Verdict::Slow;
+    }
+}
+
+impl Judged for Lent<'_> {
+    #[inline]
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.as_mut()
+    }
+
+    #[inline]
+    fn wire_len(&self) -> usize {
+        self.0.wire_len()
+    }
+
+    #[inline]
+    fn judge(&mut self, verdict: reflector::Verdict, slot: u16) {
+        self.0.flow = slot;
+        // Else it is that already: one store less for each packet.
+        if verdict != reflector::Verdict::Send {
+            self.0.verdict = verdict.into();
+        }
     }
 }

@@ -114,17 +114,8 @@ impl From<reflector::Verdict> for Verdict {
 impl Reflector {
     pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
         self.0.poll(now_ns);
-        for frame in frames {
-            let wire_len = frame.wire_len();
-            // SAFETY: C++ lends distinct, writable frames for this call.
-            let bytes = unsafe { frame.bytes_mut() };
-            let (verdict, flow) = self.0.reflect(now_ns, bytes, wire_len);
-            frame.flow = flow;
-            // Else it is that already: one store less for each packet.
-            if verdict != reflector::Verdict::Send {
-                frame.verdict = verdict.into();
-            }
-        }
+        // SAFETY: C++ lends distinct, writable frames for this call.
+        self.0.reflect(now_ns, unsafe { Lent::all(frames) });
         Outcome { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
     }
 

@@ -6,7 +6,7 @@
 use dpdkproj_core::count::{Board, Counter, Counts, Latency, Recorder, Role, Shape};
 use dpdkproj_core::run::{Collector, Row, WorkerCounts};
 use dpdkproj_core::wire::content::Content;
-use dpdkproj_core::wire::flow::{Flow, Mac, PortRange};
+use dpdkproj_core::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::{Checksums, Template};
 use dpdkproj_core::wire::verify::Verifier;
@@ -23,8 +23,8 @@ fn flow() -> Flow {
     Flow {
         src_mac: Mac([2; 6]),
         dst_mac: Mac([4; 6]),
-        src_ip: [10, 0, 0, 1].into(),
-        dst_ip: [10, 0, 0, 2].into(),
+        vlans: Vlans::None,
+        addresses: Addresses::V4 { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into() },
         src_ports: PortRange::new(1000, 1000).unwrap(),
         dst_port: 7,
         payload_len: 40,

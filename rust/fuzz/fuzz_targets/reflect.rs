@@ -7,9 +7,10 @@ use dpdkproj_core::control::flows::{FlowCounter, Flows, Registrar};
 use dpdkproj_core::count::{Board, Counter, Role, Shape};
 use dpdkproj_core::wire::checksum::{fold, sum};
 use dpdkproj_core::wire::flow::PortRange;
-use dpdkproj_core::wire::reflect::reflect;
+use dpdkproj_core::wire::layout::IpVersion;
+use dpdkproj_core::wire::reflect::{Reflected, reflect};
 use dpdkproj_core::work::impair::Dice;
-use dpdkproj_core::work::reflector::{Answered, Reflector, Verdict};
+use dpdkproj_core::work::reflector::{Answered, Judged, Reflector, Verdict};
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -27,12 +28,39 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let flows = Flows::new(1, 5);
     let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
-    let answered = Answered { udp_ports: PortRange::ALL, partial_checksums };
+    let answered = Answered { layout: None, udp_ports: PortRange::ALL, partial_checksums };
     Whole {
         reflector: Reflector::new(board.recorder(0), counter, 0, answered, dice),
         registrar: Registrar::new(flows),
         answers: Answers::default(),
         now_ns: 0,
+    }
+}
+
+/// A frame, and what becomes of it.
+struct One {
+    bytes: Vec<u8>,
+    wire_len: usize,
+    became: (Verdict, u16),
+}
+
+impl One {
+    fn new(frame: &[u8], wire_len: usize) -> Self {
+        Self { bytes: frame.to_vec(), wire_len, became: (Verdict::Drop, u16::MAX) }
+    }
+}
+
+impl Judged for One {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+
+    fn wire_len(&self) -> usize {
+        self.wire_len
+    }
+
+    fn judge(&mut self, verdict: Verdict, slot: u16) {
+        self.became = (verdict, slot);
     }
 }
 
@@ -54,16 +82,23 @@ fuzz_target!(|input: &[u8]| {
     let mut bytes = frame.to_vec();
     match reflect(&mut bytes, wire_len, partial_checksums) {
         Err(_) => assert_eq!(bytes, frame),
-        Ok(_) if !partial_checksums && frame[6] & 1 == 0 => {
+        Ok(Reflected { datagram, .. }) if !partial_checksums && frame[6] & 1 == 0 => {
+            let ip = datagram.layout.l2_len();
+            let (hops, checksum) = match datagram.layout.ip {
+                IpVersion::V4 => (ip + 8, ip..datagram.udp()),
+                IpVersion::V6 => (ip + 7, ip..ip),
+            };
             match reflect(&mut bytes, wire_len, false) {
-                Ok(_) => assert_eq!(bytes[22], frame[22] - 2),
-                Err(reason) => assert_eq!((reason, bytes[22]), (Counter::ForeignTtl, 1)),
+                Ok(_) => assert_eq!(bytes[hops], frame[hops] - 2),
+                Err(reason) => assert_eq!((reason, bytes[hops]), (Counter::ForeignTtl, 1)),
             }
             // Ports and addresses may be turned once or twice: their sum is the same.
-            let ipv4 = 14..14 + usize::from(frame[14] & 0xf) * 4;
-            let sums = [&bytes[..], frame].map(|bytes| fold(sum(&bytes[ipv4.clone()])) % 0xffff);
+            let sums =
+                [&bytes[..], frame].map(|bytes| fold(sum(&bytes[checksum.clone()])) % 0xffff);
             assert_eq!(sums[0], sums[1]);
-            assert_eq!(bytes[ipv4.end + 4..], frame[ipv4.end + 4..]);
+            assert_eq!(bytes[12..ip], frame[12..ip]);
+            let behind_ports = datagram.udp() + 4;
+            assert_eq!(bytes[behind_ports..], frame[behind_ports..]);
         }
         Ok(_) => {}
     }
@@ -73,14 +108,15 @@ fuzz_target!(|input: &[u8]| {
         reflector.poll(*now_ns);
         if which & 2 == 0 {
             // What the second one meets is predicted.
-            let mut twice = [(); 2].map(|()| frame.to_vec());
-            let found = twice.each_mut().map(|bytes| reflector.reflect(*now_ns, bytes, wire_len));
-            assert_eq!(found[0], found[1]);
-            assert_eq!(twice[0], twice[1]);
+            let mut twice = [(); 2].map(|()| One::new(frame, wire_len));
+            reflector.reflect(*now_ns, &mut twice);
+            assert_eq!(twice[0].became, twice[1].became);
+            assert_eq!(twice[0].bytes, twice[1].bytes);
             reflector.poll(*now_ns);
         }
-        let mut bytes = frame.to_vec();
-        let (verdict, slot) = reflector.reflect(*now_ns, &mut bytes, wire_len);
+        let mut one = [One::new(frame, wire_len)];
+        reflector.reflect(*now_ns, &mut one);
+        let [One { mut bytes, became: (verdict, slot), .. }] = one;
         if reflector.wants_stamps() {
             reflector.begin_stamps();
             reflector.stamp(&mut bytes, slot, 7);

@@ -1,7 +1,8 @@
 //! What the fuzz targets share: the flow whose packets they are about.
 
 use dpdkproj_core::wire::content::Content;
-use dpdkproj_core::wire::flow::{Flow, Mac, PortRange};
+use dpdkproj_core::wire::flow::{Addresses, Flow, Mac, PortRange, VlanId, Vlans};
+use dpdkproj_core::wire::layout::{IpVersion, Layout, Tags};
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::stamp::STAMPED_LEN;
 use dpdkproj_core::wire::template::{Checksums, Template};
@@ -9,14 +10,27 @@ use std::sync::Arc;
 
 pub const SEED: u64 = 99;
 
+/// One of the layouts of headers, by number, and round again.
+pub fn layout(number: u8) -> Layout {
+    Layout::ALL[usize::from(number) % Layout::ALL.len()]
+}
+
 /// One of four flows, by the two low bits of `which`: payloads of 16, 18 and 64 bytes, and 64 with
 /// a stamp.
-pub fn flow(which: u8) -> Flow {
+pub fn flow(which: u8, layout: Layout) -> Flow {
+    let id = |id| VlanId::try_new(id).expect("it has 12 bits");
     Flow {
         src_mac: Mac([2, 0, 0, 0, 0, 1]),
         dst_mac: Mac([2, 0, 0, 0, 0, 2]),
-        src_ip: [10, 1, 2, 3].into(),
-        dst_ip: [10, 1, 2, 4].into(),
+        vlans: match layout.tags {
+            Tags::None => Vlans::None,
+            Tags::One => Vlans::One(id(5)),
+            Tags::Two => Vlans::Two { outer: id(7), inner: id(4000) },
+        },
+        addresses: match layout.ip {
+            IpVersion::V4 => Addresses::V4 { src: [10, 1, 2, 3].into(), dst: [10, 1, 2, 4].into() },
+            IpVersion::V6 => Addresses::V6 { src: [0xfd; 16].into(), dst: [0xfc; 16].into() },
+        },
         src_ports: PortRange::new(10000, 10003).expect("first is not above last"),
         dst_port: 7,
         payload_len: [16, 18, 64, 64.max(STAMPED_LEN as u16)][usize::from(which & 3)],

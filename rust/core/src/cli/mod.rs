@@ -7,6 +7,7 @@ use crate::run::config::{Config, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
 use crate::run::{LatencyLimit, Limits, LossLimit};
 use crate::wire::flow::{Mac, PortRange};
+use crate::wire::layout::Layout;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Pacing, Pattern, Rate, Release};
@@ -302,7 +303,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
             )
         })
     });
-    let asked = args.rate.and_then(|asked| asked.in_packets(args.packet_size));
+    let asked = args.rate.and_then(|asked| asked.in_packets(Layout::default(), args.packet_size));
     let Some(rate) = asked.or(per_interval.transpose()?) else {
         let is_plain = args.pattern == Pattern::Cbr && args.pacing == Release::Burst;
         if !is_plain || args.catch_up.is_some() {

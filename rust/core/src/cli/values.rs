@@ -1,7 +1,8 @@
 //! What the values of options look like.
 
 use crate::wire::flow::{Mac, PortRange};
-use crate::wire::{HEADERS_LEN, IPV4_LEN, UDP_LEN, payload};
+use crate::wire::layout::Layout;
+use crate::wire::payload;
 use crate::work::pacer::{Pattern, Rate, Release};
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -102,7 +103,7 @@ pub(crate) fn peer_mac(text: &str) -> Result<Mac, String> {
 
 pub(crate) fn packet_size(text: &str) -> Result<u16, String> {
     let smallest = payload::HEADER_LEN;
-    let largest = usize::from(u16::MAX - IPV4_LEN - UDP_LEN);
+    let largest = usize::from(u16::MAX) - Layout::default().mtu_overhead();
     let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
     size.ok_or_else(|| {
         format!("expected {smallest} (index, time and tag) to {largest} bytes of UDP payload")
@@ -170,13 +171,13 @@ const AROUND_LEN: u64 = 20;
 const FRAME_MIN: u64 = 64;
 
 impl Asked {
-    /// In packets with so much payload, of a link of 1 Mbit/s where it is a share of the line rate;
+    /// In packets with so much payload behind headers of `layout`, of a link of 1 Mbit/s where it is a share of the line rate;
     /// `None` where there is no limit, and above what any port does.
-    pub(crate) fn in_packets(self, payload_len: u16) -> Option<Rate> {
+    pub(crate) fn in_packets(self, layout: Layout, payload_len: u16) -> Option<Rate> {
         const SECOND_NS: u128 = 1_000_000_000;
         // Percent of a million bits.
         const PER_PERCENT: u128 = 10_000;
-        let frame = (HEADERS_LEN as u64 + u64::from(payload_len) + FCS_LEN).max(FRAME_MIN);
+        let frame = (layout.payload() as u64 + u64::from(payload_len) + FCS_LEN).max(FRAME_MIN);
         let bits_l2 = u128::from(8 * frame);
         let bits_l1 = u128::from(8 * (frame + AROUND_LEN));
         let rate = match self {
@@ -226,7 +227,7 @@ pub(crate) fn rate(text: &str) -> Result<Asked, String> {
             return Some(Asked::Unlimited);
         }
         // With the smallest packets, as far as can be said without knowing their size.
-        asked.in_packets(0).is_some().then_some(asked)
+        asked.in_packets(Layout::default(), 0).is_some().then_some(asked)
     };
     parsed().ok_or_else(|| {
         "expected packets per second up to 1G, such as 3500000, 3.5Mpps, 800k or 0.5, bits per second such \

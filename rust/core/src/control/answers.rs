@@ -2,8 +2,9 @@
 
 use super::flows::Registrar;
 use crate::wire::control::{self, Question};
-use crate::wire::headers::UdpOverIpv4;
-use crate::wire::reflect::{FlowKey, reflect, replace_payload};
+use crate::wire::flow_key::FlowKey;
+use crate::wire::headers::Datagram;
+use crate::wire::reflect::{reflect, replace_payload};
 use std::collections::VecDeque;
 
 /// Questions that wait at once, at most. Whoever gets no answer asks again.
@@ -30,9 +31,11 @@ pub struct Answers {
 impl Answers {
     /// Takes in a frame that may be a question, and has its flow counted if it is one.
     pub fn take(&mut self, frame: &[u8], now_ns: u64, registrar: &mut Registrar) {
-        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
-        let Some(question) = control::question(&frame[udp.payload()..udp.end()]) else { return };
-        let key = FlowKey::of(frame, udp.udp());
+        let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
+        let Some(question) = control::question(&frame[datagram.payload()..datagram.end()]) else {
+            return;
+        };
+        let key = FlowKey::of(frame, datagram);
         let mut frame = frame.to_vec();
         let len = frame.len();
         if self.waiting.len() < MOST_WAITING
@@ -53,12 +56,57 @@ impl Answers {
         // Who came first has waited longest.
         while self.waiting.front().is_some_and(is_settled) {
             let Waiting { mut frame, key, question, .. } = self.waiting.pop_front()?;
-            let udp = UdpOverIpv4::parse(&frame, frame.len());
-            if let (Ok(udp), Some(report)) = (udp, registrar.report(key)) {
-                replace_payload(&mut frame, udp, &control::answer(question, report));
+            let datagram = Datagram::parse(&frame, frame.len());
+            if let (Ok(datagram), Some(report)) = (datagram, registrar.report(key)) {
+                replace_payload(&mut frame, datagram, &control::answer(question, report));
                 return Some(frame);
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::flows::{FlowCounter, Flows};
+    use crate::count::Counter;
+    use crate::wire::content::Content;
+    use crate::wire::template::tests::{all_layouts, flow};
+    use crate::wire::template::{Checksums, write_single};
+    use crate::wire::verify::Verifier;
+    use std::sync::Arc;
+
+    /// Each flow asks, is counted apart from the others, and can read the answer.
+    #[test]
+    fn questions_of_all_layouts_are_answered() {
+        let flows = Flows::new(1, 9);
+        let mut registrar = Registrar::new(Arc::clone(&flows));
+        let mut worker = FlowCounter::new(flows, 0);
+        let mut answers = Answers::default();
+        let all = all_layouts(&flow(60, 1));
+        for (packets, flow) in (1..).zip(&all) {
+            let asked = control::ask(Question { run: 1, number: packets });
+            let mut frame = vec![0; flow.layout().payload() + asked.len()];
+            write_single(flow, &asked, Checksums::SOFTWARE, &mut frame);
+            answers.take(&frame, 0, &mut registrar);
+            assert!(worker.poll());
+            let datagram = Datagram::parse(&frame, frame.len()).unwrap();
+            let slot = worker.slot(FlowKey::of(&frame, datagram));
+            worker.add(slot, Counter::Received, packets.into());
+        }
+        for (packets, flow) in (1..).zip(&all) {
+            let frame = answers.next(2 * SETTLED_NS, &registrar).unwrap();
+            let answer = control::read_answer(&frame[flow.layout().payload()..], 1);
+            let Some((number, control::Answer::Report(report))) = answer else {
+                panic!("{answer:?}");
+            };
+            assert_eq!((number, report.count(Counter::Received)), (packets, packets.into()));
+            // A receiver accepts it, so its checksum is valid.
+            let content = Arc::new(Content::new(flow, 1));
+            let judged = Verifier::new(flow, content).check(&frame, frame.len(), false);
+            assert_eq!(judged, Err(Counter::ControlReceived));
+        }
+        assert_eq!(answers.next(2 * SETTLED_NS, &registrar), None);
     }
 }

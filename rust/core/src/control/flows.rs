@@ -11,7 +11,7 @@ mod index;
 
 use crate::count::Counter;
 use crate::wire::control::Report;
-use crate::wire::reflect::FlowKey;
+use crate::wire::flow_key::FlowKey;
 use crossbeam_utils::CachePadded;
 use index::Index;
 use std::collections::HashMap;
@@ -39,12 +39,29 @@ const LOOKED_AT: usize = 64;
 /// Stands for a number that is not known.
 const UNKNOWN: u64 = u64::MAX;
 
+/// A key that one thread writes and another one reads; who reads it finds out by other means whether it was
+/// being written.
+#[derive(Default)]
+struct SharedKey([AtomicU64; FlowKey::WORDS]);
+
+impl SharedKey {
+    fn store(&self, key: FlowKey) {
+        for (shared, word) in self.0.iter().zip(key.words()) {
+            shared.store(word, Relaxed);
+        }
+    }
+
+    fn load(&self) -> FlowKey {
+        FlowKey::from_words(self.0.each_ref().map(|word| word.load(Relaxed)))
+    }
+}
+
 #[derive(Default)]
 struct Registered {
     // control thread: wo, workers: ro
-    addresses: AtomicU64,
-    /// Registration in the upper 48 bits, port in the lower 16; 0: no flow here, or it is being changed.
-    place: AtomicU64,
+    key: SharedKey,
+    /// 0: no flow here, or it is being changed. Never the same for two flows.
+    registration: AtomicU64,
 }
 
 /// Written by the control thread alone, read by workers in every poll.
@@ -247,10 +264,10 @@ impl Registrar {
 
         // A worker that reads it meanwhile sees that it is being changed.
         let flow = &self.flows.registered[slot];
-        flow.place.store(0, Relaxed);
+        flow.registration.store(0, Relaxed);
         fence(Release);
-        flow.addresses.store(key.addresses, Relaxed);
-        flow.place.store(registration << 16 | u64::from(key.port), Release);
+        flow.key.store(key);
+        flow.registration.store(registration, Release);
         self.flows.last_slots[in_ring(before, FLOWS)].store(number, Relaxed);
         registry.registrations.store(registration, Release);
     }
@@ -318,11 +335,10 @@ impl FlowCounter {
     fn learn_slot(&mut self, slot: u16) {
         let at = usize::from(slot);
         let Some(flow) = self.flows.registered.get(at) else { return };
-        let place = flow.place.load(Acquire);
-        let addresses = flow.addresses.load(Relaxed);
+        let registration = flow.registration.load(Acquire);
+        let key = flow.key.load();
         fence(Acquire);
-        let registration = place >> 16;
-        let is_being_changed = registration == 0 || flow.place.load(Relaxed) != place;
+        let is_being_changed = registration == 0 || flow.registration.load(Relaxed) != registration;
         let entry = &mut self.entries[at];
         if is_being_changed || registration == entry.registration {
             // What it is changed to is learnt in the next poll.
@@ -331,8 +347,6 @@ impl FlowCounter {
         if entry.registration > 0 {
             self.index.remove(entry.key);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "the lower 16 bits")]
-        let key = FlowKey { addresses, port: place as u16 };
         *entry = Entry { key, registration };
         self.index.insert(key, slot);
         let count = &self.flows.counts[self.worker][at];

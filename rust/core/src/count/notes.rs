@@ -3,7 +3,8 @@
 use super::board::Recorder;
 use super::histogram::{Histogram, Recording};
 use super::sum::Sum;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One receiver's. Written by it alone, read when it has stopped.
@@ -18,8 +19,8 @@ pub(crate) struct Notes {
     extents: AtomicU64,
     extent_sum: Sum,
     extent_max: AtomicU64,
-    /// The first one, see [`Notes::note_other_address`]; 0: none.
-    other_address: AtomicU64,
+    /// The first one, see [`Notes::note_other_address`]. Set by one thread only, so setting it never waits.
+    other_address: OnceLock<SocketAddr>,
 }
 
 impl Notes {
@@ -33,11 +34,8 @@ impl Notes {
         self.extent_max.store(self.extent_max.load(Relaxed).max(more.max), Relaxed);
     }
 
-    pub(crate) fn note_other_address(&self, from: SocketAddrV4) {
-        if self.other_address.load(Relaxed) == 0 {
-            let packed = u64::from(from.ip().to_bits()) << 16 | u64::from(from.port());
-            self.other_address.store(packed, Relaxed);
-        }
+    pub(crate) fn note_other_address(&self, from: SocketAddr) {
+        let _ = self.other_address.set(from);
     }
 }
 
@@ -74,7 +72,7 @@ impl Recorder {
 
     /// From where a packet with our tag came that should not have come from there.
     #[cold]
-    pub fn note_other_address(&self, from: SocketAddrV4) {
+    pub fn note_other_address(&self, from: SocketAddr) {
         if let Some(notes) = &self.place.notes {
             notes.note_other_address(from);
         }
@@ -126,7 +124,7 @@ pub struct RunNotes {
     pub extent_max: u64,
     /// From where a packet with our tag came that should not have come from there; the first such address of the first rx
     /// queue that has one.
-    pub other_address: Option<SocketAddrV4>,
+    pub other_address: Option<SocketAddr>,
 }
 
 impl RunNotes {
@@ -138,11 +136,6 @@ impl RunNotes {
         self.extents += notes.extents.load(Relaxed);
         self.extent_sum += notes.extent_sum.load();
         self.extent_max = self.extent_max.max(notes.extent_max.load(Relaxed));
-        let packed = notes.other_address.load(Relaxed);
-        if packed != 0 && self.other_address.is_none() {
-            #[expect(clippy::cast_possible_truncation, reason = "packed from 32 and 16 bits")]
-            let (ip, port) = (Ipv4Addr::from_bits((packed >> 16) as u32), packed as u16);
-            self.other_address = Some(SocketAddrV4::new(ip, port));
-        }
+        self.other_address = self.other_address.or_else(|| notes.other_address.get().copied());
     }
 }

@@ -17,7 +17,7 @@ use crate::wire::template::Checksums;
 use crate::work::pacer::{Rate, Release};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 
 impl Meaning {
     /// Transmitted, received and lost packets.
@@ -108,7 +108,7 @@ pub struct Outcome {
     /// What the reflector says.
     pub peer: Peer,
     /// From where and to where packets were sent, of the first port; `None` where none were sent of our own.
-    pub ends: Option<[SocketAddrV4; 2]>,
+    pub ends: Option<[SocketAddr; 2]>,
     /// Whether packets had room for the reflector's stamp.
     pub stamp: bool,
     /// Whether a mode that returns packets did harm on purpose.

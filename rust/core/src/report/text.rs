@@ -442,7 +442,7 @@ mod tests {
         let mut outcome = outcome();
         outcome.ends = Some(
             [([10, 0, 0, 1], 10000), ([10, 0, 0, 2], 7)]
-                .map(|(ip, port)| std::net::SocketAddrV4::new(ip.into(), port)),
+                .map(|(ip, port)| std::net::SocketAddr::new(ip.into(), port)),
         );
         assert!(!summary(&outcome).contains("bear our tag"));
         outcome.totals.counts[Counter::ForeignAddress] = 4321;

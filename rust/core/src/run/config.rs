@@ -4,12 +4,12 @@ use super::mode::{Meaning, OptionValue};
 use crate::count::{HISTOGRAM_BYTES, ModeCounter, Role, SLOT_BYTES, Shape};
 use crate::run::Limits;
 use crate::wire::control::CONTROL_LEN;
-use crate::wire::flow::{Flow, Mac, PortRange};
+use crate::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
+use crate::wire::layout::Layout;
 use crate::wire::payload::mix;
-use crate::wire::{HEADERS_LEN, IPV4_LEN, UDP_LEN};
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, Release};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Everything from the command line.
@@ -117,7 +117,7 @@ pub struct PortLimits {
     pub max_rx_queues: u16,
     /// Tx queues, at most.
     pub max_tx_queues: u16,
-    /// Bytes of an IPv4 packet, at most.
+    /// Bytes of an IP packet, at most.
     pub mtu: u16,
 }
 
@@ -148,15 +148,15 @@ impl Config {
         queues("-r", "rx queue(s)", self.rx_queues, limits.max_rx_queues)?;
         queues("-t", "tx queue(s)", self.tx_queues, limits.max_tx_queues)?;
         let Some(sendrecv) = &self.sendrecv else { return Ok(()) };
-        let possible = limits.mtu.saturating_sub(IPV4_LEN + UDP_LEN);
-        if sendrecv.payload_len > possible {
+        let possible = usize::from(limits.mtu).saturating_sub(sendrecv.layout().mtu_overhead());
+        if usize::from(sendrecv.payload_len) > possible {
             return Err(format!(
                 "--packet-size {}: the port's MTU of {} leaves {possible} bytes for the UDP payload; \
                  lower --packet-size",
                 sendrecv.payload_len, limits.mtu
             ));
         }
-        if sendrecv.ask_peer && usize::from(possible) < CONTROL_LEN {
+        if sendrecv.ask_peer && possible < CONTROL_LEN {
             return Err(format!(
                 "the port's MTU of {} leaves {possible} bytes for the UDP payload, and asking the \
                  reflector for its counters takes {CONTROL_LEN}; give --no-peer-report",
@@ -252,7 +252,8 @@ impl Config {
     #[must_use]
     pub fn frame_len(&self) -> u16 {
         self.sendrecv.as_ref().map_or(0, |sendrecv| {
-            u16::try_from(HEADERS_LEN + usize::from(sendrecv.payload_len)).unwrap_or(u16::MAX)
+            let len = sendrecv.layout().payload() + usize::from(sendrecv.payload_len);
+            u16::try_from(len).unwrap_or(u16::MAX)
         })
     }
 
@@ -379,9 +380,15 @@ impl Config {
 impl Sendrecv {
     /// From where (with the first of the ports) and to where packets are sent.
     #[must_use]
-    pub fn ends(&self) -> [SocketAddrV4; 2] {
-        let from = SocketAddrV4::new(self.src_ip, self.src_ports.first());
-        [from, SocketAddrV4::new(self.dst_ip, self.dst_port)]
+    pub fn ends(&self) -> [SocketAddr; 2] {
+        let from = SocketAddr::new(self.src_ip.into(), self.src_ports.first());
+        [from, SocketAddr::new(self.dst_ip.into(), self.dst_port)]
+    }
+
+    /// The headers of packets.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.flow(Mac([0; 6]), 1).layout()
     }
 
     /// The addresses of packets sent from `src_mac` on `streams` tx queues.
@@ -390,8 +397,8 @@ impl Sendrecv {
         Flow {
             src_mac,
             dst_mac: self.dst_mac,
-            src_ip: self.src_ip,
-            dst_ip: self.dst_ip,
+            vlans: Vlans::None,
+            addresses: Addresses::V4 { src: self.src_ip, dst: self.dst_ip },
             src_ports: self.src_ports,
             dst_port: self.dst_port,
             payload_len: self.payload_len,

@@ -10,10 +10,10 @@ use crate::control::peer::{Inquiry, Known, Peer};
 use crate::count::Board;
 use crate::wire::content::Content;
 use crate::wire::control;
+use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::Mac;
-use crate::wire::headers::UdpOverIpv4;
+use crate::wire::headers::Datagram;
 use crate::wire::template::{Checksums, write_single};
-use crate::wire::{HEADERS_LEN, control::CONTROL_LEN};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -285,8 +285,8 @@ impl Run {
     pub fn receive_slow(&mut self, now_ns: u64, frame: &[u8]) {
         if self.config.meaning == Meaning::Returns {
             self.answers.take(frame, now_ns, &mut self.registrar);
-        } else if let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) {
-            self.inquiry.hear(&frame[udp.payload()..udp.end()]);
+        } else if let Ok(datagram) = Datagram::parse(frame, frame.len()) {
+            self.inquiry.hear(&frame[datagram.payload()..datagram.end()]);
         }
     }
 
@@ -297,7 +297,7 @@ impl Run {
         }
         let question = self.inquiry.take_question()?;
         let flow = self.config.sendrecv.as_ref()?.flow(self.mac, self.config.tx_queues);
-        let mut frame = vec![0; HEADERS_LEN + CONTROL_LEN];
+        let mut frame = vec![0; flow.layout().payload() + CONTROL_LEN];
         write_single(&flow, &control::ask(question), Checksums::SOFTWARE, &mut frame);
         Some(frame)
     }

@@ -4,10 +4,11 @@ use super::{Facts, Found, Run};
 use crate::cli;
 use crate::control::peer::{Known, Peer};
 use crate::count::Counter;
-use crate::wire::HEADERS_LEN;
 use crate::wire::control::{self, Answer, Question};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
+use crate::wire::template::tests::HEADERS_LEN;
+use crate::work::reflector::tests::reflect;
 use crate::work::reflector::{Reflector, Verdict};
 use crate::work::sender::Sender;
 
@@ -72,7 +73,7 @@ impl Rig {
     fn arrive(&mut self, question: &[u8], now_ns: u64) {
         self.workers[0].poll(now_ns);
         let mut frame = question.to_vec();
-        let verdict = self.workers[0].reflect(now_ns, &mut frame, question.len()).0;
+        let verdict = reflect(&mut self.workers[0], now_ns, &mut frame, question.len()).0;
         assert_eq!((verdict, &frame[..]), (Verdict::Slow, question));
         self.reflecting.receive_slow(now_ns, &frame);
     }
@@ -113,7 +114,7 @@ fn an_answer_waits_until_all_workers_have_counted_what_they_sent() {
     let mut packet = question.clone();
     packet[HEADERS_LEN..HEADERS_LEN + 8].fill(1);
     let len = packet.len();
-    let (_, slot) = rig.workers[1].reflect(20 * MS, &mut packet, len);
+    let (_, slot) = reflect(&mut rig.workers[1], 20 * MS, &mut packet, len);
     rig.arrive(&question, 30 * MS);
     rig.workers[0].poll(40 * MS);
     assert_eq!(rig.reflecting.send_slow(), None);

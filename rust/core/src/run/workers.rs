@@ -6,6 +6,7 @@ use super::mode::Meaning;
 use crate::control::flows::FlowCounter;
 use crate::count::Recorder;
 use crate::wire::content::Content;
+use crate::wire::layout::Layout;
 use crate::wire::template::{Checksums, Template};
 use crate::wire::verify::Verifier;
 use crate::work::impair::Dice;
@@ -81,7 +82,10 @@ impl Run {
         let flows = FlowCounter::new(Arc::clone(self.flows()), queue);
         let dice =
             self.config().impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
-        let answers = Answered { udp_ports: self.config().udp_ports, partial_checksums };
+        let udp_ports = self.config().udp_ports;
+        // VLAN tags and IPv6 would come back as they came; what is asked of it so far is to ignore them.
+        let layout = Some(Layout::default());
+        let answers = Answered { layout, udp_ports, partial_checksums };
         Ok(Reflector::new(recorder, flows, queue, answers, dice))
     }
 

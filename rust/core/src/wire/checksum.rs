@@ -62,13 +62,13 @@ pub fn is_intact(sum: u64) -> bool {
     fold(sum) == 0xffff
 }
 
-/// The unfolded sum of the UDP pseudo-header (RFC 768) for `addresses`, the eight bytes of source
-/// and destination as they stand in the IPv4 header, and a UDP length of `udp_len` bytes.
+/// The unfolded sum of the UDP pseudo-header (RFC 768; for IPv6 RFC 8200, section 8.1) for addresses whose
+/// words sum to `address_sum`, and a UDP length of `udp_len` bytes.
 #[must_use]
 #[inline]
-pub fn udp_pseudo_header(addresses: [u8; 8], udp_len: u16) -> u64 {
+pub fn udp_pseudo_header(address_sum: u64, udp_len: u16) -> u64 {
     const UDP: u64 = 17;
-    words(u64::from_be_bytes(addresses)) + UDP + u64::from(udp_len)
+    address_sum + UDP + u64::from(udp_len)
 }
 
 #[cfg(test)]

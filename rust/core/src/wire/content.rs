@@ -4,21 +4,11 @@ use super::checksum;
 use super::checksum::words;
 use super::filler::Filler;
 use super::flow::Flow;
-use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Key};
-use super::stamp::{BLANK, STAMPED_LEN};
-use super::{UDP_LEN, headers};
+use super::format::Format;
+use super::layout::UDP_LEN;
+use super::payload::Key;
+use super::stamp::BLANK;
 use etherparse::UdpHeader;
-
-/// What stands in the payload of all packets of a run: each kind has loops of its own on the hot path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// A header, and a byte of filler at most.
-    Short,
-    /// A header, the offset of the filler, and filler.
-    Long,
-    /// A header, the offset, room for a reflector's stamp, and filler.
-    Stamped,
-}
 
 /// The constant part of all packets of a run.
 pub struct Content {
@@ -29,9 +19,7 @@ pub struct Content {
     udp: UdpHeader,
     /// Over pseudo-header and `udp`.
     pub(crate) udp_sum: UdpSum,
-    kind: Kind,
-    /// Bytes of payload in front of the filler.
-    filler_at: usize,
+    format: Format,
     /// Over [`BLANK`], where packets carry it.
     blank_sum: u64,
 }
@@ -52,27 +40,17 @@ impl Content {
             length: flow.payload_len + UDP_LEN,
             checksum: 0,
         };
-        let kind = match usize::from(flow.payload_len) {
-            _ if flow.stamp => Kind::Stamped,
-            len if len >= HEADER_AND_OFFSET_LEN => Kind::Long,
-            _ => Kind::Short,
-        };
-        let filler_at = match kind {
-            Kind::Short => HEADER_LEN,
-            Kind::Long => HEADER_AND_OFFSET_LEN,
-            Kind::Stamped => STAMPED_LEN,
-        };
-        let addresses = headers::addresses(flow.src_ip, flow.dst_ip);
-        let pseudo_header_sum = checksum::udp_pseudo_header(addresses, udp.length);
+        let format = Format::of(flow.payload_len, flow.stamp);
+        let filler_len = usize::from(flow.payload_len) - format.fields().filler;
+        let pseudo_header_sum = checksum::udp_pseudo_header(flow.addresses.sum(), udp.length);
         let udp_sum = UdpSum(pseudo_header_sum + checksum::sum(&udp.to_bytes()));
         Self {
             key: Key::new(tag_key),
-            filler: Filler::new(seed, usize::from(flow.payload_len) - filler_at),
+            filler: Filler::new(seed, filler_len),
             pseudo_header_sum,
             udp,
             udp_sum,
-            kind,
-            filler_at,
+            format,
             blank_sum: if flow.stamp { words(BLANK[0]) + words(BLANK[1]) } else { 0 },
         }
     }
@@ -88,28 +66,14 @@ impl Content {
         self.udp.length
     }
 
-    /// Where the filler begins in the payload.
-    pub(crate) fn filler_at(&self) -> usize {
-        self.filler_at
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
-    /// Whether packets have room for a reflector's stamp.
-    pub(crate) fn has_stamp(&self) -> bool {
-        self.kind == Kind::Stamped
+    /// What stands where in the payload.
+    pub(crate) fn format(&self) -> Format {
+        self.format
     }
 
     /// The sum over the stamp area as it is sent; 0 where there is none.
     pub(crate) fn blank_sum(&self) -> u64 {
         self.blank_sum
-    }
-
-    /// Whether the filler's offset stands in the packet: payloads of 16 and 17 bytes have no room.
-    pub(crate) fn has_offset(&self) -> bool {
-        self.kind != Kind::Short
     }
 }
 

@@ -57,7 +57,26 @@ impl Filler {
     #[must_use]
     #[inline]
     pub fn sum_with_offset(&self, offset: u16) -> u64 {
-        u64::from(self.sums[usize::from(offset / 2) % SLICES])
+        self.sums().with_offset(offset)
+    }
+
+    /// The sums alone, for loops that need nothing else.
+    #[must_use]
+    #[inline]
+    pub(crate) fn sums(&self) -> Sums<'_> {
+        Sums(&self.sums)
+    }
+}
+
+/// The sums of a [`Filler`].
+#[derive(Clone, Copy)]
+pub(crate) struct Sums<'a>(&'a [u16; SLICES]);
+
+impl Sums<'_> {
+    /// See [`Filler::sum_with_offset`].
+    #[inline]
+    pub(crate) fn with_offset(self, offset: u16) -> u64 {
+        u64::from(self.0[usize::from(offset / 2) % SLICES])
     }
 }
 

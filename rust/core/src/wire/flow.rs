@@ -1,7 +1,10 @@
 //! The addresses of a run, and which source port a packet has.
 
+use super::checksum;
+use super::layout::{IpVersion, Layout, Tags};
 use super::payload::PacketId;
-use std::net::Ipv4Addr;
+pub use etherparse::VlanId;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,107 @@ impl PortRange {
     }
 }
 
+/// The IP addresses of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addresses {
+    /// Of IPv4.
+    V4 {
+        /// Where it comes from.
+        src: Ipv4Addr,
+        /// Where it goes to.
+        dst: Ipv4Addr,
+    },
+    /// Of IPv6.
+    V6 {
+        /// Where it comes from.
+        src: Ipv6Addr,
+        /// Where it goes to.
+        dst: Ipv6Addr,
+    },
+}
+
+impl Addresses {
+    /// Those of a packet that comes back.
+    #[must_use]
+    pub fn swapped(self) -> Self {
+        match self {
+            Self::V4 { src, dst } => Self::V4 { src: dst, dst: src },
+            Self::V6 { src, dst } => Self::V6 { src: dst, dst: src },
+        }
+    }
+
+    /// Their version.
+    #[must_use]
+    pub fn version(self) -> IpVersion {
+        match self {
+            Self::V4 { .. } => IpVersion::V4,
+            Self::V6 { .. } => IpVersion::V6,
+        }
+    }
+
+    /// As they stand in a packet, read as big-endian words: those of IPv4 are one.
+    #[must_use]
+    pub(crate) fn words(self) -> [u64; 4] {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let halves =
+            |address: Ipv6Addr| [(address.to_bits() >> 64) as u64, address.to_bits() as u64];
+        match self {
+            Self::V4 { src, dst } => {
+                [u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()), 0, 0, 0]
+            }
+            Self::V6 { src, dst } => {
+                let ([first, second], [third, fourth]) = (halves(src), halves(dst));
+                [first, second, third, fourth]
+            }
+        }
+    }
+
+    /// The one's complement sum of both, unfolded.
+    #[must_use]
+    pub fn sum(self) -> u64 {
+        self.words().into_iter().map(checksum::words).sum()
+    }
+}
+
+/// The VLAN tags of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Vlans {
+    /// None.
+    #[default]
+    None,
+    /// One (IEEE 802.1Q).
+    One(VlanId),
+    /// Two (IEEE 802.1ad).
+    Two {
+        /// That of the provider, which comes first.
+        outer: VlanId,
+        /// That of the customer.
+        inner: VlanId,
+    },
+}
+
+impl Vlans {
+    /// How many.
+    #[must_use]
+    pub fn tags(self) -> Tags {
+        match self {
+            Self::None => Tags::None,
+            Self::One(_) => Tags::One,
+            Self::Two { .. } => Tags::Two,
+        }
+    }
+
+    /// Their numbers, the outer one first; 0 where there is none.
+    #[must_use]
+    pub(crate) fn ids(self) -> [u16; 2] {
+        match self {
+            Self::None => [0, 0],
+            Self::One(id) => [id.value(), 0],
+            Self::Two { outer, inner } => [outer.value(), inner.value()],
+        }
+    }
+}
+
 /// Everything that distinguishes our packets from others, as we send them.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
@@ -74,10 +178,10 @@ pub struct Flow {
     pub src_mac: Mac,
     /// The next hop: the peer's port, or the gateway.
     pub dst_mac: Mac,
-    /// Our address.
-    pub src_ip: Ipv4Addr,
-    /// The peer's address.
-    pub dst_ip: Ipv4Addr,
+    /// VLAN tags.
+    pub vlans: Vlans,
+    /// Our address, and the peer's.
+    pub addresses: Addresses,
     /// Our UDP ports, swept packet by packet.
     pub src_ports: PortRange,
     /// The peer's UDP port.
@@ -181,6 +285,12 @@ pub(crate) struct PortRun {
 }
 
 impl Flow {
+    /// The headers of its packets.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        Layout { tags: self.vlans.tags(), ip: self.addresses.version() }
+    }
+
     /// The sweeps of all streams, by stream.
     #[must_use]
     pub fn sweeps(&self) -> Box<[PortSweep]> {

@@ -1,21 +1,22 @@
-//! Finding UDP over IPv4 in bytes off the wire. Total: any bytes, any length.
+//! Finding UDP over IP in bytes off the wire. Total: any bytes, any length.
 
-use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, UDP_LEN};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use super::checksum;
+use super::layout::{FIRST_TYPE, Headers, IpVersion, Layout, Of, TAG_LEN, UDP_LEN};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// An IPv4 header without options.
-const IPV4_MIN_LEN: usize = IPV4_LEN as usize;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const PROTOCOL_UDP: u8 = 17;
-/// "More fragments" and the fragment offset; "don't fragment" is not among them (RFC 791).
-const FRAGMENT_BITS: u16 = 0x3fff;
+/// UDP in the field that says what follows an IP header (IANA).
+pub(crate) const PROTOCOL_UDP: u8 = 17;
+/// An IPv6 extension header that makes a packet a fragment (RFC 8200, section 4.5).
+const FRAGMENT_HEADER: u8 = 44;
+/// "More fragments" and the fragment offset of IPv4; "don't fragment" is not among them (RFC 791).
+pub(crate) const FRAGMENT_BITS: u16 = 0x3fff;
 
-/// Why a frame is not a whole UDP datagram over IPv4.
+/// Why a frame is not a whole UDP datagram over IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotUdp {
-    /// Not IPv4: another `EtherType` (ARP, IPv6, VLAN ...) or too short to have one.
-    NotIpv4,
-    /// IPv4, but another protocol.
+    /// Not IP: another `EtherType` (ARP ...), too many VLAN tags, or too short to say.
+    NotIp,
+    /// IP, but another protocol, or behind an extension header of IPv6.
     OtherProtocol,
     /// A fragment: only the first one has ports, and none has a whole payload.
     Fragment,
@@ -23,17 +24,19 @@ pub enum NotUdp {
     BadLength,
 }
 
-/// Where things are in a frame that is UDP over IPv4; all offsets lie within the frame.
+/// Where things are in a frame that is UDP over IP; all offsets lie within the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UdpOverIpv4 {
-    /// Bytes of the IPv4 header, options included: 20 to 60.
-    pub ipv4_len: usize,
+pub struct Datagram {
+    /// Its headers, but for options of IPv4.
+    pub layout: Layout,
+    /// Offset of the UDP header.
+    udp: usize,
     /// The UDP length field: header and payload, in bytes; 8 at least.
     pub udp_len: u16,
 }
 
-impl UdpOverIpv4 {
-    /// Finds UDP over IPv4 in `head`, the first bytes of a frame of `wire_len` bytes (more than
+impl Datagram {
+    /// Finds UDP over IP in `head`, the first bytes of a frame of `wire_len` bytes (more than
     /// `head` has when an mbuf has several segments). All headers must lie in `head`.
     ///
     /// # Errors
@@ -41,100 +44,138 @@ impl UdpOverIpv4 {
     #[inline]
     pub fn parse(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
         match Self::parse_usual(head, wire_len) {
-            Some(udp) => Ok(udp),
+            Some(datagram) => Ok(datagram),
             None => Self::parse_any(head, wire_len),
         }
     }
 
-    /// Where `frame`, in which it was found, came from.
-    #[must_use]
-    pub fn source(self, frame: &[u8]) -> SocketAddrV4 {
-        let ip = Ipv4Addr::from_bits(be32(frame, ADDRESSES));
-        SocketAddrV4::new(ip, be16(frame, self.udp()))
-    }
-
-    /// The same for most of what there is, in a few comparisons: no options, nothing wrong.
+    /// The same for most of what there is, in a few comparisons: IPv4 without tags and options, nothing wrong.
     #[inline]
     fn parse_usual(head: &[u8], wire_len: usize) -> Option<Self> {
-        let head = head.first_chunk::<HEADERS_LEN>()?;
+        type Usual = Of<0, false>;
+        let layout = Usual::LAYOUT;
+        let head = head.get(..Usual::PAYLOAD)?;
         // EtherType, version and header length, TOS, total length, identification.
-        let first = be64(head, 12);
+        let first = be64(head, FIRST_TYPE);
         // Flags, fragment offset, time to live, protocol.
-        let second = be64(head, 20) >> 32;
+        let second = u64::from(be32(head, Usual::IP + 6));
         let usual = first >> 40 == 0x08_0045
             && second & (u64::from(FRAGMENT_BITS) << 16 | 0xff) == u64::from(PROTOCOL_UDP);
-        let total_len = usize::from(be16(head, ETHERNET_LEN + 2));
-        let udp_len = be16(head, ETHERNET_LEN + IPV4_MIN_LEN + 4);
-        let fits = ETHERNET_LEN + total_len <= wire_len
+        let total_len = usize::from(be16(head, Usual::IP + 2));
+        let udp_len = be16(head, Usual::UDP + 4);
+        let fits = Usual::IP + total_len <= wire_len
             && udp_len >= UDP_LEN
-            && IPV4_MIN_LEN + usize::from(udp_len) <= total_len;
-        (usual && fits).then_some(Self { ipv4_len: IPV4_MIN_LEN, udp_len })
+            && layout.l3_len() + usize::from(udp_len) <= total_len;
+        (usual && fits).then_some(Self { layout, udp: Usual::UDP, udp_len })
     }
 
     #[cold]
     fn parse_any(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
-        if head.len() < ETHERNET_LEN || be16(head, 12) != ETHERTYPE_IPV4 {
-            return Err(NotUdp::NotIpv4);
-        }
-        if head.len() < ETHERNET_LEN + IPV4_MIN_LEN {
+        let layout = Layout::announced_by(head).ok_or(NotUdp::NotIp)?;
+        let ip = layout.l2_len();
+        if head.len() < layout.udp() {
             return Err(NotUdp::BadLength);
         }
-        let version_and_words = head[ETHERNET_LEN];
-        if version_and_words >> 4 != 4 {
-            return Err(NotUdp::NotIpv4);
+        let (version, wanted) = match layout.ip {
+            IpVersion::V4 => (head[ip] >> 4, 4),
+            IpVersion::V6 => (head[ip] >> 4, 6),
+        };
+        if version != wanted {
+            return Err(NotUdp::NotIp);
         }
-        let ipv4_len = usize::from(version_and_words & 0xf) * 4;
-        let total_len = usize::from(be16(head, ETHERNET_LEN + 2));
-        if ipv4_len < IPV4_MIN_LEN || total_len < ipv4_len || ETHERNET_LEN + total_len > wire_len {
+        let (ip_header_len, ip_len) = match layout.ip {
+            IpVersion::V4 => (usize::from(head[ip] & 0xf) * 4, usize::from(be16(head, ip + 2))),
+            IpVersion::V6 => (layout.l3_len(), layout.l3_len() + usize::from(be16(head, ip + 4))),
+        };
+        if ip_header_len < layout.l3_len() || ip_len < ip_header_len || ip + ip_len > wire_len {
             return Err(NotUdp::BadLength);
         }
-        if head[ETHERNET_LEN + 9] != PROTOCOL_UDP {
-            return Err(NotUdp::OtherProtocol);
-        }
-        if be16(head, ETHERNET_LEN + 6) & FRAGMENT_BITS != 0 {
+        let (protocol, is_fragment) = match layout.ip {
+            IpVersion::V4 => (head[ip + 9], be16(head, ip + 6) & FRAGMENT_BITS != 0),
+            IpVersion::V6 => (head[ip + 6], head[ip + 6] == FRAGMENT_HEADER),
+        };
+        if is_fragment && (protocol == PROTOCOL_UDP || layout.ip == IpVersion::V6) {
             return Err(NotUdp::Fragment);
         }
-        let udp = ETHERNET_LEN + ipv4_len;
+        if protocol != PROTOCOL_UDP {
+            return Err(NotUdp::OtherProtocol);
+        }
+        let udp = ip + ip_header_len;
         if head.len() < udp + usize::from(UDP_LEN) {
             return Err(NotUdp::BadLength);
         }
         let udp_len = be16(head, udp + 4);
-        if udp_len < UDP_LEN || ipv4_len + usize::from(udp_len) > total_len {
+        if udp_len < UDP_LEN || ip_header_len + usize::from(udp_len) > ip_len {
             return Err(NotUdp::BadLength);
         }
-        Ok(Self { ipv4_len, udp_len })
+        Ok(Self { layout, udp, udp_len })
     }
 
     /// Offset of the UDP header.
     #[must_use]
     pub fn udp(self) -> usize {
-        ETHERNET_LEN + self.ipv4_len
+        self.udp
     }
 
     /// Offset of the payload.
     #[must_use]
     pub fn payload(self) -> usize {
-        self.udp() + usize::from(UDP_LEN)
+        self.udp + usize::from(UDP_LEN)
     }
 
     /// Offset of the first byte behind the datagram; what follows is padding.
     #[must_use]
     pub fn end(self) -> usize {
-        self.udp() + usize::from(self.udp_len)
+        self.udp + usize::from(self.udp_len)
+    }
+
+    /// Where `frame`, in which it was found, came from.
+    #[must_use]
+    pub fn source(self, frame: &[u8]) -> SocketAddr {
+        let at = self.layout.addresses();
+        let ip: IpAddr = match self.layout.ip {
+            IpVersion::V4 => Ipv4Addr::from_bits(be32(frame, at)).into(),
+            IpVersion::V6 => {
+                let (upper, lower) = (be64(frame, at), be64(frame, at + 8));
+                Ipv6Addr::from_bits(u128::from(upper) << 64 | u128::from(lower)).into()
+            }
+        };
+        SocketAddr::new(ip, be16(frame, self.udp))
+    }
+
+    /// The sum over the UDP pseudo-header of `frame`, in which it was found.
+    #[must_use]
+    pub fn pseudo_header(self, frame: &[u8]) -> u64 {
+        let at = self.layout.addresses();
+        let address_sum = checksum::sum(&frame[at..at + self.layout.addresses_len()]);
+        checksum::udp_pseudo_header(address_sum, self.udp_len)
+    }
+
+    /// Whether the checksum of the IP header in `frame`, in which it was found, is right. IPv6 has none.
+    #[must_use]
+    pub fn is_ip_header_intact(self, frame: &[u8]) -> bool {
+        match self.layout.ip {
+            IpVersion::V4 => {
+                checksum::is_intact(checksum::sum(&frame[self.layout.l2_len()..self.udp]))
+            }
+            IpVersion::V6 => true,
+        }
     }
 }
 
-/// Offset of the source and destination addresses in a frame.
-pub const ADDRESSES: usize = ETHERNET_LEN + 12;
-
-/// Source and destination as they stand at [`ADDRESSES`].
+/// The numbers of the VLANs that the tags of a frame with this layout name, the outer one first; 0 where there
+/// is none. A tag's priority is left out.
 #[must_use]
-pub fn addresses(src: Ipv4Addr, dst: Ipv4Addr) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    bytes[..4].copy_from_slice(&src.octets());
-    bytes[4..].copy_from_slice(&dst.octets());
-    bytes
+pub(crate) fn vlan_ids(frame: &[u8], layout: Layout) -> [u16; 2] {
+    let id = |tag: usize| {
+        let is_there = tag < layout.tags as usize;
+        if is_there { be16(frame, FIRST_TYPE + 2 + TAG_LEN * tag) & VLAN_ID } else { 0 }
+    };
+    [id(0), id(1)]
 }
+
+/// Of the two bytes behind a tag's type: the number of the VLAN.
+const VLAN_ID: u16 = 0xfff;
 
 /// The big-endian 16 bits at `at`, which must lie in `bytes`.
 #[must_use]
@@ -198,8 +239,8 @@ mod tests {
         frame
     }
 
-    fn parse(frame: &[u8]) -> Result<UdpOverIpv4, NotUdp> {
-        UdpOverIpv4::parse(frame, frame.len())
+    fn parse(frame: &[u8]) -> Result<Datagram, NotUdp> {
+        Datagram::parse(frame, frame.len())
     }
 
     proptest! {
@@ -222,8 +263,8 @@ mod tests {
             let whole = frame.len();
             frame.truncate(whole - cut.min(whole));
             for wire_len in [frame.len(), whole] {
-                if let Some(usual) = UdpOverIpv4::parse_usual(&frame, wire_len) {
-                    prop_assert_eq!(UdpOverIpv4::parse_any(&frame, wire_len), Ok(usual));
+                if let Some(usual) = Datagram::parse_usual(&frame, wire_len) {
+                    prop_assert_eq!(Datagram::parse_any(&frame, wire_len), Ok(usual));
                 }
             }
         }
@@ -250,15 +291,15 @@ mod tests {
     #[test]
     fn every_other_frame_has_its_reason() {
         let frame = udp_frame(&[1, 2, 3]);
-        assert_eq!(parse(&frame), Ok(UdpOverIpv4 { ipv4_len: 20, udp_len: 11 }));
+        assert_eq!(parse(&frame), Ok(Datagram { layout: Layout::default(), udp: 34, udp_len: 11 }));
         let broken = |at: usize, to: u8| {
             let mut frame = frame.clone();
             frame[at] = to;
             parse(&frame)
         };
-        assert_eq!(parse(&frame[..13]), Err(NotUdp::NotIpv4));
-        assert_eq!(broken(13, 6), Err(NotUdp::NotIpv4));
-        assert_eq!(broken(14, 0x65), Err(NotUdp::NotIpv4));
+        assert_eq!(parse(&frame[..13]), Err(NotUdp::NotIp));
+        assert_eq!(broken(13, 6), Err(NotUdp::NotIp));
+        assert_eq!(broken(14, 0x65), Err(NotUdp::NotIp));
         assert_eq!(parse(&frame[..30]), Err(NotUdp::BadLength));
         assert_eq!(broken(14, 0x44), Err(NotUdp::BadLength));
         assert_eq!(broken(17, 200), Err(NotUdp::BadLength));
@@ -280,8 +321,8 @@ mod tests {
     #[test]
     fn a_datagram_may_go_on_behind_the_first_segment() {
         let frame = udp_frame(&[9; 100]);
-        let udp = UdpOverIpv4::parse(&frame[..42], frame.len()).unwrap();
+        let udp = Datagram::parse(&frame[..42], frame.len()).unwrap();
         assert_eq!(udp.end(), frame.len());
-        assert_eq!(UdpOverIpv4::parse(&frame[..41], frame.len()), Err(NotUdp::BadLength));
+        assert_eq!(Datagram::parse(&frame[..41], frame.len()), Err(NotUdp::BadLength));
     }
 }

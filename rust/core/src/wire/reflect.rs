@@ -1,48 +1,25 @@
 //! Sending a packet back: source and destination swapped on every layer, in place.
 //!
 //! Swapping leaves the one's complement sums of the IPv4 header and of UDP as they were. A reflector
-//! is a hop, so TTL is one less behind it, and the IPv4 checksum is corrected by just that difference
-//! (RFC 1624): what was corrupt on the way here is still corrupt on the way back. DSCP, ID and options
-//! stay. Two reflectors that answer each other so come to an end.
+//! is a hop, so TTL (of IPv6: the hop limit) is one less behind it, and the IPv4 checksum is corrected by just
+//! that difference (RFC 1624): what was corrupt on the way here is still corrupt on the way back. VLAN tags,
+//! DSCP, ID, flow label and options stay. Two reflectors that answer each other so come to an end.
 
+use super::checksum;
 use super::flow::PortRange;
-use super::headers::{ADDRESSES, UdpOverIpv4, be16, le16, le32, le64};
-use super::verify::pseudo_header;
-use super::{ETHERNET_LEN, HEADERS_LEN, UDP, checksum};
+use super::flow_key::FlowKey;
+use super::headers::{Datagram, be16, le16, le32, le64};
+use super::layout::{FIRST_TYPE, Headers, TAG_LEN, for_layout};
 use crate::count::Counter;
 
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
 const GROUP: u8 = 1;
 
-/// TTL, protocol and header checksum: a word of four bytes.
-const HOP: usize = ETHERNET_LEN + 8;
-
-/// What a reflector tells flows apart by: addresses, and the UDP port that packets are sent to. (Source
-/// ports are swept.) Bytes as they stand in a packet, to be compared and nothing else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct FlowKey {
-    pub(crate) addresses: u64,
-    pub(crate) port: u16,
-}
-
-impl FlowKey {
-    /// That of a frame before it is turned round, whose UDP header begins at `udp`.
-    #[inline]
-    pub(crate) fn of(frame: &[u8], udp: usize) -> Self {
-        Self { addresses: le64(frame, ADDRESSES), port: le16(frame, udp + 2) }
-    }
-
-    /// The UDP port that packets are sent to.
-    pub(crate) fn udp_port(self) -> u16 {
-        u16::from_be_bytes(self.port.to_le_bytes())
-    }
-}
-
 /// A frame that was turned round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reflected {
     /// Where things are in it: as before.
-    pub udp: UdpOverIpv4,
+    pub datagram: Datagram,
     /// Its flow, as it came.
     pub key: FlowKey,
 }
@@ -76,18 +53,18 @@ pub(crate) fn examine(
     frame: &[u8],
     wire_len: usize,
 ) -> Result<Reflected, Counter> {
-    let udp = UdpOverIpv4::parse(frame, wire_len)?;
+    let datagram = Datagram::parse(frame, wire_len)?;
     if frame.len() < wire_len {
         return Err(Counter::ForeignSegmented);
     }
-    if frame[0] & GROUP != 0 {
+    if is_to_group(frame) {
         return Err(Counter::ForeignGroupMac);
     }
-    let key = FlowKey::of(frame, udp.udp());
+    let key = FlowKey::of(frame, datagram);
     if !ports.contains(key.udp_port()) {
         return Err(Counter::ForeignPort);
     }
-    Ok(Reflected { udp, key })
+    Ok(Reflected { datagram, key })
 }
 
 /// Turns a frame round of which [`examine`] said this.
@@ -100,27 +77,46 @@ pub(crate) fn turn(
     found: Reflected,
     partial_checksums: bool,
 ) -> Result<Reflected, Counter> {
-    if !take_hop(frame) {
-        return Err(Counter::ForeignTtl);
-    }
-    if partial_checksums {
-        finish_partial_checksum(frame, found.udp);
-    }
-    swap_macs(frame);
-    swap_addresses(frame);
-    swap_ports(frame, found.udp.udp());
+    for_layout!(found.datagram.layout, H => {
+        if !take_hop::<H>(frame) {
+            return Err(Counter::ForeignTtl);
+        }
+        if partial_checksums {
+            finish_partial_checksum(frame, found.datagram);
+        }
+        swap::<H>(frame, found.datagram.udp());
+    });
     Ok(found)
 }
 
-/// Takes one off TTL; `false`, and nothing, where none is left for the way on (RFC 1812, section 5.3.1).
 #[inline]
-fn take_hop(frame: &mut [u8]) -> bool {
-    let Some(hopped) = hop(le32(frame, HOP)) else { return false };
-    frame[HOP..HOP + 4].copy_from_slice(&hopped.to_le_bytes());
+fn is_to_group(frame: &[u8]) -> bool {
+    frame[0] & GROUP != 0
+}
+
+/// Takes one off TTL or the hop limit; `false`, and nothing, where none is left for the way on (RFC 1812,
+/// section 5.3.1; RFC 8200, section 3).
+#[inline]
+fn take_hop<H: Headers>(frame: &mut [u8]) -> bool {
+    if H::IS_V6 {
+        // No checksum covers it.
+        let hop_limit = &mut frame[H::IP + 7];
+        let has_one = *hop_limit > 1;
+        *hop_limit -= u8::from(has_one);
+        return has_one;
+    }
+    let at = ttl_word::<H>();
+    let Some(hopped) = hop(le32(frame, at)) else { return false };
+    frame[at..at + 4].copy_from_slice(&hopped.to_le_bytes());
     true
 }
 
-/// The same for the word itself; `None` where no hop is left.
+/// Where TTL, protocol and header checksum of IPv4 stand.
+const fn ttl_word<H: Headers>() -> usize {
+    H::IP + 8
+}
+
+/// The same for that word itself; `None` where no hop is left.
 #[inline]
 fn hop(word: u32) -> Option<u32> {
     if word & 0xff <= 1 {
@@ -138,6 +134,14 @@ fn hop_with_carry(word: u32) -> u32 {
     word.wrapping_add((2 << 16) - 1)
 }
 
+/// Swaps MAC addresses, IP addresses, and the ports at `udp`.
+#[inline]
+fn swap<H: Headers>(frame: &mut [u8], udp: usize) {
+    swap_macs(frame);
+    swap_addresses::<H>(frame);
+    swap_ports(frame, udp);
+}
+
 // Each pair is read whole and written whole: bytes that are written one by one and read together soon
 // after (here, or by a driver) make a core wait.
 #[inline]
@@ -152,9 +156,18 @@ fn swap_macs(frame: &mut [u8]) {
 }
 
 #[inline]
-fn swap_addresses(frame: &mut [u8]) {
-    let swapped = le64(frame, ADDRESSES).rotate_left(32);
-    frame[ADDRESSES..ADDRESSES + 8].copy_from_slice(&swapped.to_le_bytes());
+fn swap_addresses<H: Headers>(frame: &mut [u8]) {
+    let at = H::ADDRESSES;
+    if H::IS_V6 {
+        let [first, second, third, fourth] = [0, 8, 16, 24].map(|word| le64(frame, at + word));
+        for (word, turned) in [third, fourth, first, second].into_iter().enumerate() {
+            let at = at + 8 * word;
+            frame[at..at + 8].copy_from_slice(&turned.to_le_bytes());
+        }
+    } else {
+        let swapped = le64(frame, at).rotate_left(32);
+        frame[at..at + 8].copy_from_slice(&swapped.to_le_bytes());
+    }
 }
 
 #[inline]
@@ -165,34 +178,49 @@ fn swap_ports(frame: &mut [u8], at: usize) {
 
 /// Bytes that tell whether a packet without IPv4 options is as predicted, and what kind it is of: its
 /// headers and the first word of its payload.
-pub(crate) const PREDICTED_LEN: usize = HEADERS_LEN + 8;
+pub(crate) const fn predicted_len<H: Headers>() -> usize {
+    H::PAYLOAD + size_of::<u64>()
+}
 
 /// All that parsing looks at in a packet without IPv4 options: what was found out about one packet holds
-/// for any other one that has the same prediction.
+/// for any other one of the same layout that has the same prediction.
 ///
 /// Header prediction is an old idea of TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prediction {
-    wire_len: usize,
-    /// `EtherType`, version, header length, total length, but not TOS and identification.
+    /// The types of VLAN tags stand above a length that has at most 17 bits.
+    wire_len_and_tags: u64,
+    /// `EtherType`, version and, of IPv4, header length and total length, but not TOS and identification; of
+    /// IPv6 payload length, but not traffic class and flow label.
     first: u64,
-    /// "More fragments", fragment offset, protocol, but neither "don't fragment" nor TTL.
+    /// "More fragments", fragment offset and protocol, but neither "don't fragment" nor TTL; of IPv6 next
+    /// header.
     second: u32,
     udp_len: u16,
 }
 
 impl Prediction {
     /// That of no packet.
-    pub(crate) const NONE: Self = Self { wire_len: 0, first: 0, second: 0, udp_len: 0 };
+    pub(crate) const NONE: Self = Self { wire_len_and_tags: 0, first: 0, second: 0, udp_len: 0 };
 
-    /// That of a packet of `wire_len` bytes, of which `head` are the first.
+    /// That of a packet of `wire_len` bytes, of which `head` are the first, [`predicted_len`] at least.
     #[inline]
-    pub(crate) fn of(head: &[u8; PREDICTED_LEN], wire_len: usize) -> Self {
+    pub(crate) fn of<H: Headers>(head: &[u8], wire_len: usize) -> Self {
+        let tag = |tag: usize| {
+            let is_there = tag < H::TAGS;
+            if is_there { u64::from(le16(head, FIRST_TYPE + TAG_LEN * tag)) } else { 0 }
+        };
+        let first = le64(head, H::IP - 2);
+        let (first, second) = if H::IS_V6 {
+            (first & 0xffff_0000_00f0_ffff, le32(head, H::IP + 4) & 0x00ff_0000)
+        } else {
+            (first & 0x0000_ffff_00ff_ffff, le32(head, H::IP + 6) & 0xff00_ffbf)
+        };
         Self {
-            wire_len,
-            first: le64(head, 12) & 0x0000_ffff_00ff_ffff,
-            second: le32(head, 20) & 0xff00_ffbf,
-            udp_len: le16(head, UDP + 4),
+            wire_len_and_tags: wire_len as u64 | tag(0) << 32 | tag(1) << 48,
+            first,
+            second,
+            udp_len: le16(head, H::UDP + 4),
         }
     }
 }
@@ -200,47 +228,56 @@ impl Prediction {
 /// What [`reflect`] does to a packet with the [`Prediction`] of another one that it turned round, with
 /// whole checksums; `false`, and nothing, where it is sent to a group, or has no hop left.
 #[inline]
-pub(crate) fn reflect_predicted(head: &mut [u8; PREDICTED_LEN]) -> bool {
-    let hopped = match hop(le32(head, HOP)) {
-        Some(hopped) if head[0] & GROUP == 0 => hopped,
+pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
+    if H::IS_V6 {
+        if is_to_group(head) || !take_hop::<H>(head) {
+            return false;
+        }
+        swap::<H>(head, H::UDP);
+        return true;
+    }
+    let at = ttl_word::<H>();
+    let hopped = match hop(le32(head, at)) {
+        Some(hopped) if !is_to_group(head) => hopped,
         _ => return false,
     };
     // From TTL to the ports in two words: what is stored less often costs less than what is worked out.
-    let (source, ports) = (le32(head, ADDRESSES), le32(head, UDP));
-    let first = u64::from(hopped) | le64(head, ADDRESSES + 4) << 32;
+    let (source, ports) = (le32(head, H::ADDRESSES), le32(head, H::UDP));
+    let first = u64::from(hopped) | le64(head, H::ADDRESSES + 4) << 32;
     let second = u64::from(source) | u64::from(ports.rotate_left(16)) << 32;
     swap_macs(head);
-    head[HOP..HOP + 8].copy_from_slice(&first.to_le_bytes());
-    head[HOP + 8..HOP + 16].copy_from_slice(&second.to_le_bytes());
+    head[at..at + 8].copy_from_slice(&first.to_le_bytes());
+    head[at + 8..at + 16].copy_from_slice(&second.to_le_bytes());
     true
 }
 
 /// Puts `payload` in place of the payload of a frame that has as many bytes of it.
-pub fn replace_payload(frame: &mut [u8], udp: UdpOverIpv4, payload: &[u8]) {
-    let at = udp.udp() + 6;
-    frame[udp.payload()..udp.end()].copy_from_slice(payload);
+pub fn replace_payload(frame: &mut [u8], datagram: Datagram, payload: &[u8]) {
+    let at = datagram.udp() + 6;
+    frame[datagram.payload()..datagram.end()].copy_from_slice(payload);
     frame[at..at + 2].fill(0);
-    let sum = pseudo_header(frame, udp) + checksum::sum(&frame[udp.udp()..udp.end()]);
+    let sum = datagram.pseudo_header(frame) + checksum::sum(&frame[datagram.udp()..datagram.end()]);
     frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
 }
 
-fn finish_partial_checksum(frame: &mut [u8], udp: UdpOverIpv4) {
-    let at = udp.udp() + 6;
-    let pseudo_header = pseudo_header(frame, udp);
-    let datagram = &frame[udp.udp()..udp.end()];
+fn finish_partial_checksum(frame: &mut [u8], datagram: Datagram) {
+    let at = datagram.udp() + 6;
+    let pseudo_header = datagram.pseudo_header(frame);
+    let bytes = &frame[datagram.udp()..datagram.end()];
     if be16(frame, at) != checksum::fold(pseudo_header)
-        || checksum::is_intact(pseudo_header + checksum::sum(datagram))
+        || checksum::is_intact(pseudo_header + checksum::sum(bytes))
     {
         return;
     }
     // The field holds the pseudo-header's sum, so summing the datagram counts it in.
-    let finished = checksum::finish_udp(checksum::sum(datagram));
+    let finished = checksum::finish_udp(checksum::sum(bytes));
     frame[at..at + 2].copy_from_slice(&finished.to_be_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::layout::Of;
     use etherparse::{
         IpNumber, Ipv4Extensions, Ipv4Header, Ipv4Options, PacketBuilder, PacketHeaders, UdpHeader,
     };
@@ -327,7 +364,7 @@ mod tests {
             for carried in [carried, 0, 1, 0xfdff, 0xfeff, 0xff00, 0xfffe, 0xffff] {
                 bytes[24..26].copy_from_slice(&carried.to_be_bytes());
                 let len = bytes.len();
-                let header = ETHERNET_LEN..UdpOverIpv4::parse(&bytes, len).unwrap().udp();
+                let header = 14..Datagram::parse(&bytes, len).unwrap().udp();
                 let mut hopped = bytes.clone();
                 reflect(&mut hopped, len, false).unwrap();
                 let sums = [&bytes, &hopped].map(|frame| checksum::fold(checksum::sum(&frame[header.clone()])));
@@ -335,8 +372,10 @@ mod tests {
                 prop_assert_eq!(hopped[22], bytes[22] - 1);
                 prop_assert!(be16(&hopped, 24) != 0xffff, "as 0 it is the same, and what all others write");
                 let mut predicted = bytes.clone();
-                if let Some(head) = predicted.first_chunk_mut().filter(|_| header.end == UDP) {
-                    prop_assert!(reflect_predicted(head));
+                let len = predicted_len::<Of<0, false>>();
+                let head = predicted.get_mut(..len);
+                if let Some(head) = head.filter(|_| header.end == Of::<0, false>::UDP) {
+                    prop_assert!(reflect_predicted::<Of<0, false>>(head));
                     prop_assert_eq!(predicted, hopped);
                 }
             }
@@ -345,9 +384,9 @@ mod tests {
         #[test]
         fn a_partial_checksum_is_finished(parts in parts()) {
             let whole = frame(&parts);
-            let udp = UdpOverIpv4::parse(&whole, whole.len()).unwrap();
+            let udp = Datagram::parse(&whole, whole.len()).unwrap();
             let mut partial = whole.clone();
-            let sum = checksum::fold(pseudo_header(&whole, udp));
+            let sum = checksum::fold(udp.pseudo_header(&whole));
             partial[udp.udp() + 6..udp.udp() + 8].copy_from_slice(&sum.to_be_bytes());
             let (mut a, mut b) = (whole.clone(), partial);
             reflect(&mut a, whole.len(), true).unwrap();
@@ -401,7 +440,7 @@ mod tests {
             let found = reflect(&mut bytes, original.len(), false);
             assert_eq!(found.is_ok(), fate, "{ttl}");
             assert_eq!(found.err(), (!fate).then_some(Counter::ForeignTtl));
-            assert_eq!(reflect_predicted(predicted.first_chunk_mut().unwrap()), fate);
+            assert_eq!(reflect_predicted::<Of<0, false>>(&mut predicted), fate);
             assert_eq!(bytes, predicted);
             assert_eq!(bytes == original, !fate);
         }

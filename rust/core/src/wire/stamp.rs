@@ -5,7 +5,7 @@
 
 use super::checksum;
 use super::checksum::words;
-use super::headers::{UdpOverIpv4, be16, be64};
+use super::headers::{Datagram, be16, be64};
 use super::payload::{HEADER_AND_OFFSET_LEN, STAMPED};
 
 /// Where the stamp stands in the payload.
@@ -47,28 +47,28 @@ impl Stamp {
     }
 }
 
-/// Whether the payload at `payload` in `frame` is one that waits for a stamp.
+/// Whether the payload of a `datagram` in `frame` is one that waits for a stamp.
 #[must_use]
-pub fn is_wanted(frame: &[u8], udp: UdpOverIpv4) -> bool {
-    encoded(frame, udp) == Some(BLANK)
+pub fn is_wanted(frame: &[u8], datagram: Datagram) -> bool {
+    encoded(frame, datagram) == Some(BLANK)
 }
 
-/// The stamp in the payload at `payload` in `frame`, if there is one.
+/// The stamp in the payload of a `datagram` in `frame`, if there is one.
 #[must_use]
-pub fn find(frame: &[u8], udp: UdpOverIpv4) -> Option<Stamp> {
-    encoded(frame, udp).and_then(Stamp::decode)
+pub fn find(frame: &[u8], datagram: Datagram) -> Option<Stamp> {
+    encoded(frame, datagram).and_then(Stamp::decode)
 }
 
-fn encoded(frame: &[u8], udp: UdpOverIpv4) -> Option<[u64; 2]> {
-    let payload = &frame[udp.payload()..udp.end()];
+fn encoded(frame: &[u8], datagram: Datagram) -> Option<[u64; 2]> {
+    let payload = &frame[datagram.payload()..datagram.end()];
     let is_stamped = payload.len() >= STAMPED_LEN && be64(payload, 0) & STAMPED != 0;
     is_stamped.then(|| [be64(payload, STAMP), be64(payload, STAMP + 8)])
 }
 
 /// Writes `stamp` into a frame for which [`is_wanted`] is true, or in place of the stamp in it.
-pub fn write(frame: &mut [u8], udp: UdpOverIpv4, stamp: Stamp) {
-    let Some(before) = self::encoded(frame, udp) else { return };
-    let at = udp.udp() + 6;
+pub fn write(frame: &mut [u8], datagram: Datagram, stamp: Stamp) {
+    let Some(before) = self::encoded(frame, datagram) else { return };
+    let at = datagram.udp() + 6;
     let encoded = stamp.encode();
     let carried = be16(frame, at);
     if carried != 0 {
@@ -77,7 +77,7 @@ pub fn write(frame: &mut [u8], udp: UdpOverIpv4, stamp: Stamp) {
             + encoded.iter().map(|word| words(*word)).sum::<u64>();
         frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
     }
-    let at = udp.payload() + STAMP;
+    let at = datagram.payload() + STAMP;
     frame[at..at + 8].copy_from_slice(&encoded[0].to_be_bytes());
     frame[at + 8..at + STAMP_LEN].copy_from_slice(&encoded[1].to_be_bytes());
 }
@@ -115,7 +115,7 @@ mod tests {
             prop_assume!(stamp.encode() != BLANK);
             let payload = blank(payload);
             let mut bytes = frame(&payload);
-            let udp = UdpOverIpv4::parse(&bytes, bytes.len()).unwrap();
+            let udp = Datagram::parse(&bytes, bytes.len()).unwrap();
             prop_assert!(is_wanted(&bytes, udp));
             prop_assert_eq!(find(&bytes, udp), None);
             write(&mut bytes, udp, stamp);
@@ -134,7 +134,7 @@ mod tests {
         let payload = blank(vec![7; 60]);
         let wanted = |payload: &[u8]| {
             let bytes = frame(payload);
-            is_wanted(&bytes, UdpOverIpv4::parse(&bytes, bytes.len()).unwrap())
+            is_wanted(&bytes, Datagram::parse(&bytes, bytes.len()).unwrap())
         };
         assert!(wanted(&payload));
         assert!(!wanted(&payload[..STAMPED_LEN - 1]));
@@ -150,7 +150,7 @@ mod tests {
     fn an_absent_checksum_stays_absent() {
         let mut bytes = frame(&blank(vec![7; 60]));
         bytes[40..42].fill(0);
-        let udp = UdpOverIpv4::parse(&bytes, bytes.len()).unwrap();
+        let udp = Datagram::parse(&bytes, bytes.len()).unwrap();
         write(&mut bytes, udp, Stamp { queue: 1, seq: 2, residence_ns: 3 });
         assert_eq!(be16(&bytes, 40), 0);
     }

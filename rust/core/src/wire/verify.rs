@@ -1,14 +1,19 @@
 //! Deciding what a received frame is: ours and intact, ours and broken, or not ours.
 
 use super::checksum;
-use super::content::{Content, Kind};
+use super::content::Content;
 use super::control;
 use super::flow::{Flow, FlowId, PortSweep};
-use super::headers;
-use super::headers::{ADDRESSES, NotUdp, UdpOverIpv4, be16, be32, be64, le64};
-use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN, Header};
-use super::stamp::{STAMP, Stamp};
-use super::{ETHERNET_LEN, HEADERS_LEN, IPV4_LEN, SHORTEST_LEN, UDP};
+use super::format::{Format, Payload, for_format};
+use super::headers::{
+    Datagram, FRAGMENT_BITS, NotUdp, PROTOCOL_UDP, be16, be32, be64, le64, vlan_ids,
+};
+use super::layout::{
+    ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIRST_TYPE, Headers, IpVersion, LONGEST, Layout, TAG_LEN,
+    TAG_TYPES, for_layout,
+};
+use super::payload::{HEADER_LEN, Header};
+use super::stamp::Stamp;
 use crate::count::Counter;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,13 +36,54 @@ pub struct Arrival {
 /// Checks the reflected packets of a run, byte for byte.
 pub struct Verifier {
     content: Arc<Content>,
-    /// Source and destination as a reflected packet has them.
-    addresses: u64,
+    layout: Layout,
+    /// As [`vlan_ids`] finds them.
+    vlans: [u16; 2],
+    /// Source and destination as a reflected packet has them, in big-endian words; those of IPv4 are one.
+    addresses: [u64; 4],
     src_port: u16,
     sweeps: Box<[PortSweep]>,
-    /// What stood from the `EtherType` to the UDP source port of the last packet that was right there:
-    /// mostly all that differs from packet to packet comes behind. In a cell, as it changes no answer.
-    right: Cell<Option<[u64; 3]>>,
+    right: Beginning,
+}
+
+/// The most 64-bit words from the first `EtherType` to the UDP source port.
+const MOST_WORDS: usize = (LONGEST.udp() + 2 - FIRST_TYPE).div_ceil(size_of::<u64>());
+
+/// The bytes from the first `EtherType` to the UDP source port of the last packet whose headers were right:
+/// most packets differ only behind them. In cells, because remembering them changes no answer.
+#[derive(Default)]
+struct Beginning {
+    is_known: Cell<bool>,
+    words: [Cell<u64>; MOST_WORDS],
+}
+
+impl Beginning {
+    /// Offsets of the words; the last one may overlap the one before it.
+    #[inline]
+    fn places<H: Headers>() -> impl Iterator<Item = usize> {
+        let end = H::UDP + size_of::<u16>();
+        let words = (end - FIRST_TYPE).div_ceil(size_of::<u64>());
+        (0..words).map(move |word| (FIRST_TYPE + 8 * word).min(end - 8))
+    }
+
+    /// Whether `head` begins in this way.
+    #[allow(clippy::inline_always, reason = "as of its only caller")]
+    #[inline(always)]
+    fn is_of<H: Headers>(&self, head: &[u8]) -> bool {
+        // By hand: a comparison of arrays writes one to memory and waits for it.
+        let mut differences = 0;
+        for (at, word) in Self::places::<H>().zip(&self.words) {
+            differences |= le64(head, at) ^ word.get();
+        }
+        self.is_known.get() && differences == 0
+    }
+
+    fn set<H: Headers>(&self, head: &[u8]) {
+        for (at, word) in Self::places::<H>().zip(&self.words) {
+            word.set(le64(head, at));
+        }
+        self.is_known.set(true);
+    }
 }
 
 impl Verifier {
@@ -46,10 +92,12 @@ impl Verifier {
     pub fn new(flow: &Flow, content: Arc<Content>) -> Self {
         Self {
             content,
-            addresses: u64::from_be_bytes(headers::addresses(flow.dst_ip, flow.src_ip)),
+            layout: flow.layout(),
+            vlans: flow.vlans.ids(),
+            addresses: flow.addresses.swapped().words(),
             src_port: flow.dst_port,
             sweeps: flow.sweeps(),
-            right: Cell::new(None),
+            right: Beginning::default(),
         }
     }
 
@@ -79,80 +127,93 @@ impl Verifier {
         }
     }
 
-    /// Whether the headers up to the UDP source port are those of a packet of ours. By itself, because it
-    /// is rarely asked.
+    /// Whether the headers up to the UDP source port are those of a packet of ours: then they are remembered.
+    /// By itself, because it is rarely asked.
     #[inline(never)]
-    fn begins_right(&self, head: &[u8; SHORTEST_LEN]) -> bool {
-        // EtherType, version and header length, and total length, but not TOS and identification;
-        // "more fragments", fragment offset and protocol, but neither "don't fragment" nor TTL.
-        const FIRST: u64 = 0xffff_ff00_ffff_0000;
-        const SECOND: u32 = 0x3fff_00ff;
-        let first = 0x0800_4500_0000_0000 | u64::from(self.content.udp_len() + IPV4_LEN) << 16;
-        let differs = (be64(head, 12) ^ first) & FIRST
-            | u64::from((be32(head, 20) ^ 0x11) & SECOND)
-            | be64(head, ADDRESSES) ^ self.addresses
-            | u64::from(be16(head, UDP) ^ self.src_port);
-        differs == 0 && checksum::is_intact(checksum::sum(&head[ETHERNET_LEN..UDP]))
+    fn begins_right<H: Headers>(&self, head: &[u8]) -> bool {
+        let udp_len = u64::from(self.content.udp_len());
+        let mut differences = u64::from(be16(head, H::UDP) ^ self.src_port);
+        let mut intact = true;
+        // From the EtherType on: version, header length and total length, but not TOS and identification;
+        // of IPv6 version and payload length, but not traffic class and flow label.
+        let first = be64(head, H::IP - 2);
+        if H::IS_V6 {
+            let wanted = u64::from(ETHERTYPE_IPV6) << 48 | 6 << 44 | udp_len;
+            differences |= (first ^ wanted) & 0xffff_f000_0000_ffff;
+            differences |= u64::from(head[H::IP + 6] ^ PROTOCOL_UDP);
+        } else {
+            let total_len = H::LAYOUT.l3_len() as u64 + udp_len;
+            let wanted = u64::from(ETHERTYPE_IPV4) << 48 | 0x45 << 40 | total_len << 16;
+            differences |= (first ^ wanted) & 0xffff_ff00_ffff_0000;
+            // "More fragments", fragment offset and protocol, but neither "don't fragment" nor TTL.
+            let mask = u32::from(FRAGMENT_BITS) << 16 | 0xff;
+            let second = be32(head, H::IP + 6) ^ u32::from(PROTOCOL_UDP);
+            differences |= u64::from(second & mask);
+            intact = checksum::is_intact(checksum::sum(&head[H::IP..H::UDP]));
+        }
+        for (word, wanted) in self.addresses[..H::ADDRESS_WORDS].iter().enumerate() {
+            differences |= be64(head, H::ADDRESSES + 8 * word) ^ wanted;
+        }
+        for tag in 0..H::TAGS {
+            intact &= TAG_TYPES.contains(&be16(head, FIRST_TYPE + TAG_LEN * tag));
+        }
+        let is_right = differences == 0 && intact && vlan_ids(head, H::LAYOUT) == self.vlans;
+        if is_right {
+            self.right.set::<H>(head);
+        }
+        is_right
     }
 
-    /// What packets it checks.
-    pub(crate) fn kind(&self) -> Kind {
-        self.content.kind()
+    /// The headers of the packets that it checks.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Their payloads.
+    pub(crate) fn format(&self) -> Format {
+        self.content.format()
     }
 
     /// Whether a frame is valid, told in a few comparisons at known places; `None` says nothing.
     fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
-        match self.kind() {
-            Kind::Short => self.check_usual_as::<false, false>(frame),
-            Kind::Long => self.check_usual_as::<true, false>(frame),
-            Kind::Stamped => self.check_usual_as::<true, true>(frame),
-        }
+        for_layout!(self.layout, H => for_format!(self.format(), P => {
+            self.check_usual_as::<H, P>(frame)
+        }))
     }
 
-    /// The same, compiled once for each [`Verifier::kind`] of packets, which says whether they have a filler
-    /// offset, and room for a stamp.
+    /// The same, compiled once for each [`Verifier::layout`] and [`Verifier::format`] of packets.
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
-    pub(crate) fn check_usual_as<const OFFSET: bool, const STAMPED: bool>(
-        &self,
-        frame: &[u8],
-    ) -> Option<Arrival> {
-        const PAYLOAD: usize = HEADERS_LEN;
+    pub(crate) fn check_usual_as<H: Headers, P: Payload>(&self, frame: &[u8]) -> Option<Arrival> {
         let content = &*self.content;
-        let frame = frame.get(..UDP + usize::from(content.udp_len()))?;
-        let head = frame.first_chunk::<SHORTEST_LEN>()?;
-        let begins = [le64(head, 12), le64(head, 20), le64(head, 28)];
-        // By hand: a comparison of arrays writes one to memory and waits for it.
-        let same = |right: [u64; 3]| {
-            (begins[0] ^ right[0]) | (begins[1] ^ right[1]) | (begins[2] ^ right[2]) == 0
-        };
-        if !self.right.get().is_some_and(same) {
-            if !self.begins_right(head) {
-                return None;
-            }
-            self.right.set(Some(begins));
-        }
-        if be16(head, UDP + 4) != content.udp_len() {
+        let frame = frame.get(..H::UDP + usize::from(content.udp_len()))?;
+        let at = H::PAYLOAD + P::FIELDS.header;
+        let head = frame.get(..at + HEADER_LEN)?;
+        if !self.right.is_of::<H>(head) && !self.begins_right::<H>(head) {
             return None;
         }
-        let port = be16(head, UDP + 2);
-        let words = [be64(head, PAYLOAD), be64(head, PAYLOAD + 8)];
-        let offset = if OFFSET { be16(frame, PAYLOAD + HEADER_LEN) } else { 0 };
+        if be16(head, H::UDP + 4) != content.udp_len() {
+            return None;
+        }
+        let port = be16(head, H::UDP + 2);
+        let words = [be64(head, at), be64(head, at + 8)];
+        let offset = match P::FIELDS.filler_offset {
+            Some(at) => be16(frame, H::PAYLOAD + at),
+            None => 0,
+        };
         let header = content.key.decode(words, offset)?;
         let (flow, flow_port) = Flow::flow_of(&self.sweeps, header.id)?;
-        let (stamp, stamp_sum) = if STAMPED {
-            let encoded = [be64(frame, PAYLOAD + STAMP), be64(frame, PAYLOAD + STAMP + 8)];
-            (Stamp::decode(encoded), checksum::words(encoded[0]) + checksum::words(encoded[1]))
-        } else {
-            (None, 0)
+        let (stamp, stamp_sum) = match P::FIELDS.stamp {
+            Some(at) => read_stamp(frame, H::PAYLOAD + at),
+            None => (None, 0),
         };
         let filler_sum = content.filler.sum_with_offset(offset);
         let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
         let checksum = content.udp_sum.checksum(port, words[0], other_sum);
-        if flow_port != port || be16(head, UDP + 6) != checksum {
+        if flow_port != port || be16(head, H::UDP + 6) != checksum {
             return None;
         }
-        let filler = frame.get(PAYLOAD + content.filler_at()..)?;
+        let filler = frame.get(H::PAYLOAD + P::FIELDS.filler..)?;
         let wanted = content.filler.slice(offset)?;
         // To call for a comparison of nothing costs more than all the others.
         let intact = filler.is_empty() || wanted == filler;
@@ -167,46 +228,42 @@ impl Verifier {
         wire_len: usize,
         partial_checksums: bool,
     ) -> Result<Arrival, Counter> {
-        let udp = match UdpOverIpv4::parse(frame, wire_len) {
-            Ok(udp) => udp,
+        if Layout::announced_by(frame) != Some(self.layout) {
+            return Err(self.not_udp(frame, NotUdp::NotIp));
+        }
+        let datagram = match Datagram::parse(frame, wire_len) {
+            Ok(datagram) => datagram,
             Err(reason) => return Err(self.not_udp(frame, reason)),
         };
-        let ipv4_intact = checksum::is_intact(checksum::sum(&frame[ETHERNET_LEN..udp.udp()]));
-        let port = be16(frame, udp.udp() + 2);
-        let of_our_flow =
-            be64(frame, ADDRESSES) == self.addresses && be16(frame, udp.udp()) == self.src_port;
-        if !ipv4_intact || !of_our_flow {
-            let intact = is_udp_intact(frame, udp, partial_checksums);
-            return Err(self.not_our_flow(frame, of_our_flow, ipv4_intact, intact));
+        let header_intact = datagram.is_ip_header_intact(frame);
+        let port = be16(frame, datagram.udp() + 2);
+        let of_our_flow = self.is_of_our_flow(frame, datagram);
+        if !header_intact || !of_our_flow {
+            let intact = is_udp_intact(frame, datagram, partial_checksums);
+            return Err(self.not_our_flow(frame, of_our_flow, header_intact, intact));
         }
-        if udp.udp_len != self.content.udp_len() || frame.len() < udp.end() {
-            return Err(self.wrong_length(frame, udp, partial_checksums));
+        if datagram.udp_len != self.content.udp_len() || frame.len() < datagram.end() {
+            return Err(self.wrong_length(frame, datagram, partial_checksums));
         }
-        let payload = &frame[udp.payload()..udp.end()];
-        let words = [be64(payload, 0), be64(payload, 8)];
-        let has_offset = self.content.has_offset();
-        let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
+        let payload = &frame[datagram.payload()..datagram.end()];
+        let fields = self.format().fields();
+        let words = [be64(payload, fields.header), be64(payload, fields.header + 8)];
+        let offset = fields.filler_offset.map_or(0, |at| be16(payload, at));
         let Some(header) = self.content.key.decode(words, offset) else {
-            return Err(wrong_tag(frame, udp, partial_checksums));
+            return Err(wrong_tag(frame, datagram, partial_checksums));
         };
         let flow = match Flow::flow_of(&self.sweeps, header.id) {
             Some((flow, src_port)) if src_port == port => flow,
-            _ => return Err(Self::wrong_flow(frame, udp, partial_checksums)),
+            _ => return Err(Self::wrong_flow(frame, datagram, partial_checksums)),
         };
-        let (stamp, stamp_sum) = if self.content.has_stamp() {
-            let encoded = [be64(payload, STAMP), be64(payload, STAMP + 8)];
-            (Stamp::decode(encoded), checksum::words(encoded[0]) + checksum::words(encoded[1]))
-        } else {
-            (None, 0)
-        };
-        let filler = &payload[self.content.filler_at()..];
-        if self.content.filler.slice(offset) != Some(filler) {
+        let (stamp, stamp_sum) = fields.stamp.map_or((None, 0), |at| read_stamp(payload, at));
+        if self.content.filler.slice(offset) != Some(&payload[fields.filler..]) {
             return Err(Counter::CorruptFiller);
         }
-        let udp_checksum = be16(frame, udp.udp() + 6);
+        let udp_checksum = be16(frame, datagram.udp() + 6);
         let filler_sum = self.content.filler.sum_with_offset(offset);
         let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
-        let has_checksum = udp_checksum != 0;
+        let has_checksum = udp_checksum != 0 || !may_have_no_checksum(datagram);
         if has_checksum && udp_checksum != self.content.udp_sum.checksum(port, words[0], other_sum)
         {
             let partial = checksum::fold(self.content.pseudo_header_sum());
@@ -217,15 +274,26 @@ impl Verifier {
         Ok(Arrival { header, flow, stamp, has_checksum })
     }
 
+    /// Whether addresses, VLANs and the UDP source port are those of packets that come back.
+    fn is_of_our_flow(&self, frame: &[u8], datagram: Datagram) -> bool {
+        let at = self.layout.addresses();
+        let words = frame[at..at + self.layout.addresses_len()].chunks_exact(8);
+        words.zip(self.addresses).all(|(word, wanted)| be64(word, 0) == wanted)
+            && vlan_ids(frame, self.layout) == self.vlans
+            && be16(frame, datagram.udp()) == self.src_port
+    }
+
     /// Whether our payload header stands where we put it, whatever the headers say.
     fn has_our_tag(&self, frame: &[u8]) -> bool {
-        let Some(payload) = frame.get(HEADERS_LEN..) else { return false };
-        let has_offset = self.content.has_offset();
-        if payload.len() < if has_offset { HEADER_AND_OFFSET_LEN } else { HEADER_LEN } {
+        let Some(payload) = frame.get(self.layout.payload()..) else { return false };
+        let fields = self.format().fields();
+        let ends = [fields.header + HEADER_LEN, fields.filler_offset.map_or(0, |at| at + 2)];
+        if ends.into_iter().any(|end| payload.len() < end) {
             return false;
         }
-        let offset = if has_offset { be16(payload, HEADER_LEN) } else { 0 };
-        self.content.key.decode([be64(payload, 0), be64(payload, 8)], offset).is_some()
+        let offset = fields.filler_offset.map_or(0, |at| be16(payload, at));
+        let words = [be64(payload, fields.header), be64(payload, fields.header + 8)];
+        self.content.key.decode(words, offset).is_some()
     }
 
     #[cold]
@@ -242,11 +310,11 @@ impl Verifier {
         &self,
         frame: &[u8],
         of_our_flow: bool,
-        ipv4_intact: bool,
+        header_intact: bool,
         udp_intact: bool,
     ) -> Counter {
         match of_our_flow || self.has_our_tag(frame) {
-            true if !ipv4_intact => Counter::CorruptIpv4Checksum,
+            true if !header_intact => Counter::CorruptIpv4Checksum,
             true if !udp_intact => Counter::CorruptUdpChecksum,
             true => Counter::ForeignAddress,
             false => Counter::ForeignFlow,
@@ -255,8 +323,8 @@ impl Verifier {
 
     /// With our tag, but a queue or a port that does not belong to it.
     #[cold]
-    fn wrong_flow(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
-        match wrong_tag(frame, udp, partial_checksums) {
+    fn wrong_flow(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> Counter {
+        match wrong_tag(frame, datagram, partial_checksums) {
             Counter::CorruptTag => Counter::CorruptUdpChecksum,
             Counter::ForeignRun => Counter::ForeignAddress,
             control => control,
@@ -264,9 +332,11 @@ impl Verifier {
     }
 
     #[cold]
-    fn wrong_length(&self, frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
-        let udp_intact = is_udp_intact(frame, udp, partial_checksums);
-        if udp_intact && frame.get(udp.payload()..udp.end()).is_some_and(control::is_control) {
+    fn wrong_length(&self, frame: &[u8], datagram: Datagram, partial_checksums: bool) -> Counter {
+        let udp_intact = is_udp_intact(frame, datagram, partial_checksums);
+        if udp_intact
+            && frame.get(datagram.payload()..datagram.end()).is_some_and(control::is_control)
+        {
             Counter::ControlReceived
         } else if udp_intact && !self.has_our_tag(frame) {
             Counter::ForeignRun
@@ -278,38 +348,46 @@ impl Verifier {
 
 /// Of our flow, but without our tag.
 #[cold]
-fn wrong_tag(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> Counter {
-    if !is_udp_intact(frame, udp, partial_checksums) {
+fn wrong_tag(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> Counter {
+    if !is_udp_intact(frame, datagram, partial_checksums) {
         Counter::CorruptTag
-    } else if control::is_control(&frame[udp.payload()..udp.end()]) {
+    } else if control::is_control(&frame[datagram.payload()..datagram.end()]) {
         Counter::ControlReceived
     } else {
         Counter::ForeignRun
     }
 }
 
+/// The stamp at `at`, and the sum over its bytes.
+#[inline]
+fn read_stamp(bytes: &[u8], at: usize) -> (Option<Stamp>, u64) {
+    let encoded = [be64(bytes, at), be64(bytes, at + 8)];
+    (Stamp::decode(encoded), checksum::words(encoded[0]) + checksum::words(encoded[1]))
+}
+
+/// Whether a UDP checksum of 0 stands for none: over IPv6 it is wrong (RFC 8200, section 8.1).
+fn may_have_no_checksum(datagram: Datagram) -> bool {
+    datagram.layout.ip == IpVersion::V4
+}
+
 /// Whether some sender meant these bytes: the whole datagram is in `frame`, and its checksum is
 /// right, or absent (0), or, where the port delivers those, still only the pseudo-header's sum.
 #[cold]
-fn is_udp_intact(frame: &[u8], udp: UdpOverIpv4, partial_checksums: bool) -> bool {
-    let Some(datagram) = frame.get(udp.udp()..udp.end()) else { return false };
-    let carried = be16(datagram, 6);
-    let pseudo_header = pseudo_header(frame, udp);
-    carried == 0
-        || (partial_checksums && carried == checksum::fold(pseudo_header))
-        || checksum::is_intact(pseudo_header + checksum::sum(datagram))
-}
-
-/// The sum over the UDP pseudo-header of a parsed frame.
-#[must_use]
-pub fn pseudo_header(frame: &[u8], udp: UdpOverIpv4) -> u64 {
-    checksum::udp_pseudo_header(be64(frame, ADDRESSES).to_be_bytes(), udp.udp_len)
+fn is_udp_intact(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> bool {
+    let Some(bytes) = frame.get(datagram.udp()..datagram.end()) else { return false };
+    let carried = be16(bytes, 6);
+    let pseudo_header = datagram.pseudo_header(frame);
+    if carried == 0 {
+        return may_have_no_checksum(datagram);
+    }
+    (partial_checksums && carried == checksum::fold(pseudo_header))
+        || checksum::is_intact(pseudo_header + checksum::sum(bytes))
 }
 
 impl From<NotUdp> for Counter {
     fn from(reason: NotUdp) -> Self {
         match reason {
-            NotUdp::NotIpv4 => Self::ForeignNotIpv4,
+            NotUdp::NotIp => Self::ForeignNotIpv4,
             NotUdp::OtherProtocol => Self::ForeignNotUdp,
             NotUdp::Fragment => Self::ForeignFragment,
             NotUdp::BadLength => Self::ForeignMalformed,

@@ -4,8 +4,9 @@ use super::order::Order;
 use crate::count::log_linear::middle_ns;
 use crate::count::{Again, Counter, Extents, Latency, Recorder, StampMap};
 use crate::wire::Frame;
-use crate::wire::content::Kind;
-use crate::wire::headers::UdpOverIpv4;
+use crate::wire::format::{Payload, for_format};
+use crate::wire::headers::Datagram;
+use crate::wire::layout::{Headers, for_layout};
 use crate::wire::payload::{expand, expand_seq};
 use crate::wire::stamp::Stamp;
 use crate::wire::verify::{Arrival, Verifier};
@@ -119,11 +120,9 @@ impl Receiver {
     ) -> bool {
         let partial = partial_checksums;
         self.has_slow = false;
-        match self.verifier.kind() {
-            Kind::Short => self.take_all::<false, false, F>(now_ns, frames, partial),
-            Kind::Long => self.take_all::<true, false, F>(now_ns, frames, partial),
-            Kind::Stamped => self.take_all::<true, true, F>(now_ns, frames, partial),
-        }
+        for_layout!(self.verifier.layout(), H => for_format!(self.verifier.format(), P => {
+            self.take_all::<H, P, F>(now_ns, frames, partial);
+        }));
         self.end_together();
         self.publish();
         if !self.extents.is_empty() {
@@ -135,16 +134,16 @@ impl Receiver {
         self.has_slow
     }
 
-    /// The same, compiled once for each kind of packet; see [`Verifier::check_usual_as`].
-    #[inline]
-    fn take_all<const OFFSET: bool, const STAMPED: bool, F: Frame>(
+    /// The same, compiled once for each layout and format of packets; see [`Verifier::check_usual_as`].
+    #[inline(never)]
+    fn take_all<H: Headers, P: Payload, F: Frame>(
         &mut self,
         now_ns: u64,
         frames: &mut [F],
         partial_checksums: bool,
     ) {
         for frame in frames {
-            if let Some(arrival) = self.verifier.check_usual_as::<OFFSET, STAMPED>(frame.bytes()) {
+            if let Some(arrival) = self.verifier.check_usual_as::<H, P>(frame.bytes()) {
                 let arrived = self.arrive(now_ns, arrival);
                 self.take_in(arrived, frame.bytes());
             } else {
@@ -299,8 +298,8 @@ impl Receiver {
     }
 
     fn note_address(&self, frame: &[u8]) {
-        if let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) {
-            self.recorder.note_other_address(udp.source(frame));
+        if let Ok(datagram) = Datagram::parse(frame, frame.len()) {
+            self.recorder.note_other_address(datagram.source(frame));
         }
     }
 

@@ -8,15 +8,17 @@ use crate::count::{Counter, Recorder};
 use crate::wire::control;
 use crate::wire::control::{CONTROL_LEN, MAGIC};
 use crate::wire::flow::PortRange;
-use crate::wire::headers::{UdpOverIpv4, be64};
+use crate::wire::flow_key::FlowKey;
+use crate::wire::headers::{Datagram, be64};
+use crate::wire::layout::{Headers, Layout, UDP_LEN, for_layout};
 use crate::wire::payload::STAMPED;
 use crate::wire::reflect::{
-    FlowKey, PREDICTED_LEN, Prediction, Reflected, examine, reflect_predicted, turn,
+    Prediction, Reflected, examine, predicted_len, reflect_predicted, turn,
 };
 use crate::wire::stamp;
 use crate::wire::stamp::Stamp;
-use crate::wire::{ETHERNET_LEN, HEADERS_LEN, UDP};
 use ahead::Ahead;
+use std::slice::IterMut;
 
 /// What is to be done with a packet that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +59,23 @@ pub enum Later {
 /// What a reflector answers.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
+    /// What has these headers; `None`: any that we know.
+    pub layout: Option<Layout>,
     /// What is sent to these UDP ports.
     pub udp_ports: PortRange,
     /// The port delivers packets whose checksums are still to be finished: see
     /// [`reflect`](crate::wire::reflect::reflect).
     pub partial_checksums: bool,
+}
+
+/// A frame that came in, and is told what is to be done with it.
+pub trait Judged {
+    /// Its bytes: those of its first segment, where several could not be joined.
+    fn bytes_mut(&mut self) -> &mut [u8];
+    /// Bytes of all of it.
+    fn wire_len(&self) -> usize;
+    /// What is to be done with it, and the slot of its flow.
+    fn judge(&mut self, verdict: Verdict, slot: u16);
 }
 
 /// Reflects and counts what arrives on one rx queue.
@@ -76,6 +90,8 @@ pub struct Reflector {
     /// That of a packet that was turned round and sent back; of none before there was one, and where each
     /// packet has to be looked at.
     predicted: Prediction,
+    /// Its layout.
+    layout: Layout,
     /// The flow of the last packet that was sent back, and its slot.
     key: FlowKey,
     slot: u16,
@@ -107,6 +123,7 @@ impl Reflector {
             dice,
             answers,
             predicted: Prediction::NONE,
+            layout: Layout::default(),
             key: FlowKey::default(),
             slot: NO_FLOW,
             mixed: false,
@@ -136,24 +153,51 @@ impl Reflector {
         self.interval = self.recorder.interval(now_ns);
     }
 
-    /// Turns a frame round; what is to be done with it, and the slot of its flow. See
-    /// [`reflect`](crate::wire::reflect::reflect) for the arguments.
+    /// Turns the frames of a burst round, and says of each what is to be done with it.
+    pub fn reflect<F: Judged>(&mut self, now_ns: u64, frames: &mut [F]) {
+        let mut frames = frames.iter_mut();
+        while !frames.as_slice().is_empty() {
+            for_layout!(self.layout, H => self.reflect_as::<H, F>(now_ns, &mut frames));
+        }
+    }
+
+    /// The same, compiled once for each layout, as long as packets of that one are predicted.
     #[inline]
-    pub fn reflect(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
-        if let Some(head) = self.predicted_head(frame, wire_len) {
-            if self.key == FlowKey::of(head, UDP) && self.reflect_predicted(head) {
-                return (Verdict::Send, self.slot);
+    fn reflect_as<H: Headers, F: Judged>(&mut self, now_ns: u64, frames: &mut IterMut<'_, F>) {
+        for frame in frames {
+            let wire_len = frame.wire_len();
+            if self.reflect_usual::<H>(frame.bytes_mut(), wire_len) {
+                frame.judge(Verdict::Send, self.slot);
+                continue;
+            }
+            let (verdict, slot) = self.reflect_next::<H>(now_ns, frame.bytes_mut(), wire_len);
+            frame.judge(verdict, slot);
+            if self.layout != H::LAYOUT {
+                return;
             }
         }
-        self.reflect_next(now_ns, frame, wire_len)
+    }
+
+    /// Turns a packet round that is as predicted, and of the flow of the one before it; `false`: it is to be
+    /// looked at further.
+    #[inline]
+    fn reflect_usual<H: Headers>(&mut self, frame: &mut [u8], wire_len: usize) -> bool {
+        let Some(head) = self.predicted_head::<H>(frame, wire_len) else { return false };
+        self.key == FlowKey::of_headers::<H>(head, H::UDP) && self.reflect_predicted::<H>(head)
     }
 
     /// The same for what may be of another flow than the packet before it. By itself, so that the above
-    /// is short, and its one call the last thing that it does.
+    /// is short. For the arguments see [`reflect`](crate::wire::reflect::reflect).
     #[inline(never)]
-    fn reflect_next(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
-        if let Some(head) = self.predicted_head(frame, wire_len) {
-            if self.turn_to(FlowKey::of(head, UDP)) && self.reflect_predicted(head) {
+    fn reflect_next<H: Headers>(
+        &mut self,
+        now_ns: u64,
+        frame: &mut [u8],
+        wire_len: usize,
+    ) -> (Verdict, u16) {
+        if let Some(head) = self.predicted_head::<H>(frame, wire_len) {
+            let key = FlowKey::of_headers::<H>(head, H::UDP);
+            if self.turn_to(key) && self.reflect_predicted::<H>(head) {
                 return (Verdict::Send, self.slot);
             }
         }
@@ -162,22 +206,22 @@ impl Reflector {
 
     /// The first bytes of a whole packet that is as predicted.
     #[inline]
-    fn predicted_head<'a>(
+    fn predicted_head<'a, H: Headers>(
         &self,
         frame: &'a mut [u8],
         wire_len: usize,
-    ) -> Option<&'a mut [u8; PREDICTED_LEN]> {
+    ) -> Option<&'a mut [u8]> {
         let is_whole = frame.len() >= wire_len;
-        let head = frame.first_chunk_mut()?;
-        (is_whole && self.predicted == Prediction::of(head, wire_len)).then_some(head)
+        let head = frame.get_mut(..predicted_len::<H>())?;
+        (is_whole && self.predicted == Prediction::of::<H>(head, wire_len)).then_some(head)
     }
 
     /// Turns a packet round that is as predicted, unless it is a question, or not one to be sent back.
     #[inline]
-    fn reflect_predicted(&mut self, head: &mut [u8; PREDICTED_LEN]) -> bool {
+    fn reflect_predicted<H: Headers>(&mut self, head: &mut [u8]) -> bool {
         // Stamped packets and questions begin with this bit: most packets are compared with nothing else.
-        let wants_more = head[HEADERS_LEN] & 0x80 != 0;
-        if wants_more && be64(head, HEADERS_LEN) == MAGIC || !reflect_predicted(head) {
+        let wants_more = head[H::PAYLOAD] & 0x80 != 0;
+        if wants_more && be64(head, H::PAYLOAD) == MAGIC || !reflect_predicted::<H>(head) {
             return false;
         }
         if wants_more {
@@ -188,16 +232,24 @@ impl Reflector {
 
     /// The same for all packets.
     fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
-        let prediction = frame.first_chunk().map(|head| Prediction::of(head, wire_len));
-        let Answered { udp_ports, partial_checksums } = self.answers;
-        let found = examine(udp_ports, frame, wire_len);
-        if found.is_ok_and(|found| self.is_slow(frame, found.udp)) {
+        let announced = Layout::announced_by(frame).unwrap_or_default();
+        let prediction = for_layout!(announced, H => {
+            let head = frame.get(..predicted_len::<H>());
+            head.map_or(Prediction::NONE, |head| Prediction::of::<H>(head, wire_len))
+        });
+        let Answered { layout, udp_ports, partial_checksums } = self.answers;
+        let found = if layout.is_none_or(|layout| layout == announced) {
+            examine(udp_ports, frame, wire_len)
+        } else {
+            Err(Counter::ForeignNotIpv4)
+        };
+        if found.is_ok_and(|found| self.is_slow(frame, found.datagram)) {
             self.recorder.add(self.interval, Counter::ControlReceived, 1);
             self.drops += 1;
             return (Verdict::Slow, NO_FLOW);
         }
         let turned = found.and_then(|found| turn(frame, found, partial_checksums));
-        let Reflected { udp, key } = match turned {
+        let Reflected { datagram, key } = match turned {
             Ok(reflected) => reflected,
             Err(reason) => {
                 let slot = self.slot_of_ignored(frame, wire_len, reason);
@@ -211,10 +263,13 @@ impl Reflector {
             let fate = dice.roll(now_ns);
             let slot = self.flows.slot(key);
             self.recorder.note_busy();
-            return (self.suffer(fate, frame, udp, slot), slot);
+            return (self.suffer(fate, frame, datagram, slot), slot);
         }
-        if udp.payload() == HEADERS_LEN && udp.end() >= PREDICTED_LEN && !partial_checksums {
-            self.predicted = prediction.unwrap_or(Prediction::NONE);
+        let has_options = datagram.payload() != datagram.layout.payload();
+        let is_long = usize::from(datagram.udp_len) >= usize::from(UDP_LEN) + size_of::<u64>();
+        if !has_options && is_long && !partial_checksums {
+            self.predicted = prediction;
+            self.layout = datagram.layout;
         }
         self.turn_to(key);
         (Verdict::Send, self.slot)
@@ -238,16 +293,16 @@ impl Reflector {
     /// The flow of a packet that is ignored, where it has all its headers.
     #[cold]
     fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u16 {
-        match UdpOverIpv4::parse(frame, wire_len) {
-            Ok(udp) if Counter::IGNORED.contains(&reason) => {
-                self.flows.slot(FlowKey::of(frame, udp.udp()))
+        match Datagram::parse(frame, wire_len) {
+            Ok(datagram) if Counter::IGNORED.contains(&reason) => {
+                self.flows.slot(FlowKey::of(frame, datagram))
             }
             _ => NO_FLOW,
         }
     }
 
     #[cold]
-    fn suffer(&mut self, fate: Fate, frame: &mut [u8], udp: UdpOverIpv4, slot: u16) -> Verdict {
+    fn suffer(&mut self, fate: Fate, frame: &mut [u8], datagram: Datagram, slot: u16) -> Verdict {
         self.count(slot, Counter::Received, 1);
         match fate {
             Fate::Pass => Verdict::Send,
@@ -259,13 +314,14 @@ impl Reflector {
             }
             Fate::Corrupt(random) => {
                 // Links may drop frames of an EtherType that they do not know.
+                let ip = datagram.layout.l2_len();
                 #[expect(clippy::cast_possible_truncation, reason = "a bit of the frame")]
-                let bit = (random % ((udp.end() - ETHERNET_LEN) as u64 * 8)) as usize;
-                frame[ETHERNET_LEN + bit / 8] ^= 1 << (bit % 8);
-                let checksum = udp.udp() + 6;
+                let bit = (random % ((datagram.end() - ip) as u64 * 8)) as usize;
+                frame[ip + bit / 8] ^= 1 << (bit % 8);
+                let checksum = datagram.udp() + 6;
                 if frame[checksum..checksum + 2] == [0, 0] {
                     // That would be none, and the packet valid: another bit as well.
-                    frame[ETHERNET_LEN + bit / 8] ^= (1u8 << (bit % 8)).rotate_left(1);
+                    frame[ip + bit / 8] ^= (1u8 << (bit % 8)).rotate_left(1);
                 }
                 self.count(slot, Counter::ImpairCorrupted, 1);
                 Verdict::SendCorrupt
@@ -275,15 +331,15 @@ impl Reflector {
 
     /// Whether a packet is for the control thread: a question. Others that begin like one may want a stamp.
     #[inline]
-    fn is_slow(&mut self, frame: &[u8], udp: UdpOverIpv4) -> bool {
+    fn is_slow(&mut self, frame: &[u8], datagram: Datagram) -> bool {
         // Both kinds of packets that want more than to be sent back begin with a set bit.
-        frame.get(udp.payload()).is_some_and(|byte| byte & 0x80 != 0)
-            && self.look_closer(frame, udp)
+        frame.get(datagram.payload()).is_some_and(|byte| byte & 0x80 != 0)
+            && self.look_closer(frame, datagram)
     }
 
     #[cold]
-    fn look_closer(&mut self, frame: &[u8], udp: UdpOverIpv4) -> bool {
-        let payload = &frame[udp.payload()..udp.end()];
+    fn look_closer(&mut self, frame: &[u8], datagram: Datagram) -> bool {
+        let payload = &frame[datagram.payload()..datagram.end()];
         if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
             return false;
         }
@@ -319,19 +375,19 @@ impl Reflector {
     /// Stamps a reflected frame of the flow in `slot`, if it wants that.
     pub fn stamp(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
         let Some(seq) = self.next_seq(slot) else { return };
-        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
-        if stamp::is_wanted(frame, udp) {
-            stamp::write(frame, udp, Stamp { queue: self.queue, seq, residence_ns });
+        let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
+        if stamp::is_wanted(frame, datagram) {
+            stamp::write(frame, datagram, Stamp { queue: self.queue, seq, residence_ns });
         }
     }
 
     /// The same for a frame that was stamped, if it wanted that, and had to wait.
     pub fn stamp_again(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
         let Some(seq) = self.next_seq(slot) else { return };
-        let Ok(udp) = UdpOverIpv4::parse(frame, frame.len()) else { return };
-        let Some(stamp) = stamp::find(frame, udp) else { return };
+        let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
+        let Some(stamp) = stamp::find(frame, datagram) else { return };
         if (stamp.queue, stamp.seq) == (self.queue, seq) {
-            stamp::write(frame, udp, Stamp { residence_ns, ..stamp });
+            stamp::write(frame, datagram, Stamp { residence_ns, ..stamp });
         }
     }
 
@@ -397,4 +453,4 @@ impl Reflector {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

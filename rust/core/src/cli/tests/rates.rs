@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn rates_are_exact() {
-    let pps = |text| values::rate(text).map(|rate| rate.in_packets(0).unwrap().pps());
+    let pps =
+        |text| values::rate(text).map(|rate| rate.in_packets(Layout::default(), 0).unwrap().pps());
     assert_eq!(pps("3.5m"), Ok(3_500_000.0));
     assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
     assert_eq!(pps("800k"), Ok(800_000.0));
@@ -30,7 +31,7 @@ fn rates_are_exact() {
 
 #[test]
 fn any_positive_rate_can_be_asked_for() {
-    let rate = |text, len| values::rate(text).unwrap().in_packets(len);
+    let rate = |text, len| values::rate(text).unwrap().in_packets(Layout::default(), len);
     let in_ns = |packets, period_ns| Rate::ratio(packets, period_ns);
     for (text, expected) in [
         ("0.5", in_ns(1, 2_000_000_000)),
@@ -65,8 +66,8 @@ fn bytes_are_never_taken_for_bits() {
     // All the same: prefixes are told apart by their letter alone.
     for same in ["1gbps", "1Gbps", "1GbPS", "1000mbps", "1000000KBPSL2".to_lowercase().as_str()] {
         assert_eq!(
-            values::rate(same).unwrap().in_packets(1458),
-            values::rate("1Gbps").unwrap().in_packets(1458),
+            values::rate(same).unwrap().in_packets(Layout::default(), 1458),
+            values::rate("1Gbps").unwrap().in_packets(Layout::default(), 1458),
             "{same}"
         );
     }
@@ -75,7 +76,7 @@ fn bytes_are_never_taken_for_bits() {
 /// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire, as everybody knows.
 #[test]
 fn rates_in_bits_count_whole_frames() {
-    let rate = |text, len| values::rate(text).unwrap().in_packets(len).unwrap();
+    let rate = |text, len| values::rate(text).unwrap().in_packets(Layout::default(), len).unwrap();
     let pps = |text, len| rate(text, len).pps();
     assert_eq!(Some(rate("3.5Mpps", 16)), Rate::new(3_500_000, 1_000_000_000));
     assert_eq!(Some(rate("500kpps", 16)), Rate::new(500_000, 1_000_000_000));

@@ -1,7 +1,7 @@
 use super::*;
 
 fn key(address: u64, port: u16) -> FlowKey {
-    FlowKey { addresses: address, port }
+    FlowKey::from_words([address, port.into(), 0, 0, 0])
 }
 
 /// One worker, and the control thread.
@@ -58,6 +58,27 @@ fn a_flow_that_asks_is_counted_by_all_workers() {
     assert!(registrar.ask(key(1, 7), 0));
     assert!(!workers[0].poll());
     assert_eq!(registrar.report(key(1, 7)).unwrap(), report);
+}
+
+/// No word of a key gets lost on its way to the control thread and back.
+#[test]
+fn flows_of_ipv6_that_differ_in_one_word_are_counted_apart() {
+    let mut rig = Rig::new();
+    let v6 = 1 << (FlowKey::PLACE_BITS - 1) | 7;
+    let mut keys = vec![[1, v6, 2, 3, 4]; FlowKey::WORDS];
+    for (word, key) in keys.iter_mut().enumerate() {
+        key[word] += 1 << 20;
+    }
+    let keys: Vec<_> = keys.into_iter().map(FlowKey::from_words).collect();
+    for key in &keys {
+        assert_eq!(rig.ask(*key, 0).unwrap().count(Counter::Received), 0);
+    }
+    for (packets, key) in (1..).zip(&keys) {
+        assert!((0..packets).all(|_| rig.receive(*key)));
+    }
+    for (packets, key) in (1..).zip(&keys) {
+        assert_eq!(rig.ask(*key, 0).unwrap().count(Counter::Received), packets);
+    }
 }
 
 #[test]

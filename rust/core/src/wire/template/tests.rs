@@ -1,21 +1,44 @@
 use super::*;
 use crate::wire::checksum;
-use crate::wire::flow::{Mac, PortRange};
+use crate::wire::flow::{Addresses, Mac, PortRange};
+use crate::wire::layout::{IpVersion, Tags};
+use crate::wire::stamp::STAMPED_LEN;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
+
+/// Bytes of the headers of [`flow`]'s packets.
+pub(crate) const HEADERS_LEN: usize = Layout { tags: Tags::None, ip: IpVersion::V4 }.payload();
+
+pub(crate) fn v4(src: [u8; 4], dst: [u8; 4]) -> Addresses {
+    Addresses::V4 { src: src.into(), dst: dst.into() }
+}
 
 pub(crate) fn flow(payload_len: u16, streams: u16) -> Flow {
     Flow {
         src_mac: Mac([2, 0, 0, 0, 0, 1]),
         dst_mac: Mac([2, 0, 0, 0, 0, 2]),
-        src_ip: [10, 1, 2, 3].into(),
-        dst_ip: [172, 16, 200, 254].into(),
+        vlans: Vlans::None,
+        addresses: v4([10, 1, 2, 3], [172, 16, 200, 254]),
         src_ports: PortRange::new(10000, 30000).unwrap(),
         dst_port: 10000,
         payload_len,
         streams,
         stamp: false,
     }
+}
+
+/// The same flow with each layout there is.
+pub(crate) fn all_layouts(flow: &Flow) -> Vec<Flow> {
+    let id = |id| VlanId::try_new(id).unwrap();
+    let v6 = |last| [0xfd00, 0x1234, 0, 0xffff, 7, 0, 0x8000, last].into();
+    let vlans = [Vlans::None, Vlans::One(id(5)), Vlans::Two { outer: id(4094), inner: id(1) }];
+    let addresses = [flow.addresses, Addresses::V6 { src: v6(1), dst: v6(0xfffe) }];
+    let flows = addresses
+        .into_iter()
+        .flat_map(|addresses| vlans.map(|vlans| Flow { vlans, addresses, ..*flow }));
+    let flows: Vec<_> = flows.collect();
+    assert_eq!(flows.iter().map(Flow::layout).collect::<Vec<_>>(), Layout::ALL);
+    flows
 }
 
 pub(crate) fn template(flow: &Flow, stream: u16, seed: u64, checksums: Checksums) -> Template {
@@ -131,8 +154,8 @@ proptest! {
         prop_assert_eq!(ethernet.destination, flow.dst_mac.0);
         let Some(NetSlice::Ipv4(ipv4)) = packet.net else { panic!("no IPv4") };
         let header = ipv4.header().to_header();
-        prop_assert_eq!(header.source, flow.src_ip.octets());
-        prop_assert_eq!(header.destination, flow.dst_ip.octets());
+        prop_assert_eq!(header.source, [10, 1, 2, 3]);
+        prop_assert_eq!(header.destination, [172, 16, 200, 254]);
         prop_assert_eq!(header.header_checksum, header.calc_header_checksum());
         prop_assert_eq!(header.total_len, payload_len + 28);
         let Some(TransportSlice::Udp(udp)) = packet.transport else { panic!("no UDP") };
@@ -161,9 +184,8 @@ proptest! {
             (frame(Checksums::SOFTWARE), frame(by_port)),
             (single(Checksums::SOFTWARE), single(by_port)),
         ] {
-            let mut addresses = [0; 8];
-            addresses.copy_from_slice(&left[26..34]);
-            let pseudo_header = fold(checksum::udp_pseudo_header(addresses, payload_len + 8));
+            let address_sum = checksum::sum(&left[26..34]);
+            let pseudo_header = fold(checksum::udp_pseudo_header(address_sum, payload_len + 8));
             if ipv4_by_port {
                 prop_assert_eq!(&left[24..26], &[0, 0]);
                 let ipv4 = checksum::finish(checksum::sum(&left[14..34]));

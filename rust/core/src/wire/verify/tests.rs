@@ -1,11 +1,16 @@
 use super::*;
 use crate::wire::control::{Question, ask};
 use crate::wire::flow::PortRange;
+use crate::wire::payload::HEADER_AND_OFFSET_LEN;
 use crate::wire::reflect::reflect;
+use crate::wire::stamp::STAMP;
 use crate::wire::stamp::STAMPED_LEN;
-use crate::wire::template::tests::{flow, template};
+use crate::wire::template::tests::{HEADERS_LEN, all_layouts, flow, template, v4};
 use crate::wire::template::{Checksums, Template, write_single};
 use proptest::prelude::*;
+
+const UDP: usize = HEADERS_LEN - 8;
+const SHORTEST_LEN: usize = HEADERS_LEN + HEADER_LEN;
 
 const SEED: u64 = 99;
 
@@ -45,10 +50,10 @@ proptest! {
     #[test]
     fn the_usual_is_no_exception(
         payload_len in 16..70u16, seq in 0..(1u64 << 42), stream in 0..4u16, stamp: bool,
-        bit in 0..2000usize, cut in 0..3usize
+        bit in 0..2000usize, cut in 0..3usize, layout in 0..6usize
     ) {
         let stamp = stamp && usize::from(payload_len) >= STAMPED_LEN;
-        let flow = Flow { stamp, ..flow(payload_len, 4) };
+        let flow = all_layouts(&Flow { stamp, ..flow(payload_len, 4) })[layout];
         let verifier = verifier(&flow);
         let mut frame = reflected(&template(&flow, stream, SEED, Checksums::SOFTWARE), seq, 7);
         let usual = verifier.check_usual(&frame);
@@ -63,16 +68,24 @@ proptest! {
     }
 
     #[test]
-    fn who_has_seen_nothing_yet_is_not_fooled(at in 12..36usize, to: u8, zero: bool) {
-        let flow = flow(40, 1);
+    fn who_has_seen_nothing_yet_is_not_fooled(
+        layout in 0..6usize, at: prop::sample::Index, to: u8, zero: bool
+    ) {
+        let flow = all_layouts(&flow(40, 1))[layout];
         let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 7);
         let original = frame.clone();
+        let beginning = &mut frame[12..flow.layout().udp() + 2];
         if zero {
-            frame[12..36].fill(0);
+            beginning.fill(0);
         } else {
-            frame[at] = to;
+            let at = at.index(beginning.len());
+            beginning[at] = to;
         }
-        prop_assert_eq!(check(&verifier(&flow), &frame).is_ok(), frame == original);
+        let is_right = (0..frame.len()).all(|at| {
+            let differences = frame[at] ^ original[at];
+            differences & !free_bits(flow.layout(), at) == 0
+        });
+        prop_assert_eq!(check(&verifier(&flow), &frame).is_ok(), is_right);
     }
 
     /// The tag and the checksum are right; only the filler's offset is none.
@@ -101,16 +114,18 @@ proptest! {
     }
 
     #[test]
-    fn the_headers_of_a_right_packet_are_remembered(seqs in prop::collection::vec(0..1u64 << 40, 2..5)) {
-        let flow = flow(40, 1);
+    fn the_headers_of_a_right_packet_are_remembered(
+        layout in 0..6usize, seqs in prop::collection::vec(0..1u64 << 40, 2..5)
+    ) {
+        let flow = all_layouts(&flow(40, 1))[layout];
         let verifier = verifier(&flow);
         let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
         let mut remembered = None;
         for seq in seqs {
             prop_assert!(verifier.check_usual(&reflected(&template, seq, seq)).is_some());
-            let before = remembered.replace(verifier.right.get());
-            prop_assert!(before.is_none_or(|before| before == verifier.right.get()));
-            prop_assert!(verifier.right.get().is_some());
+            let right = verifier.right.words.each_ref().map(Cell::get);
+            prop_assert!(remembered.replace(right).is_none_or(|before| before == right));
+            prop_assert!(verifier.right.is_known.get());
         }
     }
 
@@ -124,7 +139,7 @@ proptest! {
             frame[18..20].copy_from_slice(&id.to_be_bytes());
             frame[22] = ttl;
             frame[24..26].fill(0);
-            let sum = checksum::finish(checksum::sum(&frame[ETHERNET_LEN..UDP]));
+            let sum = checksum::finish(checksum::sum(&frame[14..UDP]));
             frame[24..26].copy_from_slice(&sum.to_be_bytes());
             prop_assert!(verifier.check_usual(&frame).is_some());
             frame[24] ^= 1;
@@ -147,32 +162,73 @@ proptest! {
     }
 }
 
-/// MAC addresses are covered by the FCS alone: some networks rewrite them on the way.
+/// The bits of the byte at `at` that a network may rewrite, and only the FCS covers: MAC addresses, priorities
+/// of tags, and of IPv6 traffic class, flow label and hop limit.
+fn free_bits(layout: Layout, at: usize) -> u8 {
+    let ip = layout.l2_len();
+    let is_v6 = layout.ip == IpVersion::V6;
+    match at {
+        _ if at < 12 => 0xff,
+        _ if (14..ip).contains(&at) && at % 4 == 2 => 0xf0,
+        _ if is_v6 && at == ip => 0x0f,
+        _ if is_v6 && (ip + 1..ip + 4).contains(&at) => 0xff,
+        _ if is_v6 && at == ip + 7 => 0xff,
+        _ => 0,
+    }
+}
+
 #[test]
 fn every_flipped_bit_is_corrupt() {
     for (payload_len, stamp) in
         [(16, false), (17, false), (18, false), (19, false), (64, false), (34, true), (301, true)]
     {
-        let flow = Flow { stamp, ..flow(payload_len, 1) };
-        let verifier = verifier(&flow);
-        let template = template(&flow, 0, SEED, Checksums::SOFTWARE);
-        for seq in 0..50 {
-            let mut frame = reflected(&template, seq, seq * 77);
-            if stamp && seq % 2 == 0 {
-                let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
-                super::super::stamp::write(
-                    &mut frame,
-                    udp,
-                    Stamp { queue: 3, seq, residence_ns: 9 },
-                );
+        for flow in all_layouts(&Flow { stamp, ..flow(payload_len, 1) }) {
+            every_flipped_bit_is_corrupt_in(&flow);
+        }
+    }
+}
+
+fn every_flipped_bit_is_corrupt_in(flow: &Flow) {
+    let layout = flow.layout();
+    let verifier = verifier(flow);
+    let template = template(flow, 0, SEED, Checksums::SOFTWARE);
+    for seq in 0..if layout == Layout::default() { 50 } else { 4 } {
+        let mut frame = reflected(&template, seq, seq * 77);
+        if flow.stamp && seq % 2 == 0 {
+            let udp = Datagram::parse(&frame, frame.len()).unwrap();
+            let stamp = Stamp { queue: 3, seq, residence_ns: 9 };
+            super::super::stamp::write(&mut frame, udp, stamp);
+        }
+        let valid = check(&verifier, &frame);
+        assert!(valid.is_ok());
+        for bit in 12 * 8..frame.len() * 8 {
+            let (at, mask) = (bit / 8, 1 << (bit % 8));
+            let mut flipped = frame.clone();
+            flipped[at] ^= mask;
+            let found = check(&verifier, &flipped);
+            let is_vlan = (14..layout.l2_len()).contains(&at) && at % 4 > 1;
+            if free_bits(layout, at) & mask != 0 {
+                assert_eq!(found, valid, "bit {bit} of {flow:?}");
+            } else if is_vlan {
+                assert_eq!(found, Err(Counter::ForeignAddress), "bit {bit} of {flow:?}");
+            } else {
+                let corrupt = found.is_err_and(Counter::is_corrupt);
+                assert!(corrupt, "bit {bit} of {flow:?}: {found:?}");
             }
-            assert!(check(&verifier, &frame).is_ok());
-            for bit in 12 * 8..frame.len() * 8 {
-                let mut flipped = frame.clone();
-                flipped[bit / 8] ^= 1 << (bit % 8);
-                let counter = check(&verifier, &flipped).unwrap_err();
-                assert!(counter.is_corrupt(), "bit {bit} of {payload_len}: {counter:?}");
-            }
+        }
+    }
+}
+
+#[test]
+fn packets_of_another_layout_are_foreign() {
+    let flows = all_layouts(&flow(64, 1));
+    for (ours, theirs) in flows.iter().flat_map(|ours| flows.iter().map(move |one| (ours, one))) {
+        let frame = reflected(&template(theirs, 0, SEED, Checksums::SOFTWARE), 5, 6);
+        let found = check(&verifier(ours), &frame);
+        if ours.layout() == theirs.layout() {
+            assert!(found.is_ok());
+        } else {
+            assert_eq!(found, Err(Counter::ForeignNotIpv4));
         }
     }
 }
@@ -206,7 +262,7 @@ fn others_are_foreign() {
     let other_size = reflected(&template(&longer, 0, SEED + 1, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &other_size), Err(Counter::ForeignRun));
     let mut other_flow = ours;
-    other_flow.dst_ip = [9, 9, 9, 9].into();
+    other_flow.addresses = v4([10, 1, 2, 3], [9, 9, 9, 9]);
     let frame = reflected(&template(&other_flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignAddress));
     // The same without our tag.
@@ -226,7 +282,7 @@ fn a_stamp_is_read() {
     let flow = Flow { stamp: true, ..flow(64, 1) };
     let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     let stamp = Stamp { queue: 3, seq: 1 << 40, residence_ns: 12_345 };
-    let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
+    let udp = Datagram::parse(&frame, frame.len()).unwrap();
     super::super::stamp::write(&mut frame, udp, stamp);
     assert_eq!(check(&verifier(&flow), &frame).unwrap().stamp, Some(stamp));
 }
@@ -236,14 +292,15 @@ fn a_stamp_is_read() {
 fn a_control_packet_is_known() {
     let payload = ask(Question { run: 1, number: 2 });
     for payload_len in [16, u16::try_from(payload.len()).unwrap()] {
-        let flow = flow(payload_len, 1);
-        let mut frame = vec![0; HEADERS_LEN + payload.len()];
-        write_single(&flow, &payload, Checksums::SOFTWARE, &mut frame);
-        let len = frame.len();
-        reflect(&mut frame, len, false).unwrap();
-        assert_eq!(check(&verifier(&flow), &frame), Err(Counter::ControlReceived));
-        frame[60] ^= 1;
-        assert!(check(&verifier(&flow), &frame).unwrap_err().is_corrupt());
+        for flow in all_layouts(&flow(payload_len, 1)) {
+            let mut frame = vec![0; flow.layout().payload() + payload.len()];
+            write_single(&flow, &payload, Checksums::SOFTWARE, &mut frame);
+            let len = frame.len();
+            reflect(&mut frame, len, false).unwrap();
+            assert_eq!(check(&verifier(&flow), &frame), Err(Counter::ControlReceived));
+            frame[flow.layout().payload() + 18] ^= 1;
+            assert!(check(&verifier(&flow), &frame).unwrap_err().is_corrupt());
+        }
     }
 }
 
@@ -289,9 +346,9 @@ fn zero_has_two_forms() {
     frame[UDP + 6..UDP + 8].fill(0);
     assert!(!check(&verifier, &frame).unwrap().has_checksum);
     // The header's other words sum to 0xffff.
-    let ip_sum = checksum::fold(checksum::sum(&frame[ETHERNET_LEN..UDP]));
+    let ip_sum = checksum::fold(checksum::sum(&frame[14..UDP]));
     assert_eq!(ip_sum, 0xffff);
-    let rest = checksum::sum(&frame[ETHERNET_LEN..UDP]) - u64::from(be16(&frame, 24));
+    let rest = checksum::sum(&frame[14..UDP]) - u64::from(be16(&frame, 24));
     let id = be16(&frame, 18);
     let wanted = checksum::fold(u64::from(!checksum::fold(rest - u64::from(id))));
     frame[18..20].copy_from_slice(&wanted.to_be_bytes());
@@ -308,8 +365,8 @@ fn a_partial_checksum_is_valid_only_where_the_port_delivers_them() {
     let flow = flow(64, 1);
     let verifier = verifier(&flow);
     let mut frame = reflected(&template(&flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
-    let udp = UdpOverIpv4::parse(&frame, frame.len()).unwrap();
-    let partial = checksum::fold(pseudo_header(&frame, udp));
+    let udp = Datagram::parse(&frame, frame.len()).unwrap();
+    let partial = checksum::fold(udp.pseudo_header(&frame));
     frame[40..42].copy_from_slice(&partial.to_be_bytes());
     assert!(verifier.check(&frame, frame.len(), true).is_ok());
     assert_eq!(check(&verifier, &frame), Err(Counter::CorruptUdpChecksum));

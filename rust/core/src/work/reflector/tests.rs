@@ -3,10 +3,43 @@ use crate::control::flows::{Flows, Registrar};
 use crate::count::{Board, Role, Shape};
 use crate::run::Collector;
 use crate::wire::flow::Flow;
-use crate::wire::template::tests::{flow, template};
+use crate::wire::layout::IpVersion;
+use crate::wire::template::tests::{HEADERS_LEN, all_layouts, flow, template, v4};
 use crate::wire::template::{Checksums, write_single};
 use proptest::prelude::*;
 use std::sync::Arc;
+
+struct One<'a> {
+    bytes: &'a mut [u8],
+    wire_len: usize,
+    became: Option<(Verdict, u16)>,
+}
+
+impl Judged for One<'_> {
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+
+    fn wire_len(&self) -> usize {
+        self.wire_len
+    }
+
+    fn judge(&mut self, verdict: Verdict, slot: u16) {
+        self.became = Some((verdict, slot));
+    }
+}
+
+/// A burst of one.
+pub(crate) fn reflect(
+    reflector: &mut Reflector,
+    now_ns: u64,
+    bytes: &mut [u8],
+    wire_len: usize,
+) -> (Verdict, u16) {
+    let mut one = [One { bytes, wire_len, became: None }];
+    reflector.reflect(now_ns, &mut one);
+    one[0].became.unwrap()
+}
 
 struct Rig {
     reflector: Reflector,
@@ -25,7 +58,7 @@ impl Rig {
                 board.recorder(0),
                 counter,
                 0,
-                Answered { udp_ports: PortRange::ALL, partial_checksums },
+                Answered { layout: None, udp_ports: PortRange::ALL, partial_checksums },
                 None,
             ),
             registrar: Registrar::new(flows),
@@ -36,13 +69,14 @@ impl Rig {
     /// Has `flow` counted apart.
     fn register(&mut self, flow: &Flow) {
         let Came { frame, wire_len } = question(flow);
-        let udp = UdpOverIpv4::parse(&frame, wire_len).unwrap();
-        assert!(self.registrar.ask(FlowKey::of(&frame, udp.udp()), 0));
+        let udp = Datagram::parse(&frame, wire_len).unwrap();
+        assert!(self.registrar.ask(FlowKey::of(&frame, udp), 0));
     }
 
     fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
-        let prediction = Prediction::of(frame.first_chunk().unwrap(), *wire_len);
-        self.reflector.predicted == prediction
+        let layout = Layout::announced_by(frame).unwrap_or_default();
+        let prediction = for_layout!(layout, H => Prediction::of::<H>(frame, *wire_len));
+        (self.reflector.layout, self.reflector.predicted) == (layout, prediction)
     }
 
     /// What becomes of a burst, of which the driver takes all but the last packet. Without
@@ -55,7 +89,7 @@ impl Rig {
                 self.reflector.predicted = Prediction::NONE;
             }
             let mut frame = frame.clone();
-            let (verdict, slot) = self.reflector.reflect(1000, &mut frame, *wire_len);
+            let (verdict, slot) = reflect(&mut self.reflector, 1000, &mut frame, *wire_len);
             became.push((frame, verdict, slot, self.reflector.wants_stamps()));
         }
         self.reflector.begin_stamps();
@@ -102,16 +136,17 @@ fn came() -> impl Strategy<Value = Came> {
     ];
     let change = prop_oneof![
         3 => Just(None),
-        1 => (0..HEADERS_LEN + 8, any::<u8>()).prop_map(Some),
+        1 => (0..80usize, any::<u8>()).prop_map(Some),
     ];
     // Cut off, padded, and longer on the wire.
     let lengths = prop_oneof![8 => Just((0, 0, 0)), 2 => (0..30usize, 0..20usize, 0..3usize)];
     let checksums = prop_oneof![Just(Checksums::SOFTWARE), Just(Checksums::BY_PORT)];
-    (payload, 0..2u16, change, lengths, checksums).prop_map(
-        |(payload, port, change, (cut, padding, more), checksums)| {
-            let mut flow = flow(60, 1);
+    let layout = prop_oneof![1 => Just(0), 1 => 0..6usize];
+    (payload, 0..2u16, change, lengths, checksums, layout).prop_map(
+        |(payload, port, change, (cut, padding, more), checksums, layout)| {
+            let mut flow = all_layouts(&flow(60, 1))[layout];
             flow.dst_port += port;
-            let mut frame = vec![0; HEADERS_LEN + payload.len()];
+            let mut frame = vec![0; flow.layout().payload() + payload.len()];
             write_single(&flow, &payload, checksums, &mut frame);
             frame.resize(frame.len() + padding, 0xff);
             if let Some(byte) = change.and_then(|(at, _)| frame.get_mut(at)) {
@@ -176,34 +211,64 @@ fn two_reflectors_do_not_answer_each_other_for_ever() {
 }
 
 fn packet(flow: &Flow, payload: &[u8]) -> Came {
-    let mut frame = vec![0; HEADERS_LEN + payload.len()];
+    let mut frame = vec![0; flow.layout().payload() + payload.len()];
     write_single(flow, payload, Checksums::SOFTWARE, &mut frame);
     let wire_len = frame.len();
     Came { frame, wire_len }
 }
 
+/// Flips each bit in turn.
 #[test]
 fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
-    let mut rig = Rig::new(false);
-    let first = packet(&flow(60, 1), &[1; 60]);
-    assert!(!rig.predicts(&first));
-    rig.burst(std::slice::from_ref(&first), true);
-    assert!(rig.predicts(&first));
-    // MAC addresses, TOS, identification, "don't fragment", TTL, checksum, addresses, ports,
-    // checksum, payload.
-    let others = [0..12, 15..16, 18..20, 22..23, 24..26, 26..34, 34..38, 40..42, 42..102];
-    for range in others {
-        let mut other = first.clone();
-        other.frame[range].fill(0x42);
-        other.frame[20] ^= 0x40;
-        assert!(rig.predicts(&other));
+    for flow in all_layouts(&flow(60, 1)) {
+        let mut rig = Rig::new(false);
+        let first = packet(&flow, &[1; 60]);
+        assert!(!rig.predicts(&first));
+        rig.burst(std::slice::from_ref(&first), true);
+        assert!(rig.predicts(&first));
+        let (ip, udp) = (flow.layout().l2_len(), flow.layout().udp());
+        // Types, version, lengths and protocol; of IPv4 also what marks a fragment (and the reserved flag).
+        let looked_at = |at: usize| match flow.layout().ip {
+            _ if at < ip => {
+                if at < 12 || at % 4 > 1 {
+                    0
+                } else {
+                    0xff
+                }
+            }
+            _ if (udp + 4..udp + 6).contains(&at) => 0xff,
+            IpVersion::V4 if at == ip + 6 => 0xbf,
+            IpVersion::V4 if [0, 2, 3, 7, 9].contains(&(at - ip)) => 0xff,
+            IpVersion::V6 if at == ip => 0xf0,
+            IpVersion::V6 if [4, 5, 6].contains(&(at - ip)) => 0xff,
+            _ => 0,
+        };
+        for bit in 0..first.frame.len() * 8 {
+            let (at, mask) = (bit / 8, 1 << (bit % 8));
+            let mut other = first.clone();
+            other.frame[at] ^= mask;
+            assert_eq!(rig.predicts(&other), looked_at(at) & mask == 0, "{flow:?}: {bit}");
+        }
+        assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
     }
-    for at in [12, 13, 14, 16, 17, 20, 21, 23, 38, 39] {
-        let mut other = first.clone();
-        other.frame[at] ^= 1;
-        assert!(!rig.predicts(&other), "{at}");
+}
+
+#[test]
+fn other_layouts_than_the_one_that_is_answered_are_ignored() {
+    let flows = all_layouts(&flow(60, 1));
+    for layout in Layout::ALL {
+        let mut rig = Rig::new(false);
+        rig.reflector.answers.layout = Some(layout);
+        let packets: Vec<_> = flows.iter().map(|flow| packet(flow, &[1; 60])).collect();
+        for _ in 0..2 {
+            for (became, flow) in rig.burst(&packets, true).iter().zip(&flows) {
+                let expected = if flow.layout() == layout { Verdict::Send } else { Verdict::Drop };
+                assert_eq!(became.1, expected);
+            }
+        }
+        rig.collector.finish(&mut |_| ());
+        assert_eq!(rig.collector.totals().counts[Counter::ForeignNotIpv4], 10);
     }
-    assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
 }
 
 #[test]
@@ -241,7 +306,7 @@ fn packets_that_wait_are_counted_with_their_flows() {
     rig.reflector.poll(1000);
     let mut slots = Vec::new();
     for Came { mut frame, wire_len } in [a.clone(), b.clone(), asks, a.clone(), b.clone(), a, b] {
-        let (verdict, slot) = rig.reflector.reflect(1000, &mut frame, wire_len);
+        let (verdict, slot) = reflect(&mut rig.reflector, 1000, &mut frame, wire_len);
         slots.extend((verdict == Verdict::Send).then_some(slot));
     }
     assert_eq!(slots, [0, 1, 0, 1, 0, 1]);
@@ -276,9 +341,9 @@ fn a_packet_that_waits_is_stamped_with_all_of_its_residence() {
     let template = template(&flow, 0, 1, Checksums::SOFTWARE);
     template.prepare(0, &mut frame);
     template.write(1, 2, &[], &mut [&mut frame]);
-    let (_, slot) = rig.reflector.reflect(1000, &mut frame, HEADERS_LEN + 60);
+    let (_, slot) = reflect(&mut rig.reflector, 1000, &mut frame, HEADERS_LEN + 60);
     let residence = |frame: &[u8]| {
-        stamp::find(frame, UdpOverIpv4::parse(frame, frame.len()).unwrap()).unwrap().residence_ns
+        stamp::find(frame, Datagram::parse(frame, frame.len()).unwrap()).unwrap().residence_ns
     };
     let others = |rig: &mut Rig, packets| {
         rig.reflector.begin_stamps();
@@ -327,8 +392,12 @@ fn two_flows_that_are_known_are_counted_apart() {
 #[test]
 fn two_hundred_senders_are_counted_apart() {
     let mut rig = Rig::new(false);
-    let flows: Vec<_> =
-        (0..200).map(|sender| Flow { src_ip: [10, 7, sender, 1].into(), ..flow(60, 1) }).collect();
+    let flows: Vec<_> = (0..200)
+        .map(|sender| Flow {
+            addresses: v4([10, 7, sender, 1], [172, 16, 200, 254]),
+            ..flow(60, 1)
+        })
+        .collect();
     for flow in &flows {
         rig.register(flow);
     }
@@ -341,8 +410,8 @@ fn two_hundred_senders_are_counted_apart() {
     rig.burst(&packets[..150], true);
     for (sender, flow) in flows.iter().enumerate() {
         let Came { frame, wire_len } = question(flow);
-        let udp = UdpOverIpv4::parse(&frame, wire_len).unwrap();
-        let report = rig.registrar.report(FlowKey::of(&frame, udp.udp())).unwrap();
+        let udp = Datagram::parse(&frame, wire_len).unwrap();
+        let report = rig.registrar.report(FlowKey::of(&frame, udp)).unwrap();
         // The last one of each burst is refused.
         let refused = 3 * u64::from(sender % 32 == 31 || sender == 199) + u64::from(sender == 149);
         let received = 3 + u64::from(sender < 150);
@@ -357,10 +426,10 @@ fn two_hundred_senders_are_counted_apart() {
 fn what_is_made_corrupt_never_loses_its_checksum_by_that() {
     let mut rig = Rig::new(false);
     let Came { mut frame, wire_len } = packet(&flow(60, 1), &[1; 60]);
-    let udp = UdpOverIpv4::parse(&frame, wire_len).unwrap();
+    let udp = Datagram::parse(&frame, wire_len).unwrap();
     // One bit is set: bit 3 of byte 41 of the frame.
     frame[40..42].copy_from_slice(&[0, 8]);
-    let bit = (41 - ETHERNET_LEN as u64) * 8 + 3;
+    let bit = (41 - 14) * 8 + 3;
     let verdict = rig.reflector.suffer(Fate::Corrupt(bit), &mut frame, udp, NO_FLOW);
     assert_eq!(verdict, Verdict::SendCorrupt);
     assert_ne!(frame[40..42], [0, 0]);

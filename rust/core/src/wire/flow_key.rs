@@ -1,0 +1,164 @@
+//! What a reflector tells flows apart by.
+
+use super::headers::{Datagram, le16, le64, vlan_ids};
+use super::layout::{Headers, for_layout};
+use std::hash::{Hash, Hasher};
+
+/// Set in `place` for IPv6.
+const V6: u64 = 1 << 40;
+
+/// Addresses, VLANs, and the UDP port that packets are sent to. (Source ports are swept.) Bytes as they stand
+/// in a packet, to be compared and nothing else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FlowKey {
+    /// Both addresses of IPv4, or the first half of IPv6's source address.
+    first: u64,
+    /// From the lowest bit on: port 16, number of the outer VLAN 12, of the inner one 12, IPv6 1.
+    place: u64,
+    /// The other halves of IPv6's addresses; 0 for IPv4.
+    more: [u64; 3],
+}
+
+impl PartialEq for FlowKey {
+    /// Hardly more for IPv4 than two numbers.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        (self.first ^ other.first) | (self.place ^ other.place) == 0
+            && (!self.is_v6() || self.more == other.more)
+    }
+}
+
+impl Eq for FlowKey {}
+
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.words().hash(state);
+    }
+}
+
+impl FlowKey {
+    /// Numbers that hold all of one.
+    pub(crate) const WORDS: usize = 5;
+    /// The bits in use of the second of them.
+    pub(crate) const PLACE_BITS: u32 = 41;
+
+    /// That of a frame with these headers before it is turned round, whose UDP header begins at `udp`.
+    #[inline]
+    pub(crate) fn of_headers<H: Headers>(frame: &[u8], udp: usize) -> Self {
+        let word = |index: usize| le64(frame, H::ADDRESSES + 8 * index);
+        let port = u64::from(le16(frame, udp + 2));
+        let vlans = if H::TAGS == 0 { [0; 2] } else { vlan_ids(frame, H::LAYOUT) };
+        let place = port | u64::from(vlans[0]) << 16 | u64::from(vlans[1]) << 28;
+        if H::IS_V6 {
+            Self { first: word(0), place: place | V6, more: [word(1), word(2), word(3)] }
+        } else {
+            Self { first: word(0), place, more: [0; 3] }
+        }
+    }
+
+    /// That of a frame before it is turned round.
+    pub(crate) fn of(frame: &[u8], datagram: Datagram) -> Self {
+        for_layout!(datagram.layout, H => Self::of_headers::<H>(frame, datagram.udp()))
+    }
+
+    /// The UDP port that packets are sent to.
+    #[inline]
+    pub(crate) fn udp_port(self) -> u16 {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower 16 bits")]
+        let port = self.place as u16;
+        u16::from_be_bytes(port.to_le_bytes())
+    }
+
+    /// Whether it is one of IPv6: if not, all but the first two words are 0.
+    #[inline]
+    pub(crate) fn is_v6(self) -> bool {
+        self.place & V6 != 0
+    }
+
+    /// All of it.
+    #[inline]
+    pub(crate) fn words(self) -> [u64; Self::WORDS] {
+        let Self { first, place, more: [second, third, fourth] } = self;
+        [first, place, second, third, fourth]
+    }
+
+    /// The key of which these are the [`FlowKey::words`].
+    pub(crate) fn from_words(words: [u64; Self::WORDS]) -> Self {
+        let [first, place, more @ ..] = words;
+        Self { first, place, more }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::flow::{Flow, VlanId, Vlans};
+    use crate::wire::layout::Tags;
+    use crate::wire::reflect::reflect;
+    use crate::wire::template::tests::{all_layouts, flow};
+    use crate::wire::template::{Checksums, write_single};
+    use std::collections::HashSet;
+
+    fn frame(flow: &Flow) -> Vec<u8> {
+        let mut frame = vec![0; flow.layout().payload() + 9];
+        write_single(flow, &[7; 9], Checksums::SOFTWARE, &mut frame);
+        frame
+    }
+
+    fn key(frame: &[u8]) -> FlowKey {
+        FlowKey::of(frame, Datagram::parse(frame, frame.len()).unwrap())
+    }
+
+    #[test]
+    fn a_key_is_that_of_the_packet_before_it_was_turned_round() {
+        for flow in all_layouts(&flow(60, 1)) {
+            let mut frame = frame(&flow);
+            let before = key(&frame);
+            assert_eq!(before.udp_port(), flow.dst_port);
+            let len = frame.len();
+            let reflected = reflect(&mut frame, len, false).unwrap();
+            assert_eq!(reflected.key, before);
+            assert_ne!(key(&frame), before);
+            assert_eq!(FlowKey::from_words(before.words()), before);
+            assert_eq!(before.words()[1] >> FlowKey::PLACE_BITS, 0);
+        }
+    }
+
+    /// Whichever byte of addresses, port and VLAN numbers it is.
+    #[test]
+    fn what_differs_in_any_of_it_is_another_flow() {
+        for flow in all_layouts(&flow(60, 1)) {
+            let (frame, layout) = (frame(&flow), flow.layout());
+            let addresses = layout.addresses()..layout.addresses() + layout.addresses_len();
+            let port = layout.udp() + 2..layout.udp() + 4;
+            let vlans = (14..layout.l2_len()).filter(|at| at % 4 > 1);
+            let mut keys = HashSet::from([key(&frame)]);
+            for at in addresses.chain(port).chain(vlans) {
+                let mut other = frame.clone();
+                other[at] ^= 1;
+                assert!(keys.insert(key(&other)), "{layout:?}: {at}");
+            }
+            // The type of service or a part of the flow label, TTL's checksum or the hop limit, the source
+            // port, and a tag's priority.
+            let others = [
+                Some((layout.l2_len() + 1, 2)),
+                Some((layout.addresses() - 1, 2)),
+                Some((layout.udp(), 2)),
+                (layout.tags != Tags::None).then_some((14, 0x20)),
+            ];
+            for (at, bits) in others.into_iter().flatten() {
+                let mut other = frame.clone();
+                other[at] ^= bits;
+                assert!(!keys.insert(key(&other)), "{layout:?}: {at}");
+            }
+        }
+    }
+
+    /// Tags that say nothing but a priority are of no VLAN.
+    #[test]
+    fn a_priority_is_no_vlan() {
+        let untagged = flow(60, 1);
+        let tagged = Flow { vlans: Vlans::One(VlanId::ZERO), ..untagged };
+        assert_eq!(key(&frame(&untagged)), key(&frame(&tagged)));
+    }
+}
