@@ -94,9 +94,9 @@ PassingOn passing_on(rs::Queues queues) {
 /// is the last program to hold it. Everything is written by now: what a run leaves behind, in
 /// files and on screen, does not depend on what a driver does with memory that ends with us.
 void end_soon(int code) {
-  static constexpr std::chrono::seconds kPatience{2};
+  static constexpr std::chrono::seconds kTimeout{2};
   std::thread([code] {
-    std::this_thread::sleep_for(kPatience);
+    std::this_thread::sleep_for(kTimeout);
     std::fprintf(stderr, "dpdkproj: the removed device did not stop within 2 s: not waited for\n");
     std::_Exit(code);
   }).detach();

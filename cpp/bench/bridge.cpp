@@ -267,7 +267,7 @@ class Chain {
 
     now_ns = clock_.now_ns();
     start = rte_rdtsc();
-    const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
+    const rs::BurstResult outcome = reflector_->reflect(now_ns, frames);
     if (outcome.wants_stamps) {
       reflector_->stamp(now_ns, {&now_ns, 1}, 0, false, frames);
     }
@@ -408,7 +408,7 @@ void bench_bridge(double seconds, std::string_view only) {
   // Packets are 195.3125 ns apart: bursts last whole ns, and due times are rounded.
   const std::vector<Variant> variants = {
       {"plain", {"--no-peer-report"}, 16, 0},
-      {"stamp", {"--stamp"}, 34, 0},
+      {"stamp", {"--reflector-seq"}, 34, 0},
       {"paced", {"--no-peer-report", "--rate", "5.12m"}, 16, 1'000'000'000ULL * kBurst / 5'120'000},
       // What order costs: beside packets that a path held, and let go as they came.
       {"held", {"--no-peer-report"}, 16, 0, Order::kKept, 1000},

@@ -121,7 +121,7 @@ class ReflectImpaired final {
   /// Of them, those that others are to overtake.
   static constexpr unsigned kOvertaken = 4096;
   /// One that nothing overtakes for so long is sent all the same.
-  static constexpr uint64_t kPatienceNs = 5'000'000;
+  static constexpr uint64_t kTimeoutNs = 5'000'000;
   /// The end of a run waits for the tx queue no longer than that, however much is held.
   static constexpr uint64_t kDrainNs = 1'000'000'000;
 
@@ -163,7 +163,7 @@ class ReflectImpaired final {
       const Held& first = overtaken_.front();
       // Less than none: some that were under way when its turn came have been refused.
       const uint64_t overtakers = passed_ - std::min(passed_, first.passed_before);
-      if (overtakers < depth_ && now_ns < first.since_ns + kPatienceNs && !all) {
+      if (overtakers < depth_ && now_ns < first.since_ns + kTimeoutNs && !all) {
         return;
       }
       send(first, overtakers > 0 ? Kind::kOvertaken : Kind::kPlain);
@@ -235,7 +235,7 @@ class ReflectImpaired final {
     }
     reflector_->stamp(clock_.now_ns(), {arrived_ns_.data(), out_.size}, 0, false, frames);
     taken_ = 0;
-    patient_until_ns_ = now_ns + Reflect::kPatienceNs;
+    give_up_ns_ = now_ns + Reflect::kTimeoutNs;
     settle(tx_.offer(out_, 0));
     while (waiting_ && draining_) {
       offer_again(clock_.now_ns());
@@ -251,10 +251,10 @@ class ReflectImpaired final {
       reflector_->note({flows_[i], rs::Later::Waited});
     }
     if (accepted > 0) {
-      patient_until_ns_ = now_ns + Reflect::kPatienceNs;
+      give_up_ns_ = now_ns + Reflect::kTimeoutNs;
     }
     settle(accepted);
-    if (waiting_ && (now_ns >= patient_until_ns_ || (draining_ && now_ns >= drained_by_ns_))) {
+    if (waiting_ && (now_ns >= give_up_ns_ || (draining_ && now_ns >= drained_by_ns_))) {
       give_up();
     }
   }
@@ -308,7 +308,7 @@ class ReflectImpaired final {
   uint64_t passed_ = 0;
   uint64_t passing_ = 0;
   /// While packets wait, and at the end of the run: when they are given up.
-  uint64_t patient_until_ns_ = 0;
+  uint64_t give_up_ns_ = 0;
   uint64_t drained_by_ns_ = 0;
   Ring<Held> delayed_;
   Ring<Held> overtaken_;

@@ -22,7 +22,7 @@ class Reflect final {
  public:
   /// So long a burst waits without any packet of it being taken: longer than a host takes a CPU
   /// away for, and not for ever where nobody empties the tx queue any more.
-  static constexpr uint64_t kPatienceNs = 100'000'000;
+  static constexpr uint64_t kTimeoutNs = 100'000'000;
 
   Reflect(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock,
           SlowPath::Inlet inlet, SlowPath::Outlet outlet)
@@ -40,7 +40,7 @@ class Reflect final {
     }
     rx_.receive(burst_);
     const rust::Slice<rs::Frame> frames = frames_.of(burst_).writable();
-    const rs::Outcome outcome = reflector_->reflect(now_ns, frames);
+    const rs::BurstResult outcome = reflector_->reflect(now_ns, frames);
     if (burst_.size > 0) {
       send_back(now_ns, frames, outcome);
     }
@@ -56,7 +56,7 @@ class Reflect final {
   }
 
  private:
-  void send_back(uint64_t now_ns, rust::Slice<rs::Frame> frames, rs::Outcome outcome) noexcept {
+  void send_back(uint64_t now_ns, rust::Slice<rs::Frame> frames, rs::BurstResult outcome) noexcept {
     if (outcome.wants_stamps) [[unlikely]] {
       reflector_->stamp(clock_.now_ns(), {&now_ns, 1}, 0, false, frames);
     }
@@ -68,7 +68,7 @@ class Reflect final {
     if (taken_ < burst_.size) [[unlikely]] {
       arrived_ns_ = now_ns;
       is_stamped_ = outcome.wants_stamps;
-      patient_until_ns_ = now_ns + kPatienceNs;
+      give_up_ns_ = now_ns + kTimeoutNs;
       if (draining_) {
         wait_to_the_end();
       }
@@ -90,8 +90,8 @@ class Reflect final {
     if (accepted > 0) {
       reflector_->sent(taken_, accepted, true, frames_.readable());
       taken_ += accepted;
-      patient_until_ns_ = now_ns + kPatienceNs;
-    } else if (now_ns >= patient_until_ns_) {
+      give_up_ns_ = now_ns + kTimeoutNs;
+    } else if (now_ns >= give_up_ns_) {
       reflector_->refused(taken_, frames_.readable());
       burst_.free_from(taken_);
     }
@@ -107,7 +107,7 @@ class Reflect final {
   SlowPath::Outlet outlet_;
   /// While packets wait: when they arrived, and when they are given up.
   uint64_t arrived_ns_ = 0;
-  uint64_t patient_until_ns_ = 0;
+  uint64_t give_up_ns_ = 0;
   /// Of the burst, the packets that the driver has taken; all of them, or the others wait.
   uint16_t taken_ = 0;
   bool is_stamped_ = false;

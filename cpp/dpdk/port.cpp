@@ -280,12 +280,12 @@ std::array<uint8_t, 6> Port::mac() const {
   return mac;
 }
 
-bool Port::wait_for_link(std::chrono::milliseconds patience, const StopRequest& stop) const {
-  const auto until = std::chrono::steady_clock::now() + patience;
+bool Port::wait_for_link(std::chrono::milliseconds timeout, const StopRequest& stop) const {
+  const auto until = std::chrono::steady_clock::now() + timeout;
   bool said = false;
   rte_eth_link link{};
   while (rte_eth_link_get_nowait(port_id_, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN) {
-    if (patience.count() > 0 && !std::exchange(said, true)) {
+    if (timeout.count() > 0 && !std::exchange(said, true)) {
       std::fprintf(stderr, "dpdkproj: port %u waits for its link\n", port_id_);
     }
     if (std::chrono::steady_clock::now() >= until || stop.sleep(std::chrono::milliseconds(10))) {

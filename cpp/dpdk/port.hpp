@@ -102,9 +102,9 @@ class Port {
   /// The NUMA node that it is on; SOCKET_ID_ANY where that is not known.
   int numa_node() const noexcept { return rte_eth_dev_socket_id(port_id_); }
 
-  /// Waits until the link is up, at most `patience`, or until a stop is requested; whether it is
+  /// Waits until the link is up, at most `timeout`, or until a stop is requested; whether it is
   /// up.
-  bool wait_for_link(std::chrono::milliseconds patience, const StopRequest& stop = no_stop()) const;
+  bool wait_for_link(std::chrono::milliseconds timeout, const StopRequest& stop = no_stop()) const;
 
   /// How fast the link is, in Mbit/s; 0 where the driver does not say.
   uint32_t link_mbps() const noexcept;

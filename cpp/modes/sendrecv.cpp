@@ -22,14 +22,14 @@ class Send final {
         sender_(std::move(sender)),
         clock_(clock),
         outlet_(outlet),
-        max_burst_(next.release == rs::Release::Burst ? options.tx_burst : 1),
+        max_burst_(next.tx_mode == rs::TxMode::Burst ? options.tx_burst : 1),
         // Where the port keeps the schedule, the driver's call tells nothing.
-        checks_pacing_(next.paced && next.release != rs::Release::Hardware),
-        spin_(next.release == rs::Release::Spin),
+        checks_pacing_(next.paced && next.tx_mode != rs::TxMode::Hardware),
+        spin_(next.tx_mode == rs::TxMode::Spin),
         frame_len_(next.frame_len),
         offload_flags_(offload_flags(port.checksums())),
         header_lens_(rte_mbuf_tx_offload(options.l2_len, options.l3_len, 0, 0, 0, 0, 0)) {
-    if (next.release == rs::Release::Hardware) {
+    if (next.tx_mode == rs::TxMode::Hardware) {
       schedule_.emplace(port.id(), clock, stop);
     }
   }

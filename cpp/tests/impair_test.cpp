@@ -26,7 +26,7 @@ TEST_F(ImpairTest, LosesNothingWhileItsTxQueueIsFull) {
 }
 
 TEST_F(ImpairTest, GivesUpWhereNobodyEmptiesItsTxQueue) {
-  constexpr uint64_t kEnd = 1 + Reflect::kPatienceNs;
+  constexpr uint64_t kEnd = 1 + Reflect::kTimeoutNs;
   make_room(4);
   arrive(10);
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
@@ -58,7 +58,7 @@ TEST_F(DuplicateTest, ACopyThatFindsNoRoomWasNeverMade) {
   make_room(3);
   arrive(2);
   reflect.poll(1);
-  reflect.poll(1 + Reflect::kPatienceNs);
+  reflect.poll(1 + Reflect::kTimeoutNs);
   expect_summary("received  2 + duplicated 1 = sent 3 + tx_queue_full 0 + ignored 0");
 }
 
@@ -77,7 +77,7 @@ TEST_F(DelayTest, DoesNotWaitForEachBurstWhenItEnds) {
   make_room(4);
   const uint64_t start_ns = clock.now_ns();
   reflect.drain(start_ns);
-  EXPECT_LT(clock.now_ns() - start_ns, 2 * Reflect::kPatienceNs + 1'000'000'000);
+  EXPECT_LT(clock.now_ns() - start_ns, 2 * Reflect::kTimeoutNs + 1'000'000'000);
   expect_summary("received  160 = sent 4 + tx_queue_full 156 + ignored 0");
 }
 

@@ -158,7 +158,7 @@ class ReflectRig : public testing::Test {
   void ask() {
     const rust::Box<rs::Config> sending =
         parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
-               "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
+               "02:00:00:00:00:02", "--packet-size", "64", "--reflector-seq", "-q"});
     rust::Box<rs::Session> asking = rs::open_session(*sending, {});
     ASSERT_EQ(asking->next({2, 0, 0, 0, 0, 1}, false).stage, rs::Stage::Preliminary);
     const rust::Box<rs::Sender> sender = rs::new_sender(*asking, 0, {false, false});

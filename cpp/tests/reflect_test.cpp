@@ -23,7 +23,7 @@ TEST_F(ReflectTest, LosesNothingWhileItsTxQueueIsFull) {
 }
 
 TEST_F(ReflectTest, GivesUpWhereNobodyEmptiesItsTxQueue) {
-  constexpr uint64_t kEnd = 1 + Reflect::kPatienceNs;
+  constexpr uint64_t kEnd = 1 + Reflect::kTimeoutNs;
   make_room(4);
   arrive(10);
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
@@ -38,12 +38,12 @@ TEST_F(ReflectTest, GivesUpWhereNobodyEmptiesItsTxQueue) {
   expect_summary("received  12 = sent 6 + tx_queue_full 6 + ignored 0");
 }
 
-TEST_F(ReflectTest, IsPatientAsLongAsSomebodyEmptiesItsTxQueue) {
+TEST_F(ReflectTest, WaitsAsLongAsSomebodyEmptiesItsTxQueue) {
   arrive(3);
   reflect.poll(0);
   for (uint64_t turn = 1; turn <= 3; ++turn) {
     make_room(1);
-    reflect.poll(turn * Reflect::kPatienceNs);
+    reflect.poll(turn * Reflect::kTimeoutNs);
   }
   expect_summary(
       "received  3 = sent 3 + tx_queue_full 0 + ignored 0\n"
@@ -85,7 +85,7 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   constexpr std::size_t kResidence = 42 + 18 + 8;
   const rust::Box<rs::Config> sending =
       parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
-             "02:00:00:00:00:02", "--packet-size", "64", "--stamp", "-q"});
+             "02:00:00:00:00:02", "--packet-size", "64", "--reflector-seq", "-q"});
   // Only flows that have asked are stamped.
   ask();
   reflect.poll(1);

@@ -7,7 +7,7 @@ use dpdkproj_core::run::config::{Config as CoreConfig, Sendrecv};
 use dpdkproj_core::run::mode;
 use dpdkproj_core::run::mode::{ModeInfo, OptionValue};
 use dpdkproj_core::wire::layout::Layout;
-use dpdkproj_core::work::pacer::Release;
+use dpdkproj_core::work::pacer::TxMode;
 
 /// What the command line came to.
 pub struct Config(Parsed);
@@ -107,7 +107,7 @@ impl Config {
             rx_burst: config.rx_burst,
             tx_burst: config.tx_burst,
             checksum_offload: config.checksum_offload,
-            send_on_timestamp: config.release() == Some(Release::Hardware),
+            send_on_timestamp: config.tx_mode() == Some(TxMode::Hardware),
             l2_len: len(Layout::l2_len),
             l3_len: len(Layout::l3_len),
             impaired: config.impairments.is_some(),
@@ -121,12 +121,12 @@ impl Config {
     }
 }
 
-impl From<Release> for bridge::Release {
-    fn from(release: Release) -> Self {
-        match release {
-            Release::Burst => Self::Burst,
-            Release::Spin => Self::Spin,
-            Release::Hardware => Self::Hardware,
+impl From<TxMode> for bridge::TxMode {
+    fn from(tx_mode: TxMode) -> Self {
+        match tx_mode {
+            TxMode::Burst => Self::Burst,
+            TxMode::Spin => Self::Spin,
+            TxMode::Hardware => Self::Hardware,
         }
     }
 }

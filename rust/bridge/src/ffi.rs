@@ -30,7 +30,7 @@ pub(crate) mod bridge {
 
     /// How packets are let go when they are due.
     #[repr(u8)]
-    enum Release {
+    enum TxMode {
         /// All that are due at once, in one burst.
         Burst,
         /// Each in a burst of its own, and the sender waits for the moment.
@@ -56,7 +56,7 @@ pub(crate) mod bridge {
     }
 
     /// What a burst that came in holds.
-    struct Outcome {
+    struct BurstResult {
         /// Some frames are to be dropped, or kept.
         drops: bool,
         /// Some may want a stamp.
@@ -319,7 +319,7 @@ pub(crate) mod bridge {
         /// Packets are sent at a rate.
         paced: bool,
         /// How they are let go.
-        release: Release,
+        tx_mode: TxMode,
         /// Buffers are to be prepared before. Those that an earlier run left may still be under way, and need no
         /// more than that one did where this is false.
         prepares: bool,
@@ -459,7 +459,7 @@ pub(crate) mod bridge {
         ) -> Result<Box<Reflector>>;
         /// Turns frames round and says in each what to do with it. To be called in every poll, also
         /// without frames.
-        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> Outcome;
+        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> BurstResult;
         /// Stamps those of the frames that want it; they are offered to the driver at `now_ns` in this order, but
         /// for the first `taken` of those that are to be sent, which it has taken. `again`: the others were offered
         /// before. `arrived_ns` has one time for each, or one for all.

@@ -55,7 +55,7 @@ impl AsMut<[u8]> for Lent<'_> {
     }
 }
 
-impl wire::Frame for Lent<'_> {
+impl wire::RxFrame for Lent<'_> {
     fn bytes(&self) -> &[u8] {
         // SAFETY: whoever lent it promised that, to `all`.
         unsafe { self.0.bytes() }

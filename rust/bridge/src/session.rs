@@ -32,21 +32,21 @@ impl Session {
     }
 
     pub(crate) fn next(&mut self, mac: [u8; 6], stop_requested: bool) -> Next {
-        let (stage, warmup_ns, kind) = match self.0.next(Mac(mac), stop_requested) {
-            report::Next::Preliminary { warmup_ns, kind } => {
-                (Stage::Preliminary, warmup_ns, Some(kind))
+        let (stage, warmup_ns, profile) = match self.0.next(Mac(mac), stop_requested) {
+            report::Next::Preliminary { warmup_ns, profile } => {
+                (Stage::Preliminary, warmup_ns, Some(profile))
             }
-            report::Next::Measurement { kind } => (Stage::Measurement, 0, Some(kind)),
+            report::Next::Measurement { profile } => (Stage::Measurement, 0, Some(profile)),
             report::Next::Nothing => (Stage::Nothing, 0, None),
         };
-        let release = kind.and_then(|kind| kind.release);
+        let tx_mode = profile.and_then(|profile| profile.tx_mode);
         Next {
             stage,
             warmup_ns,
-            frame_len: kind.map_or(0, |kind| kind.frame_len),
-            paced: release.is_some(),
-            release: release.unwrap_or_default().into(),
-            prepares: kind.is_some_and(|kind| kind.prepares),
+            frame_len: profile.map_or(0, |profile| profile.frame_len),
+            paced: tx_mode.is_some(),
+            tx_mode: tx_mode.unwrap_or_default().into(),
+            prepares: profile.is_some_and(|profile| profile.prepares),
         }
     }
 

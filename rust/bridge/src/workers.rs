@@ -3,7 +3,7 @@
 //! Workers of several lcores are made one after the other: without their alignment two could share a
 //! cache line.
 
-use crate::ffi::bridge::{self, Built, Frame, ModeCounts, Outcome, Polled, Verdict};
+use crate::ffi::bridge::{self, Built, BurstResult, Frame, ModeCounts, Polled, Verdict};
 use crate::frame::Lent;
 use crate::session::Session;
 use dpdkproj_core::wire::reflect::reflect;
@@ -112,11 +112,11 @@ impl From<reflector::Verdict> for Verdict {
 }
 
 impl Reflector {
-    pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> Outcome {
+    pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> BurstResult {
         self.0.poll(now_ns);
         // SAFETY: C++ lends distinct, writable frames for this call.
         self.0.reflect(now_ns, unsafe { Lent::all(frames) });
-        Outcome { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
+        BurstResult { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
     }
 
     pub(crate) unsafe fn stamp(

@@ -10,13 +10,13 @@ use dpdkproj_core::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::{Checksums, Template};
 use dpdkproj_core::wire::verify::Verifier;
-use dpdkproj_core::work::receiver::{Looks, Receiver};
+use dpdkproj_core::work::receiver::{Receiver, ReceiverOptions};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::{Arc, Barrier};
 
 const MS: u64 = 1_000_000;
-const PATIENCE_NS: u64 = 2 * MS;
+const TIMEOUT_NS: u64 = 2 * MS;
 const WINDOW: u64 = 1 << 12;
 
 fn flow() -> Flow {
@@ -57,7 +57,7 @@ impl Rig {
         let receiver = |index: u16| {
             let verifier = Verifier::new(&flow, Arc::clone(&content));
             let recorder = board.recorder(usize::from(index) + 1);
-            Receiver::new(recorder, verifier, Looks::default())
+            Receiver::new(recorder, verifier, ReceiverOptions::default())
         };
         Self {
             now: 0,
@@ -67,7 +67,7 @@ impl Rig {
             sent_ns: Vec::new(),
             receivers: (0..receivers).map(receiver).collect(),
             polled_ns: vec![0; usize::from(receivers)],
-            collector: Collector::new(board, PATIENCE_NS),
+            collector: Collector::new(board, TIMEOUT_NS),
             rows: Vec::new(),
         }
     }

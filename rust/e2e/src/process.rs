@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long anything here is waited for. Never reached unless something is broken.
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 const TICK: Duration = Duration::from_millis(2);
 
 /// Everything that comes out of a pipe, gathered by a thread.
@@ -116,7 +116,7 @@ impl Process {
     }
 
     fn wait_for(&mut self, text: &str, arrived: impl Fn(&Self) -> bool) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
             // In this order: what it printed before it ended counts.
             let ended = self.has_ended();
@@ -174,7 +174,7 @@ impl Process {
     /// Waits until it has ended by itself.
     #[must_use]
     pub fn finish(mut self) -> Ended {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.has_ended() {
                 return Ended {

@@ -35,7 +35,7 @@ fn ledger_of(outcome: &Outcome) -> &str {
 fn a_reflector_under_another_name_is_worth_no_less() {
     let mirror = || Program::with_test_modes("mirror -q --impair drop=0.1").measured(10);
     let [sent, reflected] = Memif::measure_by(mirror, |link| {
-        link.sendrecv("-q --rate 20k --count 4000 --stamp").measured(10).run()
+        link.sendrecv("-q --rate 20k --count 4000 --reflector-seq").measured(10).run()
     });
     sent.summary().assert_knows("drop=0.1", &reflected.summary());
     assert!(sent.summary().value("reflector.why_unknown").is_null(), "{}", sent.summary());

@@ -98,8 +98,8 @@ fn what_was_due_in_a_pause_is_in_the_rows_of_the_pause() {
 /// A queue that is full for a while delays packets, and loses none of those that may be so late.
 #[test]
 fn what_a_full_tx_queue_refuses_is_sent_later() {
-    let patience = "--catch-up 1000000 --stats-evict-threshold-secs 20";
-    let options = format!("{patience} --rate 100k --count 100000 --no-peer-report -q");
+    let timeout = "--catch-up 1000000 --stats-evict-threshold-secs 20";
+    let options = format!("{timeout} --rate 100k --count 100000 --no-peer-report -q");
     let link = Memif::new();
     let mut reflector = link.reflect("-q");
     let sender = link.sendrecv(&options).measured(100).start_polling();

@@ -166,8 +166,8 @@ fn a_reader_that_stays_gets_every_row() {
 /// A port that hears itself and nothing that is valid: it is waited for, for ten minutes.
 fn never_drained() -> Program {
     let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 02:00:00:00:00:02";
-    let patience = "--stats-evict-threshold-secs 600 --stats-interval-ms 60000";
-    Program::new(&format!("sendrecv {flow} {patience} --rate 1k")).vdev("net_ring0")
+    let timeout = "--stats-evict-threshold-secs 600 --stats-interval-ms 60000";
+    Program::new(&format!("sendrecv {flow} {timeout} --rate 1k")).vdev("net_ring0")
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_signal_while_packets_are_waited_for_ends_that() {
     run.wait_for("packets under way are waited for, up to 600 s (--drain)");
     let summary = run.finish_by(Signal::Int).summary();
     summary.assert_counts(&[("tx.sent", 10), ("rx.received", 10), ("lost.total", 10)]);
-    assert!(summary.number("drain_s") < 40.0, "not longer than the test had patience: {summary}");
+    assert!(summary.number("drain_s") < 40.0, "not longer than the test had timeout: {summary}");
 }
 
 #[test]

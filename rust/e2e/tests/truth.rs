@@ -33,7 +33,7 @@ fn over_memif(impair: &str, options: &str) -> [Outcome; 2] {
 
 #[test]
 fn the_matrix_over_shared_memory() {
-    for (impair, stamp) in MATRIX.iter().zip(["", "--stamp"].iter().cycle()) {
+    for (impair, stamp) in MATRIX.iter().zip(["", "--reflector-seq"].iter().cycle()) {
         let options = format!("--rate 400k --count 200000 {stamp}");
         let [sent, reflected] = over_memif(impair, &options);
         let summaries = [sent.summary(), reflected.summary()];
@@ -48,7 +48,7 @@ fn the_matrix_over_shared_memory() {
 fn several_queues_and_flows_add_up() {
     let impair = "drop=0.02,duplicate=0.03,corrupt=0.04";
     let [sent, reflected] = Memif::measure(&format!("-q -r 2 -t 2 --impair {impair}"), |link| {
-        let options = "-q --rate 100k --count 50001 -r 2 -t 2 --src-port-range 1-3 --stamp";
+        let options = "-q --rate 100k --count 50001 -r 2 -t 2 --src-port-range 1-3 --reflector-seq";
         link.sendrecv(options).measured(10).run()
     });
     sent.summary().assert_knows(impair, &reflected.summary());
@@ -111,7 +111,8 @@ fn the_matrix_at_full_speed() {
 
 #[test]
 fn a_run_without_harm_has_no_lost_direction_and_a_shorter_way_without_the_reflector() {
-    let [sent, _] = over_memif("delay=2ms", "--rate 50k --count 20000 --stamp --packet-size 34");
+    let [sent, _] =
+        over_memif("delay=2ms", "--rate 50k --count 20000 --reflector-seq --packet-size 34");
     let summary = sent.summary();
     summary.assert_lossless(20_000);
     let [with, without] =

@@ -41,7 +41,8 @@ fn the_matrix_over_the_kernel() {
         let Some(veth) = Veth::or_skip(Checksums::Whole) else { return };
         let options = format!("--impair {impair} --impair-seed 3");
         let reflector = reflect_on(&veth, &options).summed_up().start_polling();
-        let sent = sendrecv_on(&veth, "--rate 10k --count 10000 --stamp").measured(100).run();
+        let sent =
+            sendrecv_on(&veth, "--rate 10k --count 10000 --reflector-seq").measured(100).run();
         let reflected = reflector.finish_by(Signal::Term);
         sent.summary().assert_knows(impair, &reflected.summary());
     }
@@ -87,11 +88,12 @@ fn a_peer_that_cannot_answer_leaves_the_place_unknown() {
     echo.wait_for_stdout("ready");
     let (ip, mac) = (Veth::OUR_IP, Veth::PEER_MAC);
     let flow = format!("--src {ip} --dest {address} --dest-mac {mac}");
-    let outcome = Program::new(&format!("sendrecv {flow} --rate 2k --count 500 -q --stamp"))
-        .vdev(format!("net_af_packet0,iface={}", Veth::OURS))
-        .inside(&veth.ours)
-        .measured(100)
-        .run();
+    let outcome =
+        Program::new(&format!("sendrecv {flow} --rate 2k --count 500 -q --reflector-seq"))
+            .vdev(format!("net_af_packet0,iface={}", Veth::OURS))
+            .inside(&veth.ours)
+            .measured(100)
+            .run();
     let summary = outcome.summary();
     let missed = summary.count("lost.nic") + veth.peer.dropped(Veth::PEER);
     summary.assert_counts(&[("tx.sent", 500), ("rx.valid", 500 - missed), ("lost.total", missed)]);

@@ -27,8 +27,8 @@ fuzz_target!(|input: &[u8]| {
         verifiers[layout][usize::from(which)].check(frame, frame.len() + more, partial_checksums)
     });
     let Ok(Arrival { header, stamp, .. }) = judged else { return };
-    let Header { id, time48_ns, lag, .. } = header;
-    let ours = returned(&flow(which, Layout::ALL[layout]), id.stream, id.seq, time48_ns, lag);
+    let Header { id, time48_ns, lateness, .. } = header;
+    let ours = returned(&flow(which, Layout::ALL[layout]), id.stream, id.seq, time48_ns, lateness);
     let payload = |frame: &[u8]| {
         let udp = Datagram::parse(frame, frame.len() + more).expect("it was valid");
         let mut payload = frame[udp.payload()..udp.end()].to_vec();

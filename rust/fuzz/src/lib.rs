@@ -44,11 +44,11 @@ pub fn content(flow: &Flow) -> Arc<Content> {
 }
 
 /// A packet of `flow` as it comes back.
-pub fn returned(flow: &Flow, stream: u16, seq: u64, time_ns: u64, lag: u16) -> Vec<u8> {
+pub fn returned(flow: &Flow, stream: u16, seq: u64, time_ns: u64, lateness: u16) -> Vec<u8> {
     let template = Template::new(flow, content(flow), stream, Checksums::SOFTWARE);
     let mut frame = vec![0; template.frame_len()];
     template.prepare(seq, &mut frame);
-    template.write(seq, time_ns, &[lag], &mut [&mut frame]);
+    template.write(seq, time_ns, &[lateness], &mut [&mut frame]);
     let len = frame.len();
     reflect(&mut frame, len, false).expect("a packet of ours is UDP over IPv4");
     frame

@@ -10,7 +10,7 @@ use crate::wire::flow::{Mac, PortRange};
 use crate::wire::layout::Layout;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::impair::Impairments;
-use crate::work::pacer::{Pacing, Pattern, Rate, Release};
+use crate::work::pacer::{Pacing, Pattern, Rate, TxMode};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
@@ -152,8 +152,8 @@ struct SendrecvArgs {
     /// How packets leave: burst (all that are due in one burst), spin (each by itself, waited for up
     /// to 20 us: most exact, and at high rates not fast enough), or hw (each by itself, given to the
     /// port 100 us early, which waits for the moment; few ports can)
-    #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::release)]
-    pacing: Release,
+    #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::tx_mode)]
+    pacing: TxMode,
     /// Of filler, and of the gaps of --pattern poisson [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -163,13 +163,13 @@ struct SendrecvArgs {
     tag_key: Option<u64>,
     /// Have the reflector write into each packet that it was there, and for how long: then each loss
     /// has a direction, and latency is told without the reflector's part (--packet-size 34 at least)
-    #[arg(long)]
-    stamp: bool,
+    #[arg(long, alias = "stamp")]
+    reflector_seq: bool,
     /// Send for so long before the run begins: the first packets of a flow take a slow path in clouds
     #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
     warmup: Option<Duration>,
     /// Do not ask the reflector for its counters: where packets were lost is then unknown
-    #[arg(long, conflicts_with = "stamp")]
+    #[arg(long, conflicts_with = "reflector_seq")]
     no_peer_report: bool,
 }
 
@@ -265,10 +265,10 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
     let random = RandomState::new();
     let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
     let tag_key = args.tag_key.unwrap_or_else(|| random.hash_one("tag key"));
-    if args.stamp && usize::from(args.packet_size) < STAMPED_LEN {
+    if args.reflector_seq && usize::from(args.packet_size) < STAMPED_LEN {
         return Err(format!(
-            "--stamp --packet-size {}: a stamp needs {STAMPED_LEN} bytes of payload; raise \
-             --packet-size or leave --stamp out",
+            "--reflector-seq --packet-size {}: that needs {STAMPED_LEN} bytes of payload; raise \
+             --packet-size or leave --reflector-seq out",
             args.packet_size
         ));
     }
@@ -286,7 +286,7 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
         },
         tag_key,
         seed,
-        stamp: args.stamp,
+        stamp: args.reflector_seq,
         warmup_ns: args.warmup.map_or(0, nanoseconds),
         ask_peer: !args.no_peer_report,
     })
@@ -305,7 +305,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
     });
     let asked = args.rate.and_then(|asked| asked.in_packets(Layout::default(), args.packet_size));
     let Some(rate) = asked.or(per_interval.transpose()?) else {
-        let is_plain = args.pattern == Pattern::Cbr && args.pacing == Release::Burst;
+        let is_plain = args.pattern == Pattern::Cbr && args.pacing == TxMode::Burst;
         if !is_plain || args.catch_up.is_some() {
             let options = "--pattern, --catch-up, --pacing";
             return Err(format!("{options}: they need a rate (--rate or -R, above 0)"));
@@ -316,7 +316,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
         Pattern::Poisson(_) => Pattern::Poisson(seed),
         other => other,
     };
-    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, release: args.pacing }))
+    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, tx_mode: args.pacing }))
 }
 
 fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
@@ -351,7 +351,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
         stats_path: common.stats,
         json_path: common.json,
         interval_ns,
-        patience_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
+        timeout_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
         drain_ns: common
             .drain
             .map_or(u64::from(common.stats_evict_threshold_secs) * 1_000_000_000, nanoseconds),

@@ -48,7 +48,7 @@ const SENDRECV: &str = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:10000 \
 #[test]
 fn what_a_sender_is_asked_about_truth() {
     let config = run(&format!(
-        "{SENDRECV} --stamp --warmup 1.5 --drain 0.25 --max-loss 0.1% --max-latency p99=200us \
+        "{SENDRECV} --reflector-seq --warmup 1.5 --drain 0.25 --max-loss 0.1% --max-latency p99=200us \
          --max-latency max=1s"
     ));
     let sendrecv = config.sendrecv.as_ref().unwrap();
@@ -63,10 +63,10 @@ fn what_a_sender_is_asked_about_truth() {
     assert_eq!(before.seed, sendrecv.seed, "buffers are filled once");
 
     let config = run(SENDRECV);
-    assert_eq!(config.drain_ns, config.patience_ns);
+    assert_eq!(config.drain_ns, config.timeout_ns);
     assert_eq!(config.preliminary().unwrap().count, Some(0));
     assert!(run(&format!("{SENDRECV} --no-peer-report")).preliminary().is_none());
-    let error = error(&format!("{SENDRECV} --stamp --packet-size 33"));
+    let error = error(&format!("{SENDRECV} --reflector-seq --packet-size 33"));
     assert!(error.contains("a stamp needs 34 bytes"), "{error}");
 }
 
@@ -105,7 +105,7 @@ fn the_article_s_sendrecv_line() {
     assert_eq!((config.rx_queues, config.tx_queues), (15, 1));
     assert_eq!((config.rx_burst, config.tx_burst), (32, 32));
     assert_eq!(config.stats_path, Some("/dev/stdout".into()));
-    assert_eq!((config.interval_ns, config.patience_ns), (1_000_000, 1_000_000_000));
+    assert_eq!((config.interval_ns, config.timeout_ns), (1_000_000, 1_000_000_000));
     let sendrecv = config.sendrecv.unwrap();
     assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
     assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
@@ -333,9 +333,9 @@ fn a_pattern_needs_a_rate() {
         assert!(error.contains("cbr, poisson or burst:N"), "{error}");
     }
     assert!(error(&format!("{SENDRECV} --pattern poisson")).contains("need a rate"));
-    assert_eq!(pacing("--rate 1k").release, Release::Burst);
-    assert_eq!(pacing("--rate 1k --pacing spin").release, Release::Spin);
-    assert_eq!(pacing("--rate 1k --pacing hw").release, Release::Hardware);
+    assert_eq!(pacing("--rate 1k").tx_mode, TxMode::Burst);
+    assert_eq!(pacing("--rate 1k --pacing spin").tx_mode, TxMode::Spin);
+    assert_eq!(pacing("--rate 1k --pacing hw").tx_mode, TxMode::Hardware);
     assert!(error(&format!("{SENDRECV} --pacing spin")).contains("--pacing: they need a rate"));
     assert!(
         error(&format!("{SENDRECV} --rate 1k --pacing x")).contains("expected burst, spin or hw")
@@ -351,4 +351,15 @@ fn every_run_has_its_own_seed() {
     let key = |options: &str| run(&format!("{SENDRECV} {options}")).sendrecv.unwrap().tag_key;
     assert_ne!(key("--seed 7"), key("--seed 7"));
     assert_eq!(key("--seed 7 --tag-key 5"), 5);
+}
+
+/// It was called so before, when it could be taken for STAMP (RFC 8762).
+#[test]
+fn the_old_name_of_reflector_seq_still_works() {
+    for option in ["--reflector-seq", "--stamp"] {
+        let config = run(&format!("{SENDRECV} {option}"));
+        assert!(config.sendrecv.is_some_and(|sendrecv| sendrecv.stamp), "{option}");
+    }
+    let Ok(Parsed::Print(help)) = parse_line("sendrecv --help") else { panic!() };
+    assert!(help.contains("--reflector-seq") && !help.contains("--stamp"));
 }

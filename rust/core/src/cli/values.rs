@@ -3,7 +3,7 @@
 use crate::wire::flow::{Mac, PortRange};
 use crate::wire::layout::Layout;
 use crate::wire::payload;
-use crate::work::pacer::{Pattern, Rate, Release};
+use crate::work::pacer::{Pattern, Rate, TxMode};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -250,11 +250,11 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
 }
 
 /// `burst`, `spin` or `hw`.
-pub(crate) fn release(text: &str) -> Result<Release, String> {
+pub(crate) fn tx_mode(text: &str) -> Result<TxMode, String> {
     match text {
-        "burst" => Ok(Release::Burst),
-        "spin" => Ok(Release::Spin),
-        "hw" => Ok(Release::Hardware),
+        "burst" => Ok(TxMode::Burst),
+        "spin" => Ok(TxMode::Spin),
+        "hw" => Ok(TxMode::Hardware),
         _ => Err("expected burst, spin or hw".into()),
     }
 }

@@ -196,7 +196,7 @@ impl Registrar {
         self.refused
     }
 
-    /// Looks which flows are idle. To be called every few milliseconds.
+    /// Finds which flows are idle. To be called every few milliseconds.
     pub fn tick(&mut self, now_ns: u64) {
         for _ in 0..LOOKED_AT.min(self.known.len()) {
             self.next = (self.next + 1) % self.known.len();

@@ -14,7 +14,7 @@ use crate::run::config::Sendrecv;
 use crate::run::mode::Meaning;
 use crate::run::{Driver, Totals, WorkerCounts};
 use crate::wire::template::Checksums;
-use crate::work::pacer::{Rate, Release};
+use crate::work::pacer::{Rate, TxMode};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -130,7 +130,7 @@ impl Outcome {
         let (config, collector) = (run.config(), run.collector());
         let sendrecv = config.sendrecv.as_ref();
         let workers = collector.by_worker();
-        let by_port = config.release() == Some(Release::Hardware);
+        let by_port = config.tx_mode() == Some(TxMode::Hardware);
         let departures = config.rate().filter(|_| !by_port).map(|_| {
             let mut sum = Departures::default();
             for worker in &workers {

@@ -39,7 +39,7 @@ pub struct Output {
 }
 
 /// How long one that was not finished is waited for when it is dropped.
-const DROP_PATIENCE: Duration = Duration::from_secs(2);
+const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The most that waits for a file: days of statistics at a row per second, minutes at one per
 /// millisecond.
@@ -94,13 +94,13 @@ impl Output {
         }
     }
 
-    /// Waits until everything is written, but not longer than `patience`.
+    /// Waits until everything is written, but not longer than `timeout`.
     ///
     /// # Errors
     /// One line that says what is missing. A reader that went away is not an error.
-    pub fn finish(&mut self, patience: Duration) -> Result<(), String> {
+    pub fn finish(&mut self, timeout: Duration) -> Result<(), String> {
         self.start()?;
-        let until = Instant::now() + patience;
+        let until = Instant::now() + timeout;
         let mut state = self.shared.state.lock();
         state.closed = true;
         self.shared.changed.notify_all();
@@ -139,7 +139,7 @@ impl Output {
 impl Drop for Output {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        let until = Instant::now() + if self.is_stuck { Duration::ZERO } else { DROP_PATIENCE };
+        let until = Instant::now() + if self.is_stuck { Duration::ZERO } else { DROP_TIMEOUT };
         let mut state = self.shared.state.lock();
         state.closed = true;
         self.shared.changed.notify_all();
@@ -186,7 +186,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     fn to(file: File) -> Destination {
         Destination::open(file)
@@ -231,7 +231,7 @@ mod tests {
         drop(reader);
         let mut state = shared.state.lock();
         while !state.ended {
-            assert!(!shared.changed.wait_for(&mut state, PATIENCE).timed_out());
+            assert!(!shared.changed.wait_for(&mut state, TIMEOUT).timed_out());
         }
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let (mut reader, writer) = UnixStream::pair().unwrap();
         let mut output = Output::new(Path::new("pipe"), to(File::from(OwnedFd::from(writer))));
         output.push(b"early");
-        output.finish(PATIENCE).unwrap();
+        output.finish(TIMEOUT).unwrap();
         drop(output);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
@@ -259,7 +259,7 @@ mod tests {
         for line in expected.split_inclusive('\n') {
             output.push(line.as_bytes());
         }
-        output.finish(PATIENCE).unwrap();
+        output.finish(TIMEOUT).unwrap();
         drop(output);
         assert_eq!(reader.join().unwrap(), expected);
     }
@@ -277,10 +277,10 @@ mod tests {
         let (reader, mut output) = pipe();
         drop(reader);
         output.push(b"unread");
-        output.finish(PATIENCE).unwrap();
+        output.finish(TIMEOUT).unwrap();
         assert!(output.failure().unwrap().contains("the reader has gone"));
         output.push(b"more");
-        output.finish(PATIENCE).unwrap();
+        output.finish(TIMEOUT).unwrap();
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
         let mut output = started(&path, Destination::new(&path).unwrap());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "the results of another run");
         output.push(b"new");
-        output.finish(PATIENCE).unwrap();
+        output.finish(TIMEOUT).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
         std::fs::remove_file(path).unwrap();
     }
@@ -302,7 +302,7 @@ mod tests {
         };
         let mut output = started(Path::new("/dev/full"), to(full));
         output.push(b"text");
-        let error = output.finish(PATIENCE).unwrap_err();
+        let error = output.finish(TIMEOUT).unwrap_err();
         assert!(error.starts_with("-s /dev/full: cannot write"), "{error}");
     }
 }

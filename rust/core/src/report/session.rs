@@ -8,7 +8,7 @@ use crate::run::mode::Meaning;
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
-use crate::work::pacer::Release;
+use crate::work::pacer::TxMode;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,12 +21,12 @@ pub enum Next {
         /// 0: it only asks.
         warmup_ns: u64,
         /// What its senders send.
-        kind: Kind,
+        profile: TxProfile,
     },
     /// One that was asked for.
     Measurement {
         /// What its senders send.
-        kind: Kind,
+        profile: TxProfile,
     },
     /// None: all have been.
     Nothing,
@@ -34,11 +34,11 @@ pub enum Next {
 
 /// What the senders of a run send, as far as it may differ from run to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct TxProfile {
     /// Bytes of a frame, without FCS; 0 in a mode that sends nothing of its own.
     pub frame_len: u16,
     /// How packets are let go; `None`: there is no rate.
-    pub release: Option<Release>,
+    pub tx_mode: Option<TxMode>,
     /// Buffers are to be prepared before. Those that an earlier run left may still be under way, and where its frames
     /// were as long they need no more than that run did.
     pub prepares: bool,
@@ -168,27 +168,27 @@ impl Session {
             if let Some(run) = Run::preliminary(config, mac) {
                 self.is_measuring = false;
                 let warmup_ns = run.config().duration_ns.unwrap_or(0);
-                let kind = self.begin(run);
-                return Next::Preliminary { warmup_ns, kind };
+                let profile = self.begin(run);
+                return Next::Preliminary { warmup_ns, profile };
             }
         }
         self.is_measuring = true;
         self.table.begin();
         let config = self.waiting.pop_front().unwrap_or_else(|| self.last.clone());
         let run = Run::new(config, mac, found.unwrap_or_default());
-        Next::Measurement { kind: self.begin(run) }
+        Next::Measurement { profile: self.begin(run) }
     }
 
-    fn begin(&mut self, run: Run) -> Kind {
+    fn begin(&mut self, run: Run) -> TxProfile {
         let config = run.config();
         let frame_len = config.frame_len();
-        let kind = Kind {
+        let profile = TxProfile {
             frame_len,
-            release: config.release(),
+            tx_mode: config.tx_mode(),
             prepares: self.prepared_len.replace(frame_len) != Some(frame_len),
         };
         self.run = Some(run);
-        kind
+        profile
     }
 
     /// The run at hand.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct Collector {
     board: Arc<Board>,
     /// How long after an interval's end a packet of it may still come.
-    patience_ns: u64,
+    timeout_ns: u64,
     /// The next interval to make a row of; those from here to `closed` wait for the receivers, and
     /// all receivers have adopted that those below `adopted` are closed.
     next: u64,
@@ -41,10 +41,10 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// For the workers of `board`. A packet counts as lost when it has not come back `patience_ns`
+    /// For the workers of `board`. A packet counts as lost when it has not come back `timeout_ns`
     /// after the end of the interval in which it was sent.
     #[must_use]
-    pub fn new(board: Arc<Board>, patience_ns: u64) -> Self {
+    pub fn new(board: Arc<Board>, timeout_ns: u64) -> Self {
         let streams = board.places().filter(|place| place.is_sender()).count();
         Self {
             by_worker: vec![Counts::default(); board.places().count()].into(),
@@ -53,7 +53,7 @@ impl Collector {
             loss_runs: LossRuns::new(streams),
             touched: vec![board.ahead(); streams].into(),
             board,
-            patience_ns,
+            timeout_ns,
             next: 0,
             adopted: 0,
             closed: 0,
@@ -193,9 +193,9 @@ impl Collector {
         self.totals.counts[Counter::Received] + open
     }
 
-    /// Workers that have not polled in the `patience_ns` before `now_ns`, by their index.
-    pub fn stalled(&self, now_ns: u64, patience_ns: u64) -> impl Iterator<Item = usize> {
-        let late = move |place: &Place| place.polled_ns() + patience_ns < now_ns;
+    /// Workers that have not polled in the `timeout_ns` before `now_ns`, by their index.
+    pub fn stalled(&self, now_ns: u64, timeout_ns: u64) -> impl Iterator<Item = usize> {
+        let late = move |place: &Place| place.polled_ns() + timeout_ns < now_ns;
         let all = self.board.places().enumerate();
         all.filter(move |(_, place)| place.is_claimed() && late(place)).map(|(index, _)| index)
     }
@@ -230,7 +230,7 @@ impl Collector {
         if self.board.workers().any(|place| !place.is_receiver() && place.settled_ns() < end_ns) {
             return false;
         }
-        let expired = |place: &Place| place.polled_ns() >= end_ns + self.patience_ns;
+        let expired = |place: &Place| place.polled_ns() >= end_ns + self.timeout_ns;
         self.receivers().all(expired) || self.is_complete(interval)
     }
 

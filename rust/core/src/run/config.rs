@@ -8,7 +8,7 @@ use crate::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::payload::mix;
 use crate::work::impair::Impairments;
-use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, Release};
+use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, TxMode};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub struct Config {
     /// Length of a statistics interval in ns.
     pub interval_ns: u64,
     /// How long after an interval's end a packet of it may still come, in ns.
-    pub patience_ns: u64,
+    pub timeout_ns: u64,
     /// How long to wait for what is under way when sending ends, in ns.
     pub drain_ns: u64,
     /// When to stop by itself, in ns since the start.
@@ -197,7 +197,7 @@ impl Config {
         let options = format!(
             "--stats-interval-ms {} --stats-evict-threshold-secs {}",
             self.interval_ns / 1_000_000,
-            self.patience_ns / 1_000_000_000
+            self.timeout_ns / 1_000_000_000
         );
         let of_one =
             |role: &Role| SLOT_BYTES + if *role == Role::Receive { HISTOGRAM_BYTES } else { 0 };
@@ -231,7 +231,7 @@ impl Config {
     /// until the collector, which shares cores with workers, gets round to it.
     fn open_ns(&self) -> u64 {
         const SLACK_NS: u64 = 500_000_000;
-        self.patience_ns + 2 * self.interval_ns + SLACK_NS
+        self.timeout_ns + 2 * self.interval_ns + SLACK_NS
     }
 
     /// The most sequence numbers of all streams together that a receiver can remember.
@@ -271,7 +271,7 @@ impl Config {
             count: self.count,
             end_ns: self.duration_ns,
             burst: self.tx_burst,
-            latest_ns: self.patience_ns,
+            latest_ns: self.timeout_ns,
         };
         Pacer::new(pacing, queue, self.tx_queues, bounds)
     }
@@ -284,8 +284,8 @@ impl Config {
 
     /// How packets are let go; `None`: there is no rate.
     #[must_use]
-    pub fn release(&self) -> Option<Release> {
-        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.release)
+    pub fn tx_mode(&self) -> Option<TxMode> {
+        self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.tx_mode)
     }
 
     /// The workers that this run may have: one for each tx queue and then one for each rx queue

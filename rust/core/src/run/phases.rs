@@ -142,7 +142,7 @@ impl Run {
         let flows = Flows::new(reflectors, random.hash_one("instance"));
         let mut run = Self {
             is_preliminary,
-            collector: Collector::new(Arc::clone(&board), config.patience_ns),
+            collector: Collector::new(Arc::clone(&board), config.timeout_ns),
             board,
             mac,
             content,

@@ -10,7 +10,7 @@ use crate::wire::layout::Layout;
 use crate::wire::template::{Checksums, Template};
 use crate::wire::verify::Verifier;
 use crate::work::impair::Dice;
-use crate::work::receiver::{Looks, Receiver};
+use crate::work::receiver::{Receiver, ReceiverOptions};
 use crate::work::reflector::{Answered, Reflector};
 use crate::work::sender::Sender;
 use crate::work::tally::Tally;
@@ -58,7 +58,7 @@ impl Run {
         let (sendrecv, content) = self.sendrecv()?;
         let flow = sendrecv.flow(self.mac(), self.config().tx_queues);
         let verifier = Verifier::new(&flow, Arc::clone(content));
-        let looks = Looks {
+        let options = ReceiverOptions {
             due_times: sendrecv.pacing.is_some(),
             stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
             stamps: self.config().window(),
@@ -66,7 +66,7 @@ impl Run {
         let streams = self.config().tx_queues;
         let places = streams..streams + self.config().rx_queues;
         let recorder = self.recorder("rx queue", queue, places)?;
-        Ok(Receiver::new(recorder, verifier, looks))
+        Ok(Receiver::new(recorder, verifier, options))
     }
 
     /// The reflector of rx queue `queue`; for `partial_checksums` see

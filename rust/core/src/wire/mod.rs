@@ -13,7 +13,7 @@
 //! was sent ([`payload`]); `time_ns` is the send time modulo 2^48; `tag` is keyed by a random number of the run
 //! and covers all that stands around it. Payloads of 18 bytes and more carry the filler's offset in
 //! the table that both ends make from the seed; shorter ones have no room for it and use offset 0.
-//! With `--stamp`, 16 bytes for the reflector follow before the filler ([`stamp`]).
+//! With `--reflector-seq`, 16 bytes for the reflector follow before the filler ([`stamp`]).
 
 pub mod checksum;
 pub mod content;
@@ -31,7 +31,7 @@ pub mod template;
 pub mod verify;
 
 /// A frame that came in.
-pub trait Frame {
+pub trait RxFrame {
     /// Its bytes: those of its first segment, where several could not be joined.
     fn bytes(&self) -> &[u8];
     /// Bytes of all of it.
@@ -41,7 +41,7 @@ pub trait Frame {
 }
 
 /// A whole one, of somebody who has no control thread.
-impl Frame for &[u8] {
+impl RxFrame for &[u8] {
     fn bytes(&self) -> &[u8] {
         self
     }

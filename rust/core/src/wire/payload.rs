@@ -4,7 +4,7 @@
 //! anything else: 16 of its bits are a tag, keyed by a random number of the run, over all the others.
 //!
 //! ```text
-//! first word:   stamped 1 | stream 10 | lag 11 | sequence number 42
+//! first word:   stamped 1 | stream 10 | lateness 11 | sequence number 42
 //! second word:  send time in ns 48 | tag 16
 //! ```
 
@@ -18,7 +18,7 @@ pub const HEADER_AND_OFFSET_LEN: usize = 18;
 pub const MAX_STREAMS: u16 = (1 << STREAM_BITS) - 1;
 
 const STREAM_BITS: u32 = 10;
-const LAG_BITS: u32 = 11;
+const LATENESS_BITS: u32 = 11;
 const SEQ_BITS: u32 = 42;
 const TIME_BITS: u32 = 48;
 pub(crate) const TAG_BITS: u32 = 16;
@@ -45,25 +45,25 @@ pub struct Header {
     /// The low 48 bits of the send time in ns since the start of the run (wraps every 78 hours).
     pub time48_ns: u64,
     /// How long after it was due it was sent: a bucket of [`crate::count::log_linear`].
-    pub lag: u16,
+    pub lateness: u16,
     /// Whether a stamp area follows.
     pub stamped: bool,
 }
 
 impl Header {
-    /// The first of its two words. That of the next packet with the same lag is one more, unless the
+    /// The first of its two words. That of the next packet with the same lateness is one more, unless the
     /// numbers that a packet carries begin anew.
     pub(crate) fn first_word(self) -> u64 {
         let stamped = if self.stamped { STAMPED } else { 0 };
-        let stream = u64::from(self.id.stream) << (LAG_BITS + SEQ_BITS);
-        stamped | stream | lag_field(self.lag) | self.id.seq & LOW_42
+        let stream = u64::from(self.id.stream) << (LATENESS_BITS + SEQ_BITS);
+        stamped | stream | lateness_field(self.lateness) | self.id.seq & LOW_42
     }
 }
 
-/// A lag of 11 bits where it stands in the first word.
-pub(crate) fn lag_field(lag: u16) -> u64 {
-    debug_assert!(lag < 1 << LAG_BITS);
-    u64::from(lag) << SEQ_BITS
+/// A lateness of 11 bits where it stands in the first word.
+pub(crate) fn lateness_field(lateness: u16) -> u64 {
+    debug_assert!(lateness < 1 << LATENESS_BITS);
+    u64::from(lateness) << SEQ_BITS
 }
 
 /// The secret of a run: who does not know it cannot make a header that passes, but for one in 65,536.
@@ -144,9 +144,12 @@ impl Key {
         #[expect(clippy::cast_possible_truncation, reason = "masked to fewer bits")]
         let field = |shift: u32, bits: u32| (first >> shift) as u16 & ((1 << bits) - 1);
         Some(Header {
-            id: PacketId { stream: field(LAG_BITS + SEQ_BITS, STREAM_BITS), seq: first & LOW_42 },
+            id: PacketId {
+                stream: field(LATENESS_BITS + SEQ_BITS, STREAM_BITS),
+                seq: first & LOW_42,
+            },
             time48_ns,
-            lag: field(SEQ_BITS, LAG_BITS),
+            lateness: field(SEQ_BITS, LATENESS_BITS),
             stamped: first & STAMPED != 0,
         })
     }
@@ -159,17 +162,17 @@ mod tests {
 
     fn header(stream: u16, seq: u64, time_ns: u64) -> Header {
         let id = PacketId { stream, seq };
-        Header { id, time48_ns: time48(time_ns), lag: 0, stamped: false }
+        Header { id, time48_ns: time48(time_ns), lateness: 0, stamped: false }
     }
 
     proptest! {
         #[test]
         fn decode_is_the_inverse_of_encode(
             seed: u64, stream in 0..1024u16, seq in 0..=LOW_42, time: u64, offset: u16,
-            lag in 0..2048u16, stamped: bool
+            lateness in 0..2048u16, stamped: bool
         ) {
             let key = Key::new(seed);
-            let header = Header { lag, stamped, ..header(stream, seq, time) };
+            let header = Header { lateness, stamped, ..header(stream, seq, time) };
             prop_assert_eq!(key.decode(key.encode(header, offset), offset), Some(header));
         }
     }

@@ -8,7 +8,7 @@ use super::flow::{Addresses, Flow, PortSweep, Vlans};
 use super::format::{Payload, for_format};
 use super::headers::{be16, be64};
 use super::layout::{Headers, LONGEST_HEADERS, Layout, Of, TAG_LEN, UDP_LEN, for_layout};
-use super::payload::{HEADER_LEN, Header, PacketId, TAG_BITS, lag_field, time48};
+use super::payload::{HEADER_LEN, Header, PacketId, TAG_BITS, lateness_field, time48};
 use super::stamp::{BLANK, STAMP_LEN};
 use etherparse::{
     EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header, SingleVlanHeader, UdpHeader,
@@ -200,13 +200,19 @@ impl Template {
     }
 
     /// Writes the packets from number `seq` on, all sent at `time_ns` since the start of the run, into
-    /// `frames` of [`Template::frame_len`] bytes that were once prepared. `lags` says of each how long after
+    /// `frames` of [`Template::frame_len`] bytes that were once prepared. `latenesses` says of each how long after
     /// it was due it is sent, as a bucket of [`crate::count::log_linear`]; without any, each is sent in time. What a packet costs does not
     /// depend on its size: the filler stays as it is.
-    pub fn write<F: AsMut<[u8]>>(&self, seq: u64, time_ns: u64, lags: &[u16], frames: &mut [F]) {
-        debug_assert!(lags.is_empty() || lags.len() >= frames.len());
-        match lags.get(..frames.len()) {
-            Some(lags) => self.write_with(seq, time_ns, lags.iter().copied(), frames),
+    pub fn write<F: AsMut<[u8]>>(
+        &self,
+        seq: u64,
+        time_ns: u64,
+        latenesses: &[u16],
+        frames: &mut [F],
+    ) {
+        debug_assert!(latenesses.is_empty() || latenesses.len() >= frames.len());
+        match latenesses.get(..frames.len()) {
+            Some(latenesses) => self.write_with(seq, time_ns, latenesses.iter().copied(), frames),
             None => self.write_with(seq, time_ns, repeat(0), frames),
         }
     }
@@ -216,15 +222,15 @@ impl Template {
         &self,
         seq: u64,
         time_ns: u64,
-        lags: impl Iterator<Item = u16>,
+        latenesses: impl Iterator<Item = u16>,
         frames: &mut [F],
     ) {
         // The call is a tenth of what a burst of short packets costs, so the usual layout does without.
         type Usual = Of<0, false>;
         if self.layout == Usual::LAYOUT {
-            return self.write_behind::<Usual, F>(seq, time_ns, lags, frames);
+            return self.write_behind::<Usual, F>(seq, time_ns, latenesses, frames);
         }
-        for_layout!(self.layout, H => self.write_apart::<H, F>(seq, time_ns, lags, frames));
+        for_layout!(self.layout, H => self.write_apart::<H, F>(seq, time_ns, latenesses, frames));
     }
 
     #[inline(never)]
@@ -232,10 +238,10 @@ impl Template {
         &self,
         seq: u64,
         time_ns: u64,
-        lags: impl Iterator<Item = u16>,
+        latenesses: impl Iterator<Item = u16>,
         frames: &mut [F],
     ) {
-        self.write_behind::<H, F>(seq, time_ns, lags, frames);
+        self.write_behind::<H, F>(seq, time_ns, latenesses, frames);
     }
 
     #[inline]
@@ -243,14 +249,14 @@ impl Template {
         &self,
         seq: u64,
         time_ns: u64,
-        lags: impl Iterator<Item = u16>,
+        latenesses: impl Iterator<Item = u16>,
         frames: &mut [F],
     ) {
         for_format!(self.content.format(), P => {
             if self.checksums.udp_by_port {
-                self.write_as::<H, P, false, F>(seq, time_ns, lags, frames);
+                self.write_as::<H, P, false, F>(seq, time_ns, latenesses, frames);
             } else {
-                self.write_as::<H, P, true, F>(seq, time_ns, lags, frames);
+                self.write_as::<H, P, true, F>(seq, time_ns, latenesses, frames);
             }
         });
     }
@@ -263,7 +269,7 @@ impl Template {
         &self,
         mut seq: u64,
         time_ns: u64,
-        mut lags: impl Iterator<Item = u16>,
+        mut latenesses: impl Iterator<Item = u16>,
         mut frames: &mut [F],
     ) {
         let head_len = H::PAYLOAD + P::FIELDS.header + HEADER_LEN;
@@ -284,10 +290,12 @@ impl Template {
             let id = PacketId { stream, seq };
             seq += these.len() as u64;
             let stamped = P::FIELDS.stamp.is_some();
-            let first_words = Header { id, time48_ns, lag: 0, stamped }.first_word()..;
+            let first_words = Header { id, time48_ns, lateness: 0, stamped }.first_word()..;
             let mut next_port = run.first;
-            for ((frame, first_word), lag) in these.iter_mut().zip(first_words).zip(&mut lags) {
-                let first_word = first_word | lag_field(lag);
+            for ((frame, first_word), lateness) in
+                these.iter_mut().zip(first_words).zip(&mut latenesses)
+            {
+                let first_word = first_word | lateness_field(lateness);
                 let port = next_port;
                 next_port = next_port.wrapping_add(run.step);
                 let Some((head, rest)) = frame.as_mut().split_at_mut_checked(head_len) else {

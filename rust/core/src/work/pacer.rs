@@ -66,7 +66,7 @@ pub enum Pattern {
 
 /// How packets are let go when they are due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Release {
+pub enum TxMode {
     /// All that are due at once, in one burst.
     #[default]
     Burst,
@@ -86,14 +86,14 @@ pub struct Pacing {
     /// How many late packets each tx queue may send at once; `None`: those of a millisecond, a burst at least.
     pub catch_up: Option<u64>,
     /// How packets are let go.
-    pub release: Release,
+    pub tx_mode: TxMode,
 }
 
 impl Pacing {
     /// Evenly spaced packets at this rate.
     #[must_use]
     pub fn of(rate: Rate) -> Self {
-        Self { rate, pattern: Pattern::default(), catch_up: None, release: Release::default() }
+        Self { rate, pattern: Pattern::default(), catch_up: None, tx_mode: TxMode::default() }
     }
 }
 
@@ -149,7 +149,7 @@ impl Pacer {
         });
         Self {
             share,
-            is_kept_here: pacing.is_some_and(|pacing| pacing.release != Release::Hardware),
+            is_kept_here: pacing.is_some_and(|pacing| pacing.tx_mode != TxMode::Hardware),
             left: bounds.count.map_or(u64::MAX, |count| share_of(count, group, worker, workers)),
             stopped_ns: None,
             pending: 0,

@@ -3,7 +3,7 @@
 use super::order::Order;
 use crate::count::log_linear::middle_ns;
 use crate::count::{Again, Counter, Extents, Latency, Recorder, StampMap};
-use crate::wire::Frame;
+use crate::wire::RxFrame;
 use crate::wire::format::{Payload, for_format};
 use crate::wire::headers::Datagram;
 use crate::wire::layout::{Headers, for_layout};
@@ -73,7 +73,7 @@ enum When {
 
 /// What a [`Receiver`] is to look at besides.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Looks {
+pub struct ReceiverOptions {
     /// Packets have a time at which they were due.
     pub due_times: bool,
     /// Stamps of a reflector with up to so many queues; 0: none.
@@ -85,14 +85,14 @@ pub struct Looks {
 impl Receiver {
     /// Counts with `recorder` what `verifier` says.
     #[must_use]
-    pub fn new(recorder: Recorder, verifier: Verifier, looks: Looks) -> Self {
+    pub fn new(recorder: Recorder, verifier: Verifier, options: ReceiverOptions) -> Self {
         Self {
             recorder,
             order: Order::new(verifier.sweeps()),
             verifier,
             has_slow: false,
-            paced: looks.due_times,
-            stamps: StampMap::new(looks.stamping_queues, looks.stamps),
+            paced: options.due_times,
+            stamps: StampMap::new(options.stamping_queues, options.stamps),
             together: SentTogether::default(),
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
@@ -112,7 +112,7 @@ impl Receiver {
 
     /// Takes in frames that arrived at `now_ns`; see [`Verifier::check`] for `partial_checksums`.
     /// Marks those that are for the control thread; whether there are any.
-    pub fn receive<F: Frame>(
+    pub fn receive<F: RxFrame>(
         &mut self,
         now_ns: u64,
         frames: &mut [F],
@@ -136,7 +136,7 @@ impl Receiver {
 
     /// The same, compiled once for each layout and format of packets; see [`Verifier::check_usual_as`].
     #[inline(never)]
-    fn take_all<H: Headers, P: Payload, F: Frame>(
+    fn take_all<H: Headers, P: Payload, F: RxFrame>(
         &mut self,
         now_ns: u64,
         frames: &mut [F],
@@ -155,7 +155,7 @@ impl Receiver {
     /// The same for all frames: [`Verifier::check`] in two functions, so that what the usual one finds
     /// out stays in registers.
     #[cold]
-    fn receive_any<F: Frame>(&mut self, now_ns: u64, frame: &mut F, partial_checksums: bool) {
+    fn receive_any<F: RxFrame>(&mut self, now_ns: u64, frame: &mut F, partial_checksums: bool) {
         let judged = self.verifier.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
         let arrived = judged.and_then(|arrival| {
             self.arrive(now_ns, arrival)?;
@@ -204,7 +204,7 @@ impl Receiver {
         self.together.packets += 1;
         let latency_ns = self.together.latency_ns;
         if self.paced {
-            self.recorder.record_since_due(latency_ns + middle_ns(header.lag));
+            self.recorder.record_since_due(latency_ns + middle_ns(header.lateness));
         }
         if let Some(stamp) = stamp {
             self.recorder.record_network(latency_ns.saturating_sub(stamp.residence_ns));

@@ -32,7 +32,7 @@ pub struct Sender {
     /// When a burst could last not be sent as a whole, and why: what was due until then waited for that.
     refused: Option<(u64, Counter)>,
     /// How long after they were due its packets are sent, as buckets.
-    lags: [u16; MOST_AT_ONCE],
+    latenesses: [u16; MOST_AT_ONCE],
     /// Only with a rate that is kept here.
     check: Option<SelfCheck>,
     /// Which packet of the burst at hand is to show that buffers come back as they were.
@@ -72,7 +72,7 @@ impl Sender {
             granted: 0,
             stamp_ns: 0,
             refused: None,
-            lags: [0; MOST_AT_ONCE],
+            latenesses: [0; MOST_AT_ONCE],
             probe: 0,
             rewrites: false,
         }
@@ -210,9 +210,9 @@ impl Sender {
     fn write<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) {
         let now_ns = self.stamp_ns;
         let due_ns = self.pacer.due_ns();
-        let lags = &mut self.lags[..due_ns.len()];
-        buckets_until(now_ns, due_ns, lags);
-        self.template.write(self.seq, now_ns, lags, frames);
+        let latenesses = &mut self.latenesses[..due_ns.len()];
+        buckets_until(now_ns, due_ns, latenesses);
+        self.template.write(self.seq, now_ns, latenesses, frames);
     }
 
     /// Whether the frame that is to show it in this burst has another filler than it was prepared with:

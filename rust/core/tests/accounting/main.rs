@@ -16,7 +16,7 @@ use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::{Checksums, Template};
 use dpdkproj_core::wire::verify::Verifier;
-use dpdkproj_core::work::receiver::{Looks, Receiver};
+use dpdkproj_core::work::receiver::{Receiver, ReceiverOptions};
 use path::*;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ fn a_duration_ends_with_its_last_interval() {
 #[test]
 fn slots_are_used_again_only_when_they_have_been_read() {
     let mut config = config("-r 2", "--rate 20k");
-    config.patience_ns = 20 * MS;
+    config.timeout_ns = 20 * MS;
     let path = Path { drop: 7, duplicate: 5, ..Path::default() };
     let outcome = simulate(&config, path, 6, 4_000);
     check(&outcome);
@@ -171,8 +171,8 @@ impl Alone {
             window: config.shape().window,
             template: Template::new(&flow, content, 0, Checksums::SOFTWARE),
             sender: board.recorder(0),
-            receiver: Receiver::new(board.recorder(1), verifier, Looks::default()),
-            collector: Collector::new(board, config.patience_ns),
+            receiver: Receiver::new(board.recorder(1), verifier, ReceiverOptions::default()),
+            collector: Collector::new(board, config.timeout_ns),
         }
     }
 
@@ -257,8 +257,8 @@ fn as_fast_as_it_goes_is_not_held_back_by_small_maps() {
 #[test]
 fn an_interval_fits_into_its_histogram() {
     for queues in ["-t 1", "-t 3", "-t 5", "-t 900", "-r 16 -t 7"] {
-        let (interval_ns, patience_ns) = (60_000 * MS, 600_000 * MS);
-        let config = Config { interval_ns, patience_ns, ..config(queues, "") };
+        let (interval_ns, timeout_ns) = (60_000 * MS, 600_000 * MS);
+        let config = Config { interval_ns, timeout_ns, ..config(queues, "") };
         // As the board makes them.
         let of_all = config.shape().window.next_power_of_two() * u64::from(config.tx_queues);
         assert!(of_all < 1 << 30, "{queues}: {of_all}");
@@ -269,7 +269,7 @@ fn an_interval_fits_into_its_histogram() {
 #[test]
 fn a_sender_that_outruns_the_collector_waits() {
     let mut config = config("", "");
-    config.patience_ns = 20 * MS;
+    config.timeout_ns = 20 * MS;
     let path = Path { drop: 3, ..Path::default() };
     let outcome = simulate(&config, path, 4, 30);
     check(&outcome);

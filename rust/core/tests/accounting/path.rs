@@ -17,7 +17,7 @@ pub const MS: u64 = 1_000_000;
 pub const STEP_NS: u64 = 50_000;
 /// Where it is in a frame.
 pub const UDP_CHECKSUM: std::ops::Range<usize> = 40..42;
-/// So long after the patience, an interval is closed for good.
+/// So long after the timeout, an interval is closed for good.
 pub const LATE_NS: u64 = 13 * MS;
 
 /// What happens to a packet on its way. Rates are one in so many; 0 is never.
@@ -108,7 +108,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     let stop_ns = end_ms * MS;
     let mut stopped = false;
     let mut now = 0;
-    while now < stop_ns + config.patience_ns + 40 * MS {
+    while now < stop_ns + config.timeout_ns + 40 * MS {
         if now >= stop_ns && !stopped {
             stopped = true;
             for sender in &mut senders {
@@ -153,7 +153,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
                     known.lost += 1;
                     interval.1 += 1;
                     known.late += 1;
-                    much_later.push((now + LATE_NS + config.patience_ns, queue, frame));
+                    much_later.push((now + LATE_NS + config.timeout_ns, queue, frame));
                 } else {
                     if dice.one_in(path.duplicate) {
                         known.duplicate += 1;
@@ -161,7 +161,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
                         let other = (queue + usize::from(dice.one_in(2))) % receivers.len();
                         let is_late = dice.one_in(3) && now + 30 * MS < stop_ns;
                         let after_ns =
-                            if is_late { LATE_NS + config.patience_ns } else { 7 * STEP_NS };
+                            if is_late { LATE_NS + config.timeout_ns } else { 7 * STEP_NS };
                         in_flight.push_back((now + after_ns, other, frame.clone()));
                     }
                     in_flight.push_back((now + 3 * STEP_NS, queue, frame));

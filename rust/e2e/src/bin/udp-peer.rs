@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const LARGEST: usize = 1 << 16;
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -49,7 +49,7 @@ fn client(address: &str, count: &str, size: &str) -> Result<()> {
     let (count, size) = (number(count)?, number(size)?);
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     socket.connect(address)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     let mut back = vec![0; LARGEST];
     for turn in 0..count {
         let bytes = datagram(turn, size);

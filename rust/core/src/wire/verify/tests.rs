@@ -40,7 +40,7 @@ proptest! {
         let flow = Flow { stamp, ..flow(payload_len, 4) };
         let frame = reflected(&template(&flow, stream, SEED, Checksums::SOFTWARE), seq, time);
         let Arrival { header, flow, stamp, .. } = check(&verifier(&flow), &frame).unwrap();
-        prop_assert_eq!((header.lag, flow.stream, stamp), (9, stream, None));
+        prop_assert_eq!((header.lateness, flow.stream, stamp), (9, stream, None));
         prop_assert_eq!(header.id.seq, seq);
         prop_assert_eq!(header.id.stream, stream);
         prop_assert_eq!(header.time48_ns, time & ((1 << 48) - 1));
@@ -397,15 +397,15 @@ proptest! {
         for (index, frame) in (0..).zip(&mut frames) {
             template.prepare(index, frame);
         }
-        let lags: Vec<_> = (0..40).collect();
-        template.write(first, 77, &lags, &mut frames);
+        let latenesses: Vec<_> = (0..40).collect();
+        template.write(first, 77, &latenesses, &mut frames);
         for (place, frame) in (0..).zip(&mut frames) {
             let len = frame.len();
             reflect(frame, len, false).unwrap();
             let header = check(&verifier, frame).unwrap().header;
             prop_assert_eq!(header.id.stream, stream);
             prop_assert_eq!(header.id.seq, (first + u64::from(place)) % (1 << 42));
-            prop_assert_eq!((header.lag, header.time48_ns), (place, 77));
+            prop_assert_eq!((header.lateness, header.time48_ns), (place, 77));
         }
     }
 }

@@ -10,8 +10,8 @@ const BOUNDS: Bounds = Bounds { count: None, end_ns: None, burst: 1, latest_ns: 
 
 fn rate(packets: u64, period_ns: u64) -> Option<Pacing> {
     let rate = Rate::new(packets, period_ns)?;
-    let release = Release::Burst;
-    Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: None, release })
+    let tx_mode = TxMode::Burst;
+    Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: None, tx_mode })
 }
 
 fn pattern(pattern: Pattern) -> Option<Pacing> {

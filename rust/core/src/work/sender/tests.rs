@@ -6,7 +6,7 @@ use crate::wire::reflect::reflect;
 use crate::wire::template::Checksums;
 use crate::wire::template::tests::{flow, template};
 use crate::wire::verify::Verifier;
-use crate::work::pacer::{Bounds, Pacing, Pattern, Rate, Release};
+use crate::work::pacer::{Bounds, Pacing, Pattern, Rate, TxMode};
 use std::sync::Arc;
 
 const SEED: u64 = 7;
@@ -62,14 +62,14 @@ impl Rig {
     }
 }
 
-fn per_ms(release: Release) -> Pacing {
+fn per_ms(tx_mode: TxMode) -> Pacing {
     let rate = Rate::new(1, 1_000_000).unwrap();
-    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(100), release }
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(100), tx_mode }
 }
 
 #[test]
 fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
-    let mut rig = Rig::paced(Some(per_ms(Release::Hardware)));
+    let mut rig = Rig::paced(Some(per_ms(TxMode::Hardware)));
     let mut rows = Vec::new();
     let mut note = |row: &Row| rows.push(row.totals.counts[Counter::Sent]);
     let mut send = |now_ns, due_by_ns| {
@@ -92,7 +92,7 @@ fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
 
 #[test]
 fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
-    let mut rig = Rig::ending(Some(per_ms(Release::Burst)), Some(5_000_000));
+    let mut rig = Rig::ending(Some(per_ms(TxMode::Burst)), Some(5_000_000));
     assert_eq!(rig.sender.poll(900_000, 900_000, 0), 0);
     rig.sender.stop(9_000_000);
     rig.collector.finish(&mut |_| ());
@@ -104,7 +104,7 @@ fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
 #[test]
 fn nothing_was_due_in_what_ends_before_it_begins() {
     for pattern in [Pattern::Cbr, Pattern::Poisson(7), Pattern::Burst(4)] {
-        let mut rig = Rig::paced(Some(Pacing { pattern, ..per_ms(Release::Burst) }));
+        let mut rig = Rig::paced(Some(Pacing { pattern, ..per_ms(TxMode::Burst) }));
         rig.sender.stop(0);
         assert_eq!(rig.sender.poll(900_000, 900_000, 1), 0);
         rig.collector.finish(&mut |_| ());
@@ -114,7 +114,7 @@ fn nothing_was_due_in_what_ends_before_it_begins() {
 
 #[test]
 fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
-    let mut rig = Rig::paced(Some(per_ms(Release::Spin)));
+    let mut rig = Rig::paced(Some(per_ms(TxMode::Spin)));
     let _ = rig.sender.poll(0, 0, 1);
     rig.sender.sent(0, 1);
     assert_eq!(rig.sender.wait_until(9_000), 9_000);
@@ -186,8 +186,8 @@ impl Rig {
 
 fn every(period_ns: u64, catch_up: u64) -> Pacing {
     let rate = Rate::new(1, period_ns).unwrap();
-    let release = Release::Burst;
-    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), release }
+    let tx_mode = TxMode::Burst;
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), tx_mode }
 }
 
 /// Four packets per interval, and a pause from 0.9 to 3.9 ms of which a quarter of a millisecond can be caught up with.
