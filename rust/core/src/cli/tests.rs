@@ -67,7 +67,7 @@ fn what_a_sender_is_asked_about_truth() {
     assert_eq!(config.preliminary().unwrap().count, Some(0));
     assert!(run(&format!("{SENDRECV} --no-peer-report")).preliminary().is_none());
     let error = error(&format!("{SENDRECV} --reflector-seq --packet-size 33"));
-    assert!(error.contains("a stamp needs 34 bytes"), "{error}");
+    assert!(error.contains("that needs 34 bytes"), "{error}");
 }
 
 #[test]
