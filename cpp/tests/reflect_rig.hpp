@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "dataplane/slow_path.hpp"
 #include "dpdk/clock.hpp"
 #include "dpdk/port.hpp"
 #include "dpdk/queue.hpp"
