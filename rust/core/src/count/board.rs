@@ -9,8 +9,8 @@
 //!   behind its schedule stores an earlier time instead: the due time of its first pending packet
 //!   (neither sent nor given up). That packet still counts in the interval in which it was due.
 //! - A receiver counts a packet in the interval in which it was *sent*, which may be long ago. The
-//!   collector publishes which intervals are closed and starts a round. Each receiver adopts the
-//!   new frontier at the start of its next poll and publishes that it has. Once all receivers have
+//!   collector publishes which intervals are closed (the frontier) and starts a round. Each receiver
+//!   adopts the new frontier at the start of its next poll and publishes that it has. Once all have
 //!   adopted it, nobody writes to the closed intervals. The collector reads them one round later:
 //!   by then no receiver still handles a late packet that it looked up in another receiver's map
 //!   before that receiver adopted the closure (see `late`).
@@ -61,6 +61,7 @@ pub struct Shape {
 /// sent in a tenth of a second.
 const AHEAD: u64 = 8;
 
+/// How far the collector has closed and read intervals.
 #[derive(Default)]
 struct Frontier {
     /// Intervals below are closed. collector: wo, workers: ro

@@ -83,7 +83,11 @@ impl Histogram {
         if self.total == 0 {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a share")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and the total"
+        )]
         let rank =
             ((quantile * self.total as f64 * ROUNDED_DOWN).ceil() as u64).clamp(1, self.total);
         let mut below = 0;

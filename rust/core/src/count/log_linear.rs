@@ -48,7 +48,7 @@ pub(crate) fn buckets_until(now_ns: u64, from_ns: &[u64], buckets: &mut [u16]) {
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "of the numbers that are used, none has more bits or a sign"
+    reason = "no number in use has more bits or a sign"
 )]
 fn bucket_of_short(ns: u64) -> u16 {
     const FRACTION_BITS: u32 = f32::MANTISSA_DIGITS - 1;

@@ -4,8 +4,8 @@
 //! times the numbers have wrapped around the map. A word of an earlier turn counts as empty, so
 //! nothing ever has to be cleared. Senders are held back before they reach numbers that would displace
 //! others still in use (see `board`). Turns wrap after 2^32: a word untouched for that long would pass
-//! for a current one. A map holds what is sent in at least half a second, so at any rate that takes
-//! 68 years.
+//! for a current one. A map holds what is sent in at least half a second, so that takes at
+//! least 68 years.
 
 use super::lines::Lines;
 use std::ops::Range;
@@ -49,7 +49,7 @@ impl SeqMap {
 
     /// The turn of `block`: its low 32 bits.
     fn turn(&self, block: u64) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "what a word has room for")]
+        #[expect(clippy::cast_possible_truncation, reason = "the half of a word")]
         let turn = (block >> self.index_bits) as u32;
         turn
     }
@@ -67,8 +67,8 @@ impl SeqMap {
     }
 
     /// Like [`SeqMap::insert`], for a map that several threads write with this function only, and for
-    /// any number. `None` if later numbers have displaced this one, so that it is unknown. An atomic
-    /// read-modify-write: only for what is rare.
+    /// any number. `None` if later numbers have displaced this one, so that it is unknown. Slow, because it
+    /// is an atomic read-modify-write.
     #[must_use]
     #[cold]
     pub fn insert_shared(&self, seq: u64) -> Option<bool> {
@@ -194,7 +194,7 @@ mod tests {
         let map = SeqMap::new(64);
         assert!(map.insert(0));
         assert!(map.insert(64));
-        assert_eq!(map.contains(0), None, "the word is that of later numbers");
+        assert_eq!(map.contains(0), None, "later numbers have displaced it");
         assert_eq!(map.contains(128), Some(false));
         assert!(!map.insert(64));
         assert!(map.insert(65));

@@ -128,7 +128,7 @@ mod tests {
         let mut map = StampMap::new(2, 1);
         for seq in [5 * PAGE, 5 * PAGE - 1, 5 * PAGE + 1, 4 * PAGE, 0] {
             assert!(map.insert(1, seq) && !map.insert(1, seq));
-            assert!(map.insert(2, seq) && map.insert(2, seq), "of a queue that is none");
+            assert!(map.insert(2, seq) && map.insert(2, seq), "of a queue out of range");
         }
         assert!(map.insert(0, 5 * PAGE) && !map.insert(1, 5 * PAGE));
         assert!(StampMap::new(0, 1).insert(0, 7));

@@ -92,7 +92,7 @@ impl UdpSum {
     /// `other_sum` as the sum over all other bytes that differ from packet to packet. The reflected
     /// packet, with addresses and ports swapped, has the same checksum.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "a third of a packet's cost is the call")]
+    #[allow(clippy::inline_always, reason = "the call costs a third of a packet")]
     pub(crate) fn checksum(self, src_port: u16, first_word: u64, other_sum: u64) -> u16 {
         checksum::finish_udp(self.0 + other_sum + u64::from(src_port) + words(first_word))
     }

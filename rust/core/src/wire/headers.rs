@@ -124,7 +124,7 @@ impl Datagram {
         self.udp + usize::from(UDP_LEN)
     }
 
-    /// Offset of the first byte behind the datagram; what follows is padding.
+    /// Offset of the first byte behind the datagram; any bytes there are padding.
     #[must_use]
     pub fn end(self) -> usize {
         self.udp + usize::from(self.udp_len)

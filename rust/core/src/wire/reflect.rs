@@ -376,7 +376,7 @@ mod tests {
                 let sums = [&bytes, &hopped].map(|frame| checksum::fold(checksum::sum(&frame[header.clone()])));
                 prop_assert_eq!(sums[0] % 0xffff, sums[1] % 0xffff);
                 prop_assert_eq!(hopped[22], bytes[22] - 1);
-                prop_assert!(be16(&hopped, 24) != 0xffff, "as 0 it is the same, and what all others write");
+                prop_assert!(be16(&hopped, 24) != 0xffff, "0 is equal, and others write 0");
                 let mut predicted = bytes.clone();
                 let len = predicted_len::<Of<0, false>>();
                 let head = predicted.get_mut(..len);

@@ -69,7 +69,7 @@ impl Beginning {
     }
 
     /// Whether `head` begins with these bytes.
-    #[allow(clippy::inline_always, reason = "as of its only caller")]
+    #[allow(clippy::inline_always, reason = "like its only caller")]
     #[inline(always)]
     fn is_of<H: Headers>(&self, head: &[u8]) -> bool {
         // Word by word: a comparison of arrays would write one to memory and stall on reading it back.

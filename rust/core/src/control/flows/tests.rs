@@ -137,7 +137,7 @@ fn the_flow_that_has_been_idle_for_longest_makes_room_and_what_comes_begins_at_z
         rig.registrar.tick(FLOWS as u64);
     }
     let fresh = key(FLOWS as u64, 7);
-    assert!(rig.ask(fresh, IDLE_NS).is_none(), "the second one came a ns later");
+    assert!(rig.ask(fresh, IDLE_NS).is_none(), "the second flow asked 1 ns later");
     let report = rig.ask(fresh, IDLE_NS + 1).unwrap();
     assert_eq!((report.registration, report.count(Counter::Received)), (FLOWS as u64 + 1, 0));
     assert_eq!(all().filter(|key| !rig.receive(*key)).collect::<Vec<_>>(), [key(1, 7)]);

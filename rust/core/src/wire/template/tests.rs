@@ -67,7 +67,7 @@ fn runs_with_the_filler_of_one_seed_share_prepared_buffers() {
     after.prepare(5, &mut fresh);
     after.write(5, 6, &[], &mut [&mut fresh]);
     assert_eq!(frame, fresh);
-    assert_ne!(frame, written(&before, 5, 6), "the tag is another");
+    assert_ne!(frame, written(&before, 5, 6), "the tags differ");
 }
 
 #[test]
