@@ -1,4 +1,4 @@
-//! Answering the questions of senders, in the control thread of a reflector.
+//! Answers to senders' questions, in the control thread of a reflector.
 
 use super::flows::Registrar;
 use crate::wire::control::{self, Question};
@@ -7,29 +7,30 @@ use crate::wire::headers::Datagram;
 use crate::wire::reflect::{reflect, replace_payload};
 use std::collections::VecDeque;
 
-/// Questions that wait at once, at most. Whoever gets no answer asks again.
-const MOST_WAITING: usize = 1024;
-/// What a worker counted in polls that began so long after a moment is known to it and to us: longer than a store
-/// takes to become visible.
+/// Maximum number of pending questions. Further ones are ignored; their senders ask again.
+const MAX_PENDING: usize = 1024;
+/// Margin in ns between a question and the polls that must follow it: longer than a store takes to become
+/// visible to another lcore. A worker that starts a poll that much later knows the flow, and what it
+/// counted before is visible here.
 const SETTLED_NS: u64 = 1_000_000;
 
-/// A question, until its answer can be right.
-struct Waiting {
-    /// Turned round: what becomes the answer.
+/// A question that is pending until its answer is certain to be right.
+struct Pending {
+    /// The reflected question, which becomes the answer.
     frame: Vec<u8>,
     key: FlowKey,
     question: Question,
     asked_ns: u64,
 }
 
-/// The questions that wait for their answers.
+/// The pending questions.
 #[derive(Default)]
 pub struct Answers {
-    waiting: VecDeque<Waiting>,
+    pending: VecDeque<Pending>,
 }
 
 impl Answers {
-    /// Takes in a frame that may be a question, and has its flow counted if it is one.
+    /// Handles a frame that may be a question. If it is one, registers its flow and queues the answer.
     pub fn take(&mut self, frame: &[u8], now_ns: u64, registrar: &mut Registrar) {
         let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
         let Some(question) = control::question(&frame[datagram.payload()..datagram.end()]) else {
@@ -38,24 +39,25 @@ impl Answers {
         let key = FlowKey::of(frame, datagram);
         let mut frame = frame.to_vec();
         let len = frame.len();
-        if self.waiting.len() < MOST_WAITING
+        if self.pending.len() < MAX_PENDING
             && reflect(&mut frame, len, false).is_ok()
             && registrar.ask(key, now_ns)
         {
-            self.waiting.push_back(Waiting { frame, key, question, asked_ns: now_ns });
+            self.pending.push_back(Pending { frame, key, question, asked_ns: now_ns });
         }
     }
 
-    /// The next answer to send, where there is one. All workers have begun a poll after `polled_ns`.
+    /// The next answer to send; `None` if there is none yet. All workers have started a poll at
+    /// `polled_ns` or later.
     ///
-    /// An answer waits until they have all polled after the question came: then they know the flow, and have counted
-    /// all that they had sent back before. One that was held up between sending and counting would make the sender
-    /// look for losses that there are not.
+    /// An answer is held until all workers have polled after the question arrived. By then they know the
+    /// flow and have counted all packets that they reflected before. Otherwise a worker delayed between
+    /// sending and counting would make the sender see a loss that did not happen.
     pub fn next(&mut self, polled_ns: u64, registrar: &Registrar) -> Option<Vec<u8>> {
-        let is_settled = |first: &Waiting| first.asked_ns + SETTLED_NS < polled_ns;
-        // Who came first has waited longest.
-        while self.waiting.front().is_some_and(is_settled) {
-            let Waiting { mut frame, key, question, .. } = self.waiting.pop_front()?;
+        let is_settled = |first: &Pending| first.asked_ns + SETTLED_NS < polled_ns;
+        // The queue is in order of arrival, so the first question has been pending for longest.
+        while self.pending.front().is_some_and(is_settled) {
+            let Pending { mut frame, key, question, .. } = self.pending.pop_front()?;
             let datagram = Datagram::parse(&frame, frame.len());
             if let (Ok(datagram), Some(report)) = (datagram, registrar.report(key)) {
                 replace_payload(&mut frame, datagram, &control::answer(question, report));
@@ -77,7 +79,7 @@ mod tests {
     use crate::wire::verify::Verifier;
     use std::sync::Arc;
 
-    /// Each flow asks, is counted apart from the others, and can read the answer.
+    /// Flows of all layouts are counted separately, and each gets a valid answer.
     #[test]
     fn questions_of_all_layouts_are_answered() {
         let flows = Flows::new(1, 9);

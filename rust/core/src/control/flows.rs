@@ -1,11 +1,12 @@
-//! The flows that a reflector counts by, because their senders asked ([`crate::wire::control`]).
+//! Per-flow counters of a reflector, for the flows whose senders asked ([`crate::wire::control`]).
 //!
-//! The control thread registers a flow when its sender asks for the first time, and workers learn of it in their
-//! next poll. Each worker counts by itself, on cache lines of its own; the control thread adds up what all have
-//! counted.
+//! The control thread registers a flow when its sender asks for the first time; workers learn of it in
+//! their next poll. Each worker counts in cache lines of its own, and the control thread adds up the
+//! counts of all workers.
 //!
-//! As many flows are known as there is room for. Another one then takes the place of the one that has
-//! been idle for longest, if that is idle for [`IDLE_NS`]; else it is refused: it gets no answer.
+//! The table has room for [`FLOWS`] flows. When it is full, a new flow replaces the one that has been
+//! idle for longest, provided that that is at least [`IDLE_NS`]. Otherwise the new flow is refused: its
+//! questions get no answer.
 
 mod index;
 
@@ -23,24 +24,24 @@ use std::sync::atomic::{
     fence,
 };
 
-/// Flows that are known at once.
+/// Maximum number of registered flows.
 pub const FLOWS: usize = 4096;
 
-/// So long after its last packet or question a flow may lose its place: as long as NATs are to keep
-/// theirs for UDP (RFC 4787, REQ-5).
+/// A flow may be replaced this long after its last packet or question, in ns. It is the time for which
+/// NATs should keep UDP mappings (RFC 4787, REQ-5).
 pub const IDLE_NS: u64 = 300_000_000_000;
 
-/// Not the slot of any flow.
+/// The slot number that stands for no flow.
 pub const NO_FLOW: u16 = u16::MAX;
 
-/// Flows that the control thread looks at in one tick, to see which are idle.
-const LOOKED_AT: usize = 64;
+/// Number of flows that the control thread checks for idleness per tick.
+const CHECKED_PER_TICK: usize = 64;
 
-/// Stands for a number that is not known.
+/// The encoding of an unknown number.
 const UNKNOWN: u64 = u64::MAX;
 
-/// A key that one thread writes and another one reads; who reads it finds out by other means whether it was
-/// being written.
+/// A key that one thread writes and others read. It can tear; readers detect that by a version counter
+/// beside it, as in a seqlock ([`Registered::registration`]).
 #[derive(Default)]
 struct SharedKey([AtomicU64; FlowKey::WORDS]);
 
@@ -60,18 +61,18 @@ impl SharedKey {
 struct Registered {
     // control thread: wo, workers: ro
     key: SharedKey,
-    /// 0: no flow here, or it is being changed. Never the same for two flows.
+    /// 0: no flow, or the key is being changed. Unique for each registration.
     registration: AtomicU64,
 }
 
 /// Written by the control thread alone, read by workers in every poll.
 struct Registry {
-    /// How many there have been: what workers look at in every poll.
+    /// Number of registrations so far. Workers read it in every poll.
     registrations: AtomicU64,
     port_missed: AtomicU64,
 }
 
-/// What one worker has counted of one flow.
+/// The counters of one worker for one flow.
 #[derive(Default)]
 struct Count {
     // worker: rw, others: ro
@@ -79,21 +80,21 @@ struct Count {
     counts: [AtomicU64; Counter::FLOW.len()],
 }
 
-/// All of it.
+/// The flows and their counters, shared by the control thread and the workers.
 pub struct Flows {
     instance: u64,
-    /// Of the workers' tables, so that nobody can choose flows that get into each other's way there.
+    /// Keys the hash of the workers' tables, so that nobody can construct flows that collide there.
     secret: [u64; 2],
     registry: CachePadded<Registry>,
     registered: Box<[Registered]>,
-    /// The slots of the last registrations: number `n` at `n % FLOWS`.
+    /// Ring of the slots of the latest registrations: number `n` at index `n % FLOWS`.
     last_slots: Box<[AtomicU16]>,
-    /// By worker and slot.
+    /// Counters by worker and slot.
     counts: Box<[Box<[CachePadded<Count>]>]>,
 }
 
 impl Flows {
-    /// For so many workers; `instance` is a random number of this process.
+    /// An empty table for `workers` workers; `instance` is a random number of this process.
     #[must_use]
     pub fn new(workers: u16, instance: u64) -> Arc<Self> {
         let counts = |_| (0..FLOWS).map(|_| CachePadded::default()).collect();
@@ -111,13 +112,13 @@ impl Flows {
         })
     }
 
-    /// What each worker counted of the flow in `slot`, as far as it knows of the registration.
+    /// The counters for the flow in `slot` of all workers that have learnt of this registration.
     fn counts(&self, slot: usize, registration: u64) -> impl Iterator<Item = &Count> {
         let counts = self.counts.iter().map(move |worker| &*worker[slot]);
         counts.filter(move |count| count.registration.load(Acquire) == registration)
     }
 
-    /// The sum over all workers of what they counted of the flow in `slot`.
+    /// The counters for the flow in `slot`, summed over all workers.
     fn report(&self, slot: usize, registration: u64) -> Report {
         let mut counts = [0; Counter::FLOW.len()];
         for count in self.counts(slot, registration) {
@@ -130,15 +131,15 @@ impl Flows {
         Report { instance: self.instance, registration, port_missed, counts }
     }
 
-    /// Received packets of the flow in `slot`.
+    /// Number of received packets of the flow in `slot`.
     fn packets(&self, slot: usize, registration: u64) -> u64 {
-        let Some(received) = place_of(Counter::Received) else { return 0 };
+        let Some(received) = index_of(Counter::Received) else { return 0 };
         self.counts(slot, registration).map(|count| count.counts[received].load(Relaxed)).sum()
     }
 }
 
 #[inline]
-fn place_of(counter: Counter) -> Option<usize> {
+fn index_of(counter: Counter) -> Option<usize> {
     Counter::FLOW.iter().position(|flow| *flow == counter)
 }
 
@@ -147,26 +148,27 @@ fn place_of(counter: Counter) -> Option<usize> {
 struct Known {
     key: FlowKey,
     registration: u64,
-    /// When it last asked, or was seen to have more packets, and how many those were.
+    /// When the flow last asked, or when new packets of it were last noticed.
     busy_ns: u64,
+    /// Number of packets when it was last checked.
     packets: u64,
 }
 
-/// The control thread's end.
+/// The control thread's side of [`Flows`].
 pub struct Registrar {
     flows: Arc<Flows>,
     /// By slot.
     known: Vec<Known>,
     slots: HashMap<FlowKey, u16>,
-    /// The next slot to look at.
+    /// The slot that was checked last.
     next: usize,
     refused: u64,
-    /// In this tick it has turned out that no flow is idle.
+    /// Whether it is already known in this tick that no flow is idle.
     none_idle: bool,
 }
 
 impl Registrar {
-    /// There must be one.
+    /// The only registrar of `flows`.
     #[must_use]
     pub fn new(flows: Arc<Flows>) -> Self {
         Self {
@@ -179,33 +181,34 @@ impl Registrar {
         }
     }
 
-    /// What the port says it had to throw away so far. Not to be called when it does not say.
+    /// Sets the number of packets that the port has dropped so far. Not called if the driver does not
+    /// report it.
     pub fn port_missed(&self, packets: u64) {
         self.flows.registry.port_missed.store(packets, Relaxed);
     }
 
-    /// How many flows are known.
+    /// Number of registered flows.
     #[must_use]
     pub fn known(&self) -> u64 {
         self.known.len() as u64
     }
 
-    /// How many questions could not be answered so far, because so many other flows were in use.
+    /// Number of questions refused so far because the table was full of flows in use.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Finds which flows are idle. To be called every few milliseconds.
+    /// Checks some flows for idleness. Call it every few milliseconds.
     pub fn tick(&mut self, now_ns: u64) {
-        for _ in 0..LOOKED_AT.min(self.known.len()) {
+        for _ in 0..CHECKED_PER_TICK.min(self.known.len()) {
             self.next = (self.next + 1) % self.known.len();
-            self.look_at(self.next, now_ns);
+            self.check(self.next, now_ns);
         }
         self.none_idle = false;
     }
 
-    fn look_at(&mut self, slot: usize, now_ns: u64) {
+    fn check(&mut self, slot: usize, now_ns: u64) {
         let known = &mut self.known[slot];
         let packets = self.flows.packets(slot, known.registration);
         if packets != known.packets {
@@ -214,7 +217,8 @@ impl Registrar {
         }
     }
 
-    /// The sender of a flow asks: has it counted, if it is not yet; whether it is.
+    /// Handles a question from the sender of a flow: registers the flow if necessary. Returns whether it
+    /// is registered.
     pub fn ask(&mut self, key: FlowKey, now_ns: u64) -> bool {
         if let Some(slot) = self.slots.get(&key) {
             self.known[usize::from(*slot)].busy_ns = now_ns;
@@ -229,20 +233,20 @@ impl Registrar {
         slot.is_some()
     }
 
-    /// What all workers have counted of a flow; `None` where it is not known.
+    /// The counters of a flow, summed over all workers; `None` if it is not registered.
     #[must_use]
     pub fn report(&self, key: FlowKey) -> Option<Report> {
         let slot = usize::from(*self.slots.get(&key)?);
         Some(self.flows.report(slot, self.known[slot].registration))
     }
 
-    /// The slot of the flow that has been idle for longest, if that is long enough.
+    /// The slot of the flow that has been idle for longest; `None` if that is less than [`IDLE_NS`].
     fn idle(&mut self, now_ns: u64) -> Option<usize> {
         if self.none_idle {
             return None;
         }
         let (slot, _) = self.known.iter().enumerate().min_by_key(|(_, known)| known.busy_ns)?;
-        self.look_at(slot, now_ns);
+        self.check(slot, now_ns);
         let is_idle = self.known[slot].busy_ns + IDLE_NS <= now_ns;
         self.none_idle = !is_idle;
         is_idle.then_some(slot)
@@ -262,7 +266,7 @@ impl Registrar {
         let number = slot as u16;
         self.slots.insert(key, number);
 
-        // A worker that reads it meanwhile sees that it is being changed.
+        // As in a seqlock: a worker that reads the key meanwhile sees a registration of 0.
         let flow = &self.flows.registered[slot];
         flow.registration.store(0, Relaxed);
         fence(Release);
@@ -281,22 +285,22 @@ fn in_ring(number: u64, len: usize) -> usize {
 #[derive(Clone, Copy, Default)]
 struct Entry {
     key: FlowKey,
-    /// 0: of no flow.
+    /// 0: no flow.
     registration: u64,
 }
 
-/// A worker's end.
+/// A worker's side of [`Flows`].
 pub struct FlowCounter {
     flows: Arc<Flows>,
     worker: usize,
-    /// Registrations that it has learnt of.
+    /// Number of registrations that this worker has learnt of.
     learnt: u64,
     entries: Box<[Entry]>,
     index: Index,
 }
 
 impl FlowCounter {
-    /// For worker `worker`; there must be one at a time.
+    /// The flow counter of worker number `worker`. At most one per worker may exist at a time.
     #[must_use]
     pub fn new(flows: Arc<Flows>, worker: u16) -> Self {
         Self {
@@ -308,8 +312,8 @@ impl FlowCounter {
         }
     }
 
-    /// To be called first in every poll: learns of new flows. Whether there were any: then a flow may
-    /// have another slot than before.
+    /// Learns of new flows; call it first in every poll. Returns whether there were any. If so, slots that
+    /// were looked up before are no longer valid.
     #[must_use]
     #[inline]
     pub fn poll(&mut self) -> bool {
@@ -319,7 +323,7 @@ impl FlowCounter {
     #[cold]
     fn learn(&mut self) -> bool {
         let registrations = self.flows.registry.registrations.load(Acquire);
-        // Slots are given again after five minutes at the earliest: these are the right ones.
+        // Slots are reused after five minutes at the earliest, so those in the ring are right.
         if registrations - self.learnt <= FLOWS as u64 {
             for before in self.learnt..registrations {
                 let slot = self.flows.last_slots[in_ring(before, FLOWS)].load(Relaxed);
@@ -341,7 +345,7 @@ impl FlowCounter {
         let is_being_changed = registration == 0 || flow.registration.load(Relaxed) != registration;
         let entry = &mut self.entries[at];
         if is_being_changed || registration == entry.registration {
-            // What it is changed to is learnt in the next poll.
+            // If it is being changed, the next poll learns of the change.
             return;
         }
         if entry.registration > 0 {
@@ -357,7 +361,7 @@ impl FlowCounter {
         count.registration.store(registration, Release);
     }
 
-    /// The slot of a flow; [`NO_FLOW`] where it is not known.
+    /// The slot of a flow; [`NO_FLOW`] if it is not registered.
     #[must_use]
     #[inline]
     pub fn slot(&self, key: FlowKey) -> u16 {
@@ -369,20 +373,20 @@ impl FlowCounter {
         self.flows.counts[self.worker].get(usize::from(slot)).map(|count| &**count)
     }
 
-    /// Counts packets of the flow in `slot`; `counter` is one of [`Counter::FLOW`].
+    /// Adds packets to a counter of the flow in `slot`. `counter` must be one of [`Counter::FLOW`].
     #[inline]
     pub fn add(&self, slot: u16, counter: Counter, packets: u64) {
-        if let Some((count, place)) = self.counts(slot).zip(place_of(counter)) {
-            let count = &count.counts[place];
+        if let Some((count, index)) = self.counts(slot).zip(index_of(counter)) {
+            let count = &count.counts[index];
             count.store(count.load(Relaxed) + packets, Relaxed);
         }
     }
 
-    /// One of the counts of this worker alone.
+    /// The value of one counter of the flow in `slot`, of this worker alone.
     #[must_use]
     pub fn count(&self, slot: u16, counter: Counter) -> u64 {
-        let count = self.counts(slot).zip(place_of(counter));
-        count.map_or(0, |(count, place)| count.counts[place].load(Relaxed))
+        let count = self.counts(slot).zip(index_of(counter));
+        count.map_or(0, |(count, index)| count.counts[index].load(Relaxed))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the control thread and the workers tell each other: questions and answers, and flows.
+//! The slow path of a reflector's counters: questions and answers, and the flows that are counted.
 
 pub mod answers;
 pub mod flows;

@@ -1,42 +1,42 @@
-//! Asking the reflector what it counted, and what its answers mean.
+//! The sender's side of control packets: asking the reflector for its counters, and the answers' meaning.
 //!
-//! Questions change nothing at the reflector, so one that is lost is simply asked again.
+//! Questions do not change counters of the reflector, so a lost one is simply repeated.
 
 use crate::wire::control::{self, Answer, Question, Report};
 
-/// How long to wait before a question is asked again.
+/// Retransmission interval for questions, in ns.
 const RETRY_NS: u64 = 20_000_000;
 
-/// What is known of the peer's counters.
+/// The latest result of asking the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Not asked, or not answered yet.
+    /// Not asked or not answered yet.
     Nothing,
-    /// Nobody answered.
+    /// No answer before the timeout.
     Silence,
-    /// The peer sends back what it gets and cannot answer.
+    /// The peer only echoes packets and cannot answer.
     Echo,
-    /// What it counted.
+    /// The peer's counters.
     Report(Report),
 }
 
-/// What is known of the reflector's counters of this run.
+/// The reflector's counters for this run, or why they are unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// It was not asked.
     NotAsked,
     /// It did not answer.
     Silent,
-    /// It sends everything back and cannot answer.
+    /// It only echoes packets and cannot answer.
     Echo,
-    /// It is not the one that it was at the start of the run, or has forgotten the flow.
+    /// It was restarted during the run, or it has forgotten the flow.
     Restarted,
-    /// What it counted during the run.
+    /// Its counters for the run alone.
     Counted(Report),
 }
 
 impl Peer {
-    /// From what was known at the start and at the end of a run.
+    /// Derives the counters of a run from the results at its start and at its end.
     #[must_use]
     pub fn between(start: Known, end: Known) -> Self {
         match (start, end) {
@@ -60,7 +60,7 @@ impl Peer {
         }
     }
 
-    /// Why it is not known what it counted; `None` when it is.
+    /// Why the reflector's counters are unknown; `None` if they are known.
     #[must_use]
     pub fn why_unknown(self) -> Option<&'static str> {
         match self {
@@ -73,24 +73,24 @@ impl Peer {
     }
 }
 
-/// Asks until there is an answer.
+/// Repeats a question until there is an answer or a timeout.
 pub struct Inquiry {
     /// The run that asks.
     run: u64,
-    /// The last number asked for.
+    /// The number of the latest question.
     number: u32,
-    /// The first number whose answer is new enough.
+    /// The first number of this inquiry: answers to earlier questions are stale.
     first: u32,
     asked_ns: u64,
     give_up_ns: u64,
     is_waiting: bool,
-    /// The last question has not been sent yet.
+    /// Whether the latest question is still to be sent.
     is_due: bool,
     known: Known,
 }
 
 impl Inquiry {
-    /// For run number `run`.
+    /// An inquiry for the run with the random number `run`.
     #[must_use]
     pub fn new(run: u64) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Inquiry {
         }
     }
 
-    /// Begins to ask; [`Inquiry::known`] changes when there is an answer, or at `give_up_ns`.
+    /// Starts asking. [`Inquiry::known`] changes when an answer arrives, or at `give_up_ns`.
     pub fn begin(&mut self, now_ns: u64, give_up_ns: u64) {
         self.first = self.number.wrapping_add(1);
         self.give_up_ns = give_up_ns;
@@ -113,19 +113,19 @@ impl Inquiry {
         self.ask(now_ns);
     }
 
-    /// Whether an answer is waited for.
+    /// Whether an answer is pending.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.is_waiting
     }
 
-    /// The last thing that became known.
+    /// The latest result.
     #[must_use]
     pub fn known(&self) -> Known {
         self.known
     }
 
-    /// Asks again what got no answer. To be called every few milliseconds.
+    /// Repeats the question, or gives up, when it is time. Call it every few milliseconds.
     pub fn tick(&mut self, now_ns: u64) {
         if !self.is_waiting {
             return;
@@ -139,19 +139,19 @@ impl Inquiry {
     }
 
     fn ask(&mut self, now_ns: u64) {
-        // Of a run of years, numbers begin anew: only whether one is newer counts.
+        // In a run of years the number wraps. Only comparisons modulo 2^32 are made with it.
         self.number = self.number.wrapping_add(1);
         self.asked_ns = now_ns;
         self.is_due = true;
     }
 
-    /// The question to be sent now; once.
+    /// The question to be sent now; `None` if there is none. Returns each question once.
     pub fn take_question(&mut self) -> Option<Question> {
         let question = Question { run: self.run, number: self.number };
         (std::mem::take(&mut self.is_due) && self.is_waiting).then_some(question)
     }
 
-    /// The payload of a control packet came.
+    /// Handles the payload of a received control packet.
     pub fn hear(&mut self, payload: &[u8]) {
         let Some((number, answer)) = control::read_answer(payload, self.run) else { return };
         if self.is_waiting && number.wrapping_sub(self.first) < 1 << 31 {
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(inquiry.known(), Known::Report(report(4)));
     }
 
-    /// After years.
+    /// Numbers wrap in a run of years.
     #[test]
     fn numbers_of_questions_begin_anew() {
         let mut inquiry = Inquiry::new(5);
@@ -237,7 +237,7 @@ mod tests {
         let question = inquiry.take_question().unwrap();
         inquiry.hear(&control::ask(question));
         assert_eq!(inquiry.known(), Known::Echo);
-        // Others' questions, and whatever else, are nothing to us.
+        // Questions of other runs and anything else are ignored.
         inquiry.begin(0, 100 * MS);
         inquiry.hear(&control::ask(Question { run: 6, ..question }));
         inquiry.hear(&[]);
@@ -248,8 +248,8 @@ mod tests {
         let mut report = report(0);
         report.counts = [0; Counter::FLOW.len()];
         for (counter, count) in counts {
-            let place = Counter::FLOW.iter().position(|flow| flow == counter).unwrap();
-            report.counts[place] = *count;
+            let index = Counter::FLOW.iter().position(|flow| flow == counter).unwrap();
+            report.counts[index] = *count;
         }
         report
     }

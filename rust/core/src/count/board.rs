@@ -1,18 +1,21 @@
-//! Where workers publish and the collector reads, without a lock and without a shared writer.
+//! The statistics that workers write and the collector reads: no lock, one writer per cache line.
 //!
-//! Time is cut into intervals of equal length, numbered from 0 at the start of the run. Every
-//! worker has a slot for each open interval (see `slot`), and a line on which it says how far it is:
+//! Time is divided into intervals of equal length, numbered from 0 at the start of the run. Every
+//! worker has a slot for each open interval (see `slot`) and publishes its progress in cache lines
+//! of its own:
 //!
-//! - A worker that counts by its own clock (a sender, a reflector) stores the time of each poll
-//!   before it does anything else; so an interval that ended before that time is final. A sender that is late stores when
-//!   the first packet was due that it has neither sent nor given up: that one counts there.
+//! - A worker that counts by its own clock (a sender, a reflector) stores the current time at the
+//!   start of each poll. Every interval that ended before that time is final. A sender that is
+//!   behind its schedule stores an earlier time instead: the due time of its first pending packet
+//!   (neither sent nor given up). That packet still counts in the interval in which it was due.
 //! - A receiver counts a packet in the interval in which it was *sent*, which may be long ago. The
-//!   collector says which intervals are closed, and begins a round; a receiver adopts that at the
-//!   start of a poll and says so. Once all have adopted it, nothing is written there any more. One
-//!   more round, and no receiver is left that judged a late packet by what another one had before
-//!   that (see `late`): then the interval is read.
+//!   collector publishes which intervals are closed (the frontier) and starts a round. Each receiver
+//!   adopts the new frontier at the start of its next poll and publishes that it has. Once all have
+//!   adopted it, nobody writes to the closed intervals. The collector reads them one round later:
+//!   by then no receiver still handles a late packet that it looked up in another receiver's map
+//!   before that receiver adopted the closure (see `late`).
 //! - A sender may not run further ahead of the collector than the slots and the sequence maps
-//!   reach. It then sends nothing for a while, and says so, rather than miscount.
+//!   reach. Rather than miscount, it then pauses and reports that it was held back.
 
 mod progress;
 
@@ -31,14 +34,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What a worker does with packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Sends its own, on this stream.
+    /// Sends packets of its own on this stream.
     Send {
         /// The tx queue.
         stream: u16,
     },
-    /// Receives and verifies what senders of this process sent.
+    /// Receives and verifies what the senders of this process sent.
     Receive,
-    /// Counts by its own clock: a reflector, or a mode of its own.
+    /// Counts by its own clock: a reflector, or a worker of a team's own mode.
     Count,
 }
 
@@ -47,52 +50,58 @@ pub enum Role {
 pub struct Shape {
     /// Length of an interval in ns.
     pub interval_ns: u64,
-    /// Intervals that may be open at once, at least.
+    /// Minimum number of intervals that may be open at once; rounded up to a power of two.
     pub intervals: u64,
-    /// Sequence numbers of a stream that may be open at once, at least.
+    /// Minimum number of sequence numbers per stream that may be open at once; rounded up to a
+    /// power of two.
     pub window: u64,
 }
 
-/// A receiver's map is touched so far ahead of what is sent: an eighth of it, which is what is sent in a tenth of a
-/// second or more.
+/// Receivers' maps are touched ahead of the senders by 1/8 of the map, which is at least what is
+/// sent in a tenth of a second.
 const AHEAD: u64 = 8;
 
+/// How far the collector has closed and read intervals.
 #[derive(Default)]
 struct Frontier {
     /// Intervals below are closed. collector: wo, workers: ro
     closed: AtomicU64,
-    /// Intervals below have been read: their slots may be used again. collector: wo, workers: ro
+    /// Intervals below have been read: their slots may be reused. collector: wo, workers: ro
     read: AtomicU64,
-    /// How many times these and the released sequence numbers have changed. collector: wo, workers: ro
+    /// Incremented whenever `closed`, `read` or the released sequence numbers change.
+    /// collector: wo, workers: ro
     round: AtomicU64,
 }
 
-pub(crate) struct Place {
+/// What one worker publishes.
+pub(crate) struct WorkerRecord {
     pub(crate) role: Role,
     pub(crate) slots: Slots,
     progress: CachePadded<Progress>,
-    /// A receiver's, by stream.
+    /// Receivers only, by stream: the sequence numbers that have arrived.
     pub(crate) arrived: Box<[SeqMap]>,
-    /// A receiver's, over the whole run.
+    /// Receivers only, over the whole run.
     pub(crate) notes: Option<CachePadded<Notes>>,
-    /// A paced sender's, over the whole run.
+    /// Paced senders only, over the whole run.
     departures: CachePadded<Published>,
 }
 
-// What different threads write is in different pairs of cache lines: `Lines` are so by themselves.
+// No false sharing: data of different writers is in different pairs of cache lines. `Lines` sees to
+// that by itself.
 const _: () = assert!(align_of::<CachePadded<u64>>() >= 128);
 
-/// All workers' places.
+/// The records of all workers, and what the collector publishes to them.
 pub struct Board {
     shape: Shape,
-    places: Box<[Arc<Place>]>,
+    records: Box<[Arc<WorkerRecord>]>,
     frontier: CachePadded<Frontier>,
-    /// By stream: all sequence numbers below lie in closed intervals. collector: wo, senders: ro
+    /// By stream: all sequence numbers below were sent in closed intervals.
+    /// collector: wo, senders: ro
     released: Box<[CachePadded<AtomicU64>]>,
-    /// By stream: which packets came too late, to whichever receiver (see `late`). receivers: rw,
+    /// By stream: which packets arrived late, on any receiver (see `late`). receivers: rw,
     /// collector: ro
     late: Box<[SeqMap]>,
-    /// By stream: no packet with this sequence number, or a greater one, has been sent.
+    /// By stream: no packet with this sequence number or a greater one has been sent.
     /// sender: wo, receivers: ro
     unsent: Box<[CachePadded<AtomicU64>]>,
 }
@@ -104,7 +113,7 @@ impl Board {
         let intervals = shape.intervals.next_power_of_two();
         let shape = Shape { intervals, window: shape.window.next_power_of_two(), ..shape };
         let streams = roles.iter().filter(|role| matches!(role, Role::Send { .. })).count();
-        let place = |role: &Role| Place {
+        let record = |role: &Role| WorkerRecord {
             role: *role,
             slots: Slots::new(intervals, *role == Role::Receive),
             progress: CachePadded::default(),
@@ -117,7 +126,7 @@ impl Board {
         };
         Arc::new(Self {
             shape,
-            places: roles.iter().map(place).map(Arc::new).collect(),
+            records: roles.iter().map(record).map(Arc::new).collect(),
             frontier: CachePadded::default(),
             released: (0..streams).map(|_| CachePadded::default()).collect(),
             late: (0..streams).map(|_| late::map(shape.window, streams)).collect(),
@@ -131,23 +140,23 @@ impl Board {
         self.shape.interval_ns
     }
 
-    /// Intervals that may be open at once.
+    /// The number of intervals that may be open at once.
     pub(crate) fn intervals(&self) -> u64 {
         self.shape.intervals
     }
 
-    /// The writing end of worker `index`. It must be made once only, and all must be made before the
-    /// first is used.
+    /// The writing end of worker `index`. Create it only once, and create all of them before the
+    /// first one is used.
     #[must_use]
     pub fn recorder(self: &Arc<Self>, index: usize) -> Recorder {
-        let place = Arc::clone(&self.places[index]);
-        place.progress.claimed.store(true, Ordering::Release);
-        place.arrived.iter().for_each(|map| map.touch(0..self.ahead()));
+        let record = Arc::clone(&self.records[index]);
+        record.progress.claimed.store(true, Ordering::Release);
+        record.arrived.iter().for_each(|map| map.touch(0..self.ahead()));
         Recorder {
-            stock: place.slots.stock(),
+            stock: record.slots.stock(),
             unsent: vec![0; self.unsent.len()].into(),
             board: Arc::clone(self),
-            place,
+            record,
             entered: None,
             round: 0,
             closed: 0,
@@ -158,26 +167,27 @@ impl Board {
         }
     }
 
-    /// Whether there is a worker `index`, and nobody has its writing end.
+    /// Whether worker `index` exists and its writing end has not been created yet.
     #[must_use]
     pub fn is_free(&self, index: usize) -> bool {
-        self.places.get(index).is_some_and(|place| !place.is_claimed())
+        self.records.get(index).is_some_and(|worker| !worker.is_claimed())
     }
 
-    /// The places of all workers that there may be, in their order.
-    pub(crate) fn places(&self) -> impl Iterator<Item = &Place> + Clone {
-        self.places.iter().map(|place| &**place)
+    /// The records of all workers, claimed or not, by index.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &WorkerRecord> + Clone {
+        self.records.iter().map(|record| &**record)
     }
 
-    /// Those of all that there are.
-    pub(crate) fn workers(&self) -> impl Iterator<Item = &Place> + Clone {
-        self.places().filter(|place| place.is_claimed())
+    /// The records of the workers that exist: those whose writing end was created.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = &WorkerRecord> + Clone {
+        self.all().filter(|worker| worker.is_claimed())
     }
 
-    /// All workers have begun a poll at this time or later: what they counted in earlier ones can be read.
+    /// The oldest of all workers' latest poll times in ns: everything that workers counted in polls
+    /// that started earlier is visible. `u64::MAX` without workers.
     #[must_use]
     pub fn polled_ns(&self) -> u64 {
-        self.workers().map(Place::polled_ns).min().unwrap_or(u64::MAX)
+        self.workers().map(WorkerRecord::polled_ns).min().unwrap_or(u64::MAX)
     }
 
     pub(crate) fn close_below(&self, interval: u64) {
@@ -192,24 +202,26 @@ impl Board {
         self.released[usize::from(stream)].store(seq, Ordering::Release);
     }
 
-    /// Has workers adopt what has changed; the number that they will then say.
+    /// Has workers adopt the new frontier. Returns the number of the round, which they publish when
+    /// they have done so.
     pub(crate) fn begin_round(&self) -> u64 {
         self.frontier.round.fetch_add(1, Ordering::Release) + 1
     }
 
-    /// How far ahead of what is sent receivers' maps are touched, in sequence numbers.
+    /// How far ahead of the senders receivers' maps are touched, in sequence numbers.
     pub(crate) fn ahead(&self) -> u64 {
         self.shape.window / AHEAD
     }
 
-    /// Touches receivers' maps for what is sent next, so that no receiver waits for memory. `touched` is by
-    /// stream how far that was done before. To be called every few milliseconds.
+    /// Touches receivers' maps for the packets that are sent next, so that no receiver takes a page
+    /// fault. `touched` is, by stream, the sequence number below which this is already done. Call it
+    /// every few milliseconds.
     pub(crate) fn touch_ahead(&self, touched: &mut [u64]) {
         for (stream, touched) in touched.iter_mut().enumerate() {
             let unsent = self.unsent[stream].load(Ordering::Relaxed);
             let end = self.shape.window.min(unsent + self.ahead());
             if *touched < end {
-                let maps = self.workers().filter_map(|place| place.arrived.get(stream));
+                let maps = self.workers().filter_map(|worker| worker.arrived.get(stream));
                 maps.for_each(|map| map.touch(*touched..end));
                 *touched = end;
             }
@@ -221,12 +233,12 @@ impl Board {
     }
 }
 
-impl Place {
+impl WorkerRecord {
     pub(crate) fn is_claimed(&self) -> bool {
         self.progress.claimed.load(Ordering::Acquire)
     }
 
-    /// How well it has kept its schedule, as of its last burst.
+    /// How well this sender has kept its schedule, as of its last burst.
     pub(crate) fn departures(&self) -> Departures {
         self.departures.load()
     }
@@ -235,108 +247,112 @@ impl Place {
 /// The writing end of one worker.
 pub struct Recorder {
     pub(crate) board: Arc<Board>,
-    pub(crate) place: Arc<Place>,
-    /// What is not in use of the place's slots.
+    pub(crate) record: Arc<WorkerRecord>,
+    /// The unused slots and histogram parts of `record.slots`.
     stock: Stock,
-    /// The interval entered last in this round, and its slot: a worker mostly counts there again.
+    /// The interval entered last in this round, and its slot: most packets count there again.
     entered: Option<(u64, usize)>,
     round: u64,
     closed: u64,
     read: u64,
-    /// The interval last asked for, that of what was due last, and that of the poll.
+    // The interval last asked for, the interval of the packet that was due last, and the interval of
+    // the current poll.
     current: Cursor,
     due: Cursor,
     now: Cursor,
-    /// By stream: what the board said when it was last looked at, because this line is another lcore's.
+    /// By stream: a copy of `Board::unsent`, because that cache line belongs to another lcore.
     unsent: Box<[u64]>,
 }
 
 impl Recorder {
-    /// To be called first in every poll: publishes that all earlier ones are through.
+    /// Starts a poll at `now_ns`: call it first. It publishes that all earlier polls are finished.
     pub fn poll(&mut self, now_ns: u64) {
         let round = self.board.frontier.round.load(Ordering::Acquire);
         if round != self.round {
             self.adopt(round);
         }
-        let progress = &self.place.progress;
+        let progress = &self.record.progress;
         progress.polled_ns.store(now_ns, Ordering::Release);
         self.now.at(now_ns, self.board.shape.interval_ns);
     }
 
-    /// From now on it goes by the frontier of this round.
+    /// Adopts the frontier of this round.
     #[cold]
     fn adopt(&mut self, round: u64) {
         let frontier = &self.board.frontier;
         self.round = round;
         self.closed = frontier.closed.load(Ordering::Acquire);
         let read = frontier.read.load(Ordering::Acquire);
-        self.place.slots.give_back(&mut self.stock, self.read..read);
+        self.record.slots.give_back(&mut self.stock, self.read..read);
         self.read = read;
         self.entered = None;
-        self.place.progress.adopted.store(round, Ordering::Release);
+        self.record.progress.adopted.store(round, Ordering::Release);
     }
 
     /// Publishes how well this sender keeps its schedule.
     pub fn note_departures(&self, departures: &Departures) {
-        self.place.departures.store(departures);
+        self.record.departures.store(departures);
     }
 
-    /// All sequence numbers of `stream` below are in closed intervals.
+    /// The first sequence number of `stream` that may still be in an open interval: all below were
+    /// sent in closed ones.
     #[must_use]
     #[inline]
     pub fn released(&self, stream: u16) -> u64 {
         self.board.released[usize::from(stream)].load(Ordering::Acquire)
     }
 
-    /// Whether a packet of ours that arrived in this poll can have been sent in this interval, which
-    /// is not closed. A forged or corrupt packet whose tag fits by chance would otherwise displace what is
-    /// in use.
+    /// Whether a packet of ours that arrives in this poll can have been sent in `interval`, which
+    /// must not be closed. Without this check, a forged or corrupt packet whose tag matches by chance
+    /// would displace a slot in use.
     #[must_use]
     #[inline]
     pub fn is_plausible(&self, interval: u64) -> bool {
-        // Two lcores may be an interval apart.
+        // The clocks of two lcores may be one interval apart.
         interval <= self.now.interval + 1
     }
 
-    /// The interval that `time_ns` lies in.
+    /// The interval that contains `time_ns`.
     #[inline]
     pub fn interval(&mut self, time_ns: u64) -> u64 {
         self.current.at(time_ns, self.board.shape.interval_ns)
     }
 
-    /// The interval in which something was due, and its end in ns.
+    /// The interval that contains the due time `due_ns`, and its end in ns.
     pub(crate) fn due_interval(&mut self, due_ns: u64) -> (u64, u64) {
         self.due.with_end(due_ns, self.board.shape.interval_ns)
     }
 
-    /// Whether there is a slot for `interval` by now.
+    /// Whether a slot is available for `interval`.
     pub(crate) fn reaches(&self, interval: u64) -> bool {
         interval < self.read + self.board.shape.intervals
     }
 
-    /// The interval of the poll.
+    /// The interval of the current poll.
     #[must_use]
     #[inline]
     pub fn now(&self) -> u64 {
         self.now.interval
     }
 
-    /// Whether a packet that was sent in a closed interval can have this sequence number.
+    /// Whether a packet with this sequence number can have been sent in a closed interval.
     pub(crate) fn was_sent(&self, stream: u16, seq: u64) -> bool {
         let released = self.released(stream);
-        // Between two rounds more are closed than read; how many numbers those had is not known here.
+        // Between two rounds, more intervals are closed than read. How many sequence numbers those
+        // used is not known here.
         seq < released || (self.read < self.closed && seq - released < self.board.shape.window)
     }
 
-    /// Whether packets sent in `interval` are no longer taken.
+    /// Whether `interval` is closed: packets sent in it are late from now on.
     #[must_use]
     pub fn is_closed(&self, interval: u64) -> bool {
         interval < self.closed
     }
 
-    /// How many of `packets`, numbered from `seq`, may be sent at `now_ns` on `stream`.
+    /// How many of `packets` packets, with sequence numbers from `seq` on, may be sent at `now_ns` on
+    /// `stream` without overrunning the slots or the sequence maps.
     pub fn may_send(&mut self, now_ns: u64, stream: u16, seq: u64, packets: u16) -> u16 {
-        // The packets are stamped a little later: maybe in the next interval.
+        // The packets get their send times a little later, maybe in the next interval.
         if self.interval(now_ns) + 1 >= self.read + self.board.shape.intervals {
             return 0;
         }
@@ -345,26 +361,27 @@ impl Recorder {
         u16::try_from(room).unwrap_or(u16::MAX).min(packets)
     }
 
-    /// Counts in `interval`. What the slots do not reach goes to the nearest that they do: the
-    /// totals are right, and only a collector that was held up for very long causes it.
+    /// Counts packets in `interval`. If the slots do not reach it, the nearest interval that they do
+    /// reach is used, so the totals stay right. That only happens when the collector was stalled for
+    /// very long.
     pub fn add(&mut self, interval: u64, counter: Counter, packets: u64) {
         if packets > 0 {
             let slot = self.enter(interval);
-            self.place.slots.add(slot, counter, packets);
+            self.record.slots.add(slot, counter, packets);
         }
     }
 
-    /// The same with the counter that the mode has registered at `index`, which is below
+    /// Like [`Recorder::add`], for the counter that the mode has registered at `index`, which is below
     /// [`MODE_COUNTERS`](super::MODE_COUNTERS).
     pub(crate) fn add_mode(&mut self, interval: u64, index: usize, packets: u64) {
         if packets > 0 {
             let slot = self.enter(interval);
-            self.place.slots.add_mode(slot, index, packets);
+            self.record.slots.add_mode(slot, index, packets);
         }
     }
 
-    /// Where [`Recorder::record_latency`] is to record packets sent in `interval`, until the next
-    /// poll.
+    /// The slot in which [`Recorder::record_latency`] records packets sent in `interval`. Valid until
+    /// the next poll.
     #[must_use]
     #[inline]
     pub fn enter(&mut self, interval: u64) -> usize {
@@ -377,28 +394,29 @@ impl Recorder {
     #[inline(never)]
     fn enter_another(&mut self, interval: u64) -> usize {
         let reached = interval.clamp(self.closed, self.read + self.board.shape.intervals - 1);
-        let slot = self.place.slots.enter(&mut self.stock, reached);
+        let slot = self.record.slots.enter(&mut self.stock, reached);
         self.entered = Some((interval, slot));
         slot
     }
 
-    /// Takes the round-trip time of some packets into the histogram of the interval that was entered as
-    /// `slot`; [`Recorder::add_latency`] must follow in the same poll.
+    /// Adds the round-trip time of some packets to the histogram of `slot`, which
+    /// [`Recorder::enter`] returned. Call [`Recorder::add_latency`] for the same packets in the same
+    /// poll.
     #[inline]
     pub fn record_latency(&mut self, slot: usize, ns: u64, packets: u32) {
-        self.place.slots.record(&mut self.stock, slot, ns, packets);
+        self.record.slots.record(&mut self.stock, slot, ns, packets);
     }
 
-    /// Takes round-trip times of packets sent in `interval` in.
+    /// Adds the round-trip times of packets sent in `interval`.
     pub fn add_latency(&mut self, interval: u64, latency: &Latency) {
         let slot = self.enter(interval);
-        self.place.slots.add_latency(slot, latency);
+        self.record.slots.add_latency(slot, latency);
     }
 
-    /// This receiver's map of `stream`.
+    /// This receiver's sequence map of `stream`.
     #[must_use]
     pub fn arrived(&self, stream: u16) -> &SeqMap {
-        &self.place.arrived[usize::from(stream)]
+        &self.record.arrived[usize::from(stream)]
     }
 }
 

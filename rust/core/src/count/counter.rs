@@ -2,7 +2,7 @@
 
 macro_rules! counters {
     ($($(#[$doc:meta])+ $variant:ident = $name:literal,)+) => {
-        /// What one packet was counted as.
+        /// What a packet was counted as.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(usize)]
         pub enum Counter {
@@ -13,7 +13,7 @@ macro_rules! counters {
             /// All of them, in the order of [`Counts`].
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// As it is called in JSON and in the summary.
+            /// The counter's name in JSON and in the summary.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -25,52 +25,54 @@ macro_rules! counters {
 }
 
 counters! {
-    /// The rate (or, without one, the sender) called for it.
+    /// The requested rate called for it (without a rate: the sender tried to send it).
     Due = "due",
-    /// Due, but its time had passed before the sender got to it.
+    /// Due, but the pacer gave it up: its time had passed before the sender got to it.
     PacerShortfall = "pacer_shortfall",
     /// Due, but the tx mempool was empty.
     NoMbuf = "no_mbuf",
-    /// Due, but the driver did not take it.
+    /// Due, but the driver did not accept it.
     TxQueueFull = "tx_queue_full",
-    /// The driver took it.
+    /// The driver accepted it.
     Sent = "sent",
-    /// Of those: more than a millisecond after it was due.
+    /// Of the sent ones: more than 1 ms after it was due.
     SentLate = "sent_late",
-    /// Of those that were sent, by a reflector: the tx queue had no room for it at first.
+    /// Of the packets that a reflector sent: the tx queue was full at first.
     Waited = "waited",
     /// The driver delivered it.
     Received = "received",
     /// A packet for the control thread (a question or an answer). Not counted as received.
     ControlReceived = "control_received",
-    /// Received by a mode that forwards, and freed by it on purpose instead of being sent. Of these, a
-    /// [`ModeCounter`] may say why.
+    /// Received by a mode that forwards, and freed on purpose instead of sent. A [`ModeCounter`] may
+    /// say why.
     Dropped = "dropped",
-    /// To be sent by a mode that forwards, and freed by it for want of room: a [`ModeCounter`] says where.
+    /// To be sent by a mode that forwards, but freed because there was no room for it. A
+    /// [`ModeCounter`] says where.
     Refused = "refused",
-    /// Counted by a mode with a [`ModeCounter`] that it has not registered: 0 in a sound run.
+    /// Counted with a mode counter that the mode has not registered: a bug of the mode, else 0.
     Unregistered = "unregistered",
-    /// Ours, intact, in time, and here for the first time.
+    /// Ours, intact, in time, and no duplicate.
     Valid = "valid",
-    /// Of the valid ones: a packet of its flow with a greater sequence number was here before
+    /// Of the valid ones: a packet of its flow with a greater sequence number arrived before it
     /// (RFC 4737, section 3.3).
     Reordered = "reordered",
-    /// Of the valid ones: they came without a UDP checksum (0, RFC 768), so tag, filler and lengths
-    /// alone speak for them.
+    /// Of the valid ones: without a UDP checksum (0, RFC 768). Tag, filler and lengths alone show that
+    /// it is intact.
     NoUdpChecksum = "no_udp_checksum",
-    /// Of the duplicates: with a reflector's stamp that was here before.
+    /// Of the duplicates: its reflector sequence number arrived before too, so the packet was
+    /// duplicated on the return path.
     DuplicateOnWayBack = "on_way_back",
-    /// Ours and intact, but it was here before.
+    /// Ours and intact, but a copy of it arrived before.
     Duplicate = "duplicate",
     /// Ours and intact, but its interval was closed: it counts as lost.
     Late = "late",
-    /// Of the late ones: so late that nobody knows any more whether it was here before.
+    /// Of the late ones: so late that it is unknown whether a copy of it arrived before.
     LateForgotten = "late_forgotten",
-    /// Our payload under headers that are not UDP over IPv4.
+    /// Our payload, but the headers are not those of UDP over IP.
     CorruptHeader = "header",
-    /// Ours, but a length is not.
+    /// Ours, but with a wrong length.
     CorruptLength = "length",
-    /// Of our flow, but neither tag nor UDP checksum is right.
+    /// Of our flow, but tag and UDP checksum are both wrong.
     CorruptTag = "tag",
     /// Ours, but the filler differs.
     CorruptFiller = "filler",
@@ -78,40 +80,40 @@ counters! {
     CorruptIpv4Checksum = "ipv4_checksum",
     /// Ours, but the UDP checksum is wrong.
     CorruptUdpChecksum = "udp_checksum",
-    /// Not IPv4.
+    /// Not IP; for a receiver also another IP version or number of VLAN tags than ours.
     ForeignNotIpv4 = "not_ipv4",
-    /// IPv4, but not UDP.
+    /// IP, but not UDP.
     ForeignNotUdp = "not_udp",
     /// A fragment.
     ForeignFragment = "fragment",
-    /// IPv4 with lengths that contradict each other.
+    /// IP with length fields that contradict each other or the frame's length.
     ForeignMalformed = "malformed",
-    /// In several mbuf segments: larger than the port's MTU.
+    /// In several mbuf segments: larger than the port's MTU allows.
     ForeignSegmented = "segmented",
     /// Sent to a multicast or broadcast MAC address.
     ForeignGroupMac = "group_mac",
-    /// It came with a TTL of 1 or 0: it may not be sent on.
+    /// It arrived with a TTL of 0 or 1, so it must not be forwarded.
     ForeignTtl = "ttl",
-    /// UDP, but to a port that the reflector was not asked to answer.
+    /// UDP, but to a port that the reflector was not told to answer.
     ForeignPort = "other_port",
     /// UDP with other addresses or ports.
     ForeignFlow = "other_flow",
-    /// With our tag, but with other addresses or ports than answers have: a peer answers from another one of its addresses,
-    /// or nobody has turned the packet round.
+    /// With our tag, but not with the addresses and ports of a reflected packet: the peer answers from
+    /// another of its addresses, or nobody has reflected the packet.
     ForeignAddress = "other_address",
-    /// Our addresses and ports, but of another run, seed or tool.
+    /// With our addresses and ports, but from another run, seed or tool.
     ForeignRun = "other_run",
-    /// Taken out on purpose by `reflect --impair`: `drop` or `blackout`.
+    /// Dropped by `reflect --impair`: `drop` or `blackout`.
     ImpairDropped = "dropped",
-    /// Sent twice on purpose.
+    /// Sent twice by `reflect --impair`.
     ImpairDuplicated = "duplicated",
-    /// Changed in one bit on purpose.
+    /// Sent with one bit flipped by `reflect --impair`.
     ImpairCorrupted = "corrupted",
-    /// Sent behind later ones on purpose.
+    /// Sent after later packets by `reflect --impair`.
     ImpairReordered = "reordered",
-    /// Held for a while on purpose.
+    /// Delayed by `reflect --impair`.
     ImpairDelayed = "delayed",
-    /// Freed, because no more can be held on purpose.
+    /// Freed because `reflect --impair` could not hold more packets.
     ImpairOverflow = "overflow",
 }
 
@@ -120,7 +122,7 @@ const COUNT: usize = Counter::ALL.len();
 impl Counter {
     /// Why packets that were due were not sent.
     pub const NOT_SENT: &[Self] = &[Self::PacerShortfall, Self::NoMbuf, Self::TxQueueFull];
-    /// What is broken in packets of ours.
+    /// What is wrong with corrupt packets of ours.
     pub const CORRUPT: &[Self] = &[
         Self::CorruptHeader,
         Self::CorruptLength,
@@ -129,7 +131,7 @@ impl Counter {
         Self::CorruptIpv4Checksum,
         Self::CorruptUdpChecksum,
     ];
-    /// Why packets are none of ours.
+    /// Why packets are not ours.
     pub const FOREIGN: &[Self] = &[
         Self::ForeignNotIpv4,
         Self::ForeignNotUdp,
@@ -144,7 +146,7 @@ impl Counter {
         Self::ForeignRun,
     ];
 
-    /// What a reflector does on purpose.
+    /// What `reflect --impair` did to packets.
     pub const IMPAIRED: &[Self] = &[
         Self::ImpairDropped,
         Self::ImpairDuplicated,
@@ -153,7 +155,7 @@ impl Counter {
         Self::ImpairDelayed,
         Self::ImpairOverflow,
     ];
-    /// What a reflector counts by flow, and tells when it is asked ([`crate::wire::control`]).
+    /// What a reflector counts per flow and reports when asked ([`crate::wire::control`]).
     pub const FLOW: &[Self] = &[
         Self::Received,
         Self::Sent,
@@ -173,41 +175,41 @@ impl Counter {
     /// Why a reflector did not send a packet of a flow back.
     pub const KEPT_BACK: &[Self] = &[Self::TxQueueFull, Self::ImpairDropped, Self::ImpairOverflow];
 
-    /// Whether it stands for a broken packet of ours.
+    /// Whether this is one of [`Counter::CORRUPT`].
     #[must_use]
     pub fn is_corrupt(self) -> bool {
         Self::CORRUPT.contains(&self)
     }
 }
 
-/// The most counters that a mode can register.
+/// Maximum number of counters that a mode can register.
 pub const MODE_COUNTERS: usize = 8;
 
-/// A counter that a mode registers for itself.
+/// A counter that a mode registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeCounter {
-    /// As it is called in CSV, in JSON and in the summary.
+    /// Its name in CSV, JSON and the summary.
     pub name: String,
-    /// What it counts, for the help.
+    /// What it counts, for `--help`.
     pub help: String,
-    /// What becomes of the packets that it counts.
+    /// What happens to the packets that it counts.
     pub place: LedgerPlace,
 }
 
-/// Where the ledger of a mode that forwards has the packets of a [`ModeCounter`].
+/// Where packets counted by a [`ModeCounter`] appear in the ledger of a mode that forwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerPlace {
-    /// Freed on purpose: they are among [`Counter::Dropped`].
+    /// Freed on purpose: part of [`Counter::Dropped`].
     Dropped,
-    /// To be sent, and freed for want of room: they are among [`Counter::Refused`], and lost.
+    /// To be sent, but freed because there was no room: part of [`Counter::Refused`], and lost.
     Refused,
-    /// In no equation.
+    /// In no equation of the ledger.
     Note,
 }
 
 #[cfg(test)]
 impl ModeCounter {
-    /// One at each place.
+    /// One for each [`LedgerPlace`].
     pub(crate) fn examples() -> Vec<Self> {
         let places = [
             ("decimated", LedgerPlace::Dropped),
@@ -220,11 +222,11 @@ impl ModeCounter {
     }
 }
 
-/// A number for each [`Counter`], and one for each [`ModeCounter`].
+/// A value for each [`Counter`] and for each [`ModeCounter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     fixed: [u64; COUNT],
-    /// Those of the mode, in the order in which it has registered them.
+    /// The mode's counters, in the order of their registration.
     pub mode: [u64; MODE_COUNTERS],
 }
 

@@ -1,6 +1,6 @@
-//! Which interval a time lies in.
+//! The interval that contains a time.
 
-/// An interval, kept because dividing once per packet would cost more than counting it.
+/// The interval looked up last, cached because a division per packet would cost more than counting it.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Cursor {
     pub(crate) interval: u64,
@@ -8,7 +8,7 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// That of `time_ns`.
+    /// The interval that contains `time_ns`.
     #[inline]
     pub(crate) fn at(&mut self, time_ns: u64, interval_ns: u64) -> u64 {
         if time_ns.wrapping_sub(self.start_ns) >= interval_ns {
@@ -18,7 +18,7 @@ impl Cursor {
         self.interval
     }
 
-    /// The same, and when that interval ends.
+    /// The interval that contains `time_ns`, and its end in ns.
     #[inline]
     pub(crate) fn with_end(&mut self, time_ns: u64, interval_ns: u64) -> (u64, u64) {
         (self.at(time_ns, interval_ns), self.start_ns.saturating_add(interval_ns))

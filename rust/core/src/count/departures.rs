@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Adds a field of another sender: of greatest values the greater one counts, all else is a sum.
+/// Adds a field of another sender: the maximum for fields of kind `greatest`, else the sum.
 macro_rules! add {
     (greatest $sum:expr, $more:expr) => {
         $sum = $sum.max($more)
@@ -13,7 +13,7 @@ macro_rules! add {
     };
 }
 
-/// Adds a field that counts gaps, and leaves all others alone.
+/// Adds a field of kind `of_gaps`, and leaves all others alone.
 macro_rules! add_gap {
     (of_gaps $sum:expr, $more:expr) => {
         $sum += $more
@@ -30,7 +30,7 @@ macro_rules! departures {
         }
 
         impl Departures {
-            /// Adds the gaps of `other`, and what they counted as, `times` times.
+            /// Adds the gap counters of `other`, multiplied by `times`.
             #[inline]
             pub(crate) fn add_gaps(&mut self, other: &Self, times: u64) {
                 $(add_gap!($kind self.$field, times * other.$field);)+
@@ -43,7 +43,7 @@ macro_rules! departures {
             }
         }
 
-        /// Where one sender publishes them, once per burst.
+        /// The [`Departures`] that one sender publishes once per burst.
         #[derive(Default)]
         pub(crate) struct Published {
             // worker: wo, collector: ro
@@ -63,18 +63,20 @@ macro_rules! departures {
 }
 
 departures! {
-    /// What a paced sender, or several, counted of its own departures.
+    /// How exactly one or several paced senders kept their inter-departure times.
     ///
-    /// A gap is the time between two packets of one tx queue that the driver accepted one after the
-    /// other; its error is that time less the time between the moments when the two were due. Packets of
-    /// one burst leave at the same time. So packets in between that were never sent (refused, or given
-    /// up by the pacer) make one longer gap, due and actual alike. The five columns are those of
-    /// Emmerich et al., "`MoonGen`: A Scriptable High-Speed Packet Generator" (IMC 2015).
+    /// A gap is the time between two consecutive packets of one tx queue that the driver accepted.
+    /// The error of a gap is its actual length minus its scheduled length, which is the difference of
+    /// the two due times. All packets of a burst depart at the same time. Packets in between that were
+    /// never sent (refused by the driver, or given up by the pacer) make one longer gap, scheduled and
+    /// actual alike. The five columns are those of Emmerich et al., "`MoonGen`: A Scriptable
+    /// High-Speed Packet Generator" (IMC 2015).
     struct Departures;
 
-    /// Gaps: for each queue, its packets less one.
+    /// Number of gaps: for each queue, its packets minus one.
     gaps: of_gaps,
-    /// Gaps with an error of at most 64 ns, early or late; likewise below, each with those above.
+    /// Gaps with an error of at most 64 ns, early or late. The next three fields are cumulative: each
+    /// includes the ones above.
     within_64_ns: of_gaps,
     /// At most 128 ns.
     within_128_ns: of_gaps,
@@ -82,17 +84,17 @@ departures! {
     within_256_ns: of_gaps,
     /// At most 512 ns.
     within_512_ns: of_gaps,
-    /// Packets that left within 64 ns of the one before, although they were due more than 64 ns
-    /// later than that. Packets due at the same time (`--pattern burst:N`) are none.
+    /// Packets that departed within 64 ns of the previous one although their scheduled gap was more
+    /// than 64 ns. Packets that are due at the same time (`--pattern burst:N`) do not count.
     micro_bursts: of_gaps,
-    /// Of those, the ones in bursts that caught up after a stall.
+    /// Of the micro-bursts: packets in bursts that caught up after a stall.
     micro_bursts_after_stall: sum,
-    /// How often the lcore did not poll the sender for more than 10 us: the scheduler, the host, an
-    /// interrupt, a driver or another worker had it.
+    /// How often the lcore did not poll the sender for more than 10 us, because the scheduler, the
+    /// host, an interrupt, a driver or another worker kept it busy.
     stalls: sum,
-    /// Their length altogether, in ns.
+    /// Total length of all stalls in ns.
     stall_ns: sum,
-    /// The longest, in ns.
+    /// The longest stall in ns.
     stall_max_ns: greatest,
 }
 

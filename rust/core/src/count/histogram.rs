@@ -1,4 +1,4 @@
-//! How often which time occurred, in the buckets of [`crate::count::log_linear`].
+//! Histograms of times, in the buckets of [`crate::count::log_linear`].
 
 use super::lines::Lines;
 use super::log_linear::{BUCKETS, bucket, middle_ns};
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A histogram of a whole run with one writer. Plain loads and stores, as in a slot.
+/// A histogram of a whole run with one writer. Plain loads and stores suffice, as in a slot.
 pub(crate) struct Recording {
     // worker: rw, collector: ro once the worker has stopped
     buckets: Lines<AtomicU64>,
@@ -27,7 +27,7 @@ impl Recording {
     }
 }
 
-/// Times of packets: those of one interval, or of several, of one worker, or of several.
+/// Times of packets, of one or several intervals and workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
     buckets: Vec<u64>,
@@ -47,7 +47,7 @@ impl Histogram {
         }
     }
 
-    /// Takes in what `slots` have of `interval`.
+    /// Adds the histogram of `interval` in `slots`.
     pub(crate) fn add_interval(&mut self, slots: &Slots, interval: u64) {
         slots.for_each_bucket(interval, |bucket, count| self.add_bucket(bucket, u64::from(count)));
     }
@@ -57,7 +57,7 @@ impl Histogram {
         self.total += count;
     }
 
-    /// Takes in all that `more` has.
+    /// Adds all counts of `more`.
     pub(crate) fn merge(&mut self, more: &Self) {
         for (bucket, count) in more.buckets.iter().enumerate() {
             self.add_bucket(bucket, *count);
@@ -69,22 +69,25 @@ impl Histogram {
         self.total = 0;
     }
 
-    /// Whether there is nothing in it.
+    /// Whether nothing was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
 
-    /// The time in ns that a share of `quantile` of all packets did not exceed, to within 0.8 %;
-    /// `None` when there were none.
+    /// The `quantile` (0 to 1) of all times in ns, to within 0.8 %; `None` without packets.
     #[must_use]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
-        // So that 7 % of 100 is not 7.000000000000001, which would be the 8th.
+        // Else 7 % of 100 is 7.000000000000001, which would be the 8th.
         const ROUNDED_DOWN: f64 = 1.0 - 4.0 * f64::EPSILON;
         if self.total == 0 {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a share")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 0 and the total"
+        )]
         let rank =
             ((quantile * self.total as f64 * ROUNDED_DOWN).ceil() as u64).clamp(1, self.total);
         let mut below = 0;
@@ -94,12 +97,13 @@ impl Histogram {
         })
     }
 
-    /// The same as `HdrHistogram`'s implementations in all languages exchange it: V2, compressed, as base64 (RFC 4648),
-    /// values in ns with three significant digits. Histograms of several runs can be added up.
+    /// The histogram in the exchange format of all `HdrHistogram` implementations: V2, compressed,
+    /// base64 (RFC 4648), values in ns with three significant digits. Other tools can merge the
+    /// histograms of several runs.
     #[must_use]
     pub fn to_hdr(&self) -> String {
         let mut bytes = Vec::new();
-        // From 1 ns on with three digits and room to grow: nothing here can fail.
+        // Cannot fail: three significant digits are valid, and the histogram resizes itself.
         if let Ok(mut histogram) = hdrhistogram::Histogram::<u64>::new(3) {
             for (bucket, count) in (0..).zip(&self.buckets) {
                 if *count > 0 {
@@ -143,7 +147,7 @@ pub(crate) mod tests {
         #[test]
         fn the_hdrhistogram_crate_reads_it(values in proptest::collection::vec(0..10_000_000_000u64, 0..200)) {
             let ours = histogram(&values);
-            // What readers in other languages know it by.
+            // The prefix by which implementations in other languages recognise the format.
             prop_assert!(ours.to_hdr().starts_with("HISTFAAA"));
             let bytes = base64::engine::general_purpose::STANDARD.decode(ours.to_hdr()).unwrap();
             let mut reader = hdrhistogram::serialization::Deserializer::new();

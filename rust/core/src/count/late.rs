@@ -1,44 +1,46 @@
-//! Packets that come when their interval is closed: late, or a duplicate of one that was here.
+//! Packets that arrive after their interval was closed: either late or duplicate.
 //!
-//! Whether one was here only all receivers together know, as a path may send copies of a packet to
-//! different rx queues. So a receiver that gets a late one looks into the maps of all of them, and
-//! then enters it in one map of late packets that they share. It is the one thing that several
-//! workers write: copies may come to two of them at the same moment, and only an atomic exchange then
-//! makes exactly one of them late. Nothing else touches it, and what comes too late is lost anyway.
+//! A path may deliver copies of a packet to different rx queues, so no receiver alone knows whether
+//! a packet was here before. A receiver that gets a packet of a closed interval therefore looks it
+//! up in the maps of all receivers, then inserts it into one map of late packets that all receivers
+//! share. This map is the only memory that several workers write: two copies may arrive on two
+//! receivers at the same moment, and only an atomic read-modify-write makes exactly one of them
+//! late. Only late packets take this path, and they are lost anyway.
 //!
-//! A receiver that has not adopted a closure yet may still take a packet for valid that another one has
-//! just found late. So an interval is read one round after all have adopted its closure: then
-//! whoever found one late without seeing the other has entered it, and the collector takes the
-//! valid ones of it back. It is late, as both came after the time for which packets are waited for.
+//! A receiver that has not adopted a closure yet may still count a packet as valid while another
+//! receiver finds a copy of it late. The collector therefore reads an interval one round after all
+//! receivers have adopted its closure. By then, a receiver that found the packet late without
+//! seeing the valid copy has inserted it into the shared map, and the collector takes the valid
+//! count back. Late is the right verdict: both copies arrived after the timeout.
 
 use super::board::Recorder;
 use super::seqmap::SeqMap;
 
-/// Of the packets that came too late, how many of all streams together are remembered: as long as
-/// one more copy may take to come. 4 MiB.
+/// How many late packets of all streams together are remembered, to recognise further copies of
+/// them. 4 MiB.
 const LATE: u64 = 1 << 24;
 
-/// The map of late packets of one of `streams`, of which a receiver remembers `window` numbers.
+/// The map of late packets for one of `streams` streams; receivers' maps hold `window` numbers.
 pub(crate) fn map(window: u64, streams: usize) -> SeqMap {
     SeqMap::new(window.min(LATE / streams as u64))
 }
 
-/// What an intact packet of ours is whose interval is closed.
+/// Whether an intact packet of ours, whose interval is closed, has arrived before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// Late: no copy of it was here.
+    /// No copy has arrived before: the packet is late.
     No,
-    /// A duplicate.
+    /// It is a duplicate.
     Yes,
-    /// Older than all that is remembered.
+    /// Unknown: it is older than what the maps remember.
     Forgotten,
-    /// None of this run: nothing with its number was sent when its interval was closed.
+    /// It is not of this run: no closed interval contains its sequence number.
     Never,
 }
 
 impl Recorder {
-    /// Whether a copy of the packet with number `seq`, whose interval is closed, was here on any
-    /// rx queue, in time or too late; it counts as here from now on.
+    /// Whether a copy of packet `seq` of `stream`, whose interval is closed, has arrived before on any
+    /// rx queue, in time or late. Remembers this arrival for further copies.
     #[must_use]
     #[cold]
     pub fn late(&self, stream: u16, seq: u64) -> Again {
@@ -46,7 +48,7 @@ impl Recorder {
             return Again::Never;
         }
         let stream = usize::from(stream);
-        let maps = self.board.places().filter_map(|place| place.arrived.get(stream));
+        let maps = self.board.all().filter_map(|worker| worker.arrived.get(stream));
         let mut forgotten = false;
         for map in maps {
             match map.contains(seq) {

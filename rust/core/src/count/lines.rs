@@ -1,36 +1,37 @@
-//! Memory that one thread writes and that shares no cache line with what another one writes.
+//! Arrays in cache lines of their own: no false sharing with data that another thread writes.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use zerocopy::FromZeros;
 
-/// Two cache lines of 64 bytes: one prefetcher fetches pairs.
+/// Two cache lines of 64 bytes, because the adjacent-line prefetcher fetches pairs.
 const LINE: usize = 128;
 const PAGE: usize = 4096;
 
-/// An array of atomics in cache lines of its own, all 0 at first.
+/// An array of atomics in cache lines of its own, initially 0.
 ///
-/// A large one takes memory only where it is written: the kernel provides a page at the first write to it. That
-/// takes about a microsecond, which a worker should not spend. So what a worker will surely need is touched
-/// before ([`Lines::touch`]), and what it hardly ever needs is not.
+/// A large array takes memory only where it is written: the kernel provides a page at the first write
+/// to it. Such a page fault takes about a microsecond, which a worker should not spend. So memory that
+/// a worker will surely need is touched in advance ([`Lines::touch`]); memory that it hardly ever needs
+/// is not.
 pub(crate) struct Lines<T> {
-    /// Longer than needed, so that it can begin where a line does: asked for that alignment, the allocator
-    /// would write the zeros itself.
+    /// Longer than needed, so that the array can start at a line boundary. (With a larger alignment,
+    /// the allocator would write the zeros itself, and so touch every page.)
     all: Box<[T]>,
-    /// Where the first line begins.
+    /// Index of the first element on a line boundary.
     first: usize,
 }
 
-/// An atomic that one thread may touch while another one writes it.
+/// An atomic that one thread may touch while another thread writes it.
 pub(crate) trait Touch {
-    /// Writes to its page without changing it.
+    /// Writes to the atomic's page without changing its value.
     fn touch(&self);
 }
 
 impl Touch for AtomicU32 {
     fn touch(&self) {
-        // An addition of 0 would do, but compilers make it a load.
+        // Adding 0 would do, but compilers turn that into a load.
         let _ = self.compare_exchange(0, 0, Relaxed, Relaxed);
     }
 }
@@ -44,7 +45,7 @@ impl Touch for AtomicU64 {
 impl<T: FromZeros> Lines<T> {
     const IN_LINE: usize = LINE / size_of::<T>();
 
-    /// At least `len` of them.
+    /// An array of at least `len` elements.
     pub(crate) fn new(len: usize) -> Self {
         let room = if len == 0 { 0 } else { len.next_multiple_of(Self::IN_LINE) + Self::IN_LINE };
         let all = <[T]>::new_box_zeroed_with_elems(room).unwrap_or_else(|_| {
@@ -59,13 +60,13 @@ impl<T: FromZeros> Lines<T> {
         self.all.get(self.first + index)
     }
 
-    /// That of an index below the length, or a panic.
+    /// The element at `index`, which must be below the length, else this panics.
     #[inline]
     pub(crate) fn at(&self, index: usize) -> &T {
         &self.all[self.first + index]
     }
 
-    /// Those of a range below the length, or a panic.
+    /// The elements of `range`, which must be within the length, else this panics.
     #[inline]
     pub(crate) fn range(&self, range: Range<usize>) -> &[T] {
         &self.all[self.first + range.start..self.first + range.end]
@@ -73,7 +74,8 @@ impl<T: FromZeros> Lines<T> {
 }
 
 impl<T: Touch> Lines<T> {
-    /// Has the kernel provide the memory of these, as far as there are so many. Any thread may call it.
+    /// Has the kernel provide the memory of the elements in `range`, as far as they exist. Any thread
+    /// may call it.
     pub(crate) fn touch(&self, range: Range<usize>) {
         let end = self.all.len().min(self.first + range.end);
         let pages = (self.first + range.start..end).step_by(PAGE / size_of::<T>());
@@ -92,7 +94,7 @@ mod tests {
             let address = |index| std::ptr::from_ref(lines.at(index)) as usize;
             assert_eq!(address(0) % LINE, 0);
             assert_eq!(address(len - 1), address(0) + 8 * (len - 1));
-            // What follows is the end of the last line, and nobody else's.
+            // The allocation reaches to the end of the last line, so nobody else's data is in it.
             let end = std::ptr::from_ref(&lines.all[lines.all.len() - 1]) as usize + 8;
             assert!(end >= (address(len - 1) + 8).next_multiple_of(LINE));
             assert!(lines.range(0..len).iter().all(|word| word.load(Relaxed) == 0));

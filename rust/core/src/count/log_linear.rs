@@ -1,18 +1,18 @@
-//! Log-linear buckets for times: 64 to each power of two, as HDR histograms have them.
+//! Log-linear buckets for times, 64 per power of two, as in HDR histograms.
 //!
-//! A bucket is at most 1/64 of its values wide, and its middle stands for all of them: the error is below 0.8 %. Below
-//! 128 ns every nanosecond has a bucket of its own. A bucket's number has 11 bits, so it also fits where a packet has no
-//! room for a whole time.
+//! A bucket is at most 1/64 as wide as its values. Its middle represents all of them, with an error
+//! below 0.8 %. Below 128 ns, every nanosecond has a bucket of its own. A bucket number has 11 bits,
+//! so it fits into a packet header that has no room for a full time.
 
 const SUB_BITS: u32 = 6;
-/// Buckets of times from one power of two to the next.
+/// Buckets from one power of two to the next.
 pub(crate) const OCTAVE: usize = 1 << SUB_BITS;
-/// Larger values count as the largest: 17 s.
+/// The largest time, 17 s; larger ones count as this one.
 pub const MAX_NS: u64 = (1 << 34) - 1;
-/// How many buckets there are.
+/// The number of buckets.
 pub const BUCKETS: usize = bucket(MAX_NS) as usize + 1;
 
-/// The number of the bucket of `ns`; those above [`MAX_NS`] share the last one.
+/// The bucket of `ns`; times above [`MAX_NS`] share the last one.
 #[must_use]
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "a bucket's number has 11 bits")]
@@ -22,41 +22,42 @@ pub const fn bucket(ns: u64) -> u16 {
     ((shift as u64) << SUB_BITS) as u16 + (ns >> shift) as u16
 }
 
-/// The buckets of the times from each of `from_ns`, which ascend, until `now_ns`: as many as both slices
-/// have room for. What begins later than `now_ns` is in bucket 0.
+/// Stores the buckets of the times from each of `from_ns`, in ascending order, until `now_ns`; as many
+/// as both slices have elements. A start later than `now_ns` gives bucket 0.
 #[inline]
 pub(crate) fn buckets_until(now_ns: u64, from_ns: &[u64], buckets: &mut [u16]) {
     debug_assert!(from_ns.is_sorted());
     let all = buckets.iter_mut().zip(from_ns);
     let is_short = |ns: &u64| *ns <= now_ns && now_ns - ns < 1 << f32::MANTISSA_DIGITS;
     if from_ns.first().is_some_and(is_short) && from_ns.last().is_some_and(is_short) {
-        for (place, from_ns) in all {
-            *place = bucket_of_short(now_ns.wrapping_sub(*from_ns));
+        for (slot, from_ns) in all {
+            *slot = bucket_of_short(now_ns.wrapping_sub(*from_ns));
         }
     } else {
-        for (place, from_ns) in all {
-            *place = bucket(now_ns.saturating_sub(*from_ns));
+        for (slot, from_ns) in all {
+            *slot = bucket(now_ns.saturating_sub(*from_ns));
         }
     }
 }
 
-/// That of a time below 2^24 ns, by instructions that there are for vectors, too. Such a time is a float
-/// without being rounded, and the upper bits of a float, exponent and mantissa, number its bucket.
+/// The bucket of a time below 2^24 ns, computed with instructions that have vector forms, too. Such a
+/// time is exact as an `f32`, and the upper bits of the float (exponent and mantissa) are the bucket
+/// number plus a constant.
 #[inline]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
-    reason = "of the numbers that are used, none has more bits or a sign"
+    reason = "no number in use has more bits or a sign"
 )]
 fn bucket_of_short(ns: u64) -> u16 {
     const FRACTION_BITS: u32 = f32::MANTISSA_DIGITS - 1;
     const BIAS: u32 = 127;
-    // With a sign: there is an instruction that converts it.
+    // Signed, because vector units have an instruction that converts signed integers to floats.
     let ns = ns as i32;
     let upper = (ns as f32).to_bits() >> (FRACTION_BITS - SUB_BITS);
     let bucket = upper.wrapping_sub((BIAS + SUB_BITS - 1) << SUB_BITS);
-    // Below, not all of those bits are whole nanoseconds.
+    // Below 64 ns, not all of these bits are whole nanoseconds.
     if ns < 1 << SUB_BITS { ns as u16 } else { bucket as u16 }
 }
 

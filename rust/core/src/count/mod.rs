@@ -1,4 +1,4 @@
-//! Counting without locks: one writer per slot, and readers that never make it wait.
+//! Counting without locks: one writer per slot, and readers never block it.
 
 pub(crate) mod board;
 mod counter;

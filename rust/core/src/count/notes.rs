@@ -1,4 +1,4 @@
-//! What a receiver notes over the whole run, beside its intervals.
+//! What a receiver records over the whole run rather than per interval.
 
 use super::board::Recorder;
 use super::histogram::{Histogram, Recording};
@@ -7,19 +7,20 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One receiver's. Written by it alone, read when it has stopped.
+/// The notes of one receiver. The receiver alone writes them; they are read when it has stopped.
 #[derive(Default)]
 pub(crate) struct Notes {
-    /// Round-trip times since packets were due, where that is earlier than when they were sent.
+    /// Round-trip times measured from the due times, where these are earlier than the send times.
     pub(crate) since_due: Recording,
-    /// Round-trip times without what the reflector says it kept packets.
+    /// Round-trip times minus the residence time that the reflector reports.
     pub(crate) network: Recording,
     // worker: rw, collector: ro once the worker has stopped
     jitter_sixteenths_ns: AtomicU64,
     extents: AtomicU64,
     extent_sum: Sum,
     extent_max: AtomicU64,
-    /// The first one, see [`Notes::note_other_address`]. Set by one thread only, so setting it never waits.
+    /// The first address of [`Recorder::note_other_address`]. Only one thread sets it, so setting it
+    /// never blocks.
     other_address: OnceLock<SocketAddr>,
 }
 
@@ -40,40 +41,41 @@ impl Notes {
 }
 
 impl Recorder {
-    /// Takes the time since a packet was due until it came back in.
+    /// Records the time in ns from a packet's due time until it came back.
     #[inline]
     pub fn record_since_due(&self, ns: u64) {
-        if let Some(notes) = &self.place.notes {
+        if let Some(notes) = &self.record.notes {
             notes.since_due.record(ns);
         }
     }
 
-    /// Takes a round-trip time without the reflector's residence time in.
+    /// Records a round-trip time in ns minus the reflector's residence time.
     #[inline]
     pub fn record_network(&self, ns: u64) {
-        if let Some(notes) = &self.place.notes {
+        if let Some(notes) = &self.record.notes {
             notes.network.record(ns);
         }
     }
 
-    /// The receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
+    /// Sets the receiver's interarrival jitter (RFC 3550, section 6.4.1), in sixteenths of a ns.
     pub fn note_jitter(&self, sixteenths_ns: u64) {
-        if let Some(notes) = &self.place.notes {
+        if let Some(notes) = &self.record.notes {
             notes.note_jitter(sixteenths_ns);
         }
     }
 
-    /// Takes the extents of some reordered packets in.
+    /// Adds the extents of reordered packets.
     pub fn note_extents(&self, extents: Extents) {
-        if let Some(notes) = &self.place.notes {
+        if let Some(notes) = &self.record.notes {
             notes.note_extents(extents);
         }
     }
 
-    /// From where a packet with our tag came that should not have come from there.
+    /// Records the source address of a packet that has our tag but not the expected source. Only the
+    /// first one is kept.
     #[cold]
     pub fn note_other_address(&self, from: SocketAddr) {
-        if let Some(notes) = &self.place.notes {
+        if let Some(notes) = &self.record.notes {
             notes.note_other_address(from);
         }
     }
@@ -88,7 +90,7 @@ pub struct Extents {
 }
 
 impl Extents {
-    /// Takes one in, if it is known.
+    /// Adds an extent; `None` (unknown) adds nothing.
     #[inline]
     pub fn add(&mut self, extent: Option<u32>) {
         if let Some(extent) = extent.map(u64::from) {
@@ -98,7 +100,7 @@ impl Extents {
         }
     }
 
-    /// Whether there are none.
+    /// Whether no extent was added.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -106,24 +108,25 @@ impl Extents {
     }
 }
 
-/// All receivers' notes, added up.
+/// The notes of all receivers, merged.
 #[derive(Clone, Debug, Default)]
 pub struct RunNotes {
-    /// Round-trip times since packets were due.
+    /// Round-trip times measured from the due times.
     pub since_due: Histogram,
-    /// Round-trip times without the reflector's residence time; empty without stamps.
+    /// Round-trip times minus the reflector's residence time; empty without reflector stamps.
     pub network: Histogram,
-    /// RFC 3550 interarrival jitter at the end of the run: that of the rx queue where it is
-    /// greatest, in ns.
+    /// Interarrival jitter (RFC 3550) in ns at the end of the run, of the rx queue where it is
+    /// greatest.
     pub jitter_ns: f64,
-    /// Reordered packets whose extent is known.
+    /// Number of reordered packets whose extent is known.
     pub extents: u64,
-    /// All extents added up: packets that arrived since the first one that overtook (RFC 4737).
+    /// Sum of all extents. An extent is the number of packets that arrived since the first one that
+    /// overtook (RFC 4737).
     pub extent_sum: u128,
     /// The greatest extent.
     pub extent_max: u64,
-    /// From where a packet with our tag came that should not have come from there; the first such address of the first rx
-    /// queue that has one.
+    /// Source address of a packet that has our tag but not the expected source: the first such address
+    /// of the first rx queue that has one.
     pub other_address: Option<SocketAddr>,
 }
 

@@ -1,11 +1,11 @@
 //! Which sequence numbers have arrived: one bit each, over a sliding window.
 //!
-//! A word holds 32 bits of a block of sequence numbers and, above them, the turn: how many times the
-//! numbers have gone through the whole map before. A word of another turn counts as empty, so nothing
-//! ever has to be cleared. Senders are held back before they reach numbers that would displace others
-//! still in use (see `board`). Turns begin anew after 2^32: a word that was left alone for as long
-//! would be taken for a present one. A map has room for what is sent in half a second at least, so
-//! that is 68 years at any rate.
+//! A word holds 32 bits for a block of 32 sequence numbers and, in its upper half, the turn: how many
+//! times the numbers have wrapped around the map. A word of an earlier turn counts as empty, so
+//! nothing ever has to be cleared. Senders are held back before they reach numbers that would displace
+//! others still in use (see `board`). Turns wrap after 2^32: a word untouched for that long would pass
+//! for a current one. A map holds what is sent in at least half a second, so that takes at
+//! least 68 years.
 
 use super::lines::Lines;
 use std::ops::Range;
@@ -13,17 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const BITS: u64 = 32;
 
-/// The sequence numbers of one stream that one receiver has seen, or that several have.
+/// The sequence numbers of one stream that one or several receivers have seen.
 pub struct SeqMap {
     // receiver: rw, collector and other receivers: ro; or all receivers: rw, by insert_shared() alone
     words: Lines<AtomicU64>,
     mask: u64,
-    /// Bits of `mask`.
+    /// Number of bits in `mask`.
     index_bits: u32,
 }
 
 impl SeqMap {
-    /// Remembers at least the last `window` sequence numbers.
+    /// A map that remembers at least the last `window` sequence numbers.
     #[must_use]
     pub fn new(window: u64) -> Self {
         let words = window.div_ceil(BITS).next_power_of_two().max(2);
@@ -31,7 +31,7 @@ impl SeqMap {
         Self { words: Lines::new(len), mask: words - 1, index_bits: words.ilog2() }
     }
 
-    /// Has the memory for these numbers provided, see [`Lines::touch`].
+    /// Has the kernel provide the memory for these numbers (see [`Lines::touch`]).
     pub(crate) fn touch(&self, seqs: Range<u64>) {
         let words = self.mask + 1;
         let (start, end) = (seqs.start / BITS, seqs.end.div_ceil(BITS));
@@ -47,15 +47,15 @@ impl SeqMap {
         self.words.at(at)
     }
 
-    /// Which time it is that numbers go through the map: the low 32 bits.
+    /// The turn of `block`: its low 32 bits.
     fn turn(&self, block: u64) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "what a word has room for")]
+        #[expect(clippy::cast_possible_truncation, reason = "the half of a word")]
         let turn = (block >> self.index_bits) as u32;
         turn
     }
 
-    /// Notes the arrival of `seq`: whether it is the first one. For the one thread that owns this
-    /// map; numbers more than the window below the highest one must not come any more.
+    /// Inserts `seq`. Returns whether it is new. Only the thread that owns this map may call it, and
+    /// not with numbers that are more than the window below the highest one.
     #[must_use]
     #[inline]
     pub fn insert(&self, seq: u64) -> bool {
@@ -66,9 +66,9 @@ impl SeqMap {
         bits & bit == 0
     }
 
-    /// The same for a map that several threads write, by this function alone, and for any number;
-    /// `None` where the map has gone on to later ones and no longer knows of this. It is dear:
-    /// for what is rare.
+    /// Like [`SeqMap::insert`], for a map that several threads write with this function only, and for
+    /// any number. `None` if later numbers have displaced this one, so that it is unknown. Slow, because it
+    /// is an atomic read-modify-write.
     #[must_use]
     #[cold]
     pub fn insert_shared(&self, seq: u64) -> Option<bool> {
@@ -82,8 +82,7 @@ impl SeqMap {
         bits_of(before, turn).map(|bits| bits & bit == 0)
     }
 
-    /// Whether `seq` has arrived; `None` where the map has gone on to later numbers and no longer
-    /// knows.
+    /// Whether `seq` has arrived; `None` if later numbers have displaced it.
     #[must_use]
     pub fn contains(&self, seq: u64) -> Option<bool> {
         let block = seq / BITS;
@@ -91,7 +90,7 @@ impl SeqMap {
         bits.map(|bits| bits & 1 << (seq % BITS) != 0)
     }
 
-    /// One bit for each number of `block` that has arrived; none when the word holds another one.
+    /// One bit for each number of `block` that has arrived; 0 if the word holds another block.
     #[inline]
     pub(crate) fn bits(&self, block: u64) -> u64 {
         let word = self.word(block).load(Relaxed);
@@ -99,21 +98,21 @@ impl SeqMap {
     }
 }
 
-/// The bits of `word` that are of `turn`; `None` when they are of a later one.
+/// The bits of `word` if it is of `turn`, 0 if it is of an earlier one, `None` if of a later one.
 fn bits_of(word: u64, turn: u32) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, reason = "the upper and the lower half")]
     let (found, bits) = ((word >> 32) as u32, word as u32);
     match found.wrapping_sub(turn) {
         0 => Some(u64::from(bits)),
-        // Only a word that was never written has no bits.
+        // Only a word that was never written has no bits, and its turn means nothing.
         later if bits > 0 && later < 1 << 31 => None,
         _ => Some(0),
     }
 }
 
-/// Goes through `seqs` in their order: calls `each` with whether they have arrived, and how many numbers
-/// in a row that is. Numbers in a row may come in several calls. `bits` tells which numbers of a
-/// block have arrived, as [`SeqMap::bits`] does.
+/// Splits `seqs` into runs of numbers that have all arrived or all not arrived, and calls `each` for
+/// every run, in order, with whether it arrived and its length. Adjacent runs may be alike: runs end at
+/// block boundaries. `bits` returns which numbers of a block have arrived, as [`SeqMap::bits`] does.
 pub(crate) fn for_each_stretch(
     bits: impl Fn(u64) -> u64,
     seqs: Range<u64>,
@@ -195,7 +194,7 @@ mod tests {
         let map = SeqMap::new(64);
         assert!(map.insert(0));
         assert!(map.insert(64));
-        assert_eq!(map.contains(0), None, "the word is that of later numbers");
+        assert_eq!(map.contains(0), None, "later numbers have displaced it");
         assert_eq!(map.contains(128), Some(false));
         assert!(!map.insert(64));
         assert!(map.insert(65));
@@ -205,8 +204,7 @@ mod tests {
         assert_eq!(map.insert_shared(66), Some(false));
     }
 
-    /// What is left over from long ago is not taken for the present: a receiver may get nothing of a
-    /// stream for hours.
+    /// Old words do not pass for current ones: a receiver may get no packet of a stream for hours.
     #[test]
     fn a_number_of_long_ago_is_not_that_of_today() {
         for after in [1u64 << 32, 1 << 37, 1 << 42, 1 << 43] {
@@ -218,7 +216,7 @@ mod tests {
         }
     }
 
-    /// However many threads have a copy of one packet, it is new to one of them.
+    /// If several threads insert the same number, it is new to exactly one of them.
     #[test]
     fn of_all_who_insert_at_once_one_is_the_first() {
         const NUMBERS: u64 = 20_000;

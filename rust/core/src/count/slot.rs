@@ -1,10 +1,11 @@
-//! What one worker counted, by interval: written by the worker alone, read by the collector.
+//! The counters of one worker, by interval: written by the worker alone, read by the collector.
 //!
-//! An open interval has a slot with its counters, and with a histogram of round-trip times where packets are
-//! received. Most of a histogram is empty, so it consists of parts, one for each power of two, which are added
-//! when there is a time for them. Slots and parts come from a stock and return to it when their interval
-//! has been read; what returned last is used first. So memory is only touched for as many intervals as were ever
-//! open at once: about 20 of 1 ms each while nothing is lost, of 2048 that may be.
+//! Each open interval has a slot with its counters and, on receivers, a histogram of round-trip
+//! times. Most buckets of a histogram stay empty, so it consists of parts, one per power of two,
+//! that are allocated on first use. Slots and parts come from a free list (`Stock`) and return to it
+//! when their interval has been read; the one returned last is reused first. So the memory touched
+//! is that of the intervals that were ever open at once: about 20 intervals of 1 ms each while
+//! nothing is lost, out of a capacity of 2048.
 
 use super::counter::{Counter, Counts, MODE_COUNTERS};
 use super::lines::Lines;
@@ -18,13 +19,13 @@ use std::sync::atomic::{
 /// Round-trip times of packets, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
-    /// How many.
+    /// Number of packets.
     pub count: u64,
-    /// All added: at 100 Mpps and a second each, 64 bits would hold three minutes.
+    /// Sum of all times. 64 bits would overflow after three minutes of 100 Mpps at a second each.
     pub sum_ns: u128,
-    /// The smallest; `u64::MAX` when there was none.
+    /// The smallest time; `u64::MAX` without packets.
     pub min_ns: u64,
-    /// The largest; 0 when there was none.
+    /// The largest time; 0 without packets.
     pub max_ns: u64,
 }
 
@@ -35,7 +36,7 @@ impl Default for Latency {
 }
 
 impl Latency {
-    /// Takes in that so many packets, one at least, took so long.
+    /// Adds `packets` packets, at least one, with a round-trip time of `ns` each.
     pub fn record(&mut self, ns: u64, packets: u64) {
         let sum_ns = u128::from(ns) * u128::from(packets);
         *self += &Self { count: packets, sum_ns, min_ns: ns, max_ns: ns };
@@ -51,7 +52,7 @@ impl Latency {
         Self { count, sum_ns: u128::from(upper) << 64 | u128::from(lower), min_ns, max_ns }
     }
 
-    /// The mean, `None` when there was nothing.
+    /// The mean; `None` without packets.
     #[must_use]
     pub fn mean_ns(&self) -> Option<f64> {
         (self.count > 0).then(|| self.sum_ns as f64 / self.count as f64)
@@ -67,61 +68,62 @@ impl std::ops::AddAssign<&Self> for Latency {
     }
 }
 
-/// Words of a slot: the number of its interval, from 1 on; its counters; those of the mode; its [`Latency`].
+/// Words of a slot: the interval's number plus 1, the counters, the mode's counters, the [`Latency`].
 const WORDS: usize = (LATENCY + LATENCY_WORDS).next_multiple_of(16);
 const COUNTS: usize = 1;
 const MODE_COUNTS: usize = COUNTS + Counter::ALL.len();
 const LATENCY: usize = MODE_COUNTS + MODE_COUNTERS;
 const LATENCY_WORDS: usize = 5;
 
-/// Parts of a whole histogram, and how many of them a slot has room for.
+// Parts of a full histogram, and the number of entries a slot has for them.
 const OCTAVES: usize = BUCKETS.div_ceil(OCTAVE);
 const PARTS: usize = OCTAVES.next_multiple_of(32);
 
-/// Intervals whose memory is touched before a worker starts: more than are open at once while all packets come
-/// back soon. A lost packet keeps its interval open for longer. Then more are needed, and the first time that
-/// a slot is used the worker waits for its page, a microsecond for 8 slots or 16 parts.
+/// Number of intervals whose memory is touched before a worker starts: more than are open at once
+/// while all packets come back soon. A lost packet keeps its interval open for longer. Then more are
+/// needed, and the first use of a slot costs the worker a page fault: a microsecond for 8 slots or
+/// 16 parts.
 const READY: usize = 64;
-/// Parts of a histogram that are touched for each of them.
+/// Histogram parts that are touched for each of these intervals.
 const READY_PARTS: usize = 4;
 
-/// Bytes of an open interval of one worker.
+/// Bytes that an open interval takes on any worker.
 pub const SLOT_BYTES: u64 = (WORDS * size_of::<u64>() + 2 * size_of::<u32>()) as u64;
-/// Further bytes of one that receives, with all parts of its histogram.
+/// Additional bytes on a receiver, with all parts of the histogram.
 pub const HISTOGRAM_BYTES: u64 = ((OCTAVES * (OCTAVE + 1) + PARTS) * size_of::<u32>()) as u64;
 
-/// The intervals of one worker. Plain loads and stores: there is one writer, and the collector reads what
-/// does not change any more (see `board`).
+/// The intervals of one worker. Plain loads and stores suffice: there is one writer, and the collector
+/// reads an interval only when it does not change any more (see `board`).
 pub(crate) struct Slots {
-    // All of them: worker: rw, collector: ro
-    /// By interval: the number of its slot; 0: none.
+    // All fields: worker: rw, collector: ro
+    /// By interval modulo the capacity: the number of its slot; 0: none.
     ring: Lines<AtomicU32>,
     /// By slot.
     words: Lines<AtomicU64>,
-    /// A receiver's, by slot and power of two: the number of the part of the histogram; 0: none.
+    /// Receivers only, by slot and power of two: the number of the histogram part; 0: none.
     parts: Lines<AtomicU32>,
-    /// By part: a count for each of its buckets. 32 bits are enough, as an interval has no more packets than
-    /// the sequence maps of all streams have numbers: 2^29 at most.
+    /// By part: a count for each of its buckets. 32 bits are enough: an interval has no more packets
+    /// than the sequence maps of all streams together have numbers, which is at most 2^29.
     buckets: Lines<AtomicU32>,
     mask: u64,
 }
 
-/// What is not in use of a worker's [`Slots`]. The worker alone has it.
+/// The unused slots and histogram parts of a worker's [`Slots`]. Only the worker has access to it.
 pub(crate) struct Stock {
     slots: Numbers,
     parts: Numbers,
 }
 
-/// Numbers of slots or of parts, from 1 on.
+/// The free list of slots or of parts, by their numbers, which start at 1.
 struct Numbers {
-    /// The greatest one that was ever taken.
+    /// The greatest number ever taken.
     last: u32,
-    /// With room for all, so that it never allocates.
+    /// Has capacity for all numbers, so it never allocates.
     returned: Vec<u32>,
 }
 
 impl Numbers {
-    /// At most `most` are in use at once.
+    /// A free list of which at most `most` numbers are in use at once.
     fn new(most: usize) -> Self {
         Self { last: 0, returned: Vec::with_capacity(most) }
     }
@@ -139,11 +141,11 @@ impl Numbers {
 }
 
 impl Slots {
-    /// For so many intervals at once, a power of two.
+    /// Slots for `intervals` open intervals (a power of two), with histograms if the worker `receives`.
     pub(crate) fn new(intervals: u64, receives: bool) -> Self {
         let intervals = usize::try_from(intervals).unwrap_or(usize::MAX);
         let of_receiver = |len: usize| if receives { len } else { 0 };
-        // Numbers begin at 1.
+        // Numbers start at 1.
         let slots = intervals + 1;
         Self {
             ring: Lines::new(intervals),
@@ -154,7 +156,7 @@ impl Slots {
         }
     }
 
-    /// For the worker that begins: all of them. Memory that it is sure to use is touched.
+    /// The full stock, for a worker that starts. Touches the memory that the worker will surely use.
     pub(crate) fn stock(&self) -> Stock {
         let intervals = self.intervals();
         let ready = READY.min(intervals) + 1;
@@ -181,8 +183,8 @@ impl Slots {
         index
     }
 
-    /// The slot of `interval`, which may be its first use. It must be less than [`Slots::intervals`] after the
-    /// first one that was not given back.
+    /// The slot of `interval`, allocated on first use. `interval` must be less than
+    /// [`Slots::intervals`] after the first interval that was not given back.
     #[inline]
     pub(crate) fn enter(&self, stock: &mut Stock, interval: u64) -> usize {
         match self.ring.at(self.index(interval)).load(Relaxed) {
@@ -204,17 +206,18 @@ impl Slots {
         slot
     }
 
-    /// Takes back what these intervals have: nobody reads them any more.
+    /// Returns the slots and parts of `intervals` to the stock. Nobody may read these intervals any
+    /// more.
     pub(crate) fn give_back(&self, stock: &mut Stock, intervals: Range<u64>) {
         let Range { start, end } = intervals;
-        // Beyond that each shares its place with a later one.
+        // Earlier intervals share their ring entries with later ones of the range.
         for interval in start.max(end.saturating_sub(self.mask + 1))..end {
-            let place = self.ring.at(self.index(interval));
-            let number = place.load(Relaxed);
+            let entry = self.ring.at(self.index(interval));
+            let number = entry.load(Relaxed);
             if number == 0 {
                 continue;
             }
-            place.store(0, Relaxed);
+            entry.store(0, Relaxed);
             stock.slots.give_back(number);
             if !self.receives() {
                 continue;
@@ -232,7 +235,7 @@ impl Slots {
 
     /// The latest interval that has a slot.
     pub(crate) fn last_interval(&self) -> Option<u64> {
-        let numbers = self.ring.range(0..self.intervals()).iter().map(|place| place.load(Acquire));
+        let numbers = self.ring.range(0..self.intervals()).iter().map(|entry| entry.load(Acquire));
         let first_word = |number| self.words.at(number as usize * WORDS).load(Acquire);
         numbers.filter(|number| *number != 0).map(|number| first_word(number) - 1).max()
     }
@@ -242,15 +245,15 @@ impl Slots {
         count.store(count.load(Relaxed) + packets, Relaxed);
     }
 
-    /// The same for the counter of a mode with this index.
+    /// Like [`Slots::add`], for the mode's counter with this index.
     pub(crate) fn add_mode(&self, slot: usize, index: usize, packets: u64) {
         let counts = self.words.range(slot * WORDS + MODE_COUNTS..slot * WORDS + LATENCY);
         let count = &counts[index];
         count.store(count.load(Relaxed) + packets, Relaxed);
     }
 
-    /// Counts packets with a round-trip time in the histogram; [`Slots::add_latency`] must follow for the
-    /// same packets.
+    /// Adds packets with a round-trip time of `ns` to the histogram. Call [`Slots::add_latency`] for
+    /// the same packets.
     #[inline]
     pub(crate) fn record(&self, stock: &mut Stock, slot: usize, ns: u64, packets: u32) {
         let bucket = usize::from(bucket(ns));
@@ -264,13 +267,13 @@ impl Slots {
     }
 
     #[cold]
-    fn add_part(&self, stock: &mut Stock, place: &AtomicU32) -> usize {
+    fn add_part(&self, stock: &mut Stock, entry: &AtomicU32) -> usize {
         let number = stock.parts.take();
         let part = number as usize;
         for bucket in self.buckets.range(part * OCTAVE..(part + 1) * OCTAVE) {
             bucket.store(0, Relaxed);
         }
-        place.store(number, Relaxed);
+        entry.store(number, Relaxed);
         part
     }
 
@@ -296,7 +299,7 @@ impl Slots {
         Latency::from_words(std::array::from_fn(|index| words[index].load(Relaxed)))
     }
 
-    /// Parts of the histogram between the smallest and the greatest time: there are no others.
+    /// The histogram parts from the smallest to the greatest time; none exist outside of this range.
     fn octaves(&self, slot: usize) -> Range<usize> {
         let latency = self.latency(slot);
         if latency.count == 0 || !self.receives() {
@@ -306,15 +309,15 @@ impl Slots {
         octave(latency.min_ns)..octave(latency.max_ns) + 1
     }
 
-    /// The slot that `interval` has.
+    /// The slot of `interval`; `None` if it has none.
     fn find(&self, interval: u64) -> Option<usize> {
         let slot = self.ring.at(self.index(interval)).load(Acquire) as usize;
-        // It is that of an earlier interval if the worker has not given that back yet.
-        let is_its = self.words.at(slot * WORDS).load(Acquire) == interval + 1;
-        (slot != 0 && is_its).then_some(slot)
+        // The ring entry is still an earlier interval's if the worker has not given that back yet.
+        let is_same = self.words.at(slot * WORDS).load(Acquire) == interval + 1;
+        (slot != 0 && is_same).then_some(slot)
     }
 
-    /// What was counted in `interval`; `None` when nothing was.
+    /// What was counted in `interval`; `None` if nothing was.
     pub(crate) fn read(&self, interval: u64) -> Option<(Counts, Latency)> {
         let slot = self.find(interval)?;
         let mut counts = Counts::default();
@@ -330,7 +333,7 @@ impl Slots {
         Some((counts, self.latency(slot)))
     }
 
-    /// Calls `each` with the buckets of `interval` and their counts, some of which may be 0.
+    /// Calls `each` with every allocated bucket of `interval` and its count, which may be 0.
     pub(crate) fn for_each_bucket(&self, interval: u64, mut each: impl FnMut(usize, u32)) {
         let Some(slot) = self.find(interval) else { return };
         for octave in self.octaves(slot) {

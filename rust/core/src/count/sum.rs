@@ -1,8 +1,9 @@
-//! A sum that 64 bits are too small for.
+//! A sum that does not fit into 64 bits.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A sum of 128 bits with one writer. Who else reads it must know that it is not being written.
+/// A sum of 128 bits with one writer. Its two halves can tear: others may read it only while it is not
+/// being written.
 #[derive(Default)]
 pub(crate) struct Sum([AtomicU64; 2]);
 
@@ -10,8 +11,8 @@ impl Sum {
     pub(crate) fn store(&self, value: u128) {
         #[expect(clippy::cast_possible_truncation, reason = "the upper and the lower half")]
         let halves = [(value >> 64) as u64, value as u64];
-        for (place, half) in self.0.iter().zip(halves) {
-            place.store(half, Relaxed);
+        for (word, half) in self.0.iter().zip(halves) {
+            word.store(half, Relaxed);
         }
     }
 

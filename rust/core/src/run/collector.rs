@@ -5,7 +5,7 @@ use super::totals::{Row, Totals, WorkerCounts};
 use crate::count::Histogram;
 use crate::count::RunNotes;
 use crate::count::SeqMap;
-use crate::count::board::Place;
+use crate::count::board::WorkerRecord;
 use crate::count::seqmap::{count_arrived, for_each_stretch};
 use crate::count::{Board, Role};
 use crate::count::{Counter, Counts};
@@ -30,7 +30,7 @@ pub struct Collector {
     /// By stream: receivers' maps are touched for the sequence numbers below.
     touched: Box<[u64]>,
     totals: Totals,
-    /// By place.
+    /// By worker, as in [`Board::all`].
     by_worker: Box<[Counts]>,
     latencies: Histogram,
     /// That of the interval at hand.
@@ -45,9 +45,9 @@ impl Collector {
     /// after the end of the interval in which it was sent.
     #[must_use]
     pub fn new(board: Arc<Board>, timeout_ns: u64) -> Self {
-        let streams = board.places().filter(|place| place.is_sender()).count();
+        let streams = board.all().filter(|worker| worker.is_sender()).count();
         Self {
-            by_worker: vec![Counts::default(); board.places().count()].into(),
+            by_worker: vec![Counts::default(); board.all().count()].into(),
             latencies: Histogram::default(),
             interval_latencies: Histogram::default(),
             loss_runs: LossRuns::new(streams),
@@ -71,7 +71,7 @@ impl Collector {
         self.board.touch_ahead(&mut self.touched);
         // In this order: what is closed now is adopted until the next tick, and read in the one after
         // that (see `late`).
-        if self.receivers().all(|place| place.adopted() >= self.round) {
+        if self.receivers().all(|worker| worker.adopted() >= self.round) {
             self.emit(self.adopted, row);
             self.adopted = self.closed;
         }
@@ -101,7 +101,7 @@ impl Collector {
     #[must_use]
     pub fn notes(&self) -> RunNotes {
         let mut sum = RunNotes::default();
-        for notes in self.board.workers().filter_map(|place| place.notes.as_ref()) {
+        for notes in self.board.workers().filter_map(|worker| worker.notes.as_ref()) {
             sum.add(notes);
         }
         sum
@@ -116,12 +116,12 @@ impl Collector {
     /// What each worker counted, in the order of the board.
     #[must_use]
     pub fn by_worker(&self) -> Vec<WorkerCounts> {
-        let places = self.board.places().zip(&self.by_worker);
-        let claimed = places.filter(|(place, _)| place.is_claimed());
-        let of_one = |(place, counts): (&Place, &Counts)| WorkerCounts {
-            role: place.role,
+        let workers = self.board.all().zip(&self.by_worker);
+        let claimed = workers.filter(|(worker, _)| worker.is_claimed());
+        let of_one = |(worker, counts): (&WorkerRecord, &Counts)| WorkerCounts {
+            role: worker.role,
             counts: *counts,
-            departures: place.departures(),
+            departures: worker.departures(),
         };
         claimed.map(of_one).collect()
     }
@@ -142,8 +142,8 @@ impl Collector {
     #[must_use]
     pub fn sending_done_ns(&self) -> Option<u64> {
         let mut last = None;
-        for place in self.board.workers().filter(|place| place.is_sender()) {
-            last = last.max(Some(place.done_ns()?));
+        for worker in self.board.workers().filter(|worker| worker.is_sender()) {
+            last = last.max(Some(worker.done_ns()?));
         }
         last
     }
@@ -151,7 +151,7 @@ impl Collector {
     /// When the first and the last packet came that a worker counts by its own clock; `None`: none did.
     #[must_use]
     pub fn busy_ns(&self) -> Option<(u64, u64)> {
-        let busy = self.board.workers().filter_map(Place::busy_ns);
+        let busy = self.board.workers().filter_map(WorkerRecord::busy_ns);
         busy.reduce(|(first, last), (a, b)| (first.min(a), last.max(b)))
     }
 
@@ -173,13 +173,13 @@ impl Collector {
     /// The last interval in which any worker may have counted: it stamps a little after its poll
     /// began.
     fn last_interval(&self) -> u64 {
-        let polled_ns = self.board.workers().map(Place::polled_ns).max().unwrap_or(0);
+        let polled_ns = self.board.workers().map(WorkerRecord::polled_ns).max().unwrap_or(0);
         polled_ns / self.board.interval_ns() + 1
     }
 
     /// The same; and also where one was held up after its last poll, and counted later than that.
     fn last_counted(&self) -> u64 {
-        let counted = self.board.workers().filter_map(|place| place.slots.last_interval()).max();
+        let counted = self.board.workers().filter_map(|worker| worker.slots.last_interval()).max();
         self.last_interval().max(counted.unwrap_or(0))
     }
 
@@ -187,7 +187,7 @@ impl Collector {
     #[must_use]
     pub fn received(&self) -> u64 {
         let open = (self.next..=self.last_interval()).flat_map(|interval| {
-            self.board.workers().filter_map(move |place| place.slots.read(interval))
+            self.board.workers().filter_map(move |worker| worker.slots.read(interval))
         });
         let open: u64 = open.map(|(counts, _)| counts[Counter::Received]).sum();
         self.totals.counts[Counter::Received] + open
@@ -195,21 +195,21 @@ impl Collector {
 
     /// Workers that have not polled in the `timeout_ns` before `now_ns`, by their index.
     pub fn stalled(&self, now_ns: u64, timeout_ns: u64) -> impl Iterator<Item = usize> {
-        let late = move |place: &Place| place.polled_ns() + timeout_ns < now_ns;
-        let all = self.board.places().enumerate();
-        all.filter(move |(_, place)| place.is_claimed() && late(place)).map(|(index, _)| index)
+        let late = move |worker: &WorkerRecord| worker.polled_ns() + timeout_ns < now_ns;
+        let all = self.board.all().enumerate();
+        all.filter(move |(_, worker)| worker.is_claimed() && late(worker)).map(|(index, _)| index)
     }
 
     /// Whether buffers do not come back to a sender as they were.
     #[must_use]
     pub fn has_changed_buffers(&self) -> bool {
-        self.board.workers().any(Place::has_changed_buffers)
+        self.board.workers().any(WorkerRecord::has_changed_buffers)
     }
 
     /// Whether a sender had to wait because too many packets were neither back nor given up.
     #[must_use]
     pub fn was_held_back(&self) -> bool {
-        self.board.workers().any(Place::was_held_back)
+        self.board.workers().any(WorkerRecord::was_held_back)
     }
 
     fn close_more(&mut self) {
@@ -227,22 +227,23 @@ impl Collector {
     /// Whether all that belongs to `interval` has happened, or it has been waited for long enough.
     fn can_close(&self, interval: u64) -> bool {
         let end_ns = (interval + 1) * self.board.interval_ns();
-        if self.board.workers().any(|place| !place.is_receiver() && place.settled_ns() < end_ns) {
+        if self.board.workers().any(|worker| !worker.is_receiver() && worker.settled_ns() < end_ns)
+        {
             return false;
         }
-        let expired = |place: &Place| place.polled_ns() >= end_ns + self.timeout_ns;
+        let expired = |worker: &WorkerRecord| worker.polled_ns() >= end_ns + self.timeout_ns;
         self.receivers().all(expired) || self.is_complete(interval)
     }
 
     /// Whether every packet sent in `interval` has arrived.
     fn is_complete(&self, interval: u64) -> bool {
-        let sent_and_valid = |place: &Place| {
-            let counts = place.slots.read(interval).map(|(counts, _)| counts);
+        let sent_and_valid = |worker: &WorkerRecord| {
+            let counts = worker.slots.read(interval).map(|(counts, _)| counts);
             counts.map_or((0, 0), |counts| (counts[Counter::Sent], counts[Counter::Valid]))
         };
         let (sent, valid) = self
             .board
-            .places()
+            .all()
             .map(sent_and_valid)
             .fold((0, 0), |(sent, valid), (more_sent, more_valid)| {
                 (sent + more_sent, valid + more_valid)
@@ -259,15 +260,15 @@ impl Collector {
         self.sent(interval).map(of_stream).sum()
     }
 
-    fn receivers(&self) -> impl Iterator<Item = &Place> + Clone {
-        self.board.workers().filter(|place| place.is_receiver())
+    fn receivers(&self) -> impl Iterator<Item = &WorkerRecord> + Clone {
+        self.board.workers().filter(|worker| worker.is_receiver())
     }
 
     /// Packets sent in `interval`, with their stream.
     fn sent(&self, interval: u64) -> impl Iterator<Item = (usize, u64)> {
-        self.board.workers().filter_map(move |place| {
-            let Role::Send { stream } = place.role else { return None };
-            let (counts, _) = place.slots.read(interval)?;
+        self.board.workers().filter_map(move |worker| {
+            let Role::Send { stream } = worker.role else { return None };
+            let (counts, _) = worker.slots.read(interval)?;
             Some((usize::from(stream), counts[Counter::Sent]))
         })
     }
@@ -304,12 +305,12 @@ impl Collector {
         if !self.interval_latencies.is_empty() {
             self.interval_latencies.clear();
         }
-        for (place, sum) in self.board.places().zip(&mut self.by_worker) {
-            let Some((counts, latency)) = place.slots.read(interval) else { continue };
+        for (worker, sum) in self.board.all().zip(&mut self.by_worker) {
+            let Some((counts, latency)) = worker.slots.read(interval) else { continue };
             *sum += &counts;
             totals.counts += &counts;
             totals.latency += &latency;
-            self.interval_latencies.add_interval(&place.slots, interval);
+            self.interval_latencies.add_interval(&worker.slots, interval);
         }
         if !self.interval_latencies.is_empty() {
             self.latencies.merge(&self.interval_latencies);
@@ -360,11 +361,11 @@ impl Collector {
         let mut fewer = 0;
         let mut maps: Vec<Vec<&SeqMap>> = vec![Vec::new(); sent.len()];
         let mut before = vec![0; sent.len()];
-        for (place, sum) in self.board.places().zip(&mut self.by_worker) {
-            let Some((counts, _)) = place.slots.read(interval) else { continue };
+        for (worker, sum) in self.board.all().zip(&mut self.by_worker) {
+            let Some((counts, _)) = worker.slots.read(interval) else { continue };
             let mut again = 0;
             for (index, (stream, sent)) in sent.iter().enumerate() {
-                let Some(map) = place.arrived.get(*stream) else { continue };
+                let Some(map) = worker.arrived.get(*stream) else { continue };
                 let seqs = self.next_seq[*stream]..self.next_seq[*stream] + sent;
                 let late = self.board.late(*stream);
                 maps[index].push(map);
@@ -388,11 +389,11 @@ impl Collector {
 
 /// One bit for each packet of a block of sequence numbers that arrived, and not too late.
 fn in_time(board: &Board, stream: usize, block: u64) -> u64 {
-    let maps = board.workers().filter_map(|place| place.arrived.get(stream));
+    let maps = board.workers().filter_map(|worker| worker.arrived.get(stream));
     maps.fold(0, |bits, map| bits | map.bits(block)) & !board.late(stream).bits(block)
 }
 
-impl Place {
+impl WorkerRecord {
     fn is_sender(&self) -> bool {
         matches!(self.role, Role::Send { .. })
     }

@@ -1,11 +1,11 @@
 //! The Internet checksum (RFC 1071), kept unfolded as long as possible.
 //!
-//! A sum of 16-bit words modulo 0xffff does not care how many words are added at once: a 64-bit
-//! big-endian load is four words. So sums are `u64`, headers and payload add up whole, and
-//! folding happens once.
+//! A sum of 16-bit words modulo 0xffff does not depend on how many words are added at once: a 64-bit
+//! big-endian load adds four words. So sums are `u64`, sums over headers and payload are added
+//! unfolded, and folding happens once.
 
-/// The unfolded one's complement sum of `bytes` as big-endian 16-bit words; an odd last byte is
-/// padded with a zero behind it.
+/// The unfolded one's complement sum of `bytes` as big-endian 16-bit words. An odd last byte is padded
+/// with a zero byte.
 #[must_use]
 #[inline]
 pub fn sum(bytes: &[u8]) -> u64 {
@@ -19,7 +19,7 @@ pub fn sum(bytes: &[u8]) -> u64 {
     quads.map(word).sum::<u64>() + word(rest)
 }
 
-/// A sum of the four 16-bit words of `value`, below 2^33.
+/// The unfolded sum of the four 16-bit words of `value`; less than 2^33.
 #[must_use]
 #[inline]
 pub fn words(value: u64) -> u64 {
@@ -32,9 +32,9 @@ pub fn words(value: u64) -> u64 {
 pub fn fold(sum: u64) -> u16 {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
     let (halves, carry) = (sum as u32).overflowing_add((sum >> 32) as u32);
-    // Nothing is carried again: two halves of all ones leave one bit less.
+    // Adding the carry cannot overflow again: the greatest sum of two halves, 2^33 - 2, leaves room for it.
     let sum = halves + u32::from(carry);
-    // Both halves added, with the carry from the lower half into the upper one.
+    // Adds both 16-bit halves; the upper half of the result includes the carry from the lower one.
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
@@ -46,24 +46,25 @@ pub fn finish(sum: u64) -> u16 {
 }
 
 /// The checksum field of a UDP datagram whose other words (pseudo-header included) sum to `sum`, which
-/// is not `u64::MAX`: 0 means "none" on the wire, so it is sent as 0xffff (RFC 768).
+/// must not be `u64::MAX`. A checksum of 0 is sent as 0xffff, because 0 means "none" (RFC 768).
 #[must_use]
 #[inline]
 pub fn finish_udp(sum: u64) -> u16 {
     debug_assert!(sum != u64::MAX);
-    // 2^64 - 1 is a multiple of 0xffff, so this is -sum modulo 0xffff; and fold() gives 0 for 0 alone.
+    // 2^64 - 1 is a multiple of 0xffff, so `!sum` is -sum modulo 0xffff. It is not 0, and fold() returns
+    // 0 only for 0.
     fold(!sum)
 }
 
-/// Whether words that sum to `sum`, checksum field included, are intact.
+/// Whether the checksum is correct if all words, checksum field included, sum to `sum`.
 #[must_use]
 #[inline]
 pub fn is_intact(sum: u64) -> bool {
     fold(sum) == 0xffff
 }
 
-/// The unfolded sum of the UDP pseudo-header (RFC 768; for IPv6 RFC 8200, section 8.1) for addresses whose
-/// words sum to `address_sum`, and a UDP length of `udp_len` bytes.
+/// The unfolded sum over the UDP pseudo-header (RFC 768; for IPv6 RFC 8200, section 8.1), with addresses
+/// whose words sum to `address_sum` and a UDP length of `udp_len` bytes.
 #[must_use]
 #[inline]
 pub fn udp_pseudo_header(address_sum: u64, udp_len: u16) -> u64 {

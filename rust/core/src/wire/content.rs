@@ -1,4 +1,4 @@
-//! What sender and receiver of a run agree on: key, filler, and the checksum that follows.
+//! What sender and receiver of a run share: the key, the filler, and checksum sums derived from them.
 
 use super::checksum;
 use super::checksum::words;
@@ -15,23 +15,24 @@ pub struct Content {
     pub(crate) key: Key,
     pub(crate) filler: Filler,
     pseudo_header_sum: u64,
-    /// UDP header with source port and checksum still 0.
+    /// The UDP header, with 0 for source port and checksum.
     udp: UdpHeader,
-    /// Over pseudo-header and `udp`.
+    /// The sum over pseudo-header and `udp`.
     pub(crate) udp_sum: UdpSum,
     format: Format,
-    /// Over [`BLANK`], where packets carry it.
+    /// The sum over [`BLANK`]; 0 if packets have no stamp area.
     blank_sum: u64,
 }
 
 impl Content {
-    /// The content of the packets of `flow` in a run whose key of tags and seed of filler are the same number.
+    /// The content of the packets of `flow`, with `key_and_seed` as tag key and as seed of the filler.
     #[must_use]
     pub fn new(flow: &Flow, key_and_seed: u64) -> Self {
         Self::with_filler_of(flow, key_and_seed, key_and_seed)
     }
 
-    /// The same for tags with one key, and the filler of a seed: runs of one seed can use the same buffers.
+    /// The content of the packets of `flow`, with separate tag key and filler seed. Runs with the same
+    /// seed can share prepared mbufs.
     #[must_use]
     pub fn with_filler_of(flow: &Flow, tag_key: u64, seed: u64) -> Self {
         let udp = UdpHeader {
@@ -55,43 +56,43 @@ impl Content {
         }
     }
 
-    /// The sum over the pseudo-header: what a UDP checksum field holds while the checksum is still
-    /// to be done by a port.
+    /// The sum over the pseudo-header. With checksum offload, the UDP checksum field holds it until the
+    /// port computes the checksum.
     pub(crate) fn pseudo_header_sum(&self) -> u64 {
         self.pseudo_header_sum
     }
 
-    /// Bytes of UDP header and payload.
+    /// Length of UDP header and payload in bytes.
     pub(crate) fn udp_len(&self) -> u16 {
         self.udp.length
     }
 
-    /// What stands where in the payload.
+    /// The payload format.
     pub(crate) fn format(&self) -> Format {
         self.format
     }
 
-    /// The sum over the stamp area as it is sent; 0 where there is none.
+    /// The sum over the stamp area as it is sent; 0 if there is none.
     pub(crate) fn blank_sum(&self) -> u64 {
         self.blank_sum
     }
 }
 
-/// The sum over what packets have in common under their UDP checksum.
+/// The sum over those bytes covered by the UDP checksum that all packets have in common.
 #[derive(Clone, Copy)]
 pub(crate) struct UdpSum(u64);
 
 impl UdpSum {
-    /// With something else that they have in common.
+    /// Adds the sum over further bytes that all packets have in common.
     pub(crate) fn and(self, sum: u64) -> Self {
         Self(u64::from(checksum::fold(self.0 + sum)))
     }
 
-    /// The UDP checksum of the packet with this source port and first word of the payload header, and
-    /// `other_sum` over all else that it has for itself. The reflected packet, with addresses and ports
-    /// swapped, has the same one.
+    /// The UDP checksum of a packet with this source port, this first word of the payload header, and
+    /// `other_sum` as the sum over all other bytes that differ from packet to packet. The reflected
+    /// packet, with addresses and ports swapped, has the same checksum.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "a third of a packet's cost is the call")]
+    #[allow(clippy::inline_always, reason = "the call costs a third of a packet")]
     pub(crate) fn checksum(self, src_port: u16, first_word: u64, other_sum: u64) -> u16 {
         checksum::finish_udp(self.0 + other_sum + u64::from(src_port) + words(first_word))
     }

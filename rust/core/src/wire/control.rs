@@ -1,7 +1,7 @@
-//! The packets in which a sender asks a reflector for its counters, and gets them.
+//! Control packets: a sender's question for a reflector's counters, and the answer.
 //!
-//! Question and answer have the same length and the same place for everything, so a peer that
-//! only echoes gives itself away by returning the question.
+//! Questions and answers have the same length and the same fields, so the sender recognises a peer that
+//! only echoes by its own question coming back.
 //!
 //! ```text
 //! words of 8 bytes, big-endian:
@@ -9,60 +9,61 @@
 //! 3  instance  4  registration  5  port_missed  6 ...  counters (Counter::FLOW)  last  tag
 //! ```
 //!
-//! The tag is SipHash-2-4 (Aumasson and Bernstein, 2012) over all words before it, keyed by the
-//! run's number: an answer that carries it belongs to this question and is intact. Whoever reads
-//! the path can forge it, as he can every packet on it; whoever does not, cannot.
+//! The tag is SipHash-2-4 (Aumasson and Bernstein, 2012) over all words before it, keyed by the run's
+//! number. An answer with a correct tag is intact and belongs to this run and question. An attacker on
+//! the path can forge it, like every packet on that path; one off the path cannot.
 
 use super::headers::be64;
 use crate::count::Counter;
 use siphasher::sip::SipHasher24;
 
-/// The first word: read as a header of ours, a stream that no run has.
+/// The first word. Read as a payload header of ours, it has a stream number that no run uses.
 pub const MAGIC: u64 = 0xfff6_6470_646b_7071;
 const VERSION: u64 = 3;
-/// Stands for a number that is not known.
+/// The encoding of an unknown number.
 const UNKNOWN: u64 = u64::MAX;
 const COUNTS: usize = 6;
 const WORDS: usize = COUNTS + Counter::FLOW.len() + 1;
-/// Bytes of payload of a question or an answer.
+/// Payload length of a question or an answer in bytes.
 pub const CONTROL_LEN: usize = WORDS * 8;
 
 /// A question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The run that asks: a random number, and the key of the tag.
+    /// The run that asks: a random number, also the key of the tag.
     pub run: u64,
-    /// Which of the run's questions.
+    /// The number of the question in this run.
     pub number: u32,
 }
 
-/// What a reflector has counted of the flow that asks, since it came to know it.
+/// What a reflector has counted of the asking flow since it registered the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// A random number of the reflector's process: another one has other counters.
+    /// A random number of the reflector's process. If it changes, the counters are those of another
+    /// process.
     pub instance: u64,
-    /// Which registration of the flow: after another one counters have begun anew.
+    /// The number of the flow's registration. If it changes, the counters have restarted from 0.
     pub registration: u64,
-    /// What the reflector's port says it had to throw away since its start, of whatever flow; `None`
-    /// when it does not say.
+    /// Packets of any flow that the reflector's port has dropped since its start; `None` if the driver
+    /// does not report that.
     pub port_missed: Option<u64>,
-    /// In the order of [`Counter::FLOW`].
+    /// The counters, in the order of [`Counter::FLOW`].
     pub counts: [u64; Counter::FLOW.len()],
 }
 
 impl Report {
-    /// One of [`Counter::FLOW`].
+    /// The value of `counter`; 0 if it is not one of [`Counter::FLOW`].
     #[must_use]
     pub fn count(&self, counter: Counter) -> u64 {
-        let place = Counter::FLOW.iter().position(|flow| *flow == counter);
-        place.map_or(0, |place| self.counts[place])
+        let index = Counter::FLOW.iter().position(|flow| *flow == counter);
+        index.map_or(0, |index| self.counts[index])
     }
 }
 
-/// What came back.
+/// A reply to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The question itself: the peer echoes and cannot answer.
+    /// The question itself: the peer only echoes.
     Echo,
     /// The counters.
     Report(Report),
@@ -74,7 +75,7 @@ enum Kind {
     Answer = 2,
 }
 
-/// Whether `payload` begins as a control packet does.
+/// Whether `payload` starts like a control packet and is long enough for one.
 #[must_use]
 pub fn is_control(payload: &[u8]) -> bool {
     payload.len() >= CONTROL_LEN && be64(payload, 0) == MAGIC
@@ -92,8 +93,8 @@ fn seal(
     let mut bytes = [0; CONTROL_LEN];
     let mut words = bytes.chunks_exact_mut(8);
     let mut push = |word: u64| {
-        if let Some(place) = words.next() {
-            place.copy_from_slice(&word.to_be_bytes());
+        if let Some(bytes) = words.next() {
+            bytes.copy_from_slice(&word.to_be_bytes());
         }
     };
     push(MAGIC);
@@ -110,7 +111,7 @@ fn seal(
     bytes
 }
 
-/// Kind and question of an intact control packet.
+/// Kind and question of an intact control packet; `None` for anything else.
 fn open(payload: &[u8]) -> Option<(Kind, Question)> {
     if !is_control(payload) {
         return None;
@@ -137,7 +138,7 @@ pub fn ask(question: Question) -> [u8; CONTROL_LEN] {
     seal(Kind::Question, question, None)
 }
 
-/// The question in `payload`; `None` when it is none.
+/// The question in `payload`; `None` if it is not a question.
 #[must_use]
 pub fn question(payload: &[u8]) -> Option<Question> {
     open(payload).filter(|(kind, _)| *kind == Kind::Question).map(|(_, question)| question)
@@ -149,13 +150,14 @@ pub fn answer(question: Question, report: Report) -> [u8; CONTROL_LEN] {
     seal(Kind::Answer, question, Some(report))
 }
 
-/// What `payload` says to a question of `run`, and to which; `None` when it is no answer to it.
+/// The answer in `payload` to a question of `run`, and the number of that question; `None` if it is no
+/// such answer.
 #[must_use]
 pub fn read_answer(payload: &[u8], run: u64) -> Option<(u32, Answer)> {
     let (kind, question) = open(payload).filter(|(_, question)| question.run == run)?;
     let mut counts = [0; Counter::FLOW.len()];
-    for (place, count) in counts.iter_mut().enumerate() {
-        *count = be64(payload, (COUNTS + place) * 8);
+    for (index, count) in counts.iter_mut().enumerate() {
+        *count = be64(payload, (COUNTS + index) * 8);
     }
     let report = Report {
         instance: be64(payload, 24),

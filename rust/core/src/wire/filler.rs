@@ -1,25 +1,25 @@
-//! Pseudo-random filler bytes, made once from the seed.
+//! Pseudo-random filler bytes, generated once from the seed.
 //!
-//! A packet's filler is one of a thousand slices of a table. Building it is a copy, verifying it a
-//! comparison, and its checksum a number kept with the slice: table and sums together are small
-//! enough to stay in a core's first cache whatever else it does.
+//! A packet's filler is one of 1024 overlapping slices of a table. Writing it is a copy, verifying it a
+//! comparison, and its sum is precomputed per slice. Table and sums together are small enough to stay
+//! in the L1 cache.
 
 use super::checksum;
 use super::payload::mix;
 
-/// How many slices there are, each beginning two bytes behind the one before it. A power of two.
+/// Number of slices, a power of two. Each slice starts two bytes after the previous one.
 const SLICES: usize = 1024;
 
 /// The filler of all packets of a run.
 pub struct Filler {
     bytes: Box<[u8]>,
-    /// The folded one's complement sum of each slice and its offset.
+    /// By slice: the folded one's complement sum of its bytes and its offset.
     sums: Box<[u16; SLICES]>,
     len: usize,
 }
 
 impl Filler {
-    /// The filler of `seed` for packets that have `len` bytes of it each.
+    /// The filler for `seed`, with `len` bytes per packet.
     #[must_use]
     pub fn new(seed: u64, len: usize) -> Self {
         let words = (2 * SLICES + len).div_ceil(8);
@@ -32,7 +32,7 @@ impl Filler {
         Self { bytes, sums, len }
     }
 
-    /// An offset for buffer `index`: neighbours differ.
+    /// The filler offset for mbuf number `index`. Neighbours differ.
     #[must_use]
     pub fn offset(index: u64) -> u16 {
         #[expect(clippy::cast_possible_truncation, reason = "masked to fewer bits")]
@@ -40,8 +40,8 @@ impl Filler {
         slice << 1
     }
 
-    /// The filler at `offset`, or `None` where there is none (other offsets than those of
-    /// [`Filler::offset`] come only from packets that are not ours).
+    /// The filler at `offset`; `None` for offsets that [`Filler::offset`] never returns, which only
+    /// foreign or corrupt packets have.
     #[must_use]
     #[inline]
     pub fn slice(&self, offset: u16) -> Option<&[u8]> {
@@ -52,8 +52,8 @@ impl Filler {
         self.bytes.get(offset..offset + self.len)
     }
 
-    /// The one's complement sum of [`Filler::slice`] at the same offset, if there is one, and of the
-    /// offset, which stands in front of it in a packet.
+    /// The one's complement sum of [`Filler::slice`] at `offset` and of the offset field itself, which
+    /// precedes the filler in a packet. Meaningless for an offset without a slice.
     #[must_use]
     #[inline]
     pub fn sum_with_offset(&self, offset: u16) -> u64 {

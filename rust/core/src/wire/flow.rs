@@ -1,4 +1,4 @@
-//! The addresses of a run, and which source port a packet has.
+//! The addresses of a run, and the source port of each packet.
 
 use super::checksum;
 use super::layout::{IpVersion, Layout, Tags};
@@ -6,7 +6,7 @@ use super::payload::PacketId;
 pub use etherparse::VlanId;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// An Ethernet address.
+/// A MAC address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mac(pub [u8; 6]);
 
@@ -33,7 +33,7 @@ impl std::fmt::Display for Mac {
     }
 }
 
-/// Source ports `first` to `last`, both included.
+/// UDP ports `first` to `last`, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange {
     first: u16,
@@ -44,13 +44,13 @@ impl PortRange {
     /// Any port, 0 included.
     pub const ALL: Self = Self { first: 0, last: u16::MAX };
 
-    /// The ports from `first` to `last`, both included; `None` when there are none.
+    /// The ports from `first` to `last`, both included; `None` if `first` is 0 or greater than `last`.
     #[must_use]
     pub fn new(first: u16, last: u16) -> Option<Self> {
         (first <= last && first > 0).then_some(Self { first, last })
     }
 
-    /// Whether `port` is one of them.
+    /// Whether `port` is in the range.
     #[must_use]
     #[inline]
     pub fn contains(self, port: u16) -> bool {
@@ -63,7 +63,7 @@ impl PortRange {
         self.first
     }
 
-    /// How many ports: 1 at least.
+    /// Number of ports, at least 1.
     #[must_use]
     pub fn count(self) -> u32 {
         u32::from(self.last - self.first) + 1
@@ -73,24 +73,24 @@ impl PortRange {
 /// The IP addresses of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addresses {
-    /// Of IPv4.
+    /// IPv4 addresses.
     V4 {
-        /// Where it comes from.
+        /// Source.
         src: Ipv4Addr,
-        /// Where it goes to.
+        /// Destination.
         dst: Ipv4Addr,
     },
-    /// Of IPv6.
+    /// IPv6 addresses.
     V6 {
-        /// Where it comes from.
+        /// Source.
         src: Ipv6Addr,
-        /// Where it goes to.
+        /// Destination.
         dst: Ipv6Addr,
     },
 }
 
 impl Addresses {
-    /// Those of a packet that comes back.
+    /// The addresses of the reflected packet.
     #[must_use]
     pub fn swapped(self) -> Self {
         match self {
@@ -99,7 +99,7 @@ impl Addresses {
         }
     }
 
-    /// Their version.
+    /// The IP version.
     #[must_use]
     pub fn version(self) -> IpVersion {
         match self {
@@ -108,7 +108,7 @@ impl Addresses {
         }
     }
 
-    /// As they stand in a packet, read as big-endian words: those of IPv4 are one.
+    /// Both addresses as big-endian words, in packet order. IPv4 uses only the first word.
     #[must_use]
     pub(crate) fn words(self) -> [u64; 4] {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
@@ -125,7 +125,7 @@ impl Addresses {
         }
     }
 
-    /// The one's complement sum of both, unfolded.
+    /// The unfolded one's complement sum of both addresses.
     #[must_use]
     pub fn sum(self) -> u64 {
         self.words().into_iter().map(checksum::words).sum()
@@ -142,15 +142,15 @@ pub enum Vlans {
     One(VlanId),
     /// Two (IEEE 802.1ad).
     Two {
-        /// That of the provider, which comes first.
+        /// The provider's tag, which comes first.
         outer: VlanId,
-        /// That of the customer.
+        /// The customer's tag.
         inner: VlanId,
     },
 }
 
 impl Vlans {
-    /// How many.
+    /// The number of tags.
     #[must_use]
     pub fn tags(self) -> Tags {
         match self {
@@ -160,7 +160,7 @@ impl Vlans {
         }
     }
 
-    /// Their numbers, the outer one first; 0 where there is none.
+    /// The VLAN IDs, the outer one first; 0 for a missing tag.
     #[must_use]
     pub(crate) fn ids(self) -> [u16; 2] {
         match self {
@@ -171,34 +171,34 @@ impl Vlans {
     }
 }
 
-/// Everything that distinguishes our packets from others, as we send them.
+/// Everything that identifies the packets that we send.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
-    /// Our port.
+    /// The MAC address of our port.
     pub src_mac: Mac,
-    /// The next hop: the peer's port, or the gateway.
+    /// The MAC address of the next hop: the peer's port or the gateway.
     pub dst_mac: Mac,
     /// VLAN tags.
     pub vlans: Vlans,
-    /// Our address, and the peer's.
+    /// Our address and the peer's.
     pub addresses: Addresses,
-    /// Our UDP ports, swept packet by packet.
+    /// Our UDP ports, swept from packet to packet.
     pub src_ports: PortRange,
     /// The peer's UDP port.
     pub dst_port: u16,
-    /// Bytes of UDP payload, [`super::payload::HEADER_LEN`] at least.
+    /// UDP payload in bytes, at least [`super::payload::HEADER_LEN`].
     pub payload_len: u16,
-    /// How many tx queues share the source ports.
+    /// Number of tx queues that share the source ports.
     pub streams: u16,
     /// Whether packets have room for a reflector's stamp ([`super::stamp`]).
     pub stamp: bool,
 }
 
-/// The source ports of one stream, in turn.
+/// The source ports of one stream, used in turn.
 ///
-/// Ports are dealt out to the streams like cards, so that a flow is always sent by one queue and
-/// arrives in the order of its sequence numbers unless the path reorders it. With fewer ports than
-/// streams some streams share one.
+/// Ports are distributed round-robin over the streams. So a flow is always sent by one queue and arrives
+/// in the order of its sequence numbers, unless the path reorders it. With fewer ports than streams,
+/// some streams share a port.
 #[derive(Clone, Copy, Debug)]
 pub struct PortSweep {
     first: u16,
@@ -213,12 +213,12 @@ pub struct PortSweep {
 pub struct FlowId {
     /// The tx queue.
     pub stream: u16,
-    /// The flow's place among those of its stream.
+    /// The index of the flow within its stream.
     pub turn: u32,
 }
 
 impl PortSweep {
-    /// The share of `stream`, one of `streams`, in `ports`.
+    /// The ports of `stream` out of `ports`, which `streams` streams share.
     #[must_use]
     pub fn new(ports: PortRange, stream: u16, streams: u16) -> Self {
         let (total, streams) = (ports.count(), u32::from(streams));
@@ -230,17 +230,17 @@ impl PortSweep {
         Self { first, step: streams, count, reciprocal }
     }
 
-    /// How many flows: 1 at least.
+    /// Number of flows, at least 1.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// Which of the stream's flows the packet with sequence number `seq` is of.
+    /// The index of the flow to which the packet with sequence number `seq` belongs.
     #[must_use]
     #[inline]
     pub fn turn(&self, seq: u64) -> u32 {
-        // The jump in the sweep every 2^32 packets is the same on both ends.
+        // The sweep restarts every 2^32 packets; sender and receiver agree on that.
         #[expect(clippy::cast_possible_truncation, reason = "a wrapping counter, see above")]
         let seq = seq as u32;
         // `seq % count`, exact for all 32-bit numbers, by two multiplications instead of a division
@@ -251,7 +251,7 @@ impl PortSweep {
         turn
     }
 
-    /// The source port of a turn.
+    /// The source port of the flow with index `turn`.
     #[must_use]
     #[inline]
     pub fn port_of(&self, turn: u32) -> u16 {
@@ -260,8 +260,8 @@ impl PortSweep {
         port
     }
 
-    /// The source ports of the packet with sequence number `seq` and of some behind it. No run goes beyond
-    /// a multiple of 2^32, where the sweep begins anew; [`super::template`] counts on that, too.
+    /// The source ports of the packet with sequence number `seq` and of some packets after it. A run never
+    /// crosses a multiple of 2^32, where the sweep restarts; [`super::template`] relies on that, too.
     #[must_use]
     pub(crate) fn run_from(&self, seq: u64) -> PortRun {
         let turn = self.turn(seq);
@@ -276,22 +276,22 @@ impl PortSweep {
     }
 }
 
-/// Source ports of packets one after the other, each so far from the one before it.
+/// Source ports of consecutive packets: an arithmetic sequence.
 pub(crate) struct PortRun {
     pub(crate) first: u16,
     pub(crate) step: u16,
-    /// How many.
+    /// Number of packets.
     pub(crate) len: usize,
 }
 
 impl Flow {
-    /// The headers of its packets.
+    /// The header layout of its packets.
     #[must_use]
     pub fn layout(&self) -> Layout {
         Layout { tags: self.vlans.tags(), ip: self.addresses.version() }
     }
 
-    /// The sweeps of all streams, by stream.
+    /// The port sweeps, by stream.
     #[must_use]
     pub fn sweeps(&self) -> Box<[PortSweep]> {
         (0..self.streams)
@@ -299,7 +299,7 @@ impl Flow {
             .collect()
     }
 
-    /// The flow and the source port of packet `id`, or `None` when there is no such stream.
+    /// The flow and the source port of packet `id`; `None` if there is no such stream.
     #[must_use]
     #[inline]
     pub fn flow_of(sweeps: &[PortSweep], id: PacketId) -> Option<(FlowId, u16)> {
@@ -316,7 +316,7 @@ mod tests {
     use std::collections::HashMap;
     use std::iter;
 
-    /// The ports of all packets from number `seq` on, run by run.
+    /// The source ports of all packets from sequence number `seq` on, run by run.
     fn ports_from(sweep: PortSweep, mut seq: u64) -> impl Iterator<Item = u16> {
         let next_run = move || {
             let run = sweep.run_from(seq);

@@ -1,29 +1,30 @@
-//! What a reflector tells flows apart by.
+//! The key by which a reflector distinguishes flows.
 
 use super::headers::{Datagram, le16, le64, vlan_ids};
 use super::layout::{Headers, for_layout};
 use std::hash::{Hash, Hasher};
 
-/// Set in `place` for IPv6.
+/// Set in `port_and_vlans` for IPv6.
 const V6: u64 = 1 << 40;
 
-/// Addresses, VLANs, and the UDP port that packets are sent to. (Source ports are swept.) Bytes as they stand
-/// in a packet, to be compared and nothing else.
+/// Addresses, VLAN IDs and UDP destination port of a flow. (Source ports are swept.) In packet byte order
+/// read as little-endian, for comparison only.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FlowKey {
-    /// Both addresses of IPv4, or the first half of IPv6's source address.
+    /// Both IPv4 addresses, or the first half of the IPv6 source address.
     first: u64,
-    /// From the lowest bit on: port 16, number of the outer VLAN 12, of the inner one 12, IPv6 1.
-    place: u64,
-    /// The other halves of IPv6's addresses; 0 for IPv4.
+    /// From the lowest bit on: port (16 bits), outer VLAN ID (12), inner VLAN ID (12), IPv6 (1).
+    port_and_vlans: u64,
+    /// The other halves of the IPv6 addresses; 0 for IPv4.
     more: [u64; 3],
 }
 
 impl PartialEq for FlowKey {
-    /// Word by word, as a comparison of arrays writes them to memory and waits for them; and for IPv4 two alone.
+    /// Word by word: a comparison of arrays would write them to memory and stall on reading them back. For
+    /// IPv4 only two words matter.
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        let differences = (self.first ^ other.first) | (self.place ^ other.place);
+        let differences = (self.first ^ other.first) | (self.port_and_vlans ^ other.port_and_vlans);
         let [second, third, fourth] = self.more;
         let more = (second ^ other.more[0]) | (third ^ other.more[1]) | (fourth ^ other.more[2]);
         differences == 0 && (!self.is_v6() || more == 0)
@@ -39,55 +40,60 @@ impl Hash for FlowKey {
 }
 
 impl FlowKey {
-    /// Numbers that hold all of one.
+    /// Number of words in [`FlowKey::words`].
     pub(crate) const WORDS: usize = 5;
-    /// The bits in use of the second of them.
-    pub(crate) const PLACE_BITS: u32 = 41;
+    /// Number of bits in use in the second word.
+    pub(crate) const SECOND_WORD_BITS: u32 = 41;
 
-    /// That of a frame with these headers before it is turned round, whose UDP header begins at `udp`.
+    /// The key of a received frame with header layout `H` whose UDP header is at offset `udp`. Call it
+    /// before the frame is reflected.
     #[inline]
     pub(crate) fn of_headers<H: Headers>(frame: &[u8], udp: usize) -> Self {
         let word = |index: usize| le64(frame, H::ADDRESSES + 8 * index);
         let port = u64::from(le16(frame, udp + 2));
         let vlans = if H::TAGS == 0 { [0; 2] } else { vlan_ids(frame, H::LAYOUT) };
-        let place = port | u64::from(vlans[0]) << 16 | u64::from(vlans[1]) << 28;
+        let port_and_vlans = port | u64::from(vlans[0]) << 16 | u64::from(vlans[1]) << 28;
         if H::IS_V6 {
-            Self { first: word(0), place: place | V6, more: [word(1), word(2), word(3)] }
+            Self {
+                first: word(0),
+                port_and_vlans: port_and_vlans | V6,
+                more: [word(1), word(2), word(3)],
+            }
         } else {
-            Self { first: word(0), place, more: [0; 3] }
+            Self { first: word(0), port_and_vlans, more: [0; 3] }
         }
     }
 
-    /// That of a frame before it is turned round.
+    /// The key of a received frame, before it is reflected.
     pub(crate) fn of(frame: &[u8], datagram: Datagram) -> Self {
         for_layout!(datagram.layout, H => Self::of_headers::<H>(frame, datagram.udp()))
     }
 
-    /// The UDP port that packets are sent to.
+    /// The UDP destination port.
     #[inline]
     pub(crate) fn udp_port(self) -> u16 {
         #[expect(clippy::cast_possible_truncation, reason = "the lower 16 bits")]
-        let port = self.place as u16;
+        let port = self.port_and_vlans as u16;
         u16::from_be_bytes(port.to_le_bytes())
     }
 
-    /// Whether it is one of IPv6: if not, all but the first two words are 0.
+    /// Whether this is an IPv6 flow. For IPv4, all but the first two words are 0.
     #[inline]
     pub(crate) fn is_v6(self) -> bool {
-        self.place & V6 != 0
+        self.port_and_vlans & V6 != 0
     }
 
-    /// All of it.
+    /// The whole key as words.
     #[inline]
     pub(crate) fn words(self) -> [u64; Self::WORDS] {
-        let Self { first, place, more: [second, third, fourth] } = self;
-        [first, place, second, third, fourth]
+        let Self { first, port_and_vlans, more: [second, third, fourth] } = self;
+        [first, port_and_vlans, second, third, fourth]
     }
 
-    /// The key of which these are the [`FlowKey::words`].
+    /// The inverse of [`FlowKey::words`].
     pub(crate) fn from_words(words: [u64; Self::WORDS]) -> Self {
-        let [first, place, more @ ..] = words;
-        Self { first, place, more }
+        let [first, port_and_vlans, more @ ..] = words;
+        Self { first, port_and_vlans, more }
     }
 }
 
@@ -122,11 +128,11 @@ mod tests {
             assert_eq!(reflected.key, before);
             assert_ne!(key(&frame), before);
             assert_eq!(FlowKey::from_words(before.words()), before);
-            assert_eq!(before.words()[1] >> FlowKey::PLACE_BITS, 0);
+            assert_eq!(before.words()[1] >> FlowKey::SECOND_WORD_BITS, 0);
         }
     }
 
-    /// Whichever byte of addresses, port and VLAN numbers it is.
+    /// Every byte of addresses, port and VLAN IDs matters.
     #[test]
     fn what_differs_in_any_of_it_is_another_flow() {
         for flow in all_layouts(&flow(60, 1)) {
@@ -140,8 +146,8 @@ mod tests {
                 other[at] ^= 1;
                 assert!(keys.insert(key(&other)), "{layout:?}: {at}");
             }
-            // The type of service or a part of the flow label, TTL's checksum or the hop limit, the source
-            // port, and a tag's priority.
+            // IPv4 TOS or IPv6 traffic class and flow label, IPv4 checksum or IPv6 hop limit, the source
+            // port, and the priority in a tag.
             let others = [
                 Some((layout.l2_len() + 1, 2)),
                 Some((layout.addresses() - 1, 2)),
@@ -156,7 +162,7 @@ mod tests {
         }
     }
 
-    /// Tags that say nothing but a priority are of no VLAN.
+    /// A priority tag (VLAN ID 0) belongs to no VLAN.
     #[test]
     fn a_priority_is_no_vlan() {
         let untagged = flow(60, 1);

@@ -1,38 +1,38 @@
-//! What stands where in a payload, as data.
+//! Payload formats as data: which fields a payload has and at which offsets.
 //!
-//! As with headers ([`super::layout`]), code that is rarely run reads offsets from [`Fields`], and hot loops are
+//! As with headers ([`super::layout`]), code off the hot path reads offsets from [`Fields`]. Hot loops are
 //! generic over `Payload` and compiled once for each format.
 
 use super::payload::{HEADER_AND_OFFSET_LEN, HEADER_LEN};
 use super::stamp::{STAMP, STAMPED_LEN};
 
-/// The payload formats of a run.
+/// A payload format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A header, and a byte of filler at most.
+    /// Header and at most one byte of filler.
     Short,
-    /// A header, the offset of the filler, and filler.
+    /// Header, filler offset, filler.
     Long,
-    /// A header, the offset, room for a reflector's stamp, and filler.
+    /// Header, filler offset, room for a reflector's stamp, filler.
     Stamped,
 }
 
-/// Offsets in a payload. What no field covers is 0.
+/// Offsets of the fields in a payload. Bytes that no field covers are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields {
-    /// The header of [`super::payload`]: sequence number, send time and tag, in 16 bytes.
+    /// The 16-byte header of [`super::payload`]: sequence number, send time and tag.
     pub header: usize,
-    /// Where the filler begins in the table that both ends have, in two bytes; `None`: at 0, and no room to
-    /// say so.
+    /// Two bytes: the offset of the filler in the table that both ends have. `None`: the payload has no
+    /// room for the field, and the offset is 0.
     pub filler_offset: Option<usize>,
-    /// What the reflector writes ([`super::stamp`]).
+    /// The reflector's stamp ([`super::stamp`]).
     pub stamp: Option<usize>,
-    /// Filler, up to the end.
+    /// The filler, which extends to the end.
     pub filler: usize,
 }
 
 impl Format {
-    /// That of payloads of `payload_len` bytes, with room for a stamp or without.
+    /// The format of payloads of `payload_len` bytes, with or without a reflector's stamp.
     #[must_use]
     pub fn of(payload_len: u16, stamp: bool) -> Self {
         match usize::from(payload_len) {
@@ -42,7 +42,7 @@ impl Format {
         }
     }
 
-    /// What stands where.
+    /// The offsets of the fields.
     #[must_use]
     pub const fn fields(self) -> Fields {
         let (filler_offset, stamp, filler) = match self {
@@ -54,11 +54,11 @@ impl Format {
     }
 }
 
-/// A [`Format`] as a type, for loops that are compiled once for each.
+/// A [`Format`] as a type, for loops that are compiled once per format.
 pub(crate) trait Payload {
-    /// Which one.
+    /// The format.
     const FORMAT: Format;
-    /// What stands where.
+    /// The offsets of the fields.
     const FIELDS: Fields = Self::FORMAT.fields();
 }
 
@@ -81,7 +81,8 @@ impl Payload for Stamped {
     const FORMAT: Format = Format::Stamped;
 }
 
-/// Evaluates an expression in which a name stands for the type of a format: `for_format!(format, P => f::<P>())`.
+/// Evaluates an expression with a type parameter bound to the type of a format:
+/// `for_format!(format, P => f::<P>())`.
 macro_rules! for_format {
     ($format:expr, $payload:ident => $body:expr) => {
         match $format {

@@ -1,46 +1,46 @@
-//! Finding UDP over IP in bytes off the wire. Total: any bytes, any length.
+//! Parsing UDP over IP from received bytes. Total: accepts any bytes of any length.
 
 use super::checksum;
 use super::layout::{FIRST_TYPE, Headers, IpVersion, Layout, Of, TAG_LEN, UDP_LEN};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// UDP in the field that says what follows an IP header (IANA).
+/// The IP protocol number of UDP (IANA).
 pub(crate) const PROTOCOL_UDP: u8 = 17;
-/// An IPv6 extension header that makes a packet a fragment (RFC 8200, section 4.5).
+/// The protocol number of IPv6's fragment header (RFC 8200, section 4.5).
 const FRAGMENT_HEADER: u8 = 44;
-/// "More fragments" and the fragment offset of IPv4; "don't fragment" is not among them (RFC 791).
+/// Mask of "more fragments" and the fragment offset in IPv4, without "don't fragment" (RFC 791).
 pub(crate) const FRAGMENT_BITS: u16 = 0x3fff;
 
 /// Why a frame is not a whole UDP datagram over IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotUdp {
-    /// Not IP: another `EtherType` (ARP ...), too many VLAN tags, or too short to say.
+    /// Not IP: another `EtherType` (ARP ...), too many VLAN tags, or too short to tell.
     NotIp,
-    /// IP, but another protocol, or behind an extension header of IPv6.
+    /// IP with another protocol, or IPv6 with an extension header.
     OtherProtocol,
-    /// A fragment: only the first one has ports, and none has a whole payload.
+    /// A fragment: only the first one has ports, and none has the whole payload.
     Fragment,
-    /// A length field that contradicts another or the number of bytes that came.
+    /// A length field contradicts another one or the number of received bytes.
     BadLength,
 }
 
-/// Where things are in a frame that is UDP over IP; all offsets lie within the frame.
+/// Offsets in a frame that is UDP over IP; all lie within the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram {
-    /// Its headers, but for options of IPv4.
+    /// Its headers, apart from IPv4 options.
     pub layout: Layout,
     /// Offset of the UDP header.
     udp: usize,
-    /// The UDP length field: header and payload, in bytes; 8 at least.
+    /// The UDP length field: header and payload in bytes, at least 8.
     pub udp_len: u16,
 }
 
 impl Datagram {
-    /// Finds UDP over IP in `head`, the first bytes of a frame of `wire_len` bytes (more than
-    /// `head` has when an mbuf has several segments). All headers must lie in `head`.
+    /// Parses `head`, the first bytes of a frame of `wire_len` bytes (all of them, unless the mbuf has
+    /// several segments). All headers must lie in `head`.
     ///
     /// # Errors
-    /// What the frame is instead.
+    /// Why the frame is not UDP over IP.
     #[inline]
     pub fn parse(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
         match Self::parse_usual(head, wire_len) {
@@ -49,7 +49,8 @@ impl Datagram {
         }
     }
 
-    /// The same for most of what there is, in a few comparisons: IPv4 without tags and options, nothing wrong.
+    /// Fast path of [`Datagram::parse`] for the most common frames: valid IPv4 without VLAN tags and
+    /// options. A few comparisons suffice.
     #[inline]
     fn parse_usual(head: &[u8], wire_len: usize) -> Option<Self> {
         type Usual = Of<0, false>;
@@ -123,13 +124,13 @@ impl Datagram {
         self.udp + usize::from(UDP_LEN)
     }
 
-    /// Offset of the first byte behind the datagram; what follows is padding.
+    /// Offset of the first byte behind the datagram; any bytes there are padding.
     #[must_use]
     pub fn end(self) -> usize {
         self.udp + usize::from(self.udp_len)
     }
 
-    /// Where `frame`, in which it was found, came from.
+    /// The source address and port of `frame`, from which this was parsed.
     #[must_use]
     pub fn source(self, frame: &[u8]) -> SocketAddr {
         let at = self.layout.addresses();
@@ -143,7 +144,7 @@ impl Datagram {
         SocketAddr::new(ip, be16(frame, self.udp))
     }
 
-    /// The sum over the UDP pseudo-header of `frame`, in which it was found.
+    /// The unfolded sum over the UDP pseudo-header of `frame`, from which this was parsed.
     #[must_use]
     pub fn pseudo_header(self, frame: &[u8]) -> u64 {
         let at = self.layout.addresses();
@@ -151,7 +152,8 @@ impl Datagram {
         checksum::udp_pseudo_header(address_sum, self.udp_len)
     }
 
-    /// Whether the checksum of the IP header in `frame`, in which it was found, is right. IPv6 has none.
+    /// Whether the IP header checksum in `frame`, from which this was parsed, is correct. Always true for
+    /// IPv6, which has none.
     #[must_use]
     pub fn is_ip_header_intact(self, frame: &[u8]) -> bool {
         match self.layout.ip {
@@ -163,8 +165,8 @@ impl Datagram {
     }
 }
 
-/// The numbers of the VLANs that the tags of a frame with this layout name, the outer one first; 0 where there
-/// is none. A tag's priority is left out.
+/// The VLAN IDs of a frame with this layout, the outer one first; 0 for a missing tag. Without the
+/// priority bits.
 #[must_use]
 pub(crate) fn vlan_ids(frame: &[u8], layout: Layout) -> [u16; 2] {
     let id = |tag: usize| {
@@ -174,7 +176,7 @@ pub(crate) fn vlan_ids(frame: &[u8], layout: Layout) -> [u16; 2] {
     [id(0), id(1)]
 }
 
-/// Of the two bytes behind a tag's type: the number of the VLAN.
+/// Mask of the VLAN ID in the two bytes behind a tag's TPID.
 const VLAN_ID: u16 = 0xfff;
 
 /// The big-endian 16 bits at `at`, which must lie in `bytes`.
@@ -202,7 +204,7 @@ pub fn be64(bytes: &[u8], at: usize) -> u64 {
     u64::from_be_bytes(word)
 }
 
-// Little-endian where nothing depends on it: the CPUs that we run on then swap no bytes.
+// Little-endian where byte order does not matter, so that the CPUs that we run on need no byte swap.
 
 #[inline]
 pub(crate) fn le16(bytes: &[u8], at: usize) -> u16 {
@@ -253,7 +255,7 @@ mod tests {
             }
         }
 
-        /// What is in both ways of parsing is the same.
+        /// Fast path and slow path of parsing agree.
         #[test]
         fn the_usual_is_no_exception(
             at in 12..42usize, to: u8, cut in 0..60usize, payload in 0..30usize
@@ -269,7 +271,7 @@ mod tests {
             }
         }
 
-        /// Random bytes hardly ever look like UDP: start from a frame that is, and break it.
+        /// Random bytes hardly ever look like UDP, so start from a valid frame and corrupt it.
         #[test]
         fn what_we_accept_etherparse_accepts(
             at in 0..60usize, to: u8, cut in 0..60usize, payload in 0..30usize

@@ -1,39 +1,39 @@
-//! Which headers stand in front of a payload, as data.
+//! Header layouts as data: which headers precede a payload.
 //!
 //! ```text
 //! Ethernet | 0, 1 or 2 VLAN tags | IPv4 without options, or IPv6 without extension headers | UDP | payload
 //!          4 bytes each          ^ l2_len()                                 udp() ^   payload() ^
 //! ```
 //!
-//! Code that is rarely run reads offsets from a [`Layout`]. Hot loops are generic over `Headers`, whose
-//! associated constants are those of one layout: they are compiled once for each, and `for_layout!` selects the
-//! right copy once per burst.
+//! Code off the hot path reads offsets from a [`Layout`]. Hot loops are generic over `Headers`, whose
+//! associated constants are those of one layout: they are compiled once for each layout, and
+//! `for_layout!` selects the right instance once per burst.
 
 use super::headers::be16;
 
-/// Bytes of an Ethernet header without tags (IEEE 802.3).
+/// Length of an Ethernet header without tags (IEEE 802.3).
 const ETHERNET_LEN: usize = 14;
-/// Bytes of a VLAN tag (IEEE 802.1Q).
+/// Length of a VLAN tag (IEEE 802.1Q).
 pub(crate) const TAG_LEN: usize = 4;
-/// Bytes of an IPv4 header without options (RFC 791).
+/// Length of an IPv4 header without options (RFC 791).
 const IPV4_LEN: usize = 20;
-/// Bytes of an IPv6 header (RFC 8200).
+/// Length of an IPv6 header (RFC 8200).
 const IPV6_LEN: usize = 40;
-/// Bytes of a UDP header (RFC 768).
+/// Length of a UDP header in bytes (RFC 768).
 pub const UDP_LEN: u16 = 8;
-/// Where the first VLAN tag or, without tags, the `EtherType` stands: behind the MAC addresses.
+/// Offset of the first VLAN tag or, without tags, of the `EtherType`: behind the MAC addresses.
 pub(crate) const FIRST_TYPE: usize = 12;
 /// The layout with the longest headers.
 pub(crate) const LONGEST: Layout = Layout { tags: Tags::Two, ip: IpVersion::V6 };
-/// Bytes of its headers.
+/// Length of the headers of [`LONGEST`].
 pub(crate) const LONGEST_HEADERS: usize = LONGEST.payload();
 
 /// `EtherType` of IPv4.
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
 /// `EtherType` of IPv6.
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
-/// What stands in an `EtherType`'s place where a VLAN tag follows: IEEE 802.1Q, and 802.1ad for the outer
-/// one of two. Networks are not strict about which is which.
+/// TPIDs: the `EtherType`s that announce a VLAN tag. IEEE 802.1Q and, for the outer of two tags, 802.1ad.
+/// Both are accepted for either tag, because networks mix them.
 pub(crate) const TAG_TYPES: [u16; 2] = [0x8100, 0x88a8];
 
 /// How many VLAN tags a frame has.
@@ -58,7 +58,7 @@ pub enum IpVersion {
     V6,
 }
 
-/// Headers in front of a payload. The default is IPv4 without tags.
+/// The headers in front of a payload. The default is IPv4 without VLAN tags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// VLAN tags.
@@ -68,7 +68,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// All there are.
+    /// All layouts.
     pub const ALL: [Self; 6] = [
         Self { tags: Tags::None, ip: IpVersion::V4 },
         Self { tags: Tags::One, ip: IpVersion::V4 },
@@ -78,8 +78,8 @@ impl Layout {
         Self { tags: Tags::Two, ip: IpVersion::V6 },
     ];
 
-    /// The layout that a frame's `EtherType`s announce; `None` if the frame is neither IPv4 nor IPv6, or has
-    /// more than two tags. The IP header is not looked at.
+    /// The layout that the `EtherType`s of a frame announce; `None` if the frame is neither IPv4 nor IPv6
+    /// or has more than two tags. Does not look at the IP header.
     #[must_use]
     pub fn announced_by(frame: &[u8]) -> Option<Self> {
         for tags in [Tags::None, Tags::One, Tags::Two] {
@@ -97,13 +97,13 @@ impl Layout {
         None
     }
 
-    /// Bytes of Ethernet header and tags: where the IP header begins.
+    /// Length of Ethernet header and tags in bytes: the offset of the IP header.
     #[must_use]
     pub const fn l2_len(self) -> usize {
         ETHERNET_LEN + TAG_LEN * self.tags as usize
     }
 
-    /// Bytes of the IP header, of IPv4 without options.
+    /// Length of the IP header in bytes, for IPv4 without options.
     #[must_use]
     pub const fn l3_len(self) -> usize {
         match self.ip {
@@ -112,25 +112,25 @@ impl Layout {
         }
     }
 
-    /// Bytes of a port's MTU that headers take.
+    /// Number of bytes that the headers take from a port's MTU.
     #[must_use]
     pub const fn mtu_overhead(self) -> usize {
         self.l3_len() + UDP_LEN as usize
     }
 
-    /// Where the UDP header begins, if IPv4 has no options.
+    /// Offset of the UDP header, for IPv4 without options.
     #[must_use]
     pub const fn udp(self) -> usize {
         self.l2_len() + self.l3_len()
     }
 
-    /// Where the payload begins, if IPv4 has no options: bytes of all headers.
+    /// Offset of the payload, for IPv4 without options: the length of all headers in bytes.
     #[must_use]
     pub const fn payload(self) -> usize {
         self.udp() + UDP_LEN as usize
     }
 
-    /// Where the source address stands, with the destination address behind it.
+    /// Offset of the source address. The destination address follows it.
     #[must_use]
     pub const fn addresses(self) -> usize {
         match self.ip {
@@ -139,7 +139,7 @@ impl Layout {
         }
     }
 
-    /// Bytes of both addresses.
+    /// Length of both addresses in bytes.
     #[must_use]
     pub const fn addresses_len(self) -> usize {
         match self.ip {
@@ -149,27 +149,27 @@ impl Layout {
     }
 }
 
-/// A [`Layout`] as a type, for loops that are compiled once for each.
+/// A [`Layout`] as a type, for loops that are compiled once per layout.
 pub(crate) trait Headers {
-    /// Which one.
+    /// The layout.
     const LAYOUT: Layout;
-    /// VLAN tags.
+    /// Number of VLAN tags.
     const TAGS: usize = Self::LAYOUT.tags as usize;
     /// Whether it is IPv6.
     const IS_V6: bool = matches!(Self::LAYOUT.ip, IpVersion::V6);
-    /// Where the IP header begins.
+    /// Offset of the IP header.
     const IP: usize = Self::LAYOUT.l2_len();
-    /// Where the UDP header begins.
+    /// Offset of the UDP header.
     const UDP: usize = Self::LAYOUT.udp();
-    /// Where the payload begins.
+    /// Offset of the payload.
     const PAYLOAD: usize = Self::LAYOUT.payload();
-    /// Where the addresses stand.
+    /// Offset of the source address.
     const ADDRESSES: usize = Self::LAYOUT.addresses();
-    /// 64-bit words of both addresses.
+    /// Number of 64-bit words in both addresses.
     const ADDRESS_WORDS: usize = Self::LAYOUT.addresses_len() / 8;
 }
 
-/// The layouts as types.
+/// The type for each layout.
 pub(crate) struct Of<const TAGS: u8, const V6: bool>;
 
 impl<const TAGS: u8, const V6: bool> Headers for Of<TAGS, V6> {
@@ -183,7 +183,8 @@ impl<const TAGS: u8, const V6: bool> Headers for Of<TAGS, V6> {
     };
 }
 
-/// Evaluates an expression in which a name stands for the type of a layout: `for_layout!(layout, H => f::<H>())`.
+/// Evaluates an expression with a type parameter bound to the type of a layout:
+/// `for_layout!(layout, H => f::<H>())`.
 macro_rules! for_layout {
     ($layout:expr, $headers:ident => $body:expr) => {{
         use $crate::wire::layout::{IpVersion, Layout, Of, Tags};

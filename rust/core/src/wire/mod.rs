@@ -1,4 +1,4 @@
-//! What is on the wire: headers, payload, and how both are checked.
+//! Bytes on the wire: headers and payload; how they are built, verified and reflected.
 //!
 //! ```text
 //! headers          | payload
@@ -6,14 +6,14 @@
 //!                  | u64 BE | 48 bits  | u16 | offset  |
 //! ```
 //!
-//! Headers are data: a [`layout::Layout`] says which there are and where they stand. So are payloads: a
-//! [`format::Format`] says what stands where in them.
+//! Headers are data: a [`layout::Layout`] says which headers a frame has and at which offsets. So are
+//! payloads: a [`format::Format`] says which fields a payload has and at which offsets.
 //!
-//! `index` is the tx queue and the packet's sequence number in it, with a few bits for how late it
-//! was sent ([`payload`]); `time_ns` is the send time modulo 2^48; `tag` is keyed by a random number of the run
-//! and covers all that stands around it. Payloads of 18 bytes and more carry the filler's offset in
-//! the table that both ends make from the seed; shorter ones have no room for it and use offset 0.
-//! With `--reflector-seq`, 16 bytes for the reflector follow before the filler ([`stamp`]).
+//! `index` holds the tx queue, the packet's sequence number in it, and a few bits for its lateness
+//! ([`payload`]). `time_ns` is the send time modulo 2^48. `tag` is a checksum over the fields around
+//! it, keyed by a random number of the run. Payloads of 18 bytes and more carry the offset of their
+//! filler in the table that both ends generate from the seed; shorter ones have no room for it and
+//! use offset 0. With `--reflector-seq`, 16 bytes for the reflector precede the filler ([`stamp`]).
 
 pub mod checksum;
 pub mod content;
@@ -30,17 +30,17 @@ pub mod stamp;
 pub mod template;
 pub mod verify;
 
-/// A frame that came in.
+/// A received frame.
 pub trait RxFrame {
-    /// Its bytes: those of its first segment, where several could not be joined.
+    /// The frame's bytes; only those of the first mbuf segment if several could not be joined.
     fn bytes(&self) -> &[u8];
-    /// Bytes of all of it.
+    /// Length of the whole frame in bytes, without FCS.
     fn wire_len(&self) -> usize;
-    /// Marks it: it is for the control thread.
+    /// Marks the frame for the control thread (slow path).
     fn set_slow(&mut self);
 }
 
-/// A whole one, of somebody who has no control thread.
+/// A whole frame, where there is no control thread.
 impl RxFrame for &[u8] {
     fn bytes(&self) -> &[u8] {
         self

@@ -1,20 +1,21 @@
 //! The 16-byte header at the start of every payload.
 //!
-//! It proves by itself that a packet is of this run and intact, even when there is no room for
-//! anything else: 16 of its bits are a tag, keyed by a random number of the run, over all the others.
+//! The header alone shows that a packet belongs to this run and is intact, even if the payload has no
+//! room for anything else: 16 of its bits are a tag over all the others, keyed by a random number of
+//! the run.
 //!
 //! ```text
 //! first word:   stamped 1 | stream 10 | lateness 11 | sequence number 42
 //! second word:  send time in ns 48 | tag 16
 //! ```
 
-/// Bytes of the header: the smallest payload.
+/// Length of the header in bytes, which is also the smallest payload.
 pub const HEADER_LEN: usize = 16;
-/// Bytes of the header and of the filler offset that follows it where there is room.
+/// Length in bytes of the header and the filler offset that follows it if there is room.
 pub const HEADER_AND_OFFSET_LEN: usize = 18;
 
-/// The most tx queues of a run: one number less than 10 bits have, because the first word of a
-/// control packet ([`super::control`]) must be none of ours.
+/// Maximum number of tx queues of a run. The last 10-bit number is not used, so that the first word of a
+/// control packet ([`super::control`]) is never that of a data packet.
 pub const MAX_STREAMS: u16 = (1 << STREAM_BITS) - 1;
 
 const STREAM_BITS: u32 = 10;
@@ -24,35 +25,35 @@ const TIME_BITS: u32 = 48;
 pub(crate) const TAG_BITS: u32 = 16;
 const LOW_42: u64 = (1 << SEQ_BITS) - 1;
 const LOW_48: u64 = (1 << TIME_BITS) - 1;
-/// Of the first word: the packet has room for a stamp of the reflector ([`super::stamp`]).
+/// Flag in the first word: the packet has room for a reflector's stamp ([`super::stamp`]).
 pub const STAMPED: u64 = 1 << 63;
 
-/// Which packet this is: a tx queue and the sequence number in it.
+/// The identity of a packet: its tx queue and its sequence number in that queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketId {
     /// The tx queue that sent it.
     pub stream: u16,
-    /// Its place among the packets that the driver accepted on that queue, from 0. A packet carries
-    /// its low 42 bits ([`expand_seq`]).
+    /// The sequence number: counts the packets that the driver accepted on that queue, from 0. A packet
+    /// carries its low 42 bits ([`expand_seq`]).
     pub seq: u64,
 }
 
-/// What the header says.
+/// The decoded header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Which packet.
+    /// The packet.
     pub id: PacketId,
     /// The low 48 bits of the send time in ns since the start of the run (wraps every 78 hours).
     pub time48_ns: u64,
-    /// How long after it was due it was sent: a bucket of [`crate::count::log_linear`].
+    /// Lateness, which is send time minus due time, as a bucket of [`crate::count::log_linear`].
     pub lateness: u16,
     /// Whether a stamp area follows.
     pub stamped: bool,
 }
 
 impl Header {
-    /// The first of its two words. That of the next packet with the same lateness is one more, unless the
-    /// numbers that a packet carries begin anew.
+    /// The first of the two words. The next packet with the same lateness has this word plus 1, unless
+    /// the 42-bit sequence number wraps.
     pub(crate) fn first_word(self) -> u64 {
         let stamped = if self.stamped { STAMPED } else { 0 };
         let stream = u64::from(self.id.stream) << (LATENESS_BITS + SEQ_BITS);
@@ -60,17 +61,17 @@ impl Header {
     }
 }
 
-/// A lateness of 11 bits where it stands in the first word.
+/// An 11-bit lateness, shifted to its position in the first word.
 pub(crate) fn lateness_field(lateness: u16) -> u64 {
     debug_assert!(lateness < 1 << LATENESS_BITS);
     u64::from(lateness) << SEQ_BITS
 }
 
-/// The secret of a run: who does not know it cannot make a header that passes, but for one in 65,536.
+/// The secret of a run. A header made without it passes with a probability of only 1 in 65,536.
 #[derive(Clone, Copy)]
 pub struct Key([u64; 2]);
 
-/// A bijective mix of 64 bits (the finaliser of `SplitMix64`, Steele et al. 2014).
+/// A bijective 64-bit mixing function (the finaliser of `SplitMix64`, Steele et al. 2014).
 #[must_use]
 pub fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -85,7 +86,7 @@ pub fn time48(time_ns: u64) -> u64 {
     time_ns & LOW_48
 }
 
-/// The number nearest to `near` of which `low` are the low `bits` bits.
+/// The number nearest to `near` whose low `bits` bits are `low`.
 fn nearest(near: u64, low: u64, bits: u32) -> u64 {
     let mask = (1 << bits) - 1;
     let ahead = low.wrapping_sub(near) & mask;
@@ -93,29 +94,30 @@ fn nearest(near: u64, low: u64, bits: u32) -> u64 {
     near.wrapping_add(if behind { ahead | !mask } else { ahead })
 }
 
-/// The whole time of which `sent48` are the low 48 bits: the one nearest to `now_ns`. It may lie a
-/// little ahead, because clocks of two lcores need not agree to the last ns.
+/// The full send time in ns whose low 48 bits are `sent48`: the one nearest to `now_ns`. It may be
+/// slightly later than `now_ns`, because the clocks of two lcores need not agree to the ns.
 #[must_use]
 pub fn expand(now_ns: u64, sent48: u64) -> u64 {
     nearest(now_ns, sent48, TIME_BITS)
 }
 
-/// The whole sequence number of which `seq42` are the low 42 bits: the one nearest to `near`.
+/// The full sequence number whose low 42 bits are `seq42`: the one nearest to `near`.
 #[must_use]
 pub fn expand_seq(near: u64, seq42: u64) -> u64 {
     nearest(near, seq42, SEQ_BITS)
 }
 
 impl Key {
-    /// The key that `number` stands for.
+    /// The key derived from `number`.
     #[must_use]
     pub fn new(number: u64) -> Self {
         Self([mix(number), mix(!number)])
     }
 
-    /// The tag over a first word, a time and a filler offset: one product of 128 bits (as in wyhash, Wang
-    /// Yi), and another one over both of its halves, because a flipped bit shows in a few bits of the
-    /// first one only. Not more of them: the checksum has to wait for the tag.
+    /// The tag over first word, send time and filler offset: a 128-bit product (as in wyhash, Wang Yi),
+    /// and a second multiplication over the combined halves, because a flipped bit changes only a few
+    /// bits of the first product. No further rounds: the UDP checksum depends on the tag, so its latency
+    /// counts.
     pub(crate) fn tag(self, first_word: u64, time48: u64, offset: u16) -> u16 {
         let Self([first, second]) = self;
         let time_and_offset = time48 | u64::from(offset) << TIME_BITS;
@@ -125,7 +127,7 @@ impl Key {
         (halves.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as u16
     }
 
-    /// The two big-endian words of a header whose filler starts at `offset`.
+    /// Encodes `header` as two big-endian words, for a packet with filler offset `offset`.
     #[must_use]
     pub fn encode(self, header: Header, offset: u16) -> [u64; 2] {
         let first = header.first_word();
@@ -133,8 +135,8 @@ impl Key {
         [first, header.time48_ns << TAG_BITS | u64::from(tag)]
     }
 
-    /// The header in two big-endian words, or `None` where the tag does not fit: corrupt, or not
-    /// of this run.
+    /// Decodes two big-endian words; `None` if the tag does not match, because the header is corrupt or
+    /// not of this run.
     #[must_use]
     pub fn decode(self, [first, time_and_tag]: [u64; 2], offset: u16) -> Option<Header> {
         let time48_ns = time_and_tag >> TAG_BITS;
@@ -177,7 +179,7 @@ mod tests {
         }
     }
 
-    /// A 16-bit tag lets one in 65536 pass by chance; the UDP checksum is there for those.
+    /// One corrupt header in 65536 has a matching 16-bit tag by chance. The UDP checksum catches those.
     #[test]
     fn a_flipped_bit_or_another_seed_is_found_out() {
         let mut passed = 0;
@@ -198,8 +200,8 @@ mod tests {
         assert!(passed <= 3 * tried / 65536 + 1, "{passed} of {tried} passed");
     }
 
-    /// Also for keys that leave one factor small: no bit, and no two words in each other's place, are
-    /// missed more often than others.
+    /// No flipped bit and no swap of two 16-bit words is missed more often than others, even with keys that
+    /// leave one factor small.
     #[test]
     fn no_kind_of_corruption_is_missed_more_often() {
         const PACKETS: u64 = 1 << 14;
@@ -221,7 +223,7 @@ mod tests {
             for (one, another) in (0..8).flat_map(|one| (0..one).map(move |another| (one, another)))
             {
                 let missed = passes(&|words| {
-                    let get = |place: usize| words[place / 4] >> (place % 4 * 16) & 0xffff;
+                    let get = |word: usize| words[word / 4] >> (word % 4 * 16) & 0xffff;
                     let differs = get(one) ^ get(another);
                     words[one / 4] ^= differs << (one % 4 * 16);
                     words[another / 4] ^= differs << (another % 4 * 16);

@@ -1,9 +1,10 @@
-//! Sending a packet back: source and destination swapped on every layer, in place.
+//! Reflecting a packet: swaps source and destination on every layer, in place.
 //!
-//! Swapping leaves the one's complement sums of the IPv4 header and of UDP as they were. A reflector
-//! is a hop, so TTL (of IPv6: the hop limit) is one less behind it, and the IPv4 checksum is corrected by just
-//! that difference (RFC 1624): what was corrupt on the way here is still corrupt on the way back. VLAN tags,
-//! DSCP, ID, flow label and options stay. Two reflectors that answer each other so come to an end.
+//! Swapping does not change the one's complement sums of the IPv4 header and of UDP. A reflector is a
+//! hop, so it decrements the TTL (IPv6: the hop limit) and updates the IPv4 checksum incrementally by
+//! that difference (RFC 1624): a packet that arrives corrupt goes back corrupt. VLAN tags, DSCP,
+//! identification, flow label and IPv4 options stay as they are. Because of the TTL, a loop between two
+//! reflectors ends.
 
 use super::checksum;
 use super::flow::PortRange;
@@ -15,23 +16,23 @@ use crate::count::Counter;
 /// The group bit of a MAC address: multicast and broadcast (IEEE 802).
 const GROUP: u8 = 1;
 
-/// A frame that was turned round.
+/// A frame that was, or can be, reflected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reflected {
-    /// Where things are in it: as before.
+    /// Offsets in the frame, the same before and after.
     pub datagram: Datagram,
-    /// Its flow, as it came.
+    /// Its flow, as it was received.
     pub key: FlowKey,
 }
 
-/// Turns `frame` round: the first bytes, all headers at least, of a frame of `wire_len` bytes.
+/// Reflects `frame`, which has `wire_len` bytes on the wire.
 ///
-/// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still only
-/// the pseudo-header's sum (a veth peer's); those are finished here, because nobody behind us
-/// would know.
+/// `partial_checksums`: the port delivers packets of this host whose UDP checksum field still holds the
+/// sum over the pseudo-header (from a veth peer). Those checksums are completed here, because nobody
+/// after us can tell that they are partial.
 ///
 /// # Errors
-/// The counter for a frame that is left as it was.
+/// The counter for a frame that is not reflected. It is left unchanged.
 #[inline]
 pub fn reflect(
     frame: &mut [u8],
@@ -42,11 +43,12 @@ pub fn reflect(
     turn(frame, found, partial_checksums)
 }
 
-/// Whether the first bytes of a frame of `wire_len` bytes are such as are turned round, sent to one of these UDP
-/// `ports`.
+/// Checks whether `frame`, which has `wire_len` bytes on the wire, is to be reflected: a whole UDP
+/// datagram in one segment, sent to a unicast MAC address and to one of these UDP `ports`. Does not
+/// check the TTL.
 ///
 /// # Errors
-/// The counter for those that are not.
+/// The counter for a frame that is not to be reflected.
 #[inline]
 pub(crate) fn examine(
     ports: PortRange,
@@ -67,10 +69,10 @@ pub(crate) fn examine(
     Ok(Reflected { datagram, key })
 }
 
-/// Turns a frame round of which [`examine`] said this.
+/// Reflects a frame for which [`examine`] returned `found`.
 ///
 /// # Errors
-/// The counter for a frame that has no hop left. It is left as it was.
+/// The counter for a frame with no hop left. It is left unchanged.
 #[inline]
 pub(crate) fn turn(
     frame: &mut [u8],
@@ -94,7 +96,7 @@ fn is_to_group(frame: &[u8]) -> bool {
     frame[0] & GROUP != 0
 }
 
-/// Takes one off TTL or the hop limit; `false`, and nothing, where none is left for the way on (RFC 1812,
+/// Decrements the TTL or the hop limit. If no hop is left, returns `false` and changes nothing (RFC 1812,
 /// section 5.3.1; RFC 8200, section 3).
 #[inline]
 fn take_hop<H: Headers>(frame: &mut [u8]) -> bool {
@@ -111,30 +113,31 @@ fn take_hop<H: Headers>(frame: &mut [u8]) -> bool {
     true
 }
 
-/// Where TTL, protocol and header checksum of IPv4 stand.
+/// Offset of the 32-bit word with TTL, protocol and header checksum of IPv4.
 const fn ttl_word<H: Headers>() -> usize {
     H::IP + 8
 }
 
-/// The same for that word itself; `None` where no hop is left.
+/// That word (little-endian) with decremented TTL and updated checksum; `None` if no hop is left.
 #[inline]
 fn hop(word: u32) -> Option<u32> {
     if word & 0xff <= 1 {
         return None;
     }
-    // RFC 1624, equation 3: the checksum grows by what the word of TTL shrinks by. Its sum does not care
-    // for the order of bytes: in the upper half of this word that is a 1.
+    // RFC 1624, equation 3: the checksum grows by the amount by which the 16-bit word with the TTL
+    // shrinks. One's complement sums do not depend on byte order: in the upper half of this
+    // little-endian word, that amount is 1.
     Some(if word < 0xfffe_0000 { word + (1 << 16) - 1 } else { hop_with_carry(word) })
 }
 
-/// What is carried out of the checksum at the top comes in again at the bottom, and a sum of all ones is
-/// written as 0. One header in 32768 needs it, and all others then need less.
+/// [`hop`] with the end-around carry of the checksum, and with 0 instead of a checksum of all ones. One
+/// header in 32768 needs it; as a function of its own, it keeps the common case short.
 #[cold]
 fn hop_with_carry(word: u32) -> u32 {
     word.wrapping_add((2 << 16) - 1)
 }
 
-/// Swaps MAC addresses, IP addresses, and the ports at `udp`.
+/// Swaps MAC addresses, IP addresses, and the UDP ports at offset `udp`.
 #[inline]
 fn swap<H: Headers>(frame: &mut [u8], udp: usize) {
     swap_macs(frame);
@@ -142,14 +145,14 @@ fn swap<H: Headers>(frame: &mut [u8], udp: usize) {
     swap_ports(frame, udp);
 }
 
-// Each pair is read whole and written whole: bytes that are written one by one and read together soon
-// after (here, or by a driver) make a core wait.
+// Each pair is read and written in whole words: bytes written one by one and read together soon after
+// (here or by a driver) stall on store forwarding.
 #[inline]
 fn swap_macs(frame: &mut [u8]) {
     let first_two = u64::from(le16(frame, 0));
     let next_four = le32(frame, 2);
     let last_eight = le64(frame, 4);
-    // Not two shifts: compilers make SHLD of them, which AMD's CPUs take apart.
+    // Not two shifts: compilers turn them into SHLD, which AMD CPUs split into several micro-ops.
     let turned = (last_eight & !0xffff | first_two).rotate_right(16);
     frame[..8].copy_from_slice(&turned.to_le_bytes());
     frame[8..12].copy_from_slice(&next_four.to_le_bytes());
@@ -176,34 +179,35 @@ fn swap_ports(frame: &mut [u8], at: usize) {
     frame[at..at + 4].copy_from_slice(&swapped.to_le_bytes());
 }
 
-/// Bytes that tell whether a packet without IPv4 options is as predicted, and what kind it is of: its
-/// headers and the first word of its payload.
+/// Number of bytes needed to compare a packet without IPv4 options with a [`Prediction`] and to see its
+/// kind: its headers and the first word of its payload.
 pub(crate) const fn predicted_len<H: Headers>() -> usize {
     H::PAYLOAD + size_of::<u64>()
 }
 
-/// All that parsing looks at in a packet without IPv4 options: what was found out about one packet holds
-/// for any other one of the same layout that has the same prediction.
+/// All header fields that parsing depends on, for packets without IPv4 options. Two packets of the same
+/// layout with equal predictions have the same parse result.
 ///
-/// Header prediction is an old idea of TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
+/// The idea is that of header prediction in TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prediction {
-    /// The types of VLAN tags stand above a length that has at most 17 bits.
+    /// The length, which has at most 17 bits, and above it the TPIDs of the VLAN tags.
     wire_len_and_tags: u64,
-    /// `EtherType`, version and, of IPv4, header length and total length, but not TOS and identification; of
-    /// IPv6 payload length, but not traffic class and flow label.
+    /// `EtherType` and version. IPv4: header length and total length, but not TOS and identification.
+    /// IPv6: payload length, but not traffic class and flow label.
     first: u64,
-    /// "More fragments", fragment offset and protocol, but neither "don't fragment" nor TTL; of IPv6 next
-    /// header.
+    /// IPv4: "more fragments", fragment offset and protocol, but neither "don't fragment" nor TTL. IPv6:
+    /// next header.
     second: u32,
     udp_len: u16,
 }
 
 impl Prediction {
-    /// That of no packet.
+    /// The prediction that no packet has.
     pub(crate) const NONE: Self = Self { wire_len_and_tags: 0, first: 0, second: 0, udp_len: 0 };
 
-    /// That of a packet of `wire_len` bytes, of which `head` are the first, [`predicted_len`] at least.
+    /// The prediction of a packet of `wire_len` bytes that begins with `head`, at least
+    /// [`predicted_len`] bytes.
     #[inline]
     pub(crate) fn of<H: Headers>(head: &[u8], wire_len: usize) -> Self {
         let tag = |tag: usize| {
@@ -225,8 +229,9 @@ impl Prediction {
     }
 }
 
-/// What [`reflect`] does to a packet with the [`Prediction`] of another one that it turned round, with
-/// whole checksums; `false`, and nothing, where it is sent to a group, or has no hop left.
+/// Fast path of [`reflect`], for a packet whose [`Prediction`] equals that of a packet reflected before,
+/// on a port without partial checksums. Returns `false` and changes nothing if the packet was sent to a
+/// group MAC address or has no hop left.
 #[inline]
 pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
     if H::IS_V6 {
@@ -241,7 +246,7 @@ pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
         Some(hopped) if !is_to_group(head) => hopped,
         _ => return false,
     };
-    // From TTL to the ports in two words: what is stored less often costs less than what is worked out.
+    // From the TTL to the ports in two words: the shifts cost less than more stores would.
     let (source, ports) = (le32(head, H::ADDRESSES), le32(head, H::UDP));
     let first = u64::from(hopped) | le64(head, H::ADDRESSES + 4) << 32;
     let second = u64::from(source) | u64::from(ports.rotate_left(16)) << 32;
@@ -251,7 +256,8 @@ pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
     true
 }
 
-/// Puts `payload` in place of the payload of a frame that has as many bytes of it.
+/// Replaces the payload of a frame by `payload`, which must have the same length, and updates the UDP
+/// checksum.
 pub fn replace_payload(frame: &mut [u8], datagram: Datagram, payload: &[u8]) {
     let at = datagram.udp() + 6;
     frame[datagram.payload()..datagram.end()].copy_from_slice(payload);
@@ -269,7 +275,7 @@ fn finish_partial_checksum(frame: &mut [u8], datagram: Datagram) {
     {
         return;
     }
-    // The field holds the pseudo-header's sum, so summing the datagram counts it in.
+    // The checksum field holds the sum over the pseudo-header, so the sum over the datagram includes it.
     let finished = checksum::finish_udp(checksum::sum(bytes));
     frame[at..at + 2].copy_from_slice(&finished.to_be_bytes());
 }
@@ -356,8 +362,8 @@ mod tests {
 
         }
 
-        /// What is wrong in a header's sum is as wrong behind a hop, and what is right stays right, whatever
-        /// stands in the checksum's place.
+        /// A hop keeps the error in a header's sum: a wrong checksum stays as wrong, and a right one
+        /// stays right, with any value in the checksum field.
         #[test]
         fn a_hop_changes_nothing_of_what_is_wrong_with_a_header(parts in parts(), carried: u16) {
             let mut bytes = frame(&parts);
@@ -370,7 +376,7 @@ mod tests {
                 let sums = [&bytes, &hopped].map(|frame| checksum::fold(checksum::sum(&frame[header.clone()])));
                 prop_assert_eq!(sums[0] % 0xffff, sums[1] % 0xffff);
                 prop_assert_eq!(hopped[22], bytes[22] - 1);
-                prop_assert!(be16(&hopped, 24) != 0xffff, "as 0 it is the same, and what all others write");
+                prop_assert!(be16(&hopped, 24) != 0xffff, "0 is equal, and others write 0");
                 let mut predicted = bytes.clone();
                 let len = predicted_len::<Of<0, false>>();
                 let head = predicted.get_mut(..len);

@@ -1,33 +1,33 @@
-//! The 16 bytes in which a reflector says that a packet passed it, and how long it kept it.
+//! The reflector's stamp: 16 bytes with the reflector's sequence number and residence time of a packet.
 //!
-//! The sender fills them with a constant; a reflector that knows them replaces it and corrects the
-//! UDP checksum by the difference (RFC 1624), so that corruption stays visible.
+//! The sender fills them with a constant. A reflector that supports stamps overwrites it and updates the
+//! UDP checksum incrementally (RFC 1624), so corruption stays visible.
 
 use super::checksum;
 use super::checksum::words;
 use super::headers::{Datagram, be16, be64};
 use super::payload::{HEADER_AND_OFFSET_LEN, STAMPED};
 
-/// Where the stamp stands in the payload.
+/// Offset of the stamp in the payload.
 pub const STAMP: usize = HEADER_AND_OFFSET_LEN;
-/// Bytes of a stamp.
+/// Length of a stamp in bytes.
 pub const STAMP_LEN: usize = 16;
-/// The smallest payload with a stamp.
+/// The smallest payload with a stamp, in bytes.
 pub const STAMPED_LEN: usize = STAMP + STAMP_LEN;
 
-/// What stands there until a reflector has been there: no reflector's queue and sequence number.
+/// The stamp area as it is sent. No reflector writes this queue and sequence number.
 pub const BLANK: [u64; 2] = [0xffff_5354_414d_5021, 0x6470_646b_7072_6f6a];
 
 const SEQ_BITS: u32 = 48;
 
-/// What a reflector writes.
+/// A reflector's stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The reflector's queue.
     pub queue: u16,
-    /// The packet's place among those that this queue sent back to this flow; 48 bits.
+    /// The reflector's sequence number, 48 bits: counts the packets of this flow that this queue sent back.
     pub seq: u64,
-    /// From its reception to just before it was handed to the driver, in ns.
+    /// Residence time in ns: from reception to just before the tx burst.
     pub residence_ns: u64,
 }
 
@@ -37,23 +37,23 @@ impl Stamp {
         [u64::from(self.queue) << SEQ_BITS | low, self.residence_ns]
     }
 
-    /// The stamp in two big-endian words; `None` while they are [`BLANK`].
+    /// Decodes two big-endian words; `None` if they are [`BLANK`].
     #[must_use]
     pub fn decode(encoded: [u64; 2]) -> Option<Self> {
-        let [place, residence_ns] = encoded;
-        let queue = (place >> SEQ_BITS) as u16;
-        let seq = place & ((1 << SEQ_BITS) - 1);
+        let [queue_and_seq, residence_ns] = encoded;
+        let queue = (queue_and_seq >> SEQ_BITS) as u16;
+        let seq = queue_and_seq & ((1 << SEQ_BITS) - 1);
         (encoded != BLANK).then_some(Self { queue, seq, residence_ns })
     }
 }
 
-/// Whether the payload of a `datagram` in `frame` is one that waits for a stamp.
+/// Whether the payload of `datagram` in `frame` has a blank stamp area.
 #[must_use]
 pub fn is_wanted(frame: &[u8], datagram: Datagram) -> bool {
     encoded(frame, datagram) == Some(BLANK)
 }
 
-/// The stamp in the payload of a `datagram` in `frame`, if there is one.
+/// The stamp in the payload of `datagram` in `frame`; `None` if it has none.
 #[must_use]
 pub fn find(frame: &[u8], datagram: Datagram) -> Option<Stamp> {
     encoded(frame, datagram).and_then(Stamp::decode)
@@ -65,7 +65,8 @@ fn encoded(frame: &[u8], datagram: Datagram) -> Option<[u64; 2]> {
     is_stamped.then(|| [be64(payload, STAMP), be64(payload, STAMP + 8)])
 }
 
-/// Writes `stamp` into a frame for which [`is_wanted`] is true, or in place of the stamp in it.
+/// Writes `stamp` into the stamp area of a frame, blank or not, and updates the UDP checksum. Does nothing
+/// if the frame has no stamp area.
 pub fn write(frame: &mut [u8], datagram: Datagram, stamp: Stamp) {
     let Some(before) = self::encoded(frame, datagram) else { return };
     let at = datagram.udp() + 6;

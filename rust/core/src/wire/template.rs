@@ -1,4 +1,4 @@
-//! Building packets: a template with everything that never changes, and a few patches.
+//! Building packets: a template with all constant bytes, and a few fields written per packet.
 
 use super::checksum;
 use super::checksum::{fold, words};
@@ -18,32 +18,32 @@ use std::hint::black_box;
 use std::iter::repeat;
 use std::sync::Arc;
 
-/// Which checksums the port writes into packets. The others we write, whole.
+/// Checksum offloads of the tx port. Checksums that are not offloaded are computed in software.
 ///
-/// For the port the IPv4 checksum is left 0 (IPv6 has none), and the UDP checksum is the sum of the pseudo-header: that is
-/// what DPDK asks for (`rte_ipv4_phdr_cksum`), whichever of the two a port writes.
+/// With offload, the IPv4 checksum field is 0 (IPv6 has none), and the UDP checksum field holds the sum
+/// over the pseudo-header, as DPDK requires (`rte_ipv4_phdr_cksum`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checksums {
-    /// That of the IPv4 header.
+    /// The port computes the IPv4 header checksum.
     pub ipv4_by_port: bool,
-    /// That of UDP.
+    /// The port computes the UDP checksum.
     pub udp_by_port: bool,
 }
 
 impl Checksums {
-    /// We write both.
+    /// Both in software.
     pub const SOFTWARE: Self = Self { ipv4_by_port: false, udp_by_port: false };
-    /// The port writes both.
+    /// Both by the port.
     pub const BY_PORT: Self = Self { ipv4_by_port: true, udp_by_port: true };
 }
 
 /// Builds the packets of one stream.
 pub struct Template {
     layout: Layout,
-    /// As long as the layout says.
+    /// Only the first `layout.payload()` bytes are used.
     headers: [u8; LONGEST_HEADERS],
-    /// The UDP header as a big-endian number. What each packet has another one of is 0: the source port,
-    /// and the checksum if we write it.
+    /// The UDP header as a big-endian number. Fields that differ from packet to packet are 0: the source
+    /// port and, unless the port computes it, the checksum.
     udp: u64,
     payload_len: usize,
     stream: u16,
@@ -52,12 +52,12 @@ pub struct Template {
     checksums: Checksums,
 }
 
-/// How many routers a packet may pass, and a bit more: what most hosts send.
+/// The TTL (IPv6: hop limit) of packets: what most hosts send.
 const HOP_LIMIT: u8 = 64;
 
-/// The headers of a packet of `flow` from port `src_port` with `payload_len` bytes of payload, as long as the
-/// flow's layout says. The UDP checksum is that of `payload_sum`, the sum over the payload, or what a port
-/// needs to find.
+/// The headers of a packet of `flow` from UDP port `src_port` with `payload_len` bytes of payload, whose
+/// one's complement sum is `payload_sum`. Only the first `flow.layout().payload()` bytes are used. With
+/// offload, `payload_sum` does not matter.
 fn headers(
     flow: &Flow,
     src_port: u16,
@@ -133,8 +133,8 @@ fn headers(
     headers
 }
 
-/// Writes a packet of `flow`, from the first of its ports, with `payload` into `frame`, which has
-/// room for exactly that. For packets that are rare.
+/// Writes a packet of `flow`, from the first of its source ports, with `payload` into `frame`, which
+/// must have exactly the length of the packet. Slow: for single packets off the hot path.
 pub fn write_single(flow: &Flow, payload: &[u8], checksums: Checksums, frame: &mut [u8]) {
     let sum = checksum::sum(payload);
     let port = flow.src_ports.first();
@@ -145,7 +145,7 @@ pub fn write_single(flow: &Flow, payload: &[u8], checksums: Checksums, frame: &m
 }
 
 impl Template {
-    /// The packets of `stream` in `flow`, filled with `content`.
+    /// A template for the packets of `stream` in `flow` with `content`.
     #[must_use]
     pub fn new(flow: &Flow, content: Arc<Content>, stream: u16, checksums: Checksums) -> Self {
         let layout = flow.layout();
@@ -163,14 +163,14 @@ impl Template {
         }
     }
 
-    /// Bytes of a frame, without FCS.
+    /// Length of a frame in bytes, without FCS.
     #[must_use]
     pub fn frame_len(&self) -> usize {
         self.layout.payload() + self.payload_len
     }
 
-    /// Fills `frame`, the memory of buffer `index`, with what all packets that are ever written
-    /// into it have in common. Memory that is too short for a packet stays as it is.
+    /// Fills `frame`, the data of mbuf number `index`, with the bytes that all packets written into it
+    /// have in common: headers, filler and filler offset. Does nothing if it is too short for a packet.
     pub fn prepare(&self, index: u64, frame: &mut [u8]) {
         let Some(frame) = frame.get_mut(..self.frame_len()) else { return };
         let (headers, payload) = frame.split_at_mut(self.layout.payload());
@@ -188,8 +188,8 @@ impl Template {
         }
     }
 
-    /// Whether `frame` still has the filler that [`Template::prepare`] put there. Drivers give
-    /// buffers back as they got them, unless they are for a peer that writes into them.
+    /// Whether `frame` still has the filler that [`Template::prepare`] wrote. Drivers free mbufs with
+    /// their data unchanged, except virtual ones whose peer writes into the same buffer.
     #[must_use]
     pub fn is_prepared(&self, frame: &[u8]) -> bool {
         let fields = self.content.format().fields();
@@ -199,10 +199,11 @@ impl Template {
         self.content.filler.slice(offset) == Some(filler)
     }
 
-    /// Writes the packets from number `seq` on, all sent at `time_ns` since the start of the run, into
-    /// `frames` of [`Template::frame_len`] bytes that were once prepared. `latenesses` says of each how long after
-    /// it was due it is sent, as a bucket of [`crate::count::log_linear`]; without any, each is sent in time. What a packet costs does not
-    /// depend on its size: the filler stays as it is.
+    /// Writes the packets with sequence numbers from `seq` on into `frames`, which must have
+    /// [`Template::frame_len`] bytes each and have been prepared. All packets get the send time
+    /// `time_ns`, in ns since the start of the run. `latenesses` has the lateness of each packet (send
+    /// time minus due time) as a bucket of [`crate::count::log_linear`]; if empty, all are on time. The
+    /// cost of a packet does not depend on its size, because the filler is not written again.
     pub fn write<F: AsMut<[u8]>>(
         &self,
         seq: u64,
@@ -225,27 +226,27 @@ impl Template {
         latenesses: impl Iterator<Item = u16>,
         frames: &mut [F],
     ) {
-        // The call is a tenth of what a burst of short packets costs, so the usual layout does without.
+        // A call costs a tenth of a burst of short packets, so the usual layout is inlined.
         type Usual = Of<0, false>;
         if self.layout == Usual::LAYOUT {
-            return self.write_behind::<Usual, F>(seq, time_ns, latenesses, frames);
+            return self.write_layout::<Usual, F>(seq, time_ns, latenesses, frames);
         }
-        for_layout!(self.layout, H => self.write_apart::<H, F>(seq, time_ns, latenesses, frames));
+        for_layout!(self.layout, H => self.write_layout_call::<H, F>(seq, time_ns, latenesses, frames));
     }
 
     #[inline(never)]
-    fn write_apart<H: Headers, F: AsMut<[u8]>>(
+    fn write_layout_call<H: Headers, F: AsMut<[u8]>>(
         &self,
         seq: u64,
         time_ns: u64,
         latenesses: impl Iterator<Item = u16>,
         frames: &mut [F],
     ) {
-        self.write_behind::<H, F>(seq, time_ns, latenesses, frames);
+        self.write_layout::<H, F>(seq, time_ns, latenesses, frames);
     }
 
     #[inline]
-    fn write_behind<H: Headers, F: AsMut<[u8]>>(
+    fn write_layout<H: Headers, F: AsMut<[u8]>>(
         &self,
         seq: u64,
         time_ns: u64,
@@ -261,9 +262,8 @@ impl Template {
         });
     }
 
-    /// The same, compiled once for each layout and format, and for whoever writes the UDP checksum. In the
-    /// inner loop is hardly anything that is the same for a whole burst, and no state that only something rare
-    /// needs: registers are scarce.
+    /// [`Template::write`], compiled once for each layout, format and way to compute the UDP checksum. The
+    /// inner loop keeps hardly any burst constants and no state for rare cases: registers are scarce.
     #[inline]
     fn write_as<H: Headers, P: Payload, const SOFTWARE: bool, F: AsMut<[u8]>>(
         &self,
@@ -273,12 +273,13 @@ impl Template {
         mut frames: &mut [F],
     ) {
         let head_len = H::PAYLOAD + P::FIELDS.header + HEADER_LEN;
-        // Copies: for all that a compiler knows, writing into a frame may change the template.
+        // Local copies: the compiler must assume that a write to a frame changes the template.
         let Self { headers, udp, stream, .. } = *self;
         let (content, key) = (&*self.content, self.content.key);
         let sums = content.filler.sums();
         let time48_ns = time48(time_ns);
-        // Or compilers make SHRD of putting a tag behind it, which AMD's CPUs take apart.
+        // Without the black box, compilers append the tag with SHRD, which AMD CPUs split into several
+        // micro-ops.
         let time_word = black_box(time48_ns << TAG_BITS);
         let has_offset = P::FIELDS.filler_offset.is_some();
         let no_filler_sum = if has_offset { 0 } else { sums.with_offset(0) };
@@ -286,7 +287,8 @@ impl Template {
         while !frames.is_empty() {
             let run = self.sweep.run_from(seq);
             let (these, later) = frames.split_at_mut(run.len.min(frames.len()));
-            // As no run goes beyond a multiple of 2^32, numbers in first words do not begin anew in one.
+            // No run crosses a multiple of 2^32, so the sequence number in the first words does not wrap
+            // within a run.
             let id = PacketId { stream, seq };
             seq += these.len() as u64;
             let stamped = P::FIELDS.stamp.is_some();
@@ -315,8 +317,8 @@ impl Template {
                     let other_sum = u64::from(tag) + filler_sum;
                     udp |= u64::from(udp_sum.checksum(port, first_word, other_sum));
                 }
-                // By words: bytes that are written in parts and read together soon after make a core
-                // wait.
+                // In whole words: bytes written piecewise and read together soon after stall on
+                // store forwarding.
                 head[..H::UDP].copy_from_slice(&headers[..H::UDP]);
                 head[H::UDP..H::PAYLOAD].copy_from_slice(&udp.to_be_bytes());
                 let header = &mut head[H::PAYLOAD + P::FIELDS.header..];

@@ -1,4 +1,4 @@
-//! Deciding what a received frame is: ours and intact, ours and broken, or not ours.
+//! Classifying a received frame: ours and intact, ours and corrupt, or foreign.
 
 use super::checksum;
 use super::content::Content;
@@ -21,15 +21,15 @@ use std::sync::Arc;
 /// A packet of ours that came back intact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// What its header says.
+    /// Its payload header.
     pub header: Header,
-    /// Which flow it is of.
+    /// Its flow.
     pub flow: FlowId,
-    /// What the reflector wrote; `None` when it wrote nothing, or was not asked to.
+    /// The reflector's stamp; `None` if the reflector wrote none or the format has none.
     pub stamp: Option<Stamp>,
-    /// Whether it came with a UDP checksum. 0 stands for none (RFC 768), and some middleboxes write
-    /// that: then the tag alone says that the payload's header is intact (but for one broken one in 65536),
-    /// and of a stamp nothing does.
+    /// Whether it came with a UDP checksum. Some middleboxes replace it by 0, which means none
+    /// (RFC 768). Then only the tag protects the payload header (it misses one corrupt header in 65536),
+    /// and nothing protects the stamp.
     pub has_checksum: bool,
 }
 
@@ -37,49 +37,51 @@ pub struct Arrival {
 pub struct Verifier {
     content: Arc<Content>,
     layout: Layout,
-    /// As [`vlan_ids`] finds them.
+    /// As [`vlan_ids`] returns them.
     vlans: [u16; 2],
-    /// Source and destination as a reflected packet has them, in big-endian words; those of IPv4 are one.
+    /// Source and destination address of a reflected packet, in big-endian words; for IPv4 both are in
+    /// the first word.
     addresses: [u64; 4],
     src_port: u16,
     sweeps: Box<[PortSweep]>,
     right: Beginning,
 }
 
-/// The most 64-bit words from the first `EtherType` to the UDP source port.
-const MOST_WORDS: usize = (LONGEST.udp() + 2 - FIRST_TYPE).div_ceil(size_of::<u64>());
+/// Maximum number of 64-bit words from the first `EtherType` to the UDP source port.
+const MAX_WORDS: usize = (LONGEST.udp() + 2 - FIRST_TYPE).div_ceil(size_of::<u64>());
 
-/// The bytes from the first `EtherType` to the UDP source port of the last packet whose headers were right:
-/// most packets differ only behind them. In cells, because remembering them changes no answer.
+/// The bytes from the first `EtherType` to the UDP source port of the last packet with correct headers.
+/// Most packets differ only behind these bytes, so comparing with them is enough. In cells, because this
+/// cache does not change any result.
 #[derive(Default)]
 struct Beginning {
     is_known: Cell<bool>,
-    words: [Cell<u64>; MOST_WORDS],
+    words: [Cell<u64>; MAX_WORDS],
 }
 
 impl Beginning {
-    /// Offsets of the words; the last one may overlap the one before it.
+    /// Offsets of the words in a frame; the last word may overlap the one before it.
     #[inline]
-    fn places<H: Headers>() -> impl Iterator<Item = usize> {
+    fn offsets<H: Headers>() -> impl Iterator<Item = usize> {
         let end = H::UDP + size_of::<u16>();
         let words = (end - FIRST_TYPE).div_ceil(size_of::<u64>());
         (0..words).map(move |word| (FIRST_TYPE + 8 * word).min(end - 8))
     }
 
-    /// Whether `head` begins in this way.
-    #[allow(clippy::inline_always, reason = "as of its only caller")]
+    /// Whether `head` begins with these bytes.
+    #[allow(clippy::inline_always, reason = "like its only caller")]
     #[inline(always)]
     fn is_of<H: Headers>(&self, head: &[u8]) -> bool {
-        // By hand: a comparison of arrays writes one to memory and waits for it.
+        // Word by word: a comparison of arrays would write one to memory and stall on reading it back.
         let mut differences = 0;
-        for (at, word) in Self::places::<H>().zip(&self.words) {
+        for (at, word) in Self::offsets::<H>().zip(&self.words) {
             differences |= le64(head, at) ^ word.get();
         }
         self.is_known.get() && differences == 0
     }
 
     fn set<H: Headers>(&self, head: &[u8]) {
-        for (at, word) in Self::places::<H>().zip(&self.words) {
+        for (at, word) in Self::offsets::<H>().zip(&self.words) {
             word.set(le64(head, at));
         }
         self.is_known.set(true);
@@ -87,7 +89,7 @@ impl Beginning {
 }
 
 impl Verifier {
-    /// For what comes back of `flow`, sent with `content`.
+    /// A verifier for reflected packets of `flow` that were sent with `content`.
     #[must_use]
     pub fn new(flow: &Flow, content: Arc<Content>) -> Self {
         Self {
@@ -107,11 +109,11 @@ impl Verifier {
         &self.sweeps
     }
 
-    /// What the frame of `wire_len` bytes with the bytes `frame` is; an `mbuf` with several
-    /// segments that could not be joined has fewer bytes in `frame` than on the wire.
+    /// Classifies a frame of `wire_len` bytes. `frame` is shorter than that if it is the first of several
+    /// mbuf segments that could not be joined.
     ///
-    /// `partial_checksums`: the port delivers packets of this host that still carry the
-    /// pseudo-header's sum instead of a UDP checksum (a veth peer's, say).
+    /// `partial_checksums`: the port delivers packets of this host whose UDP checksum field still holds
+    /// the sum over the pseudo-header (from a veth peer, for example).
     ///
     /// # Errors
     /// The counter for a frame that is not valid.
@@ -127,15 +129,15 @@ impl Verifier {
         }
     }
 
-    /// Whether the headers up to the UDP source port are those of a packet of ours: then they are remembered.
-    /// By itself, because it is rarely asked.
+    /// Whether the headers up to the UDP source port are those of a packet of ours. If so, remembers them.
+    /// Not inlined, because it is rarely called.
     #[inline(never)]
     fn begins_right<H: Headers>(&self, head: &[u8]) -> bool {
         let udp_len = u64::from(self.content.udp_len());
         let mut differences = u64::from(be16(head, H::UDP) ^ self.src_port);
         let mut intact = true;
-        // From the EtherType on: version, header length and total length, but not TOS and identification;
-        // of IPv6 version and payload length, but not traffic class and flow label.
+        // From the EtherType on. IPv4: version, header length and total length, but not TOS and
+        // identification. IPv6: version and payload length, but not traffic class and flow label.
         let first = be64(head, H::IP - 2);
         if H::IS_V6 {
             let wanted = u64::from(ETHERTYPE_IPV6) << 48 | 6 << 44 | udp_len;
@@ -164,24 +166,25 @@ impl Verifier {
         is_right
     }
 
-    /// The headers of the packets that it checks.
+    /// The header layout of the packets that it verifies.
     pub(crate) fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// Their payloads.
+    /// The payload format of the packets that it verifies.
     pub(crate) fn format(&self) -> Format {
         self.content.format()
     }
 
-    /// Whether a frame is valid, told in a few comparisons at known places; `None` says nothing.
+    /// The fast path: recognises most valid frames with a few comparisons at fixed offsets. `None` means
+    /// undecided.
     fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
         for_layout!(self.layout, H => for_format!(self.format(), P => {
             self.check_usual_as::<H, P>(frame)
         }))
     }
 
-    /// The same, compiled once for each [`Verifier::layout`] and [`Verifier::format`] of packets.
+    /// `check_usual`, compiled once for each [`Verifier::layout`] and [`Verifier::format`].
     #[allow(clippy::inline_always, reason = "a call per packet costs a tenth of it")]
     #[inline(always)]
     pub(crate) fn check_usual_as<H: Headers, P: Payload>(&self, frame: &[u8]) -> Option<Arrival> {
@@ -215,12 +218,12 @@ impl Verifier {
         }
         let filler = frame.get(H::PAYLOAD + P::FIELDS.filler..)?;
         let wanted = content.filler.slice(offset)?;
-        // To call for a comparison of nothing costs more than all the others.
+        // Skips the call to memcmp if there is no filler: it would cost more than all other comparisons.
         let intact = filler.is_empty() || wanted == filler;
         intact.then_some(Arrival { header, flow, stamp, has_checksum: true })
     }
 
-    /// The same for all frames; see [`Verifier::check`].
+    /// The slow path: classifies any frame; see [`Verifier::check`].
     #[cold]
     pub(crate) fn check_any(
         &self,
@@ -274,7 +277,7 @@ impl Verifier {
         Ok(Arrival { header, flow, stamp, has_checksum })
     }
 
-    /// Whether addresses, VLANs and the UDP source port are those of packets that come back.
+    /// Whether addresses, VLANs and UDP source port are those of reflected packets of ours.
     fn is_of_our_flow(&self, frame: &[u8], datagram: Datagram) -> bool {
         let at = self.layout.addresses();
         let words = frame[at..at + self.layout.addresses_len()].chunks_exact(8);
@@ -283,7 +286,7 @@ impl Verifier {
             && be16(frame, datagram.udp()) == self.src_port
     }
 
-    /// Whether our payload header stands where we put it, whatever the headers say.
+    /// Whether our payload header is at the usual offset, whatever the headers in front of it say.
     fn has_our_tag(&self, frame: &[u8]) -> bool {
         let Some(payload) = frame.get(self.layout.payload()..) else { return false };
         let fields = self.format().fields();
@@ -321,7 +324,7 @@ impl Verifier {
         }
     }
 
-    /// With our tag, but a queue or a port that does not belong to it.
+    /// The counter for a packet with our tag, but with a tx queue or port that does not match it.
     #[cold]
     fn wrong_flow(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> Counter {
         match wrong_tag(frame, datagram, partial_checksums) {
@@ -346,7 +349,7 @@ impl Verifier {
     }
 }
 
-/// Of our flow, but without our tag.
+/// The counter for a packet of our flow without our tag.
 #[cold]
 fn wrong_tag(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> Counter {
     if !is_udp_intact(frame, datagram, partial_checksums) {
@@ -358,20 +361,20 @@ fn wrong_tag(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> Count
     }
 }
 
-/// The stamp at `at`, and the sum over its bytes.
+/// The stamp at offset `at`, and the one's complement sum over its bytes.
 #[inline]
 fn read_stamp(bytes: &[u8], at: usize) -> (Option<Stamp>, u64) {
     let encoded = [be64(bytes, at), be64(bytes, at + 8)];
     (Stamp::decode(encoded), checksum::words(encoded[0]) + checksum::words(encoded[1]))
 }
 
-/// Whether a UDP checksum of 0 stands for none: over IPv6 it is wrong (RFC 8200, section 8.1).
+/// Whether a UDP checksum of 0 means none. Over IPv6 it is an error (RFC 8200, section 8.1).
 fn may_have_no_checksum(datagram: Datagram) -> bool {
     datagram.layout.ip == IpVersion::V4
 }
 
-/// Whether some sender meant these bytes: the whole datagram is in `frame`, and its checksum is
-/// right, or absent (0), or, where the port delivers those, still only the pseudo-header's sum.
+/// Whether the datagram is as its sender sent it: it is whole in `frame`, and its checksum is correct or
+/// absent (0) or, if the port delivers `partial_checksums`, the sum over the pseudo-header.
 #[cold]
 fn is_udp_intact(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> bool {
     let Some(bytes) = frame.get(datagram.udp()..datagram.end()) else { return false };

@@ -1,45 +1,45 @@
-//! Where a flow is found: a table with open addressing, of which mostly one place is looked at.
+//! A worker's hash table from flow keys to slots: open addressing, mostly one probe per lookup.
 
 use crate::control::flows::NO_FLOW;
 use crate::wire::flow_key::FlowKey;
 
-/// The first two words of a key, with a slot in the upper bits of the second one: 16 bytes.
+/// The first two words of a key, with the slot in the upper bits of the second word: 16 bytes.
 #[derive(Clone, Copy)]
 struct Cell {
     first: u64,
-    place_and_slot: u64,
+    second_and_slot: u64,
 }
 
-/// Where the slot begins.
+/// The lowest bit of the slot.
 const SLOT: u32 = u64::BITS - u16::BITS;
-const _: () = assert!(FlowKey::PLACE_BITS <= SLOT);
+const _: () = assert!(FlowKey::SECOND_WORD_BITS <= SLOT);
 
 impl Cell {
-    /// Of no flow.
-    const EMPTY: Self = Self { first: 0, place_and_slot: (NO_FLOW as u64) << SLOT };
+    /// A cell without a flow.
+    const EMPTY: Self = Self { first: 0, second_and_slot: (NO_FLOW as u64) << SLOT };
 
-    /// [`NO_FLOW`]: there is none here.
+    /// The slot; [`NO_FLOW`] if the cell is empty.
     #[inline]
     fn slot(self) -> u16 {
-        (self.place_and_slot >> SLOT) as u16
+        (self.second_and_slot >> SLOT) as u16
     }
 
     #[inline]
-    fn place(self) -> u64 {
-        self.place_and_slot & ((1 << SLOT) - 1)
+    fn second(self) -> u64 {
+        self.second_and_slot & ((1 << SLOT) - 1)
     }
 }
 
-/// The slots of some flows. A flow stands at the place that its hash says, or at one of those behind it
-/// without an empty one in between.
+/// A hash table with linear probing: a flow is in the cell that its hash selects, or in a later one with
+/// no empty cell in between.
 pub(crate) struct Index {
     cells: Box<[Cell]>,
-    /// What further words the keys of IPv6 have. Those of IPv4 leave it alone.
+    /// By cell: the other words of IPv6 keys. IPv4 keys do not use them.
     more: Box<[[u64; 3]]>,
     secret: [u64; 2],
 }
 
-/// As in wyhash (Wang Yi): both halves of one product.
+/// Both halves of the product, combined as in wyhash (Wang Yi).
 #[inline]
 fn fold(one: u64, another: u64) -> u64 {
     let product = u128::from(one) * u128::from(another);
@@ -49,9 +49,10 @@ fn fold(one: u64, another: u64) -> u64 {
 }
 
 impl Index {
-    /// For up to so many flows, without any; who does not know `secret` does not know their places.
+    /// An empty table for up to `flows` flows. `secret` keys the hash, so that nobody can construct
+    /// collisions.
     pub(crate) fn new(flows: usize, secret: [u64; 2]) -> Self {
-        // At most half of them are in use: few flows find their place taken.
+        // At most half of the cells are in use, so collisions are rare.
         let cells = (2 * flows).next_power_of_two();
         Self { cells: vec![Cell::EMPTY; cells].into(), more: vec![[0; 3]; cells].into(), secret }
     }
@@ -61,12 +62,12 @@ impl Index {
         self.cells.len() - 1
     }
 
-    /// Where a flow stands, if nothing is in its way.
+    /// The cell that the hash of a flow selects.
     #[inline]
     fn home(&self, key: FlowKey) -> usize {
         let [first, second] = self.secret;
-        let [key_first, place, more @ ..] = key.words();
-        let mut hash = fold(key_first ^ first, place ^ second);
+        let [key_first, key_second, more @ ..] = key.words();
+        let mut hash = fold(key_first ^ first, key_second ^ second);
         if key.is_v6() {
             hash = more.into_iter().fold(hash, |hash, word| fold(hash ^ word, first ^ second));
         }
@@ -77,14 +78,14 @@ impl Index {
 
     #[inline]
     fn is_at(&self, at: usize, key: FlowKey) -> bool {
-        let [first, place, more @ ..] = key.words();
+        let [first, second, more @ ..] = key.words();
         let cell = self.cells[at];
-        cell.first == first && cell.place() == place && (!key.is_v6() || self.more[at] == more)
+        cell.first == first && cell.second() == second && (!key.is_v6() || self.more[at] == more)
     }
 
-    /// The place of a flow, or the empty one behind which it cannot be.
+    /// The cell of a flow, or the empty cell that ends the search for it.
     #[inline]
-    fn place(&self, key: FlowKey) -> usize {
+    fn probe(&self, key: FlowKey) -> usize {
         let mut at = self.home(key);
         while self.cells[at].slot() != NO_FLOW && !self.is_at(at, key) {
             at = (at + 1) & self.mask();
@@ -92,39 +93,39 @@ impl Index {
         at
     }
 
-    /// The flow that stands at a place.
+    /// The key in a cell.
     fn key(&self, at: usize) -> FlowKey {
         let cell = self.cells[at];
-        let key = FlowKey::from_words([cell.first, cell.place(), 0, 0, 0]);
+        let key = FlowKey::from_words([cell.first, cell.second(), 0, 0, 0]);
         if !key.is_v6() {
             return key;
         }
-        let [second, third, fourth] = self.more[at];
-        FlowKey::from_words([cell.first, cell.place(), second, third, fourth])
+        let [third, fourth, fifth] = self.more[at];
+        FlowKey::from_words([cell.first, cell.second(), third, fourth, fifth])
     }
 
     fn set(&mut self, at: usize, key: FlowKey, slot: u16) {
-        let [first, place, more @ ..] = key.words();
-        self.cells[at] = Cell { first, place_and_slot: place | u64::from(slot) << SLOT };
+        let [first, second, more @ ..] = key.words();
+        self.cells[at] = Cell { first, second_and_slot: second | u64::from(slot) << SLOT };
         if key.is_v6() {
             self.more[at] = more;
         }
     }
 
-    /// The slot of a flow; [`NO_FLOW`] where it is not here.
+    /// The slot of a flow; [`NO_FLOW`] if it is not in the table.
     #[inline]
     pub(crate) fn find(&self, key: FlowKey) -> u16 {
-        self.cells[self.place(key)].slot()
+        self.cells[self.probe(key)].slot()
     }
 
-    /// Puts a flow in.
+    /// Inserts a flow, or changes its slot.
     pub(crate) fn insert(&mut self, key: FlowKey, slot: u16) {
-        self.set(self.place(key), key, slot);
+        self.set(self.probe(key), key, slot);
     }
 
-    /// Takes a flow out, and closes the gap (Knuth, TAOCP 3, 6.4, algorithm R).
+    /// Removes a flow and closes the gap (Knuth, TAOCP 3, 6.4, algorithm R).
     pub(crate) fn remove(&mut self, key: FlowKey) {
-        let mut gap = self.place(key);
+        let mut gap = self.probe(key);
         let mut at = gap;
         loop {
             self.cells[gap] = Cell::EMPTY;
@@ -151,8 +152,8 @@ mod tests {
     use std::collections::HashMap;
 
     fn key(number: u64, last: u64) -> FlowKey {
-        let v6 = 1 << (FlowKey::PLACE_BITS - 1);
-        // Every other one is of IPv6, and some of those differ in their last words alone.
+        let v6 = 1 << (FlowKey::SECOND_WORD_BITS - 1);
+        // Every other key is an IPv6 key, and some of those differ only in their last words.
         match number % 2 {
             0 => FlowKey::from_words([number, last, 0, 0, 0]),
             _ => FlowKey::from_words([number / 4, v6, 0, number, last]),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     proptest! {
-        /// In a table so small that flows get into each other's way.
+        /// In a table small enough for collisions.
         #[test]
         fn it_is_a_map(
             steps in prop::collection::vec((0..12u64, 0..2u64, 0..8u16, any::<bool>()), 0..200),

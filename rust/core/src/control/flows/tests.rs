@@ -16,14 +16,14 @@ impl Rig {
         Self { registrar: Registrar::new(Arc::clone(&flows)), worker: FlowCounter::new(flows, 0) }
     }
 
-    /// Packets of a flow; whether it is counted.
+    /// Receives a packet of a flow. Returns whether it is counted.
     fn receive(&mut self, key: FlowKey) -> bool {
         let slot = self.worker.slot(key);
         self.worker.add(slot, Counter::Received, 1);
         slot != NO_FLOW
     }
 
-    /// The sender asks; what it is answered when the worker has learnt of it.
+    /// The sender asks and the worker learns of the flow. Returns the answer.
     fn ask(&mut self, key: FlowKey, now_ns: u64) -> Option<Report> {
         self.registrar.tick(now_ns);
         let is_counted = self.registrar.ask(key, now_ns);
@@ -54,17 +54,17 @@ fn a_flow_that_asks_is_counted_by_all_workers() {
     let report = registrar.report(key(1, 7)).unwrap();
     assert_eq!((report.instance, report.registration, report.port_missed), (9, 1, Some(4)));
     assert_eq!((report.count(Counter::Received), report.count(Counter::Sent)), (10, 0));
-    // It is known already: to ask again changes nothing.
+    // The flow is registered already, so asking again changes nothing.
     assert!(registrar.ask(key(1, 7), 0));
     assert!(!workers[0].poll());
     assert_eq!(registrar.report(key(1, 7)).unwrap(), report);
 }
 
-/// No word of a key gets lost on its way to the control thread and back.
+/// Keys that differ in any one word are different flows.
 #[test]
 fn flows_of_ipv6_that_differ_in_one_word_are_counted_apart() {
     let mut rig = Rig::new();
-    let v6 = 1 << (FlowKey::PLACE_BITS - 1) | 7;
+    let v6 = 1 << (FlowKey::SECOND_WORD_BITS - 1) | 7;
     let mut keys = vec![[1, v6, 2, 3, 4]; FlowKey::WORDS];
     for (word, key) in keys.iter_mut().enumerate() {
         key[word] += 1 << 20;
@@ -106,7 +106,7 @@ fn a_flow_in_use_keeps_its_place_and_one_too_many_gets_no_answer() {
         assert!(rig.ask(key, 0).is_some());
     }
     let one_too_many = key(FLOWS as u64, 7);
-    // All but one send on; that one still asks.
+    // All but one keep sending; that one keeps asking.
     let mut now_ns = 0;
     while now_ns < 2 * IDLE_NS {
         now_ns += IDLE_NS / 2;
@@ -114,7 +114,7 @@ fn a_flow_in_use_keeps_its_place_and_one_too_many_gets_no_answer() {
             assert!(rig.receive(key));
         }
         assert!(rig.ask(key(0, 7), now_ns).is_some());
-        for _ in 0..FLOWS / LOOKED_AT {
+        for _ in 0..FLOWS / CHECKED_PER_TICK {
             rig.registrar.tick(now_ns);
         }
     }
@@ -129,21 +129,21 @@ fn the_flow_that_has_been_idle_for_longest_makes_room_and_what_comes_begins_at_z
     let mut rig = Rig::new();
     let all = || (0..FLOWS as u64).map(|address| key(address, 7));
     for (now_ns, key) in (0..).zip(all()) {
-        // They ask once, and are not heard of again.
+        // Each sender asks once and sends nothing more.
         assert!(rig.ask(key, now_ns).is_some());
     }
     assert!(rig.receive(key(0, 7)));
-    for _ in 0..=FLOWS / LOOKED_AT {
+    for _ in 0..=FLOWS / CHECKED_PER_TICK {
         rig.registrar.tick(FLOWS as u64);
     }
     let fresh = key(FLOWS as u64, 7);
-    assert!(rig.ask(fresh, IDLE_NS).is_none(), "the second one came a ns later");
+    assert!(rig.ask(fresh, IDLE_NS).is_none(), "the second flow asked 1 ns later");
     let report = rig.ask(fresh, IDLE_NS + 1).unwrap();
     assert_eq!((report.registration, report.count(Counter::Received)), (FLOWS as u64 + 1, 0));
     assert_eq!(all().filter(|key| !rig.receive(*key)).collect::<Vec<_>>(), [key(1, 7)]);
     assert!(rig.receive(fresh));
-    // It may come back, and begins anew, too.
-    for _ in 0..=FLOWS / LOOKED_AT {
+    // The replaced flow may come back; its counters start from 0.
+    for _ in 0..=FLOWS / CHECKED_PER_TICK {
         rig.registrar.tick(2 * IDLE_NS);
     }
     assert!(rig.ask(key(1, 7), 3 * IDLE_NS - 1).is_none());
@@ -151,7 +151,7 @@ fn the_flow_that_has_been_idle_for_longest_makes_room_and_what_comes_begins_at_z
     assert_eq!((again.registration, again.count(Counter::Received)), (FLOWS as u64 + 2, 0));
 }
 
-/// A worker that was away while more flows came and went than there are places.
+/// A worker did not poll while more flows were registered than the table has room for.
 #[test]
 fn a_worker_that_was_away_for_long_learns_of_all_flows() {
     let flows = Flows::new(2, 9);

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Records these times in `interval`, as a receiver does.
+/// Records two packets for each of these round-trip times in `interval`, as a receiver does.
 fn record(slots: &Slots, stock: &mut Stock, interval: u64, times: &[u64]) {
     let slot = slots.enter(stock, interval);
     for ns in times {
@@ -42,8 +42,8 @@ fn each_interval_has_what_was_counted_in_it() {
     }
 }
 
-/// An interval that another one is the place of has nothing, and what was counted long ago is given back
-/// all the same.
+/// An interval whose ring entry belongs to another interval reads as empty, and slots of long ago are
+/// given back nevertheless.
 #[test]
 fn a_worker_that_was_away_for_long_gives_all_back() {
     let slots = Slots::new(8, true);
@@ -59,7 +59,7 @@ fn a_worker_that_was_away_for_long_gives_all_back() {
     assert_eq!(histogram(&slots, 1_000_006), [(usize::from(bucket(80)), 2)]);
 }
 
-/// Memory is touched for as many intervals, and lengths of times, as there are at once.
+/// Only as many slots and parts are used as are needed at once.
 #[test]
 fn what_was_given_back_is_used_again() {
     let slots = Slots::new(2048, true);

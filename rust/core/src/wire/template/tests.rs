@@ -6,7 +6,7 @@ use crate::wire::stamp::STAMPED_LEN;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
-/// Bytes of the headers of [`flow`]'s packets.
+/// Length of the headers of packets of [`flow`], in bytes.
 pub(crate) const HEADERS_LEN: usize = Layout { tags: Tags::None, ip: IpVersion::V4 }.payload();
 
 pub(crate) fn v4(src: [u8; 4], dst: [u8; 4]) -> Addresses {
@@ -27,7 +27,7 @@ pub(crate) fn flow(payload_len: u16, streams: u16) -> Flow {
     }
 }
 
-/// The same flow with each layout there is.
+/// `flow` with each layout of [`Layout::ALL`].
 pub(crate) fn all_layouts(flow: &Flow) -> Vec<Flow> {
     let id = |id| VlanId::try_new(id).unwrap();
     let v6 = |last| [0xfd00, 0x1234, 0, 0xffff, 7, 0, 0x8000, last].into();
@@ -52,7 +52,7 @@ fn written(template: &Template, seq: u64, time_ns: u64) -> Vec<u8> {
     frame
 }
 
-/// A preliminary run and the one behind it use the same buffers.
+/// A preliminary run and the run after it use the same mbufs.
 #[test]
 fn runs_with_the_filler_of_one_seed_share_prepared_buffers() {
     let flow = flow(300, 1);
@@ -67,7 +67,7 @@ fn runs_with_the_filler_of_one_seed_share_prepared_buffers() {
     after.prepare(5, &mut fresh);
     after.write(5, 6, &[], &mut [&mut fresh]);
     assert_eq!(frame, fresh);
-    assert_ne!(frame, written(&before, 5, 6), "the tag is another");
+    assert_ne!(frame, written(&before, 5, 6), "the tags differ");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_buffer_is_prepared_once_for_all_of_its_packets() {
             template.write(seq, seq * 3, &[], &mut [&mut fresh]);
             assert_eq!(frame, fresh);
         }
-        // A peer that turned the packet round in the buffer changed no filler.
+        // A peer that reflects the packet in the same buffer does not change the filler.
         frame[..HEADERS_LEN].fill(0xff);
         assert!(template.is_prepared(&frame));
         if payload_len > 16 && payload_len != 18 {
@@ -166,8 +166,8 @@ proptest! {
         prop_assert_eq!(udp.checksum(), checksum);
     }
 
-    /// What is left to the port is left as DPDK wants it, and comes out as if we had written it, each
-    /// checksum by itself; those of a single packet likewise.
+    /// With either offload or both, the field holds what DPDK requires, and the checksum that the port
+    /// computes equals the one in software. The same holds for single packets.
     #[test]
     fn a_port_finishes_what_is_left_to_it(
         payload_len in 16..1500u16, seq in 0..(1u64 << 48), ipv4_by_port: bool, udp_by_port: bool

@@ -46,7 +46,7 @@ proptest! {
         prop_assert_eq!(header.time48_ns, time & ((1 << 48) - 1));
     }
 
-    /// Both ways of checking agree, on what is valid and on what is not.
+    /// Fast path and slow path agree on valid and on invalid frames.
     #[test]
     fn the_usual_is_no_exception(
         payload_len in 16..70u16, seq in 0..(1u64 << 42), stream in 0..4u16, stamp: bool,
@@ -88,7 +88,7 @@ proptest! {
         prop_assert_eq!(check(&verifier(&flow), &frame).is_ok(), is_right);
     }
 
-    /// The tag and the checksum are right; only the filler's offset is none.
+    /// Tag and checksum are correct; only the filler offset is none that senders use.
     #[test]
     fn an_offset_that_is_none_is_corrupt(payload_len in 18..60u16, bit in 0..16u16, seq in 0..1u64 << 40) {
         let flow = flow(payload_len, 1);
@@ -129,7 +129,7 @@ proptest! {
         }
     }
 
-    /// A peer, or a router on the way, may write others in every packet.
+    /// A peer or a router may change these fields in every packet.
     #[test]
     fn other_ids_and_times_to_live_are_usual(fields in prop::collection::vec(any::<(u16, u8)>(), 2..5)) {
         let flow = flow(40, 1);
@@ -162,8 +162,8 @@ proptest! {
     }
 }
 
-/// The bits of the byte at `at` that a network may rewrite, and only the FCS covers: MAC addresses, priorities
-/// of tags, and of IPv6 traffic class, flow label and hop limit.
+/// The bits of the byte at `at` that a network may rewrite and that only the FCS covers: MAC addresses,
+/// the priority in VLAN tags, and traffic class, flow label and hop limit of IPv6.
 fn free_bits(layout: Layout, at: usize) -> u8 {
     let ip = layout.l2_len();
     let is_v6 = layout.ip == IpVersion::V6;
@@ -265,10 +265,10 @@ fn others_are_foreign() {
     other_flow.addresses = v4([10, 1, 2, 3], [9, 9, 9, 9]);
     let frame = reflected(&template(&other_flow, 0, SEED, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignAddress));
-    // The same without our tag.
+    // The same, without our tag.
     let frame = reflected(&template(&other_flow, 0, SEED + 1, Checksums::SOFTWARE), 5, 6);
     assert_eq!(check(&verifier, &frame), Err(Counter::ForeignFlow));
-    // Not reflected at all: our own packet, heard again.
+    // Not reflected at all: our own packet comes back unchanged.
     let mut frame = vec![0; 106];
     let template = template(&ours, 0, SEED, Checksums::SOFTWARE);
     template.prepare(1, &mut frame);
@@ -287,7 +287,7 @@ fn a_stamp_is_read() {
     assert_eq!(check(&verifier(&flow), &frame).unwrap().stamp, Some(stamp));
 }
 
-/// Whatever the size of packets, that of control packets included.
+/// With any payload length, that of control packets included.
 #[test]
 fn a_control_packet_is_known() {
     let payload = ask(Question { run: 1, number: 2 });
@@ -304,7 +304,7 @@ fn a_control_packet_is_known() {
     }
 }
 
-/// The UDP checksum 0 is none (RFC 768).
+/// A UDP checksum of 0 means none (RFC 768).
 #[test]
 fn without_a_checksum_tag_filler_and_lengths_decide() {
     for (payload_len, stamp) in [(16, false), (17, false), (18, false), (64, false), (301, true)] {
@@ -333,8 +333,8 @@ fn without_a_checksum_tag_filler_and_lengths_decide() {
     }
 }
 
-/// A middlebox that corrects checksums by differences may make 0 of 0xffff, which is as much as 0 in
-/// one's complement; and any IPv4 checksum has to be computed, 0 too.
+/// A middlebox that updates checksums incrementally may turn 0xffff into 0, which are equal in one's
+/// complement. An IPv4 checksum of 0 does not mean none: it is verified like any other.
 #[test]
 fn zero_has_two_forms() {
     let flow = flow(16, 1);
@@ -345,7 +345,7 @@ fn zero_has_two_forms() {
     assert!(check(&verifier, &frame).unwrap().has_checksum);
     frame[UDP + 6..UDP + 8].fill(0);
     assert!(!check(&verifier, &frame).unwrap().has_checksum);
-    // The header's other words sum to 0xffff.
+    // Choose the identification so that the other words of the header sum to 0xffff.
     let ip_sum = checksum::fold(checksum::sum(&frame[14..UDP]));
     assert_eq!(ip_sum, 0xffff);
     let rest = checksum::sum(&frame[14..UDP]) - u64::from(be16(&frame, 24));
@@ -374,7 +374,7 @@ fn a_partial_checksum_is_valid_only_where_the_port_delivers_them() {
     assert_eq!(verifier.check(&frame, frame.len(), true), Err(Counter::CorruptUdpChecksum));
 }
 
-/// Long bursts over the ends of port runs, and over those of the numbers that packets carry.
+/// Long bursts that cross the end of port runs and the wrap of the sequence number in the packets.
 fn bursts() -> impl Strategy<Value = (Flow, u16, u64)> {
     let payload_len = prop::sample::select(vec![16u16, 17, 18, 34, 300]);
     let first = prop_oneof![0..9u64, (1u64 << 32) - 30..(1 << 32), (1u64 << 42) - 30..(1 << 42)];
@@ -399,13 +399,13 @@ proptest! {
         }
         let latenesses: Vec<_> = (0..40).collect();
         template.write(first, 77, &latenesses, &mut frames);
-        for (place, frame) in (0..).zip(&mut frames) {
+        for (index, frame) in (0..).zip(&mut frames) {
             let len = frame.len();
             reflect(frame, len, false).unwrap();
             let header = check(&verifier, frame).unwrap().header;
             prop_assert_eq!(header.id.stream, stream);
-            prop_assert_eq!(header.id.seq, (first + u64::from(place)) % (1 << 42));
-            prop_assert_eq!((header.lateness, header.time48_ns), (place, 77));
+            prop_assert_eq!(header.id.seq, (first + u64::from(index)) % (1 << 42));
+            prop_assert_eq!((header.lateness, header.time48_ns), (index, 77));
         }
     }
 }
