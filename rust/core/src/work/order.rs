@@ -113,9 +113,9 @@ fn follows(seq: u64, step: u32, turn: u32) -> u64 {
 struct Numbers {
     /// Indexed by stream and the low bits of the number. An entry has the bits above them,
     /// inverted, and how many packets of the flow had arrived before the one that opened the gap.
-    /// An entry of zeros matches no number that occurs (inverted, it stands for one beyond 2^32
-    /// times the table), so the table needs no initialisation and takes memory only where packets
-    /// are reordered.
+    /// Because of the inversion, an entry of zeros stands for a number of about 2^32 times the
+    /// table's size, which does not occur. So the table starts as zeroed memory, and takes pages
+    /// only where packets are reordered.
     noted: Box<[[u32; 2]]>,
     /// Number of low bits.
     bits: u32,

@@ -222,8 +222,8 @@ impl Reflector {
     /// back.
     #[inline]
     fn reflect_predicted<H: Headers>(&mut self, head: &mut [u8]) -> bool {
-        // Only stamped packets and questions have this bit set. For most packets it is the only
-        // check.
+        // Packets that want a stamp, and questions, have this bit set. For most other packets it is
+        // the only check.
         let wants_more = head[H::PAYLOAD] & 0x80 != 0;
         if wants_more && be64(head, H::PAYLOAD) == MAGIC || !reflect_predicted::<H>(head) {
             return false;
@@ -339,8 +339,7 @@ impl Reflector {
     /// like a question may want a stamp.
     #[inline]
     fn is_slow(&mut self, frame: &[u8], datagram: Datagram) -> bool {
-        // Questions and packets that want a stamp have the first bit of the payload set; others do
-        // not.
+        // Questions and packets that want a stamp both have the first bit of the payload set.
         frame.get(datagram.payload()).is_some_and(|byte| byte & 0x80 != 0)
             && self.look_closer(frame, datagram)
     }
