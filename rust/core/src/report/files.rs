@@ -1,4 +1,4 @@
-//! What a run writes to: found to be there before anything that takes time.
+//! The files that a run writes to. They are checked before anything that takes time.
 
 use super::{Destination, Outcome, Output, to_json};
 use crate::run::config::Config;
@@ -7,19 +7,19 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the end of a run waits for a file or a screen to take what is left.
+/// Timeout for writing the rest to a file or to stderr at the end of a run.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The files that were asked for, and stderr.
 pub(super) struct Files {
     table: Option<Output>,
     json: Option<(PathBuf, Destination)>,
-    /// A terminal may be stopped, a pipe stuck: what is shown must not hold a run up.
+    /// stderr. Written by a thread, because a stopped terminal or a full pipe must not block a run.
     screen: Output,
 }
 
 impl Files {
-    /// Those that `config` asks for. The error names the option.
+    /// Opens the files that `config` asks for. The error names the option.
     pub(super) fn open(config: &Config) -> Result<Self, String> {
         let find = |option: &str, path: &Option<PathBuf>| {
             let Some(path) = path else { return Ok(None) };

@@ -1,11 +1,10 @@
-//! What a run must not exceed, for those who run it in a script.
+//! Checks the limits of a run, for use in scripts.
 
 use super::numbers::{percent, time};
 use super::outcome::Outcome;
 use crate::run::{LatencyLimit, LossLimit};
 
-/// The limits that a run broke, each as one line. One that nothing can be said about is broken: it
-/// was not kept.
+/// The limits that a run broke, one line each. A limit whose value is unknown counts as broken.
 #[must_use]
 pub fn broken(outcome: &Outcome) -> Vec<String> {
     let mut lines = Vec::new();

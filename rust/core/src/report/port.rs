@@ -1,37 +1,37 @@
-//! What the port did and said, and what that means.
+//! What the port did and counted, for the summary and JSON.
 
 use super::loss::attribute;
 use super::numbers::grouped;
 use super::outcome::Outcome;
 use serde::Serialize;
 
-/// The counters that every port has (`rte_eth_stats`) of packets that it threw away. Others are the
-/// driver's own (`rte_eth_xstats`).
+/// Drop counters that every port has (`rte_eth_stats`). Others are the driver's own
+/// (`rte_eth_xstats`).
 const BASIC: [&str; 4] = ["imissed", "ierrors", "oerrors", "rx_nombuf"];
 
-/// Who writes the checksums of packets that we send.
+/// Who writes the checksums of the packets that we send: `port` or `software`.
 #[derive(Serialize)]
 pub(crate) struct Checksums {
     ipv4: &'static str,
     udp: &'static str,
 }
 
-/// `None` where the mode writes none.
+/// `None` if the mode writes none.
 pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
     let by = |port: bool| if port { "port" } else { "software" };
     let checksums = outcome.checksums?;
     Some(Checksums { ipv4: by(checksums.ipv4_by_port), udp: by(checksums.udp_by_port) })
 }
 
-/// Whether packets are missing that the port may have lost; `None` where nobody knows.
+/// Whether the port may have lost packets that are missing; `None` if unknown.
 fn may_have_lost(outcome: &Outcome) -> Option<bool> {
     let loss = attribute(outcome)?;
     let elsewhere = [loss.reflector, loss.reflector_nic, Some(loss.corrupt), Some(loss.late)];
     Some(outcome.totals.lost > elsewhere.iter().flatten().sum())
 }
 
-/// Those of the port's counters that are no losses: the driver's own where no packet is missing that the
-/// port may have lost, and where nobody knows. A driver counts what it likes, also what it delivers.
+/// Port counters that are not losses: the driver's own, unless a missing packet may have been lost
+/// in the port. A driver may also count packets that it delivers under such names.
 pub(crate) fn remarks(outcome: &Outcome) -> Vec<&str> {
     if may_have_lost(outcome) == Some(true) {
         return Vec::new();
@@ -39,7 +39,7 @@ pub(crate) fn remarks(outcome: &Outcome) -> Vec<&str> {
     outcome.port.keys().map(String::as_str).filter(|name| !BASIC.contains(name)).collect()
 }
 
-/// For people.
+/// Lines for the summary.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let remarks = remarks(outcome);
     let told = |wanted: bool| {
