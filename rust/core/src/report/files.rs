@@ -49,25 +49,26 @@ impl Files {
         Ok(Self { table, json, screen })
     }
 
-    /// Starts the threads that write, on the CPUs of the calling thread, where they have not been started.
+    /// Starts the writer threads, with the CPU affinity of the calling thread, unless they are
+    /// running.
     pub(super) fn start(&mut self) -> Result<(), String> {
         self.screen.start()?;
         self.table.as_mut().map_or(Ok(()), Output::start)
     }
 
-    /// Shows lines on stderr. Never waits.
+    /// Prints lines on stderr. Never blocks.
     pub(super) fn show(&self, lines: &str) {
         self.screen.push(lines.as_bytes());
     }
 
-    /// Hands rows of CSV over. Never waits. Why they are no longer written, where that is so.
+    /// Queues CSV rows for writing. Never blocks. Returns why rows are no longer written, if so.
     pub(super) fn push_rows(&self, text: &[u8]) -> Option<String> {
         let output = self.table.as_ref()?;
         output.push(text);
         output.failure()
     }
 
-    /// Writes what is left; what went wrong, one line each.
+    /// Writes what is left. Returns what went wrong, one line each.
     pub(super) fn finish(&mut self, outcome: &Outcome) -> Vec<String> {
         let mut problems = Vec::new();
         if let Some(output) = &mut self.table {

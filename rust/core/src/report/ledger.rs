@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// One of 10 that were received was refused, and as many dropped as `dropped` says.
+    /// Of 10 packets received, one was refused and `dropped` were dropped.
     fn forwarding(dropped: u64) -> Outcome {
         let mut outcome = outcome();
         outcome.meaning = Meaning::Forwards;
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(broken, ["received = sent + refused + dropped: 10 is not 6"]);
     }
 
-    /// A mode that counts may do what it likes with what it gets, but has to count all of it.
+    /// A mode that counts may do anything with what it receives, but has to count all of it.
     #[test]
     fn where_packets_are_only_counted_no_more_is_said() {
         let mut outcome = forwarding(0);

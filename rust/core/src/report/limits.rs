@@ -44,7 +44,7 @@ mod tests {
     use super::*;
     use crate::report::outcome::tests::outcome;
 
-    /// Of 1000 packets 3 were lost; latency is 1 us in the mean and 2 ms at most.
+    /// 3 of 1000 packets were lost. The mean latency is 1 us, the maximum 2 ms.
     #[test]
     fn a_limit_is_broken_when_it_is_exceeded_and_when_nothing_is_known() {
         let mut outcome = outcome();

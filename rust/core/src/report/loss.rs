@@ -9,7 +9,7 @@
 //! ```
 //!
 //! This is exact to the packet. A packet that the path duplicated hides a loss. Without stamps it
-//! is unknown on which direction, so that as many losses have an unknown place.
+//! is unknown in which direction, so as many losses have an unknown place.
 
 use super::outcome::Outcome;
 use crate::control::peer::Peer;

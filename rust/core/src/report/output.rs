@@ -205,7 +205,7 @@ mod tests {
         output
     }
 
-    /// Its thread holds what it shares with it.
+    /// Whether the thread has ended: until then it holds a reference to the shared state.
     fn thread_has_ended(shared: &Arc<Shared>) -> bool {
         Arc::strong_count(shared) == 1
     }

@@ -85,7 +85,7 @@ mod tests {
         serde_json::from_str(&to_json(outcome)).unwrap()
     }
 
-    /// As `igb` counts frames of 58 bytes and delivers them.
+    /// `igb` counts frames of 58 bytes in such a counter, and delivers them.
     fn undersize() -> Outcome {
         let mut outcome = outcome();
         outcome.port.insert("rx_undersize_errors".into(), 2706);
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(json(&outcome)["port"]["rx_undersize_errors"], 2706, "it is told all the same");
     }
 
-    /// Three are lost, and all three of them at known places that are not our port.
+    /// Three packets are lost, all at known places other than our port.
     #[test]
     fn it_is_a_remark_where_all_were_lost_elsewhere() {
         let mut outcome = undersize();
@@ -128,7 +128,8 @@ mod tests {
         };
         outcome.totals.counts[Counter::Duplicate] = 0;
         for (dropped, remarks) in [(1, 1), (0, 0)] {
-            // One is late, one is corrupt, and the third one is the reflector's or of the way back.
+            // One is late, one is corrupt, and the third was lost in the reflector or on the way
+            // back.
             outcome.peer = Peer::Counted(report(&counted(dropped)));
             assert_eq!(json(&outcome)["lost"]["reflector"], dropped);
             assert_eq!(super::remarks(&outcome).len(), remarks, "{}", summary(&outcome));

@@ -40,11 +40,11 @@ pub enum Verdict {
 /// What happened to a packet that was not sent in the poll in which it was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Later {
-    /// The driver took it.
+    /// The driver accepted it.
     Sent,
     /// The driver accepted a copy of it. (A copy that the driver refuses is not counted at all.)
     CopySent,
-    /// The driver did not take it.
+    /// The driver refused it.
     Refused,
     /// The driver accepted it, but not on the first attempt.
     Waited,
