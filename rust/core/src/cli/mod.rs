@@ -201,8 +201,8 @@ fn command(modes: &[ModeInfo]) -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage("dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]")
         .after_help(
-            "Options may stand before or behind the mode; `-- <MODE> --help` shows those of one.\n\
-             EAL's own options (lcores, devices, memory) stand in front of the `--`; \
+            "Options may come before or after the mode; `-- <MODE> --help` shows the options of a mode.\n\
+             EAL's own options (lcores, devices, memory) come before the `--`; \
              `dpdkproj --help` lists them.",
         )
         .subcommand_required(true)

@@ -207,8 +207,8 @@ impl Config {
         let bytes = intervals * self.roles().iter().map(of_one).sum::<u64>();
         if bytes > MOST_BYTES {
             return Err(format!(
-                "{options}: that many intervals open at once take {} MiB for {} workers, and {} at \
-                 most are given; raise --stats-interval-ms or lower --stats-evict-threshold-secs",
+                "{options}: that many open intervals take {} MiB for {} workers, and the limit is {} MiB; \
+                 raise --stats-interval-ms or lower --stats-evict-threshold-secs",
                 bytes >> 20,
                 self.roles().len(),
                 MOST_BYTES >> 20
@@ -220,7 +220,7 @@ impl Config {
         let most_pps = self.max_window() as f64 * 1e9 / self.open_ns() as f64;
         if rate.pps() > most_pps {
             return Err(format!(
-                "{options}: at {:.0} packets per second more would be under way at once than can be \
+                "{options}: at {:.0} packets per second, more packets would be in flight than can be \
                  accounted for; lower one of them, or the rate (-R, --rate) to {most_pps:.0} packets \
                  per second",
                 rate.pps()

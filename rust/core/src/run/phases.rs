@@ -421,21 +421,21 @@ impl Run {
         if self.registrar.refused() > 0 {
             self.remarks.push(format!(
                 "{FLOWS} flows are counted, and none of them has been idle for {} s: other senders get no answer, \
-                 and cannot know where their losses are",
+                 and cannot locate their losses",
                 IDLE_NS / 1_000_000_000
             ));
         }
         if self.collector.was_held_back() {
             self.remarks.push(
-                "sending is held back: more packets are under way than can be accounted for; lower \
+                "sending is held back: more packets are in flight than can be accounted for; lower \
                  --stats-interval-ms, --stats-evict-threshold-secs or the rate"
                     .into(),
             );
         }
         if self.collector.has_changed_buffers() {
             self.remarks.push(
-                "buffers come back from the port with other content: each packet is written whole, which costs more, \
-                 and some may have been sent with wrong filler before"
+                "buffers come back from the port with other content: each packet is now written completely, which is slower, \
+                 and earlier packets may have been sent with wrong filler"
                     .into(),
             );
         }

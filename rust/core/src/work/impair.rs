@@ -73,7 +73,7 @@ impl FromStr for Impairments {
         let sum = all.drop + all.duplicate + all.corrupt + all.reorder;
         if sum > 1.0 {
             return Err(format!(
-                "the shares add up to {sum}: one packet suffers one thing at most"
+                "the shares add up to {sum}: a packet gets at most one impairment"
             ));
         }
         Ok(all)

@@ -30,7 +30,7 @@ pub struct Receiver {
     stamps: StampMap,
     /// Consecutive packets with the same send time: usually one burst of a sender. What depends on
     /// the send time alone is computed once for all of them.
-    together: SentTogether,
+    group: SendGroup,
     /// Valid packets of one interval that are not in its slot yet. The packets of a burst usually
     /// belong to one interval.
     pending: Latency,
@@ -47,7 +47,7 @@ pub struct Receiver {
 }
 
 #[derive(Default)]
-struct SentTogether {
+struct SendGroup {
     time48_ns: u64,
     interval: u64,
     when: When,
@@ -97,7 +97,7 @@ impl Receiver {
             has_slow: false,
             paced: options.due_times,
             stamps: StampMap::new(options.stamping_queues, options.stamps),
-            together: SentTogether::default(),
+            group: SendGroup::default(),
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
             pending_slot: 0,
@@ -127,14 +127,14 @@ impl Receiver {
         for_layout!(self.verifier.layout(), H => for_format!(self.verifier.format(), P => {
             self.take_all::<H, P, F>(now_ns, frames, partial);
         }));
-        self.end_together();
+        self.end_group();
         self.publish();
         if !self.extents.is_empty() {
             self.recorder.note_extents(std::mem::take(&mut self.extents));
         }
         // The cached values hold only for this time of arrival; slots may be reused in the next
         // poll.
-        self.together.when = When::Unknown;
+        self.group.when = When::Unknown;
         self.pending_interval = NO_INTERVAL;
         self.has_slow
     }
@@ -151,7 +151,7 @@ impl Receiver {
         for frame in frames {
             if let Some(arrival) = self.verifier.check_usual_as::<H, P>(frame.bytes()) {
                 let arrived = self.arrive(now_ns, arrival);
-                self.take_in(arrived, frame.bytes());
+                self.count_arrival(arrived, frame.bytes());
             } else {
                 self.receive_any(now_ns, frame, partial_checksums);
             }
@@ -165,9 +165,8 @@ impl Receiver {
         let judged = self.verifier.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
         let arrived = judged.and_then(|arrival| {
             self.arrive(now_ns, arrival)?;
-            // `arrive` has made `together` the group of this packet, so its interval is the
-            // packet's.
-            let interval = self.together.interval;
+            // `arrive` has made `group` that of this packet, so both have the same interval.
+            let interval = self.group.interval;
             self.recorder.add(interval, Counter::NoUdpChecksum, u64::from(!arrival.has_checksum));
             Ok(())
         });
@@ -177,11 +176,11 @@ impl Receiver {
             self.has_slow = true;
             return;
         }
-        self.take_in(arrived, frame.bytes());
+        self.count_arrival(arrived, frame.bytes());
     }
 
     #[inline]
-    fn take_in(&mut self, arrived: Result<(), Counter>, frame: &[u8]) {
+    fn count_arrival(&mut self, arrived: Result<(), Counter>, frame: &[u8]) {
         match arrived {
             Ok(()) => {}
             Err(Counter::Duplicate) => self.duplicates += 1,
@@ -194,12 +193,12 @@ impl Receiver {
     fn arrive(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
         let Arrival { header, flow, stamp, .. } = arrival;
         let stream = header.id.stream;
-        if header.time48_ns != self.together.time48_ns || self.together.when == When::Unknown {
-            self.begin_together(now_ns, header.time48_ns);
+        if header.time48_ns != self.group.time48_ns || self.group.when == When::Unknown {
+            self.begin_group(now_ns, header.time48_ns);
         }
         let released = self.recorder.released(stream);
         let seq = expand_seq(released, header.id.seq);
-        if self.together.when != When::Open {
+        if self.group.when != When::Open {
             return Err(self.out_of_time(stream, seq, stamp));
         }
         if !self.recorder.can_be_back(stream, released, seq) {
@@ -208,8 +207,8 @@ impl Receiver {
         if !self.recorder.arrived(stream).insert(seq) {
             return Err(self.not_first(stamp, Counter::Duplicate));
         }
-        self.together.packets += 1;
-        let latency_ns = self.together.latency_ns;
+        self.group.packets += 1;
+        let latency_ns = self.group.latency_ns;
         if self.paced {
             self.recorder.record_since_due(latency_ns + middle_ns(header.lateness));
         }
@@ -218,7 +217,7 @@ impl Receiver {
             self.stamps.insert(stamp.queue, stamp.seq);
         }
         if let Some(reordered) = self.order.arrive(flow, seq) {
-            self.together.reordered += 1;
+            self.group.reordered += 1;
             self.extents.add(reordered.extent);
         }
         Ok(())
@@ -226,8 +225,8 @@ impl Receiver {
 
     /// The current packet has another send time than the one before it: starts a new group.
     #[inline(never)]
-    fn begin_together(&mut self, now_ns: u64, time48_ns: u64) {
-        self.end_together();
+    fn begin_group(&mut self, now_ns: u64, time48_ns: u64) {
+        self.end_group();
         let sent_ns = expand(now_ns, time48_ns);
         let interval = self.recorder.interval(sent_ns);
         let when = if self.recorder.is_closed(interval) {
@@ -238,14 +237,13 @@ impl Receiver {
             When::Ahead
         };
         let latency_ns = now_ns.saturating_sub(sent_ns);
-        self.together =
-            SentTogether { time48_ns, interval, when, latency_ns, packets: 0, reordered: 0 };
+        self.group = SendGroup { time48_ns, interval, when, latency_ns, packets: 0, reordered: 0 };
     }
 
     /// Adds the valid packets of the group to `pending`.
-    fn end_together(&mut self) {
-        let SentTogether { interval, latency_ns, packets, reordered, .. } = self.together;
-        (self.together.packets, self.together.reordered) = (0, 0);
+    fn end_group(&mut self) {
+        let SendGroup { interval, latency_ns, packets, reordered, .. } = self.group;
+        (self.group.packets, self.group.reordered) = (0, 0);
         if packets == 0 {
             return;
         }
@@ -271,7 +269,7 @@ impl Receiver {
     /// as.
     #[cold]
     fn out_of_time(&mut self, stream: u16, seq: u64, stamp: Option<Stamp>) -> Counter {
-        if self.together.when != When::Closed {
+        if self.group.when != When::Closed {
             return Counter::ForeignRun;
         }
         match self.recorder.late(stream, seq) {

@@ -198,7 +198,7 @@ impl Reflector {
     ) -> (Verdict, u16) {
         if let Some(head) = self.predicted_head::<H>(frame, wire_len) {
             let key = FlowKey::of_headers::<H>(head, H::UDP);
-            if self.turn_to(key) && self.reflect_predicted::<H>(head) {
+            if self.switch_flow(key) && self.reflect_predicted::<H>(head) {
                 return (Verdict::Send, self.slot);
             }
         }
@@ -267,7 +267,7 @@ impl Reflector {
             let fate = dice.roll(now_ns);
             let slot = self.flows.slot(key);
             self.recorder.note_busy();
-            return (self.suffer(fate, frame, datagram, slot), slot);
+            return (self.impair(fate, frame, datagram, slot), slot);
         }
         let has_options = datagram.payload() != datagram.layout.payload();
         let is_long = usize::from(datagram.udp_len) >= usize::from(UDP_LEN) + size_of::<u64>();
@@ -275,12 +275,12 @@ impl Reflector {
             self.predicted = prediction;
             self.layout = datagram.layout;
         }
-        self.turn_to(key);
+        self.switch_flow(key);
         (Verdict::Send, self.slot)
     }
 
     /// Makes `key` the current flow. Returns `false` if packets of this flow are not sent back.
-    fn turn_to(&mut self, key: FlowKey) -> bool {
+    fn switch_flow(&mut self, key: FlowKey) -> bool {
         if key == self.key {
             return true;
         }
@@ -306,7 +306,7 @@ impl Reflector {
     }
 
     #[cold]
-    fn suffer(&mut self, fate: Fate, frame: &mut [u8], datagram: Datagram, slot: u16) -> Verdict {
+    fn impair(&mut self, fate: Fate, frame: &mut [u8], datagram: Datagram, slot: u16) -> Verdict {
         self.count(slot, Counter::Received, 1);
         match fate {
             Fate::Pass => Verdict::Send,
@@ -341,11 +341,11 @@ impl Reflector {
     fn is_slow(&mut self, frame: &[u8], datagram: Datagram) -> bool {
         // Questions and packets that want a stamp both have the first bit of the payload set.
         frame.get(datagram.payload()).is_some_and(|byte| byte & 0x80 != 0)
-            && self.look_closer(frame, datagram)
+            && self.check_marked(frame, datagram)
     }
 
     #[cold]
-    fn look_closer(&mut self, frame: &[u8], datagram: Datagram) -> bool {
+    fn check_marked(&mut self, frame: &[u8], datagram: Datagram) -> bool {
         let payload = &frame[datagram.payload()..datagram.end()];
         if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
             return false;

@@ -83,7 +83,8 @@ impl Sender {
     }
 
     /// Fills buffer `index` of the mempool with what all packets of this sender have in common.
-    /// `frame` has the length of a frame. Call once for each buffer of the mempool.
+    /// `frame` is the memory of the buffer; one shorter than a frame is left unchanged. Call once for
+    /// each buffer of the mempool.
     pub fn prepare(&self, index: u64, frame: &mut [u8]) {
         self.template.prepare(index, frame);
     }

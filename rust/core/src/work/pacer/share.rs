@@ -40,7 +40,7 @@ impl Cadence {
     /// Advances by one period. Both candidate sums are computed before the comparison is known:
     /// this shortens the dependency chain of a loop of calls.
     #[inline]
-    fn go_on(&mut self) {
+    fn advance(&mut self) {
         let without_carry = self.fraction.wrapping_add(self.step_fraction);
         let (carried, is_less) =
             self.fraction.overflowing_sub(self.packets.wrapping_sub(self.step_fraction));
@@ -196,7 +196,7 @@ impl Share {
             }
             *place = groups.next_ns;
             taken += 1;
-            groups.go_on();
+            groups.advance();
         }
         self.groups = groups;
         taken
@@ -228,7 +228,7 @@ impl Share {
             taken += 1;
             self.left -= 1;
             if self.left == 0 {
-                self.groups.go_on();
+                self.groups.advance();
                 self.begin_group(self.position + taken as u64);
             }
         }

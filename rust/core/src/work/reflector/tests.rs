@@ -432,7 +432,7 @@ fn what_is_made_corrupt_never_loses_its_checksum_by_that() {
     // One bit is set: bit 3 of byte 41 of the frame.
     frame[40..42].copy_from_slice(&[0, 8]);
     let bit = (41 - 14) * 8 + 3;
-    let verdict = rig.reflector.suffer(Fate::Corrupt(bit), &mut frame, udp, NO_FLOW);
+    let verdict = rig.reflector.impair(Fate::Corrupt(bit), &mut frame, udp, NO_FLOW);
     assert_eq!(verdict, Verdict::SendCorrupt);
     assert_ne!(frame[40..42], [0, 0]);
 }
