@@ -281,7 +281,7 @@ pub(crate) mod bridge {
         /// Whether the driver reports dropped packets, and how many so far.
         port_says_missed: bool,
         port_missed: u64,
-        /// The port's device is gone.
+        /// The port's device was removed.
         port_removed: bool,
         /// A signal asked to stop.
         stop_requested: bool,
@@ -354,7 +354,7 @@ pub(crate) mod bridge {
         /// Accepted packets that the control thread sent.
         control_sent: u64,
         port_counters: Vec<PortCounter>,
-        /// The port's device is gone.
+        /// The port's device was removed.
         port_removed: bool,
         checksums: Checksums,
         dpdk_version: String,

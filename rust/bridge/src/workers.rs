@@ -172,7 +172,7 @@ impl Reflector {
     }
 }
 
-/// Whether a frame is to be sent back with its burst.
+/// Whether a frame is sent back with its burst.
 fn is_sent(frame: &Frame) -> bool {
     !matches!(frame.verdict, Verdict::Drop | Verdict::Slow)
 }

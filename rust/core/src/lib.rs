@@ -15,7 +15,7 @@
 //! | [`run`] | a run from begin to end: configuration, closing of intervals |
 //! | [`work`] | what an lcore does with a burst: sender, receiver, reflector, pacer |
 //! | [`control`] | what the control thread and workers tell each other: questions, answers, flows |
-//! | [`wire`] | bytes: build, verify, turn round |
+//! | [`wire`] | bytes: build, verify, reflect |
 //! | [`count`] | counting without locks: counters, board, slots, maps, histograms |
 #![forbid(unsafe_code)]
 

@@ -34,7 +34,7 @@ impl Destination {
     /// reader.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn new(path: &Path) -> io::Result<Self> {
         if STDOUT.iter().any(|stdout| path == Path::new(stdout)) {
             return Self::standard(io::stdout().as_fd().try_clone_to_owned()?.into(), "stdout");
@@ -127,7 +127,7 @@ impl Destination {
     /// however this process ends. On an error, the old file stays.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn begin(self, text: &[u8]) -> io::Result<File> {
         self.put(text, false)
     }
@@ -135,7 +135,7 @@ impl Destination {
     /// As [`Destination::begin`], for the complete results: they are on disk when this returns.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn write_whole(self, text: &[u8]) -> io::Result<()> {
         self.put(text, true).map(drop)
     }

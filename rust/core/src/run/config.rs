@@ -69,11 +69,11 @@ pub struct Config {
 /// What a mode that measures sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sendrecv {
-    /// Our address.
+    /// Our IPv4 address.
     pub src_ip: Ipv4Addr,
     /// Our UDP ports.
     pub src_ports: PortRange,
-    /// The peer's address.
+    /// The IPv4 address of the peer.
     pub dst_ip: Ipv4Addr,
     /// The peer's UDP port.
     pub dst_port: u16,

@@ -10,7 +10,7 @@ pub struct LossRun {
     /// arrived, in ns. Send times within an interval are interpolated from the packet's position in
     /// it.
     pub length_ns: f64,
-    /// How many packets.
+    /// Number of lost packets.
     pub packets: u64,
 }
 
@@ -18,7 +18,7 @@ pub struct LossRun {
 /// queues.
 #[derive(Clone, Debug, Default)]
 pub struct LossRuns {
-    /// How many.
+    /// Number of runs.
     pub count: u64,
     /// The run with the most packets.
     pub most_packets: LossRun,

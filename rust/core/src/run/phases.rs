@@ -17,7 +17,7 @@ use crate::wire::template::{Checksums, write_single};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// How often [`Run::tick`] wants to be called.
+/// Longest time between two calls of [`Run::tick`].
 const TICK_NS: u64 = 5_000_000;
 /// A worker that has not polled for this time is reported.
 const STALL_NS: u64 = 1_000_000_000;
@@ -53,7 +53,7 @@ pub struct Facts {
 /// The result of [`Run::tick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
-    /// How far the run is.
+    /// The phase of the run.
     pub phase: Phase,
     /// When to call again, in ns since the start of the run.
     pub next_ns: u64,

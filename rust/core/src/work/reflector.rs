@@ -33,7 +33,7 @@ pub enum Verdict {
     Duplicate,
     /// Send it back after later packets.
     Reorder,
-    /// Hand it to the control thread.
+    /// Pass it to the control thread.
     Slow,
 }
 

@@ -73,7 +73,7 @@ fn bytes_are_never_taken_for_bits() {
     }
 }
 
-/// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire, as everybody knows.
+/// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire.
 #[test]
 fn rates_in_bits_count_whole_frames() {
     let rate = |text, len| values::rate(text).unwrap().in_packets(Layout::default(), len).unwrap();
