@@ -1,4 +1,4 @@
-//! The command line, as C++ asks about it.
+//! The command line, as C++ sees it.
 
 use crate::ffi::bridge::{self, Mode, Options};
 use dpdkproj_core::cli::Parsed;
@@ -9,7 +9,7 @@ use dpdkproj_core::run::mode::{ModeInfo, OptionValue};
 use dpdkproj_core::wire::layout::Layout;
 use dpdkproj_core::work::pacer::TxMode;
 
-/// What the command line came to.
+/// The parsed command line.
 pub struct Config(Parsed);
 
 pub(crate) fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>, String> {
@@ -23,7 +23,7 @@ impl From<Mode> for ModeInfo {
             bridge::Meaning::Measures => mode::Meaning::Measures,
             bridge::Meaning::Returns => mode::Meaning::Returns,
             bridge::Meaning::Forwards => mode::Meaning::Forwards,
-            // What is not one of ours promises nothing.
+            // An unknown value guarantees nothing, so nothing is checked.
             _ => mode::Meaning::Counts,
         };
         let queues = match queues {

@@ -1,4 +1,4 @@
-//! The whole boundary: what C++ can call.
+//! The complete boundary: everything that C++ can call.
 
 use crate::config::{Config, parse_args};
 use crate::session::{Session, open_session};
@@ -10,7 +10,7 @@ use crate::workers::{
 #[allow(clippy::missing_safety_doc, reason = "a comment says what holds for all of them")]
 #[cxx::bridge(namespace = "dpdkproj::rs")]
 pub(crate) mod bridge {
-    /// What is to be done with a packet that came in.
+    /// What C++ has to do with a received packet.
     #[derive(Debug)]
     #[repr(u8)]
     enum Verdict {
@@ -18,28 +18,29 @@ pub(crate) mod bridge {
         Drop,
         /// Send it back.
         Send,
-        /// Send it back; it has been made corrupt.
+        /// Send it back; it was corrupted on purpose.
         SendCorrupt,
-        /// Send it back, and a copy of it.
+        /// Send back the packet and a copy of it.
         Duplicate,
-        /// Send it back behind later ones.
+        /// Send it back after later packets.
         Reorder,
-        /// Hand it to the control thread, for `Session::receive_slow`.
+        /// Pass it to the control thread, for `Session::receive_slow`.
         Slow,
     }
 
-    /// How packets are let go when they are due.
+    /// How due packets are handed to the driver.
     #[repr(u8)]
     enum TxMode {
-        /// All that are due at once, in one burst.
+        /// All packets that are due, in one burst.
         Burst,
-        /// Each in a burst of its own, and the sender waits for the moment.
+        /// One packet per burst; the worker busy-waits until it is due.
         Spin,
-        /// Each in a burst of its own, ahead of time, and the port waits for the moment.
+        /// One packet per burst, handed over ahead of time with its due time; the port waits until
+        /// then.
         Hardware,
     }
 
-    /// One packet that C++ lends for the length of one call.
+    /// One packet, borrowed from C++ for the duration of one call.
     ///
     /// `data` points to the `len` bytes of its first segment, which no other frame of the burst
     /// overlaps.
@@ -47,90 +48,96 @@ pub(crate) mod bridge {
         data: *mut u8,
         /// Bytes at `data`.
         len: u16,
-        /// Bytes of the packet in further segments.
+        /// Number of bytes of the packet in further segments.
         rest: u16,
         /// Set by `reflect`: the slot of the packet's flow.
         flow: u16,
-        /// `Send`, until `reflect`, `receive` or `turn_round` finds that something else is to be done.
+        /// `Send` on input. `reflect`, `receive` and `turn_round` change it if something else has
+        /// to be done.
         verdict: Verdict,
     }
 
-    /// What a burst that came in holds.
+    /// The result of `reflect` for the whole burst.
     struct BurstResult {
-        /// Some frames are to be dropped, or kept.
+        /// Some frames are not sent back with the burst: they have to be dropped or passed to the
+        /// control thread.
         drops: bool,
-        /// Some may want a stamp.
+        /// Some frames may want a stamp: call `stamp`.
         wants_stamps: bool,
     }
 
-    /// What a sender built.
+    /// The result of `Sender::build`.
     struct Built {
-        /// How many packets: the last ones of the frames that were given.
+        /// Number of packets. They are in the last frames of the slice.
         packets: u16,
         /// Their send time, in ns since the start of the run.
         leaves_ns: u64,
     }
 
-    /// What became of a packet that a reflector did not send in the poll in which it came.
+    /// What happened to a packet that a reflector did not send in the poll in which it was
+    /// received.
     #[repr(u8)]
     enum Later {
-        /// The driver took it.
+        /// The driver accepted it.
         Sent,
-        /// The driver took a copy of it. (One that it refuses was never made.)
+        /// The driver accepted a copy of it. (A copy that the driver refuses is not counted at
+        /// all.)
         CopySent,
-        /// The driver did not take it.
+        /// The driver refused it.
         Refused,
-        /// The driver took it, but not when it was first offered.
+        /// The driver accepted it, but not on the first attempt.
         Waited,
-        /// It was sent behind later ones, on purpose.
+        /// It was sent after later packets, on purpose.
         Overtaken,
         /// It is held, on purpose.
         Held,
-        /// It was freed, because no more can be held.
+        /// It was freed because the delay buffer was full.
         NoRoom,
     }
 
-    /// A packet that a reflector did not send in the poll in which it came, and what became of it.
+    /// Such a packet, for `Reflector::note`.
     struct Noted {
         /// The slot of its flow.
         flow: u16,
         fate: Later,
     }
 
-    /// What a mode does with packets: hence what its counters mean, which equations they must obey,
-    /// which options it has, and which workers it may make.
+    /// What a mode does with packets. It defines what the counters mean, which equations they must
+    /// satisfy, which options the mode has, and which workers it may create.
     #[repr(u8)]
     enum Meaning {
-        /// Sends its own packets and gets them back: makes a `Sender` for each tx queue and a `Receiver`
-        /// for each rx queue.
+        /// Sends its own packets and gets them back. Creates a `Sender` per tx queue and a
+        /// `Receiver` per rx queue.
         Measures,
-        /// Sends back what it gets, and answers questions: makes a `Reflector` for each rx queue.
+        /// Sends back what it receives, and answers questions. Creates a `Reflector` per rx queue.
         Returns,
-        /// Passes on what it gets: a `Tally` must say of each packet that it was sent, refused or dropped.
+        /// Forwards what it receives. A `Tally` must count each packet as sent, refused or dropped.
         Forwards,
-        /// Counts what it gets, or sends, with a `Tally`: what it does with packets is not checked.
+        /// Counts what it receives or sends, with a `Tally`. What happens to the packets is not
+        /// checked.
         Counts,
     }
 
-    /// Which queues a mode needs, and which packets it sends on a tx queue. Where those of a tx queue
-    /// are all of one pool, ports may free them faster.
+    /// Which queues a mode needs, and which packets it sends on a tx queue. If all packets of a tx
+    /// queue are from one mempool, the port can use fast free
+    /// (`RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE`).
     #[repr(u8)]
     enum Queues {
-        /// As many tx as rx queues. A tx queue sends packets of the rx queue with its number alone,
-        /// each of them once.
+        /// As many tx as rx queues. A tx queue sends only packets of the rx queue with the same
+        /// number, each packet once.
         Paired,
-        /// Any numbers of both. A tx queue sends packets of its own pool alone (`Port::tx_pool`).
+        /// Any number of both. A tx queue sends only packets of its own mempool (`Port::tx_pool`).
         Own,
-        /// Any numbers of both. A tx queue sends packets of whatever pool.
+        /// Any number of both. A tx queue sends packets of any mempool.
         Mixed,
-        /// Rx queues alone.
+        /// Only rx queues.
         RxOnly,
     }
 
-    /// What the value of an option is.
+    /// Type of the value of an option.
     #[repr(u8)]
     enum OptionKind {
-        /// Given or not: has no value.
+        /// Given or not; has no value.
         Flag,
         /// A whole number.
         Number,
@@ -140,41 +147,41 @@ pub(crate) mod bridge {
         Text,
     }
 
-    /// An option of a mode's own.
+    /// A mode's own option.
     struct ModeOption {
-        /// Without the dashes.
+        /// Name without the dashes.
         name: String,
         kind: OptionKind,
         value_name: String,
         help: String,
-        /// Otherwise it must be given, unless it is a flag.
+        /// If false, the option is mandatory, unless it is a flag.
         has_default: bool,
         /// As on the command line.
         default_value: String,
-        /// What a number, or a duration in ns, must lie in.
+        /// Valid range of a number, or of a duration in ns; both bounds are valid.
         min: u64,
         max: u64,
     }
 
-    /// Where the ledger of a mode that forwards has the packets of a counter of its own.
+    /// The place of a mode's own counter in the ledger of a mode that forwards.
     #[repr(u8)]
     enum LedgerPlace {
-        /// Freed on purpose: they are among those that were dropped.
+        /// Packets freed on purpose: part of `dropped`.
         Dropped,
-        /// To be sent, and freed for want of room: they are lost.
+        /// Packets freed because there was no room to send them: they are lost.
         Refused,
-        /// In no equation.
+        /// Not in any equation.
         Note,
     }
 
-    /// A counter of a mode's own.
+    /// A mode's own counter.
     struct ModeCounter {
         name: String,
         help: String,
         place: LedgerPlace,
     }
 
-    /// A mode that the program has.
+    /// A registered mode.
     struct Mode {
         name: String,
         about: String,
@@ -187,76 +194,77 @@ pub(crate) mod bridge {
     /// What a worker did in one poll, in packets.
     #[derive(Clone, Copy)]
     struct Polled {
-        /// That it got from the driver.
+        /// Received from the driver.
         received: u16,
-        /// That the driver took.
+        /// Accepted by the driver.
         sent: u16,
-        /// That the driver did not take, and the worker freed.
+        /// Refused by the driver and freed by the worker.
         refused: u16,
-        /// That it got, and freed instead of offering them to the driver.
+        /// Received, and freed without being offered to the driver.
         dropped: u16,
     }
 
-    /// What the mode's own counters counted in one poll, in the order of `Mode::counters`. The last place is
-    /// for all counters that cannot be.
+    /// What the mode's own counters counted in one poll, in the order of `Mode::counters`. The last
+    /// entry takes the counts of all counters with an invalid index.
     #[derive(Clone, Copy)]
     struct ModeCounts {
         values: [u32; 9],
     }
 
-    /// The value of an option of the mode's own.
+    /// The value of a mode's own option.
     struct OptionValue {
         name: String,
         kind: OptionKind,
-        /// The number; a duration in ns; of a flag 1 where it is given.
+        /// The number, or the duration in ns; 1 for a flag that is given.
         number: u64,
         text: String,
     }
 
-    /// What the command line asks of ports, queues and lcores.
+    /// What the command line asks of ports and queues.
     #[derive(Default)]
     struct Options {
-        /// To be printed on stdout instead of running; empty when there is something to run.
+        /// Text to print on stdout instead of running; empty if there is something to run.
         help: String,
         mode: String,
-        /// MAC address or name of the port; empty: the only one there is.
+        /// MAC address or name of the port; empty: the only port.
         port: String,
         rx_queues: u16,
         tx_queues: u16,
         rx_descriptors: u16,
         tx_descriptors: u16,
-        /// Packets that are received at once, at most, before that is made what drivers can do.
+        /// Maximum rx burst, before it is adjusted to what drivers support.
         rx_burst: u16,
-        /// Packets that are sent at once, at most.
+        /// Maximum tx burst.
         tx_burst: u16,
-        /// Checksums may be left to the port.
+        /// Checksum offload is allowed.
         checksum_offload: bool,
-        /// The port is to send packets at given times.
+        /// The port has to send packets at given times (`RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP`).
         send_on_timestamp: bool,
-        /// Bytes of Ethernet header and VLAN tags of packets that are built; 0 where none are.
+        /// Length in bytes of the Ethernet header and VLAN tags of packets that the mode builds; 0
+        /// if it builds none.
         l2_len: u16,
-        /// Bytes of their IP header.
+        /// Length in bytes of their IP header.
         l3_len: u16,
-        /// Packets are harmed on purpose.
+        /// Packets are impaired on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.
         delay_ns: u64,
-        /// Behind how many others reordered packets are sent.
+        /// Number of later packets that a reordered packet is sent after.
         reorder_depth: u16,
         /// Results are written to a file as well.
         has_files: bool,
-        /// Those of the mode's own.
+        /// Values of the mode's own options.
         of_mode: Vec<OptionValue>,
     }
 
-    /// What a port can do.
+    /// Limits of a port.
     struct PortLimits {
         max_rx_queues: u16,
         max_tx_queues: u16,
         mtu: u16,
     }
 
-    /// A number that the port keeps about packets that never reached us.
+    /// A counter of the port, for packets that it did not deliver or send.
     struct PortCounter {
         name: String,
         value: u64,
@@ -268,98 +276,98 @@ pub(crate) mod bridge {
         udp_by_port: bool,
     }
 
-    /// What the control thread knows at a tick.
+    /// Input of `Session::tick`.
     struct Facts {
-        /// The port's driver says how many packets it had to throw away, and how many those are so far.
+        /// Whether the driver reports dropped packets, and how many so far.
         port_says_missed: bool,
         port_missed: u64,
-        /// The port's device is gone.
+        /// The port's device was removed.
         port_removed: bool,
-        /// A signal asked for the end.
+        /// A signal asked to stop.
         stop_requested: bool,
     }
 
-    /// How far a run is.
+    /// The phase of a run.
     #[repr(u8)]
     enum Phase {
         /// Workers send.
         Run,
-        /// Nothing is sent any more; what is under way still comes in.
+        /// Sending has ended; in-flight packets still arrive.
         Drain,
-        /// Nothing more is waited for: lcores return.
+        /// The run is over: lcores return.
         Over,
     }
 
-    /// What follows from a tick.
+    /// The result of `Session::tick`.
     struct Tick {
         phase: Phase,
         /// When to call again, in ns since the start of the run.
         next_ns: u64,
     }
 
-    /// Which run begins.
+    /// The kind of run that starts.
     #[repr(u8)]
     enum Stage {
-        /// The one in front of the measurement: its packets count nowhere.
+        /// The preliminary run before a measurement: its packets are not counted.
         Preliminary,
-        /// One that was asked for.
+        /// A measurement.
         Measurement,
-        /// None: all have been.
+        /// None: all runs are done.
         Nothing,
     }
 
-    /// The run that begins.
+    /// The run that starts.
     #[derive(Clone, Copy)]
     struct Next {
         stage: Stage,
-        /// How long a preliminary run sends packets, in ns; 0: it only asks the reflector.
+        /// How long a preliminary run sends, in ns; 0: it only asks the reflector.
         warmup_ns: u64,
-        /// Bytes of the frames that a mode sends of its own, without FCS; 0: it sends none.
+        /// Length in bytes, without FCS, of the frames that the mode builds; 0 if it builds none.
         frame_len: u16,
-        /// Packets are sent at a rate.
+        /// There is a rate.
         paced: bool,
-        /// How they are let go.
+        /// Tx mode, if there is a rate.
         tx_mode: TxMode,
-        /// Buffers are to be prepared before. Those that an earlier run left may still be under way, and need no
-        /// more than that one did where this is false.
+        /// The buffers of the mempool have to be prepared before. Not needed after a run with the
+        /// same frame length, whose last packets may still be in flight.
         prepares: bool,
     }
 
-    /// What a further run does otherwise than the one that the command line asks for.
+    /// How a further run differs from the run that the command line asks for.
     struct Trial {
-        /// So many packets in every period; 0: as fast as possible.
+        /// Rate: `packets` in every `period_ns`; 0: as fast as possible.
         packets: u64,
         period_ns: u64,
-        /// For how long to send.
+        /// How long to send, in ns.
         duration_ns: u64,
         /// Bytes of UDP payload.
         payload_len: u16,
     }
 
-    /// What only C++ knows when a measurement is over.
+    /// Input of `Session::finish` that only C++ knows.
     struct End {
-        /// When that is, in ns since the start of the last run.
+        /// The current time, in ns since the start of the last run.
         now_ns: u64,
-        /// Packets that drivers gave and took.
+        /// Packets that the driver delivered and accepted.
         delivered: u64,
         accepted: u64,
-        /// Of those that they took, the control thread's.
+        /// Accepted packets that the control thread sent.
         control_sent: u64,
         port_counters: Vec<PortCounter>,
-        /// The port's device is gone.
+        /// The port's device was removed.
         port_removed: bool,
         checksums: Checksums,
         dpdk_version: String,
         driver: String,
     }
 
-    /// How it went.
+    /// The result of a measurement.
     struct Finished {
-        /// In a fixed layout for people, several lines.
+        /// Summary for people: several lines in a fixed layout.
         summary: String,
-        /// What is wrong with the run or its files, on one line; empty when nothing is.
+        /// What went wrong with the run or its files, on one line; empty if nothing did.
         problem: String,
-        /// It broke a limit that was given.
+        /// The run exceeded a limit.
         limits_broken: bool,
     }
 
@@ -367,7 +375,7 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Config;
 
-        /// Reads the arguments behind `--`. The error is one line for the user.
+        /// Parses the arguments after `--`. The error is one line for the user.
         fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>>;
         fn options(self: &Config) -> Options;
     }
@@ -376,78 +384,82 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Session;
 
-        /// Opens all files. `command` is the whole command line. The error names the option.
+        /// Opens all files. `command` is the complete command line. The error names the option.
         fn open_session(config: &Config, command: Vec<String>) -> Result<Box<Session>>;
-        /// The error says what was asked, what is possible and which option to change.
+        /// The error says what was asked for, what is possible and which option to change.
         fn check_port(self: &mut Session, limits: PortLimits) -> Result<()>;
-        /// A rate that is a share of the line rate becomes one in packets.
-        /// `link_mbps` is 0 where the driver does not say. The error is as that of `check_port`.
+        /// Call when the link is up: converts a share of the line rate to packets per second.
+        /// `link_mbps` is 0 if the driver does not report it. The error is as that of `check_port`.
         fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
-        /// Makes the next run, on a port with this MAC address, the one at hand: workers are made of it. Where
-        /// `stop_requested`, no time is spent on a preliminary one.
+        /// Starts the next run on a port with this MAC address. Workers are then created for this
+        /// run. With `stop_requested`, there are no preliminary runs and no further measurements.
         fn next(self: &mut Session, mac: [u8; 6], stop_requested: bool) -> Next;
-        /// A further measurement, behind all that are waiting. The error is as that of `check_port`.
+        /// Appends a further measurement to the queue. The error is as that of `check_port`.
         fn add_trial(self: &mut Session, trial: &Trial) -> Result<()>;
-        /// Workers are about to start on these CPUs. The threads that write begin here, on those of the
-        /// calling thread.
+        /// Call before workers start on these CPUs. Starts the writer threads, which inherit the
+        /// CPU affinity of the calling thread.
         fn begin_on(self: &mut Session, cpus: Vec<u32>) -> Result<()>;
-        /// Closes intervals, hands their rows to the CSV's writer and to stderr, and decides how far the run is;
-        /// waits for nothing.
+        /// Closes intervals, passes their rows to the writer threads of CSV and stderr, and decides
+        /// the phase. Never blocks.
         fn tick(self: &mut Session, now_ns: u64, facts: &Facts) -> Tick;
-        /// A frame came, before `now_ns`, that its worker did not take.
+        /// Handles a frame that a worker passed to the control thread before `now_ns`.
         unsafe fn receive_slow(self: &mut Session, now_ns: u64, frame: &Frame);
-        /// Writes the next frame to send from beside the workers, with all its checksums, into the memory of
-        /// `frame`, whose `len` becomes the frame's; `false`: there is no more for now. What does not fit is left
-        /// out.
+        /// Writes the next frame that the control thread has to send, with all checksums, into the
+        /// memory of `frame`, and sets `len`. Returns `false` if there is nothing more for now. A
+        /// frame that does not fit is skipped.
         unsafe fn send_slow(self: &mut Session, frame: &mut Frame) -> bool;
-        /// A measurement is over, and its workers have stopped for good. Writes down what is known.
+        /// Finishes a measurement: writes all files and returns the result. Call after all workers
+        /// have stopped for good.
         fn finish(self: &mut Session, end: End) -> Finished;
     }
 
     // --- workers (hot path: a few calls per burst, none of them can fail)
     //
-    // To make one is an error where the mode's meaning is another, the queue is not there, or its worker
-    // has been made.
+    // Creating a worker fails if the mode has another meaning, if there is no such queue, or if the
+    // worker of this queue already exists.
     //
-    // Frames given to a call are distinct, readable for `len` bytes, writable where the call says
-    // so, and lent until it returns. Each worker is used by one thread at a time.
+    // The frames passed to a call do not overlap, are readable for `len` bytes, are writable where
+    // the call says so, and are borrowed until it returns. Each worker is used by one thread at a
+    // time.
     extern "Rust" {
         type Sender;
 
         fn new_sender(session: &Session, queue: u16, checksums: Checksums) -> Result<Box<Sender>>;
-        /// Fills the memory of a buffer with what all its packets have in common: `frame` is as long
-        /// as the room for a packet. To be called once for each buffer that `build` may get; `index`
-        /// is a number that tells it from its neighbours.
+        /// Fills a buffer with what all packets of this sender have in common. `frame` has the
+        /// length of the data room of the buffer. Call once for each buffer that `build` may get.
+        /// `index` must differ between neighbouring buffers.
         unsafe fn prepare(self: &Sender, index: u64, frame: &mut Frame);
-        /// Where packets are to leave just when they are due: until when to wait before `build`, 20 us
-        /// at most; `now_ns` when the next one is due later than that.
+        /// For tx mode `Spin`: the time until which to busy-wait before `build`, at most 20 us
+        /// ahead. `now_ns` if the next packet is due later than that.
         fn wait_until(self: &mut Sender, now_ns: u64) -> u64;
-        /// Builds what is due by `due_by_ns` in the last ones of `frames`, which are prepared buffers. Packets leave at
-        /// `now_ns`; where the port keeps the schedule, and `due_by_ns` is later, when they are due. With no frames,
-        /// what is due is not sent for want of mbufs. To be called in every poll.
+        /// Builds the packets due by `due_by_ns` in the last ones of `frames`, which are prepared
+        /// buffers. The send time is `now_ns`, or the due time if that is later, as it is where the
+        /// port does the pacing. Empty `frames` mean that no mbufs were available. Call in every
+        /// poll.
         unsafe fn build(
             self: &mut Sender,
             now_ns: u64,
             due_by_ns: u64,
             frames: &mut [Frame],
         ) -> Built;
-        /// The driver was called at `at_ns` (0 where nothing is paced) and took the first `accepted` of
-        /// them.
+        /// The driver accepted the first `accepted` of the packets built. `at_ns` is the time of
+        /// the tx call (0 without a rate).
         fn sent(self: &mut Sender, at_ns: u64, accepted: u16);
-        /// Nothing is sent from `now_ns` on; goes on being polled.
+        /// Stops sending at `now_ns`. The sender must still be polled.
         fn stop(self: &mut Sender, now_ns: u64);
 
         type Receiver;
 
-        /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is still
-        /// only the pseudo-header's sum.
+        /// `partial_checksums`: the port delivers packets of this host whose UDP checksum is only
+        /// the sum of the pseudo-header.
         fn new_receiver(
             session: &Session,
             queue: u16,
             partial_checksums: bool,
         ) -> Result<Box<Receiver>>;
-        /// Verifies and counts what arrived at `now_ns`. To be called in every poll, also without
-        /// frames. The verdict of some may become `Slow`; whether there are any.
+        /// Verifies and counts frames that arrived at `now_ns`. Call in every poll, also without
+        /// frames. Sets the verdict of frames for the control thread to `Slow`; returns whether
+        /// there are any.
         unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &mut [Frame]) -> bool;
 
         type Reflector;
@@ -457,12 +469,13 @@ pub(crate) mod bridge {
             queue: u16,
             partial_checksums: bool,
         ) -> Result<Box<Reflector>>;
-        /// Turns frames round and says in each what to do with it. To be called in every poll, also
-        /// without frames.
+        /// Swaps the addresses of frames, and sets the verdict and flow of each. Frames must be
+        /// writable. Call in every poll, also without frames.
         unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> BurstResult;
-        /// Stamps those of the frames that want it; they are offered to the driver at `now_ns` in this order, but
-        /// for the first `taken` of those that are to be sent, which it has taken. `again`: the others were offered
-        /// before. `arrived_ns` has one time for each, or one for all.
+        /// Stamps the frames that want a stamp, before they are offered to the driver at `now_ns`,
+        /// in this order. The first `taken` of the frames to be sent are skipped: the driver has
+        /// accepted them. `again`: the others were offered before. `arrived_ns` has one arrival
+        /// time per frame, or one for all.
         unsafe fn stamp(
             self: &mut Reflector,
             now_ns: u64,
@@ -471,35 +484,37 @@ pub(crate) mod bridge {
             again: bool,
             frames: &mut [Frame],
         );
-        /// Of the frames of the last `reflect` that were to be sent the driver has taken `accepted` behind the first
-        /// `taken`; the others wait. `again` as in `stamp`.
+        /// The driver accepted `accepted` more of the frames of the last `reflect`, after the first
+        /// `taken` of those to be sent. The rest wait. `again` as in `stamp`.
         fn sent(self: &mut Reflector, taken: u16, accepted: u16, again: bool, frames: &[Frame]);
-        /// All behind the first `taken` of them are freed.
+        /// All frames to be sent, after the first `taken`, were refused by the driver and freed.
         fn refused(self: &mut Reflector, taken: u16, frames: &[Frame]);
-        /// In place of `reflect` in every poll as long as some wait.
+        /// Call instead of `reflect` in every poll while frames wait.
         fn wait(self: &mut Reflector, now_ns: u64);
-        /// Counts that. (Not an enum by itself: GCC leaves the upper bits of its register as they are, and LLVM takes
-        /// them for 0.)
+        /// Counts the fate of a packet. (Takes a struct instead of the enum: GCC leaves the upper
+        /// bits of the register of a `u8` enum argument undefined, and LLVM assumes that they are
+        /// 0.)
         fn note(self: &mut Reflector, noted: &Noted);
 
         type Tally;
 
-        /// For worker `index` of a mode that has nothing else in Rust: as many as the mode likes, up
-        /// to the number of its rx and tx queues together.
+        /// The tally of worker `index`, for a mode whose workers are in C++. There can be as many
+        /// as the mode has rx and tx queues together.
         fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>>;
-        /// What happened in the poll at `now_ns`. To be called in every poll, also where it is nothing.
-        /// Packets in a counter of the mode's own that the ledger has as dropped, or refused, are not among
-        /// those of `polled`.
+        /// Counts the poll at `now_ns`. Call in every poll, also when nothing happened. `polled`
+        /// must not include packets in a mode's own counter whose ledger place is dropped or
+        /// refused.
         fn add(self: &mut Tally, now_ns: u64, polled: Polled, counts: &ModeCounts);
-        /// Turns frames round, so that they go back to where they came from, and says in each whether to
-        /// send or to drop it; whether any is to be dropped. For `partial_checksums` see `new_receiver`.
+        /// Swaps the addresses of frames, so that they return to their sender, and sets each
+        /// verdict to `Send` or `Drop`. Returns whether any has to be dropped. For
+        /// `partial_checksums` see `new_receiver`.
         unsafe fn turn_round(frames: &mut [Frame], partial_checksums: bool) -> bool;
     }
 }
 
 use bridge::Frame;
 
-// cxx lets C++ move these to any thread: say here that they may be.
+// cxx lets C++ move these types to any thread: assert that they are `Send`.
 const _: () = {
     const fn send<T: Send>() {}
     send::<Sender>();
@@ -508,7 +523,7 @@ const _: () = {
     send::<Tally>();
     send::<Session>();
     assert!(size_of::<Frame>() == 16);
-    // What workers write is in no cache line that another one writes.
+    // No false sharing: each worker has its own pair of cache lines.
     assert!(align_of::<Sender>() >= 128 && align_of::<Receiver>() >= 128);
     assert!(align_of::<Reflector>() >= 128 && align_of::<Tally>() >= 128);
 };

@@ -1,4 +1,4 @@
-//! From the frames that C++ lends to the slices that the core takes.
+//! Converts frames borrowed from C++ to the slices that the core takes.
 
 use crate::ffi::bridge::{Frame, Verdict};
 use dpdkproj_core::wire;
@@ -12,17 +12,17 @@ impl Frame {
     /// # Safety
     /// `data` points to `len` bytes that nobody writes while the slice lives.
     pub(crate) unsafe fn bytes(&self) -> &[u8] {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { std::slice::from_raw_parts(self.data, usize::from(self.len)) }
     }
 
-    /// The frame's bytes, to be written.
+    /// The frame's bytes, writable.
     ///
     /// # Safety
     /// `data` points to `len` bytes that nobody else reads or writes while the slice lives.
     #[allow(clippy::needless_pass_by_ref_mut, reason = "the bytes are written, not the frame")]
     pub(crate) unsafe fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         unsafe { std::slice::from_raw_parts_mut(self.data, usize::from(self.len)) }
     }
 
@@ -32,32 +32,32 @@ impl Frame {
     }
 }
 
-/// A frame whose bytes are lent as long as `'a`.
+/// A frame whose bytes are borrowed for `'a`.
 #[repr(transparent)]
 pub(crate) struct Lent<'a>(Frame, PhantomData<&'a mut [u8]>);
 
 impl<'a> Lent<'a> {
-    /// Those of a burst.
+    /// The frames of a burst.
     ///
     /// # Safety
-    /// The `data` of each frame points to `len` bytes that nobody else reads or writes while the slice
-    /// lives, and that no other frame has.
+    /// The `data` of each frame points to `len` bytes that nobody else reads or writes while the
+    /// slice lives, and that do not overlap with those of another frame.
     pub(crate) unsafe fn all(frames: &'a mut [Frame]) -> &'a mut [Self] {
-        // SAFETY: the layout is the same, and the caller promises what it stands for.
+        // SAFETY: the layout is the same, and the caller guarantees what the type stands for.
         unsafe { &mut *(std::ptr::from_mut(frames) as *mut [Self]) }
     }
 }
 
 impl AsMut<[u8]> for Lent<'_> {
     fn as_mut(&mut self) -> &mut [u8] {
-        // SAFETY: whoever lent it promised that, to `all`.
+        // SAFETY: guaranteed by the caller of `all`.
         unsafe { self.0.bytes_mut() }
     }
 }
 
 impl wire::RxFrame for Lent<'_> {
     fn bytes(&self) -> &[u8] {
-        // SAFETY: whoever lent it promised that, to `all`.
+        // SAFETY: guaranteed by the caller of `all`.
         unsafe { self.0.bytes() }
     }
 
@@ -84,7 +84,7 @@ impl Judged for Lent<'_> {
     #[inline]
     fn judge(&mut self, verdict: reflector::Verdict, slot: u16) {
         self.0.flow = slot;
-        // Else it is that already: one store less for each packet.
+        // `Send` is the initial value: this saves a store per packet.
         if verdict != reflector::Verdict::Send {
             self.0.verdict = verdict.into();
         }

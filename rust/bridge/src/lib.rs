@@ -1,7 +1,7 @@
 //! The boundary between the C++ half and `dpdkproj-core`.
 //!
-//! Calls go one way: C++ calls Rust. Bursts cross, never single packets, and Rust sees bytes,
-//! never an mbuf. This crate only converts; whatever decides something is in the core.
+//! Calls go one way: C++ calls Rust. Bursts cross the boundary, never single packets, and Rust sees
+//! bytes, never an mbuf. This crate only converts; all decisions are in the core.
 
 #[allow(clippy::needless_pass_by_value, reason = "signatures are what cxx asks for")]
 mod config;

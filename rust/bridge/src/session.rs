@@ -17,7 +17,7 @@ pub(crate) fn open_session(config: &Config, command: Vec<String>) -> Result<Box<
 }
 
 impl Session {
-    /// That workers are made of.
+    /// The current run, from which workers are created.
     pub(crate) fn run(&self) -> Result<&Run, String> {
         self.0.run()
     }

@@ -1,7 +1,7 @@
-//! What an lcore holds of us, as C++ calls it: frames in, nothing that can fail.
+//! The workers that C++ calls from an lcore. Frames go in; no call can fail.
 //!
-//! Workers of several lcores are made one after the other: without their alignment two could share a
-//! cache line.
+//! Workers of different lcores are allocated one after the other. Their alignment prevents false
+//! sharing.
 
 use crate::ffi::bridge::{self, Built, BurstResult, Frame, ModeCounts, Polled, Verdict};
 use crate::frame::Lent;
@@ -172,18 +172,18 @@ impl Reflector {
     }
 }
 
-/// Whether a frame is to be sent back with its burst.
+/// Whether a frame is sent back with its burst.
 fn is_sent(frame: &Frame) -> bool {
     !matches!(frame.verdict, Verdict::Drop | Verdict::Slow)
 }
 
-/// How long the frame with this index has been here, if it leaves at `now_ns`.
+/// Residence time of the frame with this index, if it leaves at `now_ns`.
 fn residence_ns(now_ns: u64, arrived_ns: &[u64], index: usize) -> u64 {
     let arrived_ns = arrived_ns.get(index).or(arrived_ns.first()).copied();
     now_ns.saturating_sub(arrived_ns.unwrap_or(now_ns))
 }
 
-/// The flows of those that are to be sent back.
+/// The flows of the frames that are sent back with the burst.
 fn kept_flows(frames: &[Frame]) -> impl Iterator<Item = u16> {
     frames.iter().filter(|frame| is_sent(frame)).map(|frame| frame.flow)
 }

@@ -1,11 +1,12 @@
 //! The half of `dpdkproj` that knows packets, rates and numbers, and nothing of DPDK.
 //!
-//! Everything here is a function of its arguments: time is passed in as nanoseconds since the
-//! start of the run, packets as byte slices. The C++ half owns ports, queues, lcores and clocks.
-//! That is what lets pacing, loss and interval closing be tested with made-up time, and lets a
-//! program on kernel sockets use the same core.
+//! The code asks no clock and does no packet I/O. Time is an argument, in nanoseconds since the
+//! start of the run; packets are byte slices. The C++ half owns ports, queues, lcores and clocks.
+//! So tests drive pacing, loss attribution and interval closing with simulated time, and a program
+//! on kernel sockets can use the same core.
 //!
-//! Its rooms, each of which uses only those below it (`scripts/tests/lint-rules` checks that):
+//! The modules form layers. Each uses only the ones below it; `scripts/tests/lint-rules` checks
+//! that:
 //!
 //! | | |
 //! |---|---|
@@ -14,7 +15,7 @@
 //! | [`run`] | a run from begin to end: configuration, closing of intervals |
 //! | [`work`] | what an lcore does with a burst: sender, receiver, reflector, pacer |
 //! | [`control`] | what the control thread and workers tell each other: questions, answers, flows |
-//! | [`wire`] | bytes: build, verify, turn round |
+//! | [`wire`] | bytes: build, verify, reflect |
 //! | [`count`] | counting without locks: counters, board, slots, maps, histograms |
 #![forbid(unsafe_code)]
 

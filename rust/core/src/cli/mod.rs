@@ -1,4 +1,4 @@
-//! The command line behind EAL's `--`.
+//! The command line after EAL's `--`.
 
 mod mode_options;
 mod values;
@@ -21,48 +21,48 @@ use std::path::PathBuf;
 use std::time::Duration;
 use values::{Asked, RATE_MAX, address_and_port, duration, packet_size, port_range};
 
-/// What a command line comes to.
+/// What a command line asks for.
 #[derive(Debug)]
 pub enum Parsed {
-    /// Run this.
+    /// Run this configuration.
     Run(Box<Config>),
-    /// Print this on stdout and be done.
+    /// Print this text on stdout and exit.
     Print(String),
 }
 
-/// More queues than any port has, and not more than packets have room for.
+/// The upper bound is more than any port has, and still fits the queue number in a packet.
 const QUEUES: RangeInclusive<i64> = 1..=1023;
 
-/// Packets per burst: as many as a worker has room for.
+/// The upper bound is the size of a worker's burst array.
 const BURST: RangeInclusive<i64> = 1..=512;
 
-/// More than can be sent in a year.
+/// Upper bound of a packet count.
 const COUNT_MAX: u64 = 1 << 48;
 
 #[derive(Args)]
 struct Common {
-    /// Port to use, by its MAC address, its PCI address or its name, as given to EAL; may be left out
-    /// when there is only one
+    /// Port to use: its MAC address, PCI address or name, as given to EAL; optional if there is
+    /// only one
     #[arg(short, long, value_name = "PORT", global = true, value_parser = values::port)]
     port: Option<String>,
-    /// Rx queues
+    /// Number of rx queues
     #[arg(short, long, value_name = "N", global = true, default_value = "1",
           value_parser = clap::value_parser!(u16).range(QUEUES))]
     rx_queues: u16,
-    /// Tx queues [default: 1; as many as -r in modes that send on the tx queue with the number of the
-    /// rx queue]
+    /// Number of tx queues [default: 1; as many as -r in modes that send on the tx queue with the
+    /// number of the rx queue]
     #[arg(short, long, value_name = "N", global = true,
           value_parser = clap::value_parser!(u16).range(QUEUES))]
     tx_queues: Option<u16>,
-    /// Packets per burst, at most: sets both of the following
+    /// Maximum burst size: sets both of the following
     #[arg(long, value_name = "N", global = true, default_value = "32",
           value_parser = clap::value_parser!(u16).range(BURST))]
     burst_size: u16,
-    /// Packets that are received at once, at most; a multiple of 8, or the next one above, because
-    /// drivers with vector instructions receive in multiples of 4 or 8 [default: --burst-size]
+    /// Maximum rx burst; rounded up to a multiple of 8, because drivers with vector instructions
+    /// receive in multiples of 4 or 8 [default: --burst-size]
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(BURST))]
     rx_burst: Option<u16>,
-    /// Packets that are given to the port at once, at most [default: --burst-size]
+    /// Maximum tx burst [default: --burst-size]
     #[arg(long, value_name = "N", global = true, value_parser = clap::value_parser!(u16).range(BURST))]
     tx_burst: Option<u16>,
     /// Descriptors of each rx queue; the port may adjust them
@@ -71,21 +71,22 @@ struct Common {
     /// Descriptors of each tx queue; the port may adjust them
     #[arg(long, value_name = "N", global = true, default_value = "1024")]
     tx_descriptors: NonZeroU16,
-    /// Leave no checksum to the port, even if it offers
+    /// Do not use checksum offload, even if the port has it
     #[arg(long, global = true)]
     software_checksums: bool,
     /// Write a row of CSV per interval to FILE ("-": stdout)
     #[arg(short, long = "stats", value_name = "FILE", global = true)]
     stats: Option<PathBuf>,
-    /// Length of an interval
+    /// Length of a statistics interval
     #[arg(long, value_name = "MS", global = true, default_value = "1000",
           value_parser = clap::value_parser!(u32).range(1..=60_000))]
     stats_interval_ms: u32,
-    /// How long after an interval's end its packets may still come back; then they are lost
+    /// Timeout of packets: how long after the end of its interval a packet may still come back;
+    /// after that it is lost
     #[arg(long, value_name = "SECS", global = true, default_value = "1",
           value_parser = clap::value_parser!(u32).range(1..=600))]
     stats_evict_threshold_secs: u32,
-    /// Write closed intervals at least this often; they are in fact written as they close
+    /// Write closed intervals at least this often; in fact, each is written when it closes
     #[arg(long, value_name = "SECS", global = true, default_value = "1")]
     stats_evict_interval_secs: NonZeroU32,
     /// Write the final summary as JSON to FILE ("-": stdout)
@@ -95,22 +96,23 @@ struct Common {
     #[arg(long, value_name = "SECS", global = true, value_parser = duration,
           allow_negative_numbers = true)]
     duration: Option<Duration>,
-    /// Stop after this many packets: sent ones in modes that measure, received ones in others
+    /// Stop after this many packets: sent packets in modes that measure, received packets in others
     #[arg(long, value_name = "PACKETS", global = true,
           value_parser = clap::value_parser!(u64).range(1..=COUNT_MAX))]
     count: Option<u64>,
-    /// How long to wait at the end for packets that are under way; fractions are allowed [default:
+    /// How long to wait at the end for in-flight packets; fractions are allowed [default:
     /// --stats-evict-threshold-secs]
     #[arg(long, value_name = "SECS", global = true, value_parser = duration,
           allow_negative_numbers = true)]
     drain: Option<Duration>,
-    /// Exit with 3 when more is lost: a share such as 0.1% or 0.001
+    /// Exit with 3 if more packets are lost: a share such as 0.1% or 0.001
     #[arg(long, value_name = "SHARE", global = true)]
     max_loss: Option<LossLimit>,
-    /// Exit with 3 when a latency is greater: p99=200us, likewise p50, p90, p99.9, p99.99, mean, max
+    /// Exit with 3 if a latency is greater, such as p99=200us; NAME is p50, p90, p99, p99.9,
+    /// p99.99, mean or max
     #[arg(long, value_name = "NAME=TIME", global = true)]
     max_latency: Vec<LatencyLimit>,
-    /// No line per second on stderr
+    /// Do not print a line per second on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
 }
@@ -120,7 +122,7 @@ struct SendrecvArgs {
     /// Our IPv4 address
     #[arg(long, value_name = "IPV4", value_parser = values::address)]
     src: Ipv4Addr,
-    /// Our UDP ports, swept packet by packet so that queues and paths get many flows
+    /// Our UDP ports, used in turn packet by packet, so that RSS and the network see many flows
     #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
     src_port_range: PortRange,
     /// The peer's IPv4 address and UDP port
@@ -129,61 +131,64 @@ struct SendrecvArgs {
     /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc)
     #[arg(long, value_name = "MAC", value_parser = values::peer_mac)]
     dest_mac: Mac,
-    /// Bytes of UDP payload: 16 at least, and no more than the port's MTU allows
+    /// Bytes of UDP payload: from 16 to what the port's MTU allows
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
     packet_size: u16,
-    /// Packets per statistics interval, all tx queues together; pacing does not depend on it; 0: as
-    /// fast as possible
+    /// Rate in packets per statistics interval, all tx queues together; pacing does not depend on
+    /// the interval; 0: as fast as possible
     #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]
     rate_per_interval: Option<u64>,
-    /// All tx queues together: packets per second such as 3500000, 3.5Mpps, 800k or 0.5, or bits per second
-    /// such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), or a share of the line rate
-    /// such as 80% (preamble and gap counted); 0: as fast as possible [default: 0]
+    /// Rate of all tx queues together: packets per second such as 3500000, 3.5Mpps, 800k or 0.5,
+    /// bits per second such as 10Gbps (whole frames) or 10GbpsL1 (with preamble and gap), or a
+    /// share of the line rate such as 80% (with preamble and gap); 0: as fast as possible [default:
+    /// 0]
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     rate: Option<Asked>,
     /// How packets are spread over time: cbr (evenly), poisson, or burst:N (N at once)
     #[arg(long, value_name = "PATTERN", default_value = "cbr", value_parser = values::pattern)]
     pattern: Pattern,
-    /// Packets that each tx queue may send at once when it is late, because it was held up or its queue was full; others
-    /// that were due are not sent, nor any that is later than --stats-evict-threshold-secs [default: those of a
-    /// millisecond, and --tx-burst at least]
+    /// Maximum number of late packets that each tx queue sends at once, after its lcore was stalled
+    /// or the queue was full; further late packets are not sent, nor any that is later than
+    /// --stats-evict-threshold-secs [default: the packets of 1 ms, at least --tx-burst]
     #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
     catch_up: Option<u64>,
-    /// How packets leave: burst (all that are due in one burst), spin (each by itself, waited for up
-    /// to 20 us: most exact, and at high rates not fast enough), or hw (each by itself, given to the
-    /// port 100 us early, which waits for the moment; few ports can)
+    /// Tx mode: burst (all due packets in one burst), spin (one packet per burst, after a busy-wait
+    /// of up to 20 us: most exact, but too slow for high rates), or hw (one packet per burst, given
+    /// to the port 100 us early with its send time; few ports can do that)
     #[arg(long, value_name = "HOW", default_value = "burst", value_parser = values::tx_mode)]
     pacing: TxMode,
-    /// Of filler, and of the gaps of --pattern poisson [default: random]
+    /// Seed of the filler, and of the gaps of --pattern poisson [default: random]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// The key of the tags, by which packets are known as those of this run: for golden tests, which want
-    /// the same packets in every run [default: random]
+    /// Key of the tags that identify the packets of this run: for golden tests, which need the same
+    /// packets in every run [default: random]
     #[arg(long, value_name = "NUMBER", hide = true)]
     tag_key: Option<u64>,
-    /// Have the reflector write into each packet that it was there, and for how long: then each loss
-    /// has a direction, and latency is told without the reflector's part (--packet-size 34 at least)
+    /// Let the reflector write a sequence number and its residence time into each packet: then each
+    /// loss has a direction, and latency is also reported without the reflector's part (needs
+    /// --packet-size 34 or more)
     #[arg(long, alias = "stamp")]
     reflector_seq: bool,
-    /// Send for so long before the run begins: the first packets of a flow take a slow path in clouds
+    /// Send for this time before the run begins: the first packets of a flow take a slow path in
+    /// clouds
     #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
     warmup: Option<Duration>,
-    /// Do not ask the reflector for its counters: where packets were lost is then unknown
+    /// Do not ask the reflector for its counters: it is then unknown where packets were lost
     #[arg(long, conflicts_with = "reflector_seq")]
     no_peer_report: bool,
 }
 
 #[derive(Args)]
 struct ReflectArgs {
-    /// Answer only what is sent to this UDP port, or to one of these [default: any]
+    /// Send back only packets to this UDP port, or to one of this range [default: any]
     #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
     udp_port: Option<PortRange>,
-    /// Do harm on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (behind so many later
-    /// packets of whatever flow), delay=TIME and blackout=START:TIME, separated by commas; P from 0
-    /// to 1, TIME such as 2ms
+    /// Impair packets on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (send after DEPTH
+    /// later packets of any flow), delay=TIME and blackout=START:TIME, separated by commas; P from
+    /// 0 to 1, TIME such as 2ms
     #[arg(long, value_name = "LIST")]
     impair: Option<Impairments>,
-    /// Of the dice for --impair [default: 0]
+    /// Seed of the random numbers for --impair [default: 0]
     #[arg(long, value_name = "NUMBER", requires = "impair")]
     impair_seed: Option<u64>,
 }
@@ -196,8 +201,8 @@ fn command(modes: &[ModeInfo]) -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage("dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]")
         .after_help(
-            "Options may stand before or behind the mode; `-- <MODE> --help` shows those of one.\n\
-             EAL's own options (lcores, devices, memory) stand in front of the `--`; \
+            "Options may come before or after the mode; `-- <MODE> --help` shows the options of a mode.\n\
+             EAL's own options (lcores, devices, memory) come before the `--`; \
              `dpdkproj --help` lists them.",
         )
         .subcommand_required(true)
@@ -209,7 +214,7 @@ fn command(modes: &[ModeInfo]) -> Command {
     })
 }
 
-/// That of one mode, without options of its own.
+/// The command of one mode, without the mode's own options.
 fn mode_command(mode: &ModeInfo) -> Command {
     let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
     let command = Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
@@ -220,10 +225,11 @@ fn mode_command(mode: &ModeInfo) -> Command {
     }
 }
 
-/// Reads the arguments behind `--`, of a program with these modes.
+/// Parses the arguments after `--`, for a program with these modes.
 ///
 /// # Errors
-/// One line that names the option, the value and what is allowed; or what is wrong with a mode.
+/// One line that names the option, the value and what is allowed, or that says what is wrong with a
+/// mode.
 pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     mode_options::check(modes, &Common::augment_args(Command::new("")), mode_command)?;
     let words = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
@@ -243,7 +249,7 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     config(mode, options).map(|config| Parsed::Run(Box::new(config)))
 }
 
-/// What to say of limits that `mode` cannot know to be broken.
+/// The error for limits given to a mode that cannot check them, if any.
 fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> Option<String> {
     let is_given = ["max_loss", "max_latency"].iter().any(|limit| options.contains_id(limit));
     if mode.meaning == Meaning::Measures || !is_given {
@@ -259,7 +265,7 @@ fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> 
     Some(format!("--max-loss, --max-latency: {} cannot know; {advice}", mode.name))
 }
 
-/// What is asked of a mode that measures beside what is asked of all modes.
+/// The options of a mode that measures.
 fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> {
     let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let random = RandomState::new();
@@ -391,7 +397,7 @@ fn possible(modes: &[ModeInfo]) -> String {
     format!("it is one of {}", names.join(", "))
 }
 
-/// What clap says, without its layout.
+/// The text of a clap error on one line.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let text = text.split("\n\nUsage:").next().unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::work::impair;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeSet;
 
-/// The command of a mode with its own options, under a heading of their own, and its counters.
+/// Adds the mode's own options, under their own heading, and its counters to the command of a mode.
 pub(super) fn extend(command: Command, mode: &ModeInfo) -> Command {
     let heading = format!("Options of {} alone", mode.name);
     let command = command.args(mode.options.iter().map(|option| arg(option, &heading)));
@@ -66,7 +66,7 @@ fn parse(option: &ModeOption, text: &str) -> Result<OptionValue, String> {
     }
 }
 
-/// In the largest unit that needs no fraction, as it is written on the command line.
+/// Formats a time in the largest unit that needs no fraction, as on the command line.
 fn time(ns: u64) -> String {
     let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1000, "us")];
     let unit = units.into_iter().find(|(scale, _)| ns > 0 && ns % scale == 0);
@@ -74,7 +74,7 @@ fn time(ns: u64) -> String {
     format!("{}{unit}", ns / scale)
 }
 
-/// The values of a mode's own options, by name.
+/// Values of a mode's own options, by name.
 pub(super) fn values(mode: &ModeInfo, matches: &ArgMatches) -> Vec<(String, OptionValue)> {
     let value = |option: &ModeOption| {
         let value = if option.kind == OptionKind::Flag {
@@ -87,11 +87,11 @@ pub(super) fn values(mode: &ModeInfo, matches: &ArgMatches) -> Vec<(String, Opti
     mode.options.iter().filter_map(value).collect()
 }
 
-/// Whether what modes say of themselves can be; `built_in` makes the command of a mode without its own
-/// options, and `common` has the options of all modes.
+/// Checks the registrations of modes. `built_in` makes the command of a mode without its own
+/// options; `common` has the options of all modes.
 ///
 /// # Errors
-/// One line, for whoever writes the mode.
+/// One line for the author of the mode.
 pub(super) fn check(
     modes: &[ModeInfo],
     common: &Command,
@@ -111,7 +111,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// What is wrong, and with which.
+/// Name of the option or counter, and what is wrong with it.
 type Wrong<'a> = (&'a str, String);
 
 fn check_options<'a>(mode: &'a ModeInfo, built_in: &[&Command]) -> Result<(), Wrong<'a>> {
@@ -186,8 +186,8 @@ fn check_counters(mode: &ModeInfo) -> Result<(), Wrong<'_>> {
     Ok(())
 }
 
-/// Whether it is made of words of lower-case letters and digits, joined by `joint`, and begins with a
-/// letter.
+/// Whether `name` consists of words of lower-case letters and digits, joined by `joint`, and begins
+/// with a letter.
 fn is_name(name: &str, joint: char) -> bool {
     let is_word = |word: &str| {
         let possible = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();

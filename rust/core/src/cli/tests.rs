@@ -16,7 +16,7 @@ fn modes() -> Vec<ModeInfo> {
         mode("sendrecv", Meaning::Measures, Queues::Own),
         mode("reflect", Meaning::Returns, Queues::Paired),
         mode("rxonly", Meaning::Counts, Queues::RxOnly),
-        // A team's own, which are no less than those of the same meaning.
+        // Modes of a team, which can do the same as shipped modes of the same meaning.
         mode("probe", Meaning::Measures, Queues::Own),
         mode("mirror", Meaning::Returns, Queues::Paired),
         mode("forward", Meaning::Forwards, Queues::Mixed),
@@ -185,7 +185,7 @@ fn a_mode_says_which_tx_queues_it_has() {
     assert_eq!(run(&format!("{SENDRECV} -r 3")).tx_queues, 1);
 }
 
-/// All but what it is called by.
+/// Everything but its name.
 #[test]
 fn a_mode_under_another_name_is_the_same() {
     let impair = "--impair drop=0.5,delay=1ms --impair-seed 4 -r 2";
@@ -353,7 +353,7 @@ fn every_run_has_its_own_seed() {
     assert_eq!(key("--seed 7 --tag-key 5"), 5);
 }
 
-/// It was called so before, when it could be taken for STAMP (RFC 8762).
+/// The old name of the option, which could be mistaken for STAMP (RFC 8762).
 #[test]
 fn the_old_name_of_reflector_seq_still_works() {
     for option in ["--reflector-seq", "--stamp"] {

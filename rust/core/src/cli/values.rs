@@ -1,4 +1,4 @@
-//! What the values of options look like.
+//! Parsers of option values.
 
 use crate::wire::flow::{Mac, PortRange};
 use crate::wire::layout::Layout;
@@ -7,7 +7,7 @@ use crate::work::pacer::{Pattern, Rate, TxMode};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// A rate that no port has, in packets per second.
+/// Upper bound of a rate in packets per second, more than any port does.
 pub(crate) const RATE_MAX: u64 = 1_000_000_000;
 
 /// A port's MAC address, PCI address or name, as DPDK writes it.
@@ -18,7 +18,8 @@ pub(crate) fn port(text: &str) -> Result<String, String> {
     if let Some(address) = pci_address(text) {
         return Ok(address);
     }
-    // Names have a colon only as part of a PCI address, which has a dot: this is a mistyped MAC address.
+    // A name has a colon only as part of a PCI address, which has a dot as well. So this is a
+    // mistyped MAC address.
     if text.is_empty() || (text.contains(':') && !text.contains('.')) {
         return Err(
             "expected a MAC address (six hexadecimal bytes such as 00:0d:3a:4b:5c:6d), a PCI \
@@ -29,7 +30,8 @@ pub(crate) fn port(text: &str) -> Result<String, String> {
     Ok(text.into())
 }
 
-/// `DOMAIN:BUS:DEVICE.FUNCTION`, the domain also where it is left out, as `lspci` does.
+/// A PCI address as `DOMAIN:BUS:DEVICE.FUNCTION`. Adds the domain if it is left out, as `lspci`
+/// does.
 fn pci_address(text: &str) -> Option<String> {
     let hex = |digits: &str| u32::from_str_radix(digits, 16).ok();
     let parts: Vec<_> = text.split(':').collect();
@@ -69,7 +71,7 @@ pub(crate) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
     Ok((one_host(address)?, port))
 }
 
-/// Where no answer can come from or go to.
+/// Refuses addresses that do not stand for one host.
 pub(crate) fn one_host(address: Ipv4Addr) -> Result<Ipv4Addr, String> {
     let kind = if address.is_multicast() {
         "a multicast address"
@@ -116,7 +118,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     valid.ok_or_else(|| "expected seconds above 0, such as 10 or 0.5".into())
 }
 
-/// A number with decimal places, exactly: so many divided by a power of ten.
+/// An exact decimal number: `digits / divisor`, where `divisor` is a power of ten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decimal {
     digits: u128,
@@ -124,7 +126,8 @@ pub(crate) struct Decimal {
 }
 
 impl Decimal {
-    /// Such as `12` or `0.125`, times ten to the power of `zeros`: up to 18 digits with 9 decimal places.
+    /// Parses a number such as `12` or `0.125` and multiplies it by ten to the power of `zeros`.
+    /// Takes up to 18 digits, 9 of them decimal places.
     fn parse(number: &str, zeros: u32) -> Option<Self> {
         const MOST_DIGITS: usize = 18;
         const MOST_PLACES: usize = 9;
@@ -157,13 +160,13 @@ pub(crate) enum Asked {
     Packets(Decimal),
     /// Bits per second of whole frames, FCS included.
     BitsL2(Decimal),
-    /// The same with preamble, start delimiter and the gap behind each frame.
+    /// Bits per second including preamble, start delimiter and the gap after each frame.
     BitsL1(Decimal),
-    /// Percent of what the link carries of layer 1.
+    /// Percent of the line rate (layer 1).
     LineShare(Decimal),
 }
 
-/// Bytes behind the payload of a frame (FCS), and around it on the wire (preamble and start
+/// Bytes after the payload of a frame (FCS), and around the frame on the wire (preamble and start
 /// delimiter 8, inter-frame gap 12; IEEE 802.3).
 const FCS_LEN: u64 = 4;
 const AROUND_LEN: u64 = 20;
@@ -171,8 +174,9 @@ const AROUND_LEN: u64 = 20;
 const FRAME_MIN: u64 = 64;
 
 impl Asked {
-    /// In packets with so much payload behind headers of `layout`, of a link of 1 Mbit/s where it is a share of the line rate;
-    /// `None` where there is no limit, and above what any port does.
+    /// Converts to a packet rate, for packets of `payload_len` bytes of payload with headers of
+    /// `layout`. A share of the line rate is converted for a link of 1 Mbit/s. `None` for
+    /// [`Asked::Unlimited`], and above [`RATE_MAX`].
     pub(crate) fn in_packets(self, layout: Layout, payload_len: u16) -> Option<Rate> {
         const SECOND_NS: u128 = 1_000_000_000;
         // Percent of a million bits.
@@ -193,8 +197,9 @@ impl Asked {
     }
 }
 
-/// A number with an optional `k`, `M` or `G`, exactly, and an optional unit: `pps` (or none), `bps`
-/// of layer 2, `bpsL1`; 0 of any; or a percentage of the line rate.
+/// Parses a rate: an exact number with an optional `k`, `M` or `G` and an optional unit (`pps`,
+/// `bps` of layer 2, `bpsL1`), or a percentage of the line rate. 0 of any unit means as fast as
+/// possible.
 pub(crate) fn rate(text: &str) -> Result<Asked, String> {
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let (number, unit) = text.split_at(text.find(|c| !is_number(c)).unwrap_or(text.len()));
@@ -226,7 +231,7 @@ pub(crate) fn rate(text: &str) -> Result<Asked, String> {
         if number.digits == 0 {
             return Some(Asked::Unlimited);
         }
-        // With the smallest packets, as far as can be said without knowing their size.
+        // The packet size is not known yet: check with the smallest packets.
         asked.in_packets(Layout::default(), 0).is_some().then_some(asked)
     };
     parsed().ok_or_else(|| {
@@ -237,7 +242,7 @@ pub(crate) fn rate(text: &str) -> Result<Asked, String> {
     })
 }
 
-/// `cbr`, `poisson` or `burst:N`; a Poisson process still without its seed.
+/// Parses `cbr`, `poisson` or `burst:N`. The seed of a Poisson process is set later.
 pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     let burst =
         || text.strip_prefix("burst:")?.parse().ok().filter(|size| (1..=10_000).contains(size));
@@ -249,7 +254,7 @@ pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
     .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
 }
 
-/// `burst`, `spin` or `hw`.
+/// Parses `burst`, `spin` or `hw`.
 pub(crate) fn tx_mode(text: &str) -> Result<TxMode, String> {
     match text {
         "burst" => Ok(TxMode::Burst),

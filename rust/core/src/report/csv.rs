@@ -5,8 +5,8 @@ use crate::run::Row;
 use crate::run::mode::Meaning;
 use csv::{ByteRecord, Writer};
 
-/// The header; a mode's own counters follow. Columns are only ever added at the right of these. An empty
-/// cell is "not known".
+/// The header; the columns of a mode's own counters follow. New columns are only ever added at the
+/// right. An empty cell means "unknown".
 pub const COLUMNS: [&str; 20] = [
     "time_ms",
     "tx_packets",
@@ -30,22 +30,22 @@ pub const COLUMNS: [&str; 20] = [
     "sent_late_packets",
 ];
 
-/// Turns rows into CSV text.
+/// Formats rows as CSV text.
 ///
-/// Intervals in which nothing happened have a row too, but for those at the end of a run, after the
-/// last in which anything did: there the sender had been stopped.
+/// Intervals in which nothing happened have a row too, except those at the end of a run: after the
+/// last interval with a packet, the sender has been stopped.
 pub struct Table {
     meaning: Meaning,
-    /// How many counters the mode has of its own.
+    /// Number of the mode's own counters.
     mode_counters: usize,
     writer: Writer<Vec<u8>>,
     stopping: bool,
-    /// Rows without anything in them, since `stopping`.
+    /// Pending rows in which nothing happened, since `stopping`.
     quiet: Vec<Row>,
 }
 
 impl Table {
-    /// A table that begins with the header, of a mode with these `counters` of its own.
+    /// A table of a mode with these `counters` of its own. It starts with the header.
     #[must_use]
     pub fn new(meaning: Meaning, counters: &[ModeCounter]) -> Self {
         let mut writer = Writer::from_writer(Vec::new());
@@ -60,26 +60,26 @@ impl Table {
         self.quiet.push(*row);
         if !self.stopping || !row.totals.is_quiet() {
             for row in std::mem::take(&mut self.quiet) {
-                // Into memory: cannot fail.
+                // Writing to memory cannot fail.
                 let record = record(self.meaning, self.mode_counters, &row);
                 self.writer.write_byte_record(&record).unwrap_or_default();
             }
         }
     }
 
-    /// A run begins.
+    /// Starts a run.
     pub fn begin(&mut self) {
         self.stopping = false;
         self.quiet.clear();
     }
 
-    /// The run comes to its end: from now on, rows in which nothing happened wait for one in which
-    /// something did.
+    /// The run is stopping: from now on, rows in which nothing happened are held until a row in
+    /// which something did.
     pub fn stop(&mut self) {
         self.stopping = true;
     }
 
-    /// The text since the last call.
+    /// Returns the text since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         let fresh = Writer::from_writer(Vec::new());
         std::mem::replace(&mut self.writer, fresh).into_inner().unwrap_or_default()

@@ -1,4 +1,5 @@
-//! Where results are written: stdout, a pipe, a device, or a file that takes the place of an older one whole.
+//! Where results are written: stdout, a pipe, a device, or a file that atomically replaces an older
+//! one.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -7,30 +8,33 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// What the standard output is called, apart from the links that lead to it.
+/// Names of the standard output, apart from links to it.
 const STDOUT: [&str; 2] = ["-", "/dev/stdout"];
 
-/// Somewhere that results can be written to; nothing is written, made or emptied before [`Destination::begin`].
+/// A place that results can be written to. Nothing is created, truncated or written before
+/// [`Destination::begin`].
 #[derive(Debug)]
 pub struct Destination(Place);
 
 #[derive(Debug)]
 enum Place {
-    /// As it is: a pipe, a device, what somebody else has opened.
+    /// Written as it is: a pipe, a device, an inherited descriptor.
     Open(File),
-    /// A file that nothing else can take the place of (its folder admits no new file, it has a second name). It is
-    /// emptied and written.
+    /// A file that cannot be replaced, because its folder is not writable or because it has a
+    /// second name. It is truncated and written in place.
     Overwritten(File),
-    /// A file that is written under another name and then renamed to this path; with the older file that is there.
+    /// A file that is written under a temporary name and then renamed to this path; with the
+    /// existing file, if any.
     Renamed(PathBuf, Option<File>),
 }
 
 impl Destination {
-    /// Finds out whether results can be written to `path`. `-` and `/dev/stdout` are the standard output as it is now:
-    /// redirecting it later has no effect. Opening a pipe waits for its reader.
+    /// Checks that results can be written to `path`. `-` and `/dev/stdout` stand for the current
+    /// standard output: redirecting it later has no effect. Opening a pipe blocks until it has a
+    /// reader.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn new(path: &Path) -> io::Result<Self> {
         if STDOUT.iter().any(|stdout| path == Path::new(stdout)) {
             return Self::standard(io::stdout().as_fd().try_clone_to_owned()?.into(), "stdout");
@@ -49,14 +53,15 @@ impl Destination {
         }
     }
 
-    /// `file`, as it is.
+    /// A destination that writes to `file` as it is.
     #[must_use]
     pub fn open(file: File) -> Self {
         Self(Place::Open(file))
     }
 
     fn standard(mut file: File, name: &str) -> io::Result<Self> {
-        // A descriptor that is open for reading only takes nothing; one that was closed is made so (see main.cpp).
+        // A descriptor that is open only for reading fails here. `main.cpp` opens closed ones that
+        // way.
         const EBADF: i32 = 9;
         match file.write(&[]) {
             Ok(_) => Ok(Self(Place::Open(file))),
@@ -67,8 +72,8 @@ impl Destination {
         }
     }
 
-    /// What a process has open, by its link in /proc. No path need lead to it, and it is not replaced under the feet
-    /// of others who have it.
+    /// An open file of a process, by its link in /proc. It need not have a path, and it is not
+    /// replaced, because others have it open.
     fn descriptor(path: &Path) -> io::Result<Self> {
         let own = Path::new("/proc/self/fd").canonicalize();
         if own.is_ok_and(|own| path.parent() == Some(&own)) {
@@ -98,8 +103,8 @@ impl Destination {
         }))
     }
 
-    /// Whether both are the same file, whatever they are called: `-` and `/dev/stdout`, two names in a folder, a
-    /// link. A terminal and `/dev/null` are never the same.
+    /// Whether both are the same file, under whatever name: `-` and `/dev/stdout`, two hard links,
+    /// a symbolic link. Character devices (a terminal, `/dev/null`) never count as the same.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         if let (Place::Renamed(one, _), Place::Renamed(other, _)) = (&self.0, &other.0) {
@@ -117,20 +122,20 @@ impl Destination {
         identity(&self.0).is_some_and(|found| Some(found) == identity(&other.0))
     }
 
-    /// Writes `text`, which is what the results begin with, in the place of what was there; more can be written behind
-    /// it. A file that can be replaced is never there empty or with half of `text`, whatever ends this process; if
-    /// this fails, the older one stays.
+    /// Replaces what was there with `text`, the beginning of the results. Write the rest to the
+    /// returned file. A file that can be replaced never exists empty or with part of `text`,
+    /// however this process ends. On an error, the old file stays.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn begin(self, text: &[u8]) -> io::Result<File> {
         self.put(text, false)
     }
 
-    /// The same for all there is to write, in one piece: it is on the disk when this returns.
+    /// As [`Destination::begin`], for the complete results: they are on disk when this returns.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system call.
     pub fn write_whole(self, text: &[u8]) -> io::Result<()> {
         self.put(text, true).map(drop)
     }
@@ -146,12 +151,12 @@ impl Destination {
                 };
                 let mut written = file.write_all(text);
                 if whole {
-                    // Some file systems say only then that there is no room.
+                    // Some file systems report a full disk only here.
                     written = written.and_then(|()| file.sync_all());
                 }
                 match (written.and_then(|()| fs::rename(&name, &path)), old) {
                     (Ok(()), _) => Ok(file),
-                    // A file that is mounted by itself cannot be replaced.
+                    // A file that is a mount point cannot be replaced.
                     (Err(error), Some(old)) if error.kind() == io::ErrorKind::ResourceBusy => {
                         remove(&name);
                         overwrite(old, text)
@@ -173,13 +178,14 @@ fn overwrite(mut file: File, text: &[u8]) -> io::Result<File> {
 
 /// Where a path leads to.
 enum Way {
-    /// A file, which need not be there.
+    /// A file, which need not exist.
     File(PathBuf),
-    /// Something that a process has open.
+    /// An open file of a process.
     Descriptor(PathBuf),
 }
 
-/// Follows links: one that leads to a file stays, and so does one that leads to none yet.
+/// Follows symbolic links, so that the link stays and its target is written. The target need not
+/// exist.
 fn follow(path: &Path) -> io::Result<Way> {
     const MOST_LINKS: usize = 40;
     let mut path = path.to_path_buf();
@@ -203,21 +209,21 @@ fn follow(path: &Path) -> io::Result<Way> {
     Err(io::Error::other("too many links"))
 }
 
-/// A new file beside `path`, with its name.
+/// Creates a temporary file in the folder of `path`; returns it with its name.
 fn temporary(path: &Path) -> io::Result<(File, PathBuf)> {
     let id = std::process::id();
     let mut tried = 0;
     loop {
         let name = path.with_file_name(format!(".dpdkproj-{id}-{tried}.tmp"));
         match File::options().write(true).create_new(true).open(&name) {
-            // Left behind by a process of this number that was killed.
+            // Left behind by a killed process with the same process id.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < 100 => tried += 1,
             result => return result.map(|file| (file, name)),
         }
     }
 }
 
-/// The same, for whom and as accessible as `old`.
+/// As `temporary`, with the owner, group and permissions of `old`.
 fn temporary_like(path: &Path, old: &File) -> io::Result<(File, PathBuf)> {
     let (file, name) = temporary(path)?;
     let like = || {
@@ -236,7 +242,7 @@ fn temporary_like(path: &Path, old: &File) -> io::Result<(File, PathBuf)> {
     }
 }
 
-/// Whether it could be removed.
+/// Removes a file; returns whether that succeeded.
 fn remove(name: &Path) -> bool {
     fs::remove_file(name).is_ok()
 }

@@ -1,4 +1,4 @@
-//! What a run writes to: found to be there before anything that takes time.
+//! The files that a run writes to. They are checked before anything that takes time.
 
 use super::{Destination, Outcome, Output, to_json};
 use crate::run::config::Config;
@@ -7,19 +7,19 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the end of a run waits for a file or a screen to take what is left.
+/// Timeout for writing the rest to a file or to stderr at the end of a run.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The files that were asked for, and stderr.
 pub(super) struct Files {
     table: Option<Output>,
     json: Option<(PathBuf, Destination)>,
-    /// A terminal may be stopped, a pipe stuck: what is shown must not hold a run up.
+    /// stderr. Written by a thread, because a stopped terminal or a full pipe must not block a run.
     screen: Output,
 }
 
 impl Files {
-    /// Those that `config` asks for. The error names the option.
+    /// Opens the files that `config` asks for. The error names the option.
     pub(super) fn open(config: &Config) -> Result<Self, String> {
         let find = |option: &str, path: &Option<PathBuf>| {
             let Some(path) = path else { return Ok(None) };
@@ -49,25 +49,26 @@ impl Files {
         Ok(Self { table, json, screen })
     }
 
-    /// Starts the threads that write, on the CPUs of the calling thread, where they have not been started.
+    /// Starts the writer threads, with the CPU affinity of the calling thread, unless they are
+    /// running.
     pub(super) fn start(&mut self) -> Result<(), String> {
         self.screen.start()?;
         self.table.as_mut().map_or(Ok(()), Output::start)
     }
 
-    /// Shows lines on stderr. Never waits.
+    /// Prints lines on stderr. Never blocks.
     pub(super) fn show(&self, lines: &str) {
         self.screen.push(lines.as_bytes());
     }
 
-    /// Hands rows of CSV over. Never waits. Why they are no longer written, where that is so.
+    /// Queues CSV rows for writing. Never blocks. Returns why rows are no longer written, if so.
     pub(super) fn push_rows(&self, text: &[u8]) -> Option<String> {
         let output = self.table.as_ref()?;
         output.push(text);
         output.failure()
     }
 
-    /// Writes what is left; what went wrong, one line each.
+    /// Writes what is left. Returns what went wrong, one line each.
     pub(super) fn finish(&mut self, outcome: &Outcome) -> Vec<String> {
         let mut problems = Vec::new();
         if let Some(output) = &mut self.table {

@@ -1,12 +1,12 @@
-//! What the machine says of itself.
+//! Facts about the machine, for the JSON summary.
 
 use serde::Serialize;
 use std::fs;
 
-/// Where a run took place.
+/// The machine that a run took place on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Host {
-    /// The host's name.
+    /// Host name.
     pub name: String,
     /// The kernel and its release.
     pub kernel: String,
@@ -18,7 +18,7 @@ pub struct Host {
     pub driver: String,
 }
 
-/// Of what the program runs with.
+/// Versions of what the program runs with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     /// DPDK's version.
@@ -27,7 +27,7 @@ pub struct Versions {
     pub driver: String,
 }
 
-/// Empty where the system does not say.
+/// Describes this machine. Strings are empty where the system gives no answer.
 pub(super) fn describe(versions: Versions) -> Host {
     let read = |path| fs::read_to_string(path).unwrap_or_default().trim().to_string();
     let cpus = read("/proc/cpuinfo");
@@ -45,14 +45,14 @@ pub(super) fn describe(versions: Versions) -> Host {
     }
 }
 
-/// For how long the hypervisor has had these CPUs since this machine started, while something here
-/// wanted to run on them, in ms; `None` where the system does not say.
+/// Steal time of these CPUs since boot, in ms: how long the hypervisor kept them although something
+/// here was ready to run. `None` if the system does not report it.
 pub(super) fn steal_ms(cpus: &[u32]) -> Option<u64> {
     steal_in(&fs::read_to_string("/proc/stat").ok()?, cpus)
 }
 
-/// `stat` is the text of `/proc/stat`. Its unit is the `USER_HZ` of all of Linux's architectures
-/// that DPDK knows: a hundredth of a second (proc(5)).
+/// `stat` is the text of `/proc/stat`. Its unit is 1 / `USER_HZ`: a hundredth of a second on all
+/// Linux architectures that DPDK supports (proc(5)).
 fn steal_in(stat: &str, cpus: &[u32]) -> Option<u64> {
     const MS_PER_TICK: u64 = 10;
     const STEAL: usize = 8;

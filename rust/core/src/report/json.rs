@@ -1,4 +1,4 @@
-//! A run for programs: `data/summary.schema.json` describes what is written here.
+//! The JSON summary, described by `data/summary.schema.json`.
 
 use super::host::Host;
 use super::ledger::ledger;
@@ -17,8 +17,8 @@ use crate::run::mode::Meaning;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What the document's `schema` says: the number is raised when a key goes or changes its meaning,
-/// not when one is added.
+/// Value of the document's `schema` key. The number is raised when a key is removed or changes its
+/// meaning, not when a key is added.
 pub const SCHEMA: &str = "dpdkproj-summary/1";
 
 type Counted<'a> = BTreeMap<&'a str, u64>;
@@ -131,7 +131,7 @@ impl From<Loss> for Places {
     }
 }
 
-/// What the reflector says.
+/// The reflector's counters.
 #[derive(Serialize)]
 struct Reflector<'a> {
     why_unknown: Option<&'static str>,
@@ -312,7 +312,7 @@ pub fn to_json(outcome: &Outcome) -> String {
         ledger_balanced: ledger(outcome).is_empty(),
         ledger_broken: ledger(outcome),
     };
-    // Only numbers and strings: cannot fail.
+    // Serialising only numbers and strings cannot fail.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }
 

@@ -1,11 +1,11 @@
-//! Whether every packet is accounted for (DESIGN, law 1).
+//! The ledger: checks that every packet is accounted for (DESIGN, law 1).
 
 use super::outcome::Outcome;
 use crate::count::Role;
 use crate::count::{Counter, Counts};
 use crate::run::mode::Meaning;
 
-/// An equation: what it says, and both its sides.
+/// An equation: its text, left side and right side.
 type Equation = (&'static str, u64, u64);
 
 fn of_a_sender(counts: &Counts) -> Equation {
@@ -28,7 +28,7 @@ fn of_a_reflector(counts: &Counts) -> Equation {
     )
 }
 
-/// What it means that all equations of a run hold: no more than they say.
+/// What a balanced ledger means in this mode, and no more.
 #[must_use]
 pub(crate) fn when_balanced(meaning: Meaning) -> &'static str {
     match meaning {
@@ -39,7 +39,7 @@ pub(crate) fn when_balanced(meaning: Meaning) -> &'static str {
     }
 }
 
-/// The equations that do not hold, each as one line; none in a sound run.
+/// The equations that do not hold, one line each. Empty if the ledger balances.
 #[must_use]
 pub fn ledger(outcome: &Outcome) -> Vec<String> {
     let counts = &outcome.totals.counts;
@@ -104,7 +104,7 @@ pub fn ledger(outcome: &Outcome) -> Vec<String> {
             ]);
             equations.extend(outcome.workers.iter().map(|worker| of_a_reflector(&worker.counts)));
         }
-        // In total alone: what one of its workers gets, another one may send.
+        // Only for the total: what one worker receives, another may send.
         Meaning::Forwards => equations.push((
             "received = sent + refused + dropped",
             counts[Counter::Received],
@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// One of 10 that were received was refused, and as many dropped as `dropped` says.
+    /// Of 10 packets received, one was refused and `dropped` were dropped.
     fn forwarding(dropped: u64) -> Outcome {
         let mut outcome = outcome();
         outcome.meaning = Meaning::Forwards;
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(broken, ["received = sent + refused + dropped: 10 is not 6"]);
     }
 
-    /// A mode that counts may do what it likes with what it gets, but has to count all of it.
+    /// A mode that counts may do anything with what it receives, but has to count all of it.
     #[test]
     fn where_packets_are_only_counted_no_more_is_said() {
         let mut outcome = forwarding(0);

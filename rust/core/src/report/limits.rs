@@ -1,11 +1,10 @@
-//! What a run must not exceed, for those who run it in a script.
+//! Checks the limits of a run, for use in scripts.
 
 use super::numbers::{percent, time};
 use super::outcome::Outcome;
 use crate::run::{LatencyLimit, LossLimit};
 
-/// The limits that a run broke, each as one line. One that nothing can be said about is broken: it
-/// was not kept.
+/// The limits that a run broke, one line each. A limit whose value is unknown counts as broken.
 #[must_use]
 pub fn broken(outcome: &Outcome) -> Vec<String> {
     let mut lines = Vec::new();
@@ -45,7 +44,7 @@ mod tests {
     use super::*;
     use crate::report::outcome::tests::outcome;
 
-    /// Of 1000 packets 3 were lost; latency is 1 us in the mean and 2 ms at most.
+    /// 3 of 1000 packets were lost. The mean latency is 1 us, the maximum 2 ms.
     #[test]
     fn a_limit_is_broken_when_it_is_exceeded_and_when_nothing_is_known() {
         let mut outcome = outcome();

@@ -1,14 +1,15 @@
 //! Where packets were lost.
 //!
-//! With `S` sent, `R` received by the reflector, `T` sent back by it and `A` of ours back here,
+//! With `S` packets sent, `R` received by the reflector, `T` sent back by it and `A` that came back
+//! to us:
 //!
 //! ```text
 //! lost = (S - R) + kept back + (T - A) + corrupt + late + duplicated on the path
 //!        forward   reflector   return
 //! ```
 //!
-//! to the packet, where a packet that the path duplicated hides a loss: without stamps nobody knows
-//! on which way, so as many losses are of unknown place.
+//! This is exact to the packet. A packet that the path duplicated hides a loss. Without stamps it
+//! is unknown in which direction, so as many losses have an unknown place.
 
 use super::outcome::Outcome;
 use crate::control::peer::Peer;
@@ -16,29 +17,29 @@ use crate::count::Counter;
 use crate::run::mode::Meaning;
 use crate::wire::control::Report;
 
-/// Lost packets by place. `None` is unknown.
+/// Lost packets by place; `None`: unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// On the way to the reflector, after the driver took them.
+    /// Lost on the way to the reflector, after the driver accepted them.
     pub forward: Option<u64>,
-    /// Of those that would be `forward`, as many as the reflector's port says it threw away.
+    /// Packets that the reflector's port reports as dropped. Not included in `forward`.
     pub reflector_nic: Option<u64>,
-    /// The reflector got them and did not send them back.
+    /// Received by the reflector and not sent back.
     pub reflector: Option<u64>,
-    /// On the way back.
+    /// Lost on the way back.
     pub back: Option<u64>,
-    /// Of those that would be `back`, as many as our port says it threw away.
+    /// Packets that our port reports as dropped. Not included in `back`.
     pub nic: Option<u64>,
-    /// They came back, but not intact.
+    /// Came back corrupt.
     pub corrupt: u64,
-    /// They came back, but when their interval was closed.
+    /// Came back after their interval was closed.
     pub late: u64,
-    /// Nobody knows.
+    /// The place is unknown.
     pub unknown: u64,
 }
 
-/// What the reflector counted, unless it cannot be of this run alone: then it got more than was sent
-/// and duplicated, because another sender has our addresses.
+/// The reflector's counters. `None` if they include packets of another sender with our addresses:
+/// then the reflector received more than was sent and duplicated.
 fn report(outcome: &Outcome) -> Option<Report> {
     let Peer::Counted(report) = outcome.peer else { return None };
     let counts = &outcome.totals.counts;
@@ -46,22 +47,22 @@ fn report(outcome: &Outcome) -> Option<Report> {
     (report.count(Counter::Received) <= possible).then_some(report)
 }
 
-/// Why it is not known where packets were lost; `None` when it is.
+/// Why the places of the losses are unknown; `None` if they are known.
 #[must_use]
 pub fn why_unknown(outcome: &Outcome) -> Option<&'static str> {
     let others = "another sender uses the same addresses";
     outcome.peer.why_unknown().or_else(|| report(outcome).is_none().then_some(others))
 }
 
-/// Takes as much of `wanted` as is left.
+/// Takes up to `wanted` packets from `left`, and returns how many it took.
 fn take(left: &mut u64, wanted: i128) -> u64 {
     let taken = u64::try_from(wanted.max(0)).unwrap_or(u64::MAX).min(*left);
     *left -= taken;
     taken
 }
 
-/// Where the lost packets of a run were lost; `None` where it cannot be said in this mode. The
-/// parts add up to the total.
+/// Attributes the lost packets of a run to places. `None` unless the mode measures. The parts add
+/// up to the total.
 #[must_use]
 pub fn attribute(outcome: &Outcome) -> Option<Loss> {
     if outcome.meaning != Meaning::Measures {
@@ -70,7 +71,7 @@ pub fn attribute(outcome: &Outcome) -> Option<Loss> {
     let counts = &outcome.totals.counts;
     let count = |counter: Counter| i128::from(counts[counter]);
     let corrupt = i128::from(counts.sum(Counter::CORRUPT));
-    // The others may be copies of packets that came in time.
+    // Late packets that are forgotten may be duplicates of packets that arrived in time.
     let late = count(Counter::Late) - count(Counter::LateForgotten);
     let mut left = outcome.totals.lost;
     let mut loss = Loss::default();
@@ -93,8 +94,8 @@ pub fn attribute(outcome: &Outcome) -> Option<Loss> {
     let (mut forward, mut back) =
         (count(Counter::Sent) - told(Counter::Received), told(Counter::Sent) - back_here);
     if outcome.stamp {
-        // A stamp that was here before tells of a duplicate made on the way back, another one of a
-        // duplicate made on the way there.
+        // A duplicate with a stamp already seen was made on the way back; one with another stamp
+        // was made on the way to the reflector.
         back += count(Counter::DuplicateOnWayBack);
         let others = count(Counter::DuplicateOnWayBack) + told(Counter::ImpairDuplicated);
         forward += (duplicate - others).max(0);
@@ -176,7 +177,7 @@ pub(crate) mod tests {
         assert_eq!(attribute(&example(false, [4, 6])), Some(hidden));
     }
 
-    /// A late packet of which nobody knows whether it was here in time is no lost one that was found.
+    /// A late packet that may have arrived in time before does not account for a lost packet.
     #[test]
     fn what_is_forgotten_is_unknown() {
         for answered in [false, true] {
@@ -190,8 +191,8 @@ pub(crate) mod tests {
         assert_eq!(attribute(&example(false, [0, 0])).unwrap().late, 2);
     }
 
-    /// Copies that a reflector made on purpose and that are lost on the way back are no reason to
-    /// find fewer losses on the way there.
+    /// Copies that the reflector made on purpose and that are lost on the way back must not reduce
+    /// the forward losses.
     #[test]
     fn lost_copies_hide_nothing() {
         let mut outcome = example(true, [0, 0]);

@@ -1,4 +1,4 @@
-//! What a run found, and how it is told: rows as they close, and the whole at its end.
+//! The results of a run and their output: rows as intervals close, and the outcome at the end.
 //!
 //! ```text
 //! rows ----> CSV, live line

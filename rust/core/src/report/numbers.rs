@@ -1,4 +1,4 @@
-//! Numbers as people write them.
+//! Formats numbers for people.
 
 pub(crate) fn pps(rate: f64) -> String {
     match rate {
@@ -10,12 +10,13 @@ pub(crate) fn pps(rate: f64) -> String {
     }
 }
 
-/// With three decimal places, or as many as it takes to tell one packet in many from none, or from all.
+/// Three decimal places, or as many as needed to distinguish a very small share from 0 %, and a
+/// very large one from 100 %.
 pub(crate) fn percent(ratio: f64) -> String {
     let percent = ratio * 100.0;
     let apart = percent.min(100.0 - percent);
     let mut places = 3;
-    // Two digits of it, where the third place would be the first or none: 0.0084.
+    // At least two significant digits of the distance, such as 0.0084.
     while apart > 0.0 && places < 14 && apart * 10_f64.powi(places) < 9.95 {
         places += 1;
     }

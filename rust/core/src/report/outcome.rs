@@ -1,4 +1,4 @@
-//! What is known of a run when it is over.
+//! The outcome: everything known about a run when it is over.
 
 use super::host::Host;
 use crate::control::peer::Peer;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 impl Meaning {
-    /// Transmitted, received and lost packets.
+    /// Transmitted, received and lost packets; lost is `None` if unknown.
     #[must_use]
     pub fn of(self, totals: &Totals) -> (u64, u64, Option<u64>) {
         let counts = &totals.counts;
@@ -34,8 +34,8 @@ impl Meaning {
         }
     }
 
-    /// Lost packets as a share of those that could be: 1 when all were, `None` when there were
-    /// none or nobody knows.
+    /// Lost packets as a share of all packets, 0 to 1. `None` if there were none, or if the losses
+    /// are unknown.
     #[must_use]
     pub fn loss_ratio(self, totals: &Totals) -> Option<f64> {
         let (sent, _, lost) = self.of(totals);
@@ -45,86 +45,85 @@ impl Meaning {
     }
 }
 
-/// The flows that a reflector counts by.
+/// The flows that a reflector counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct KnownFlows {
-    /// How many it knows.
+    /// Number of known flows.
     pub known: u64,
-    /// Questions of others that got no answer, because there was no room for one more.
+    /// Questions of further flows that got no answer, because the flow table was full.
     pub refused_questions: u64,
 }
 
-/// All that is known of a run when it is over.
+/// Everything known about a run when it is over.
 pub struct Outcome {
-    /// As it was asked for on the command line.
+    /// Name of the mode, as on the command line.
     pub mode: String,
     /// The command line.
     pub command: Vec<String>,
-    /// Where it took place.
+    /// The machine it ran on.
     pub host: Host,
     /// What its counters mean.
     pub meaning: Meaning,
-    /// Those of the mode's own.
+    /// The mode's own counters.
     pub counters: Vec<ModeCounter>,
-    /// From the start to the moment when sending ended, in ns.
+    /// Time from the start to the end of sending, in ns.
     pub duration_ns: u64,
-    /// When the first and the last packet came, in ns since the start; `None` where none did, and in a
-    /// mode that measures.
+    /// When the first and the last packet were handled, in ns since the start; `None` if there were
+    /// none, and in a mode that measures.
     pub busy_ns: Option<(u64, u64)>,
-    /// How long packets were sent before, in ns.
+    /// How long the preliminary run sent packets, in ns.
     pub warmup_ns: u64,
-    /// How long was waited at the end for packets under way, at most, in ns.
+    /// Maximum wait for in-flight packets at the end, in ns.
     pub drain_ns: u64,
-    /// Packets per second that were asked for; `None` for as fast as possible, and for modes that
-    /// send nothing of their own.
+    /// Requested packets per second; `None` for as fast as possible, and in modes that send nothing
+    /// of their own.
     pub requested_pps: Option<f64>,
-    /// What the workers counted.
+    /// Sum over all workers.
     pub totals: Totals,
-    /// What each counted, in the order of queues.
+    /// Counts of each worker, in the order of queues.
     pub workers: Vec<WorkerCounts>,
     /// See [`crate::run::Collector::mismatch`].
     pub mismatch: u64,
-    /// The round-trip times of valid packets.
+    /// Round-trip times of valid packets.
     pub latencies: Histogram,
     /// What else the receivers noted.
     pub notes: RunNotes,
-    /// Losses in a row.
+    /// Runs of consecutive losses.
     pub loss_runs: LossRuns,
-    /// How well all senders together kept their schedules; `None` where there is no schedule, or
-    /// the port keeps it.
+    /// Pacing of all senders together; `None` without a rate, and if the port does the pacing.
     pub departures: Option<Departures>,
-    /// For how long the host took the CPUs that lcores run on away from this machine, in ms;
-    /// `None` where the system does not say.
+    /// Steal time of the CPUs that lcores run on, in ms; `None` if the system does not report it.
     pub steal_ms: Option<u64>,
-    /// What the C++ side counted.
+    /// What the C++ side counted independently.
     pub driver: Driver,
-    /// What the port says about packets that never reached a queue's user, by name; and what else its
-    /// driver counts under such names.
+    /// The port's counters of packets that were not delivered to a queue, by name, and other
+    /// counters of its driver with such names.
     pub port: BTreeMap<String, u64>,
-    /// When it was found out that the port's device is gone, in ns since the start.
+    /// When the removal of the port's device was noticed, in ns since the start.
     pub port_removed_ns: Option<u64>,
-    /// Who wrote the checksums; `None` where the mode writes none.
+    /// Which checksums the port wrote and which the software; `None` if the mode writes none.
     pub checksums: Option<Checksums>,
-    /// What the reflector says.
+    /// The reflector's counters.
     pub peer: Peer,
-    /// From where and to where packets were sent, of the first port; `None` where none were sent of our own.
+    /// Source and destination of the packets of the first port; `None` if the mode sends none of
+    /// its own.
     pub ends: Option<[SocketAddr; 2]>,
     /// Whether packets had room for the reflector's stamp.
     pub stamp: bool,
-    /// Whether a mode that returns packets did harm on purpose.
+    /// Whether a mode that returns packets impaired them on purpose.
     pub impaired: bool,
-    /// A reflector's flows.
+    /// The flows of a reflector.
     pub flows: Option<KnownFlows>,
-    /// What must not be exceeded.
+    /// The limits that must not be exceeded.
     pub limits: Limits,
 }
 
-/// The counters of a port (`rte_eth_stats`) for packets that came in and reached no queue's user.
+/// The port counters (`rte_eth_stats`) of packets that arrived and were not delivered to a queue.
 const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 
 impl Outcome {
-    /// Of a run that is over. What others know is still to be filled in: `command`, `host`, `steal_ms`, `driver`,
-    /// `port`, `checksums`.
+    /// The outcome of a run that is over. The caller has to fill in `command`, `host`, `steal_ms`,
+    /// `driver`, `port` and `checksums`.
     #[must_use]
     pub fn new(run: &Run) -> Self {
         let (config, collector) = (run.config(), run.collector());
@@ -175,41 +174,41 @@ impl Outcome {
         }
     }
 
-    /// The names of the mode's own counters at `place`, and what they counted.
+    /// Names and values of the mode's own counters with this ledger place.
     pub(crate) fn counted_at(&self, place: LedgerPlace) -> impl Iterator<Item = (&str, u64)> {
         let all = self.counters.iter().zip(self.totals.counts.mode);
         let here = all.filter(move |(counter, _)| counter.place == place);
         here.map(|(counter, packets)| (counter.name.as_str(), packets))
     }
 
-    /// Packets that the port says it threw away on reception, of whatever flow; `None` when it does
-    /// not say.
+    /// Packets of any flow that the port reports as dropped on reception; `None` if it does not
+    /// report them.
     #[must_use]
     pub fn port_missed(&self) -> Option<u64> {
         PORT_MISSED.iter().map(|name| self.port.get(*name).copied()).sum()
     }
 
-    /// From the first packet to the last, in ns, where there are both.
+    /// Time from the first packet to the last, in ns; `None` if there are fewer than two.
     #[must_use]
     pub fn busy_for_ns(&self) -> Option<u64> {
         self.busy_ns.map(|(first, last)| last.saturating_sub(first)).filter(|ns| *ns > 0)
     }
 
-    /// A rate in packets per second, of `packets` in the whole run: over its duration in a mode that
-    /// measures; in all others from the first packet to the last, as they wait for what others send.
-    /// `None` where there is no time between them.
+    /// Rate of `packets` packets in the whole run, in packets per second. A mode that measures
+    /// divides by the duration. Other modes wait for what others send, so they divide by the time
+    /// from the first packet to the last. `None` if there is no time between these.
     #[must_use]
     pub fn pps(&self, packets: u64) -> Option<f64> {
         let (packets, ns) = match self.meaning {
             Meaning::Measures => (packets, self.duration_ns.max(1)),
             _ if packets == 0 => (0, 1),
-            // The first one begins that time: one gap less than packets.
+            // The time starts with the first packet: there is one gap less than packets.
             _ => (packets - 1, self.busy_for_ns()?),
         };
         Some(packets as f64 * 1e9 / ns as f64)
     }
 
-    /// Sent packets that were reordered, as a share of those that came back.
+    /// Reordered packets as a share of those that came back; `None` if none did.
     #[must_use]
     pub fn reordered_ratio(&self) -> Option<f64> {
         let valid = self.totals.counts[Counter::Valid];
@@ -227,7 +226,7 @@ pub(crate) mod tests {
     #[test]
     fn the_rate_of_a_stream_is_that_of_its_own_time() {
         let mut outcome = outcome();
-        // 1,000 packets, a millisecond apart, of which the first comes when 0.8 s have passed.
+        // 1,000 packets, 1 ms apart; the first arrives after 0.8 s.
         outcome.busy_ns = Some((800_000_000, 1_799_000_000));
         assert_eq!(outcome.pps(1000), Some(500.0), "it sends by itself");
         for meaning in [Meaning::Returns, Meaning::Forwards, Meaning::Counts] {
@@ -235,7 +234,7 @@ pub(crate) mod tests {
             outcome.busy_ns = Some((800_000_000, 1_799_000_000));
             assert_eq!(outcome.pps(1000), Some(1000.0));
             assert_eq!(outcome.busy_for_ns(), Some(999_000_000));
-            // All at once: nobody knows.
+            // All at once: the rate is unknown.
             outcome.busy_ns = Some((5, 5));
             assert_eq!(outcome.pps(1000), None);
             outcome.busy_ns = None;
@@ -243,8 +242,9 @@ pub(crate) mod tests {
         }
     }
 
-    /// A run of a mode that forwards, with counters of its own: of 20 packets, 6 were sent, 1 refused by
-    /// the driver, 3 by the mode itself, and 10 dropped, 8 of them for a reason that has a name.
+    /// A run of a mode that forwards, with counters of its own. Of 20 packets, 6 were sent, 1 was
+    /// refused by the driver, 3 by the mode itself, and 10 were dropped, 8 of them in a counter of
+    /// the mode.
     pub(crate) fn forwarding() -> Outcome {
         let mut outcome = outcome();
         outcome.mode = "mine".into();
@@ -269,7 +269,7 @@ pub(crate) mod tests {
         outcome
     }
 
-    /// A run in which something of everything happened.
+    /// A run in which a bit of everything happened.
     pub(crate) fn outcome() -> Outcome {
         let mut totals = Totals {
             lost: 3,

@@ -1,6 +1,6 @@
-//! A file that takes what it is given at once and writes it in the background.
+//! A file that is written in the background: pushing data to it never blocks.
 //!
-//! The collector must not wait for a slow disk or a pipe that nobody reads.
+//! The control thread must not wait for a slow disk or for a pipe without a reader.
 
 use super::destination::Destination;
 use parking_lot::{Condvar, Mutex};
@@ -15,7 +15,7 @@ struct State {
     waiting: Vec<u8>,
     writing: bool,
     closed: bool,
-    /// The thread does nothing more.
+    /// The thread has finished.
     ended: bool,
     error: Option<io::Error>,
 }
@@ -26,27 +26,28 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The file, as the collector sees it. When it is dropped its thread has ended, unless that hangs
-/// in a write to something that nobody reads.
+/// The control thread's end of the file. Dropping it joins the writer thread, unless that hangs in
+/// a write to something that nobody reads.
 pub struct Output {
     path: PathBuf,
     shared: Arc<Shared>,
-    /// What the thread is to get.
+    /// Passed to the thread by [`Output::start`].
     destination: Option<Destination>,
     thread: Option<JoinHandle<()>>,
-    /// It was waited for in vain.
+    /// [`Output::finish`] timed out.
     is_stuck: bool,
 }
 
-/// How long one that was not finished is waited for when it is dropped.
+/// How long dropping an unfinished output waits for its thread.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The most that waits for a file: days of statistics at a row per second, minutes at one per
+/// Maximum of pending bytes: days of statistics at a row per second, minutes at a row per
 /// millisecond.
 const MOST_WAITING: usize = 64 << 20;
 
 impl Output {
-    /// For `destination`, which messages call `path`. Nothing is written before [`Output::start`].
+    /// An output to `destination`, which is named `path` in messages. Nothing is written before
+    /// [`Output::start`].
     #[must_use]
     pub fn new(path: &Path, destination: Destination) -> Self {
         let shared = Arc::default();
@@ -59,10 +60,11 @@ impl Output {
         }
     }
 
-    /// Starts the thread that writes, on the CPUs of the calling thread; if it has not been started.
+    /// Starts the writer thread, with the CPU affinity of the calling thread, if it is not running
+    /// yet.
     ///
     /// # Errors
-    /// One line, when the system gives no thread.
+    /// One line, if the thread cannot be created.
     pub fn start(&mut self) -> Result<(), String> {
         let Some(destination) = self.destination.take() else { return Ok(()) };
         let theirs = Arc::clone(&self.shared);
@@ -79,7 +81,7 @@ impl Output {
         Ok(())
     }
 
-    /// Hands `text` over to be written. Never waits for the file.
+    /// Queues `text` for writing. Never blocks on the file.
     pub fn push(&self, text: &[u8]) {
         if text.is_empty() {
             return;
@@ -94,10 +96,10 @@ impl Output {
         }
     }
 
-    /// Waits until everything is written, but not longer than `timeout`.
+    /// Waits until everything is written, at most `timeout`.
     ///
     /// # Errors
-    /// One line that says what is missing. A reader that went away is not an error.
+    /// One line that says what was not written. A reader that closed the pipe is not an error.
     pub fn finish(&mut self, timeout: Duration) -> Result<(), String> {
         self.start()?;
         let until = Instant::now() + timeout;
@@ -122,7 +124,7 @@ impl Output {
         }
     }
 
-    /// Why nothing more is written, on one line; `None` as long as all is well.
+    /// Why nothing more is written, on one line; `None` if there was no error.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let state = self.shared.state.lock();
@@ -149,7 +151,7 @@ impl Drop for Output {
             }
         }
         drop(state);
-        // It has nothing left to do but to end. A panic in it would have been told.
+        // The thread is about to exit. A panic in it has already been printed.
         thread.join().unwrap_or_default();
     }
 }
@@ -163,7 +165,7 @@ fn write(shared: &Shared, destination: Destination) -> io::Result<()> {
     Ok(())
 }
 
-/// What is to be written next; waits for it. `None` when there will be no more.
+/// Waits for the next data to write. `None` if there is no more.
 fn next(shared: &Shared) -> Option<Vec<u8>> {
     let mut state = shared.state.lock();
     state.writing = false;
@@ -203,7 +205,7 @@ mod tests {
         output
     }
 
-    /// Its thread holds what it shares with it.
+    /// Whether the thread has ended: until then it holds a reference to the shared state.
     fn thread_has_ended(shared: &Arc<Shared>) -> bool {
         Arc::strong_count(shared) == 1
     }

@@ -1,37 +1,37 @@
-//! What the port did and said, and what that means.
+//! What the port did and counted, for the summary and JSON.
 
 use super::loss::attribute;
 use super::numbers::grouped;
 use super::outcome::Outcome;
 use serde::Serialize;
 
-/// The counters that every port has (`rte_eth_stats`) of packets that it threw away. Others are the
-/// driver's own (`rte_eth_xstats`).
+/// Drop counters that every port has (`rte_eth_stats`). Others are the driver's own
+/// (`rte_eth_xstats`).
 const BASIC: [&str; 4] = ["imissed", "ierrors", "oerrors", "rx_nombuf"];
 
-/// Who writes the checksums of packets that we send.
+/// Who writes the checksums of the packets that we send: `port` or `software`.
 #[derive(Serialize)]
 pub(crate) struct Checksums {
     ipv4: &'static str,
     udp: &'static str,
 }
 
-/// `None` where the mode writes none.
+/// `None` if the mode writes none.
 pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
     let by = |port: bool| if port { "port" } else { "software" };
     let checksums = outcome.checksums?;
     Some(Checksums { ipv4: by(checksums.ipv4_by_port), udp: by(checksums.udp_by_port) })
 }
 
-/// Whether packets are missing that the port may have lost; `None` where nobody knows.
+/// Whether the port may have lost packets that are missing; `None` if unknown.
 fn may_have_lost(outcome: &Outcome) -> Option<bool> {
     let loss = attribute(outcome)?;
     let elsewhere = [loss.reflector, loss.reflector_nic, Some(loss.corrupt), Some(loss.late)];
     Some(outcome.totals.lost > elsewhere.iter().flatten().sum())
 }
 
-/// Those of the port's counters that are no losses: the driver's own where no packet is missing that the
-/// port may have lost, and where nobody knows. A driver counts what it likes, also what it delivers.
+/// Port counters that are not losses: the driver's own, unless a missing packet may have been lost
+/// in the port. A driver may also count packets that it delivers under such names.
 pub(crate) fn remarks(outcome: &Outcome) -> Vec<&str> {
     if may_have_lost(outcome) == Some(true) {
         return Vec::new();
@@ -39,7 +39,7 @@ pub(crate) fn remarks(outcome: &Outcome) -> Vec<&str> {
     outcome.port.keys().map(String::as_str).filter(|name| !BASIC.contains(name)).collect()
 }
 
-/// For people.
+/// Lines for the summary.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let remarks = remarks(outcome);
     let told = |wanted: bool| {
@@ -85,7 +85,7 @@ mod tests {
         serde_json::from_str(&to_json(outcome)).unwrap()
     }
 
-    /// As `igb` counts frames of 58 bytes and delivers them.
+    /// `igb` counts frames of 58 bytes in such a counter, and delivers them.
     fn undersize() -> Outcome {
         let mut outcome = outcome();
         outcome.port.insert("rx_undersize_errors".into(), 2706);
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(json(&outcome)["port"]["rx_undersize_errors"], 2706, "it is told all the same");
     }
 
-    /// Three are lost, and all three of them at known places that are not our port.
+    /// Three packets are lost, all at known places other than our port.
     #[test]
     fn it_is_a_remark_where_all_were_lost_elsewhere() {
         let mut outcome = undersize();
@@ -128,7 +128,8 @@ mod tests {
         };
         outcome.totals.counts[Counter::Duplicate] = 0;
         for (dropped, remarks) in [(1, 1), (0, 0)] {
-            // One is late, one is corrupt, and the third one is the reflector's or of the way back.
+            // One is late, one is corrupt, and the third was lost in the reflector or on the way
+            // back.
             outcome.peer = Peer::Counted(report(&counted(dropped)));
             assert_eq!(json(&outcome)["lost"]["reflector"], dropped);
             assert_eq!(super::remarks(&outcome).len(), remarks, "{}", summary(&outcome));

@@ -10,7 +10,7 @@ use crate::run::mode::Meaning;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// One of them, for programs.
+/// One queue, for JSON.
 #[derive(Serialize)]
 pub(crate) struct Queue {
     name: String,
@@ -80,7 +80,7 @@ fn named(outcome: &Outcome) -> impl Iterator<Item = (String, &WorkerCounts)> {
     })
 }
 
-/// All of them, for programs.
+/// All queues, for JSON.
 pub(crate) fn queues(outcome: &Outcome) -> Vec<Queue> {
     let pacing = |worker: &WorkerCounts| {
         let is_sender = matches!(worker.role, Role::Send { .. });
@@ -91,7 +91,7 @@ pub(crate) fn queues(outcome: &Outcome) -> Vec<Queue> {
     named(outcome).map(queue).collect()
 }
 
-/// How many packets each queue sent or received, for people.
+/// How many packets each queue sent or received, for the summary.
 pub(crate) fn queues_text(outcome: &Outcome) -> Vec<String> {
     named(outcome)
         .map(|(name, worker)| {

@@ -1,4 +1,4 @@
-//! From a command line to its summary: the runs that it takes, and everything that is written about them.
+//! A session: all runs of one command line, and everything that is written about them.
 
 use super::files::Files;
 use super::host::{self, Versions};
@@ -13,93 +13,93 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-/// The run that begins next.
+/// The run that [`Session::next`] has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Its packets count nowhere: it warms up for so many ns, and asks the reflector where its counters stand.
+    /// A run whose packets are not counted: it warms up, and asks the reflector for its counters.
     Preliminary {
-        /// 0: it only asks.
+        /// How long it sends, in ns; 0: it only asks.
         warmup_ns: u64,
         /// What its senders send.
         profile: TxProfile,
     },
-    /// One that was asked for.
+    /// A measurement.
     Measurement {
         /// What its senders send.
         profile: TxProfile,
     },
-    /// None: all have been.
+    /// None: all runs are done.
     Nothing,
 }
 
-/// What the senders of a run send, as far as it may differ from run to run.
+/// What the senders of a run send, as far as it can differ from run to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxProfile {
-    /// Bytes of a frame, without FCS; 0 in a mode that sends nothing of its own.
+    /// Length of a frame in bytes, without FCS; 0 if the mode builds none.
     pub frame_len: u16,
-    /// How packets are let go; `None`: there is no rate.
+    /// The tx mode; `None` without a rate.
     pub tx_mode: Option<TxMode>,
-    /// Buffers are to be prepared before. Those that an earlier run left may still be under way, and where its frames
-    /// were as long they need no more than that run did.
+    /// The buffers of the mempool have to be prepared before. Not needed after a run with the same
+    /// frame length, whose last packets may still be in flight.
     pub prepares: bool,
 }
 
-/// What only the caller knows when a measurement is over.
+/// Input of [`Session::finish`] that only its caller knows.
 pub struct End {
-    /// When that is, in ns since the start of the last run.
+    /// The current time, in ns since the start of the last run.
     pub now_ns: u64,
-    /// Packets that drivers delivered and accepted.
+    /// Packets that the driver delivered and accepted.
     pub driver: Driver,
     /// The port's own counters, by name.
     pub port: BTreeMap<String, u64>,
-    /// The port's device is gone.
+    /// The port's device was removed.
     pub port_removed: bool,
     /// Which checksums the port wrote into packets.
     pub checksums: Checksums,
-    /// Of what the program runs with.
+    /// Versions of DPDK and of the driver.
     pub versions: Versions,
 }
 
-/// How it went.
+/// The result of a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// The measurement in a fixed layout for people, several lines.
+    /// Summary for people: several lines in a fixed layout.
     pub summary: String,
-    /// What is wrong with it or with its files, on one line.
+    /// What went wrong with the run or its files, on one line.
     pub problem: Option<String>,
-    /// It broke a limit that was given.
+    /// The run exceeded a limit.
     pub limits_broken: bool,
 }
 
-/// One command line's runs on a port, one after the other.
+/// The runs of one command line on a port, one after the other.
 pub struct Session {
     command: Vec<String>,
     files: Files,
-    /// The run at hand; `None` before the first.
+    /// The current run; `None` before the first.
     run: Option<Run>,
     is_measuring: bool,
-    /// What is to be run when the run at hand is over, with a preliminary run in front of each.
+    /// Measurements still to run, each after its preliminary run.
     waiting: VecDeque<Config>,
-    /// That of the last of them.
+    /// Configuration of the last measurement in the queue.
     last: Config,
     limits: Option<PortLimits>,
-    /// The frames that buffers are prepared for; `None` before the first run.
+    /// Length of the frames that buffers are prepared for; `None` before the first run.
     prepared_len: Option<u16>,
-    /// The rows of the measurement.
+    /// CSV rows of the measurement.
     table: Table,
     snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
-    /// What has been said, to be said once.
+    /// Messages already printed: each is printed once.
     said: BTreeSet<String>,
-    /// The CPUs that workers run on, and for how long the host had had them when they started.
+    /// The CPUs that workers run on, and their steal time when the workers started.
     cpus: Vec<u32>,
     steal_before_ms: Option<u64>,
 }
 
 impl Session {
-    /// For `config`, asked for with the command line `command`. Opens all files.
+    /// A session for `config`, which the command line `command` asked for. Opens all files.
     ///
     /// # Errors
-    /// One line that names the option whose file cannot be written.
+    /// One line that names the option whose file is not writable.
     pub fn open(config: Config, command: Vec<String>) -> Result<Self, String> {
         Ok(Self {
             files: Files::open(&config)?,
@@ -118,7 +118,7 @@ impl Session {
         })
     }
 
-    /// Whether a port can carry what was asked for.
+    /// Checks whether a port can carry what was asked for.
     ///
     /// # Errors
     /// As those of [`Config::check_port`].
@@ -127,7 +127,7 @@ impl Session {
         self.last.check_port(&limits)
     }
 
-    /// The link is up: a rate that is a share of the line rate becomes one in packets.
+    /// Call when the link is up: converts a share of the line rate to packets per second.
     ///
     /// # Errors
     /// As those of [`Config::resolve_line_rate`].
@@ -135,7 +135,7 @@ impl Session {
         self.waiting.iter_mut().try_for_each(|config| config.resolve_line_rate(link_mbps))
     }
 
-    /// A further run, behind all that are waiting.
+    /// Appends a further measurement to the queue.
     ///
     /// # Errors
     /// As those of [`Config::of_trial`] and [`Config::check_port`].
@@ -149,9 +149,10 @@ impl Session {
         Ok(())
     }
 
-    /// Makes the next run, on a port with the address `mac`, the one at hand. All workers of the last one have stopped
-    /// for good, and a measurement was finished. Where `stop_requested`, no time is spent on preliminary ones, and on
-    /// no further measurements.
+    /// Starts the next run on a port with MAC address `mac`: it becomes the current run. Call after
+    /// all workers of the last run have stopped for good, and a measurement was finished with
+    /// [`Session::finish`]. With `stop_requested`, there are no preliminary runs and no further
+    /// measurements.
     pub fn next(&mut self, mac: Mac, stop_requested: bool) -> Next {
         let last = self.run.take();
         let is_behind_another = self.is_measuring;
@@ -162,7 +163,7 @@ impl Session {
         };
         let is_behind_preliminary = last.is_some() && !is_behind_another;
         let found = last.as_ref().filter(|_| is_behind_preliminary).map(Run::found);
-        // Its memory is free before the next one takes as much.
+        // Free its memory before the next run allocates as much.
         drop(last);
         if found.is_none() && !stop_requested {
             if let Some(run) = Run::preliminary(config, mac) {
@@ -191,19 +192,19 @@ impl Session {
         profile
     }
 
-    /// The run at hand.
+    /// The current run.
     ///
     /// # Errors
-    /// One line, where none was begun.
+    /// One line, if no run was started.
     pub fn run(&self) -> Result<&Run, String> {
         self.run.as_ref().ok_or_else(|| "no run was begun".into())
     }
 
-    /// Workers of the run at hand are about to start on these CPUs. The threads that write begin here, on those of
-    /// the calling thread.
+    /// Call before the workers of the current run start on these CPUs. Starts the writer threads,
+    /// which inherit the CPU affinity of the calling thread.
     ///
     /// # Errors
-    /// One line, when the system gives no thread.
+    /// One line, if a thread cannot be created.
     pub fn begin_on(&mut self, cpus: Vec<u32>) -> Result<(), String> {
         self.files.start()?;
         self.steal_before_ms = host::steal_ms(&cpus);
@@ -211,13 +212,13 @@ impl Session {
         Ok(())
     }
 
-    /// What was known at the last full second of the measurement; `None` in its first one.
+    /// The snapshot of the last complete second of the measurement; `None` before the first.
     #[must_use]
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.snapshot.lock().clone()
     }
 
-    /// Drives the run at hand: see [`Run::tick`]. Waits for no file.
+    /// Drives the current run: see [`Run::tick`]. Does not block on files.
     pub fn tick(&mut self, now_ns: u64, facts: Facts) -> Tick {
         let tick = self.drive(|run, row, snapshot| run.tick(now_ns, facts, row, snapshot));
         let tick = tick.unwrap_or(Tick { phase: Phase::Over, next_ns: now_ns });
@@ -269,7 +270,8 @@ impl Session {
 
     fn publish(&mut self, snapshots: Vec<Snapshot>) {
         for snapshot in snapshots {
-            // A second in which nothing happened has no line: nothing was started yet, or all has been stopped.
+            // No line for a second in which nothing happened: nothing has started yet, or all has
+            // stopped.
             if self.last.live && !snapshot.second.is_quiet() {
                 self.files.show(&format!("{}\n", live_line(self.last.meaning, &snapshot)));
             }
@@ -284,7 +286,8 @@ impl Session {
         }
     }
 
-    /// The measurement at hand is over, and all its workers have stopped for good: writes down what is known.
+    /// Finishes the current measurement: writes all files and returns the result. Call after all
+    /// workers have stopped for good.
     pub fn finish(&mut self, end: End) -> Finished {
         self.drive(|run, row, snapshot| {
             run.finish(end.now_ns, end.port_removed, row, snapshot);

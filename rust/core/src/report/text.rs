@@ -1,4 +1,4 @@
-//! A run, and a second of it, for people.
+//! The summary of a run, and the live line of a second, for people.
 
 use super::ledger::{ledger, when_balanced};
 use super::limits;
@@ -42,7 +42,7 @@ pub fn live_line(meaning: Meaning, snapshot: &Snapshot) -> String {
     line
 }
 
-/// The run in a fixed layout for people, several lines.
+/// The summary: several lines in a fixed layout.
 #[must_use]
 pub fn summary(outcome: &Outcome) -> String {
     let totals = &outcome.totals;
@@ -191,7 +191,8 @@ fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
     lines.push(format!("queues    {}", super::queues::queues_text(outcome).join("  ")));
 }
 
-/// Who answers from another address than was asked: nothing of that is valid, and without this nobody would know why.
+/// A hint if packets with our tag came from another address than the peer's. None of them is valid,
+/// and without the hint the user would not know why.
 fn other_address(outcome: &Outcome) -> Option<String> {
     let ([src, dest], other) = (outcome.ends?, outcome.notes.other_address?);
     let packets = grouped(outcome.totals.counts[Counter::ForeignAddress]);
@@ -210,7 +211,7 @@ fn other_address(outcome: &Outcome) -> Option<String> {
     Some(format!("          {packets} of the foreign bear our tag and came from {other}, {why}"))
 }
 
-/// How exactly packets left, in the columns that papers on the subject have.
+/// Pacing accuracy, in the columns that are usual in papers on packet generators.
 fn pacing(outcome: &Outcome) -> Option<String> {
     outcome.requested_pps?;
     let Some(departures) = &outcome.departures else {
@@ -237,7 +238,7 @@ fn pacing(outcome: &Outcome) -> Option<String> {
     Some(line)
 }
 
-/// What took lcores away from senders.
+/// Time that senders lost: stalls of their lcores, and steal time.
 fn lcores(outcome: &Outcome) -> Option<String> {
     let stalls = outcome.departures.map(|departures| match departures.stalls {
         0 => "  stalls 0".into(),
@@ -358,7 +359,7 @@ fn forwarded(outcome: &Outcome) -> String {
     line
 }
 
-/// As `name 1`.
+/// Formats counters as `name 1`.
 fn named<'a>(counted: impl Iterator<Item = (&'a str, u64)>) -> impl Iterator<Item = String> {
     counted.map(|(name, packets)| format!("{name} {}", grouped(packets)))
 }

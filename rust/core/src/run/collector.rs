@@ -1,4 +1,4 @@
-//! Merging what the workers counted, and closing intervals once nothing more will come.
+//! Merges what the workers counted, and closes intervals once no more of their packets can arrive.
 
 use super::loss_runs::LossRuns;
 use super::totals::{Row, Totals, WorkerCounts};
@@ -11,38 +11,39 @@ use crate::count::{Board, Role};
 use crate::count::{Counter, Counts};
 use std::sync::Arc;
 
-/// Closes intervals in their order. One thread calls it, every few milliseconds.
+/// Closes intervals in order. One thread calls it, every few milliseconds.
 pub struct Collector {
     board: Arc<Board>,
-    /// How long after an interval's end a packet of it may still come.
+    /// How long after the end of its interval a packet may still arrive.
     timeout_ns: u64,
-    /// The next interval to make a row of; those from here to `closed` wait for the receivers, and
-    /// all receivers have adopted that those below `adopted` are closed.
+    /// `next` is the next interval to emit a row for. Intervals from `next` to `closed` wait for
+    /// the receivers. All receivers have adopted the closing of intervals below `adopted`.
     next: u64,
     adopted: u64,
     closed: u64,
-    /// What receivers say when they have adopted all that is closed, and all others' having adopted
-    /// what was before.
+    /// Number of the current round. A receiver reports it once it has adopted that intervals below
+    /// `closed` are closed, and that all receivers have adopted the closing before.
     round: u64,
-    /// By stream: the first sequence number of the intervals `next` and `closed`.
+    /// Per stream: first sequence number of the intervals `next` and `closed`.
     next_seq: Box<[u64]>,
     closed_seq: Box<[u64]>,
-    /// By stream: receivers' maps are touched for the sequence numbers below.
+    /// Per stream: the pages of the receivers' maps have been touched for sequence numbers below
+    /// this.
     touched: Box<[u64]>,
     totals: Totals,
-    /// By worker, as in [`Board::all`].
+    /// Counts of each worker over all rows, in the order of the board.
     by_worker: Box<[Counts]>,
     latencies: Histogram,
-    /// That of the interval at hand.
+    /// Histogram of the interval being merged.
     interval_latencies: Histogram,
     loss_runs: LossRuns,
-    /// Packets that the receivers together took for valid more often than there were.
+    /// Disagreement, in packets, between valid counts and arrived sequence numbers.
     mismatch: u64,
 }
 
 impl Collector {
-    /// For the workers of `board`. A packet counts as lost when it has not come back `timeout_ns`
-    /// after the end of the interval in which it was sent.
+    /// A collector for the workers of `board`. A packet counts as lost if it has not come back by
+    /// `timeout_ns` after the end of the interval in which it was sent.
     #[must_use]
     pub fn new(board: Arc<Board>, timeout_ns: u64) -> Self {
         let streams = board.all().filter(|worker| worker.is_sender()).count();
@@ -65,12 +66,12 @@ impl Collector {
         }
     }
 
-    /// Closes what can be closed, and hands on the rows of what is final.
+    /// Closes intervals that can be closed, and passes the rows of final intervals to `row`.
     pub fn tick(&mut self, row: &mut dyn FnMut(&Row)) {
         let before = (self.next, self.adopted, self.closed);
         self.board.touch_ahead(&mut self.touched);
-        // In this order: what is closed now is adopted until the next tick, and read in the one after
-        // that (see `late`).
+        // The order matters: intervals closed now are adopted by the next tick, and read in the
+        // tick after that (see `late`).
         if self.receivers().all(|worker| worker.adopted() >= self.round) {
             self.emit(self.adopted, row);
             self.adopted = self.closed;
@@ -81,7 +82,8 @@ impl Collector {
         }
     }
 
-    /// All workers have stopped for good: closes everything that any of them counted in.
+    /// Closes every interval in which a worker counted. Call after all workers have stopped for
+    /// good.
     pub fn finish(&mut self, row: &mut dyn FnMut(&Row)) {
         let last = self.last_counted();
         while self.closed <= last {
@@ -97,7 +99,7 @@ impl Collector {
         &self.latencies
     }
 
-    /// What the receivers noted over the run. To be asked after [`Collector::finish`].
+    /// What the receivers noted over the run. Valid after [`Collector::finish`].
     #[must_use]
     pub fn notes(&self) -> RunNotes {
         let mut sum = RunNotes::default();
@@ -107,7 +109,7 @@ impl Collector {
         sum
     }
 
-    /// The losses in a row so far.
+    /// Runs of consecutive losses so far.
     #[must_use]
     pub fn loss_runs(&self) -> &LossRuns {
         &self.loss_runs
@@ -132,13 +134,14 @@ impl Collector {
         &self.totals
     }
 
-    /// By how many packets valid ones and arrived sequence numbers disagree: 0, or a bug of ours.
+    /// By how many packets the valid counts and the arrived sequence numbers disagree. Anything but
+    /// 0 is a bug in this program.
     #[must_use]
     pub fn mismatch(&self) -> u64 {
         self.mismatch
     }
 
-    /// When all senders had sent all they will; `None`: not yet, or there are none.
+    /// When the last sender finished sending; `None`: not yet, or there are no senders.
     #[must_use]
     pub fn sending_done_ns(&self) -> Option<u64> {
         let mut last = None;
@@ -148,7 +151,8 @@ impl Collector {
         last
     }
 
-    /// When the first and the last packet came that a worker counts by its own clock; `None`: none did.
+    /// When workers with [`Role::Count`] handled the first and the last packet; `None`: they
+    /// handled none.
     #[must_use]
     pub fn busy_ns(&self) -> Option<(u64, u64)> {
         let busy = self.board.workers().filter_map(WorkerRecord::busy_ns);
@@ -170,20 +174,21 @@ impl Collector {
         })
     }
 
-    /// The last interval in which any worker may have counted: it stamps a little after its poll
-    /// began.
+    /// The last interval in which a worker may have counted. One past the last poll: send times are
+    /// taken a little after a poll begins.
     fn last_interval(&self) -> u64 {
         let polled_ns = self.board.workers().map(WorkerRecord::polled_ns).max().unwrap_or(0);
         polled_ns / self.board.interval_ns() + 1
     }
 
-    /// The same; and also where one was held up after its last poll, and counted later than that.
+    /// As `last_interval`, but exact: it includes workers that were delayed after their last poll
+    /// and counted later.
     fn last_counted(&self) -> u64 {
         let counted = self.board.workers().filter_map(|worker| worker.slots.last_interval()).max();
         self.last_interval().max(counted.unwrap_or(0))
     }
 
-    /// Packets received so far, those in open intervals included.
+    /// Packets received so far, including those in open intervals.
     #[must_use]
     pub fn received(&self) -> u64 {
         let open = (self.next..=self.last_interval()).flat_map(|interval| {
@@ -193,20 +198,20 @@ impl Collector {
         self.totals.counts[Counter::Received] + open
     }
 
-    /// Workers that have not polled in the `timeout_ns` before `now_ns`, by their index.
+    /// Indices of workers that have not polled in the `timeout_ns` before `now_ns`.
     pub fn stalled(&self, now_ns: u64, timeout_ns: u64) -> impl Iterator<Item = usize> {
         let late = move |worker: &WorkerRecord| worker.polled_ns() + timeout_ns < now_ns;
         let all = self.board.all().enumerate();
         all.filter(move |(_, worker)| worker.is_claimed() && late(worker)).map(|(index, _)| index)
     }
 
-    /// Whether buffers do not come back to a sender as they were.
+    /// Whether a sender found that buffers come back to the mempool changed.
     #[must_use]
     pub fn has_changed_buffers(&self) -> bool {
         self.board.workers().any(WorkerRecord::has_changed_buffers)
     }
 
-    /// Whether a sender had to wait because too many packets were neither back nor given up.
+    /// Whether a sender had to wait because too many packets were in flight.
     #[must_use]
     pub fn was_held_back(&self) -> bool {
         self.board.workers().any(WorkerRecord::was_held_back)
@@ -214,7 +219,8 @@ impl Collector {
 
     fn close_more(&mut self) {
         let before = self.closed;
-        // Never more at once than the rings hold: workers must find a slot that is not closed.
+        // Never close more at once than the rings hold: workers must find a slot that is not
+        // closed.
         let most = self.next + self.board.intervals() - 1;
         while self.closed < most && self.can_close(self.closed) {
             self.close_one();
@@ -224,7 +230,7 @@ impl Collector {
         }
     }
 
-    /// Whether all that belongs to `interval` has happened, or it has been waited for long enough.
+    /// Whether all packets of `interval` have arrived or timed out, and no sender can add to it.
     fn can_close(&self, interval: u64) -> bool {
         let end_ns = (interval + 1) * self.board.interval_ns();
         if self.board.workers().any(|worker| !worker.is_receiver() && worker.settled_ns() < end_ns)
@@ -251,7 +257,8 @@ impl Collector {
         valid >= sent && self.arrived(interval, &self.closed_seq) == sent
     }
 
-    /// How many different packets of `interval` have arrived; `first_seq` are those it begins with.
+    /// Number of distinct packets of `interval` that have arrived. `first_seq`: its first sequence
+    /// number per stream.
     fn arrived(&self, interval: u64, first_seq: &[u64]) -> u64 {
         let of_stream = |(stream, sent)| {
             let first = first_seq[stream];
@@ -264,7 +271,7 @@ impl Collector {
         self.board.workers().filter(|worker| worker.is_receiver())
     }
 
-    /// Packets sent in `interval`, with their stream.
+    /// Number of packets sent in `interval`, per stream.
     fn sent(&self, interval: u64) -> impl Iterator<Item = (usize, u64)> {
         self.board.workers().filter_map(move |worker| {
             let Role::Send { stream } = worker.role else { return None };
@@ -282,7 +289,7 @@ impl Collector {
         self.closed += 1;
     }
 
-    /// Makes rows of all intervals below `end`: the workers have let go of them.
+    /// Emits the rows of all intervals below `end`, which no worker writes to any more.
     fn emit(&mut self, end: u64, row: &mut dyn FnMut(&Row)) {
         while self.next < end {
             let totals = self.merge(self.next);
@@ -326,7 +333,8 @@ impl Collector {
             let first = self.next_seq[stream];
             let interval_ns = self.board.interval_ns();
             let start_ns = interval * interval_ns;
-            // Where sending ended, the interval did.
+            // In the interval in which sending ended, packets are spread over its part before the
+            // end.
             let sending_ns = done_ns.saturating_sub(start_ns).clamp(1, interval_ns);
             let mut runs = self.loss_runs.pass(stream, start_ns, sending_ns, sent);
             let board = &self.board;
@@ -337,8 +345,8 @@ impl Collector {
             });
             totals.lost += sent;
         }
-        // The same packet on two rx queues is valid on both, or late on one and valid on the other: only
-        // here are they seen together.
+        // A packet that arrives on two rx queues is valid on both, or late on one and valid on the
+        // other. Only here are both seen together.
         let again = totals.counts[Counter::Valid].saturating_sub(arrived);
         if again > 0 {
             let fewer = self.take_back_duplicates(interval, &sent);
@@ -355,8 +363,9 @@ impl Collector {
         totals
     }
 
-    /// A packet that is valid on several rx queues stays so on the first of them; one that was late on
-    /// another one, on none. How many fewer of the valid ones have no checksum.
+    /// Turns repeated valid counts into duplicates. A packet that is valid on several rx queues
+    /// stays valid on the first of them; a packet that was late on another queue stays valid on
+    /// none. Returns by how much [`Counter::NoUdpChecksum`] decreases.
     fn take_back_duplicates(&mut self, interval: u64, sent: &[(usize, u64)]) -> u64 {
         let mut fewer = 0;
         let mut maps: Vec<Vec<&SeqMap>> = vec![Vec::new(); sent.len()];
@@ -378,7 +387,8 @@ impl Collector {
             let valid = counts[Counter::Valid].saturating_sub(again);
             sum[Counter::Valid] -= counts[Counter::Valid] - valid;
             sum[Counter::Duplicate] += again;
-            // Which of the copies had no checksum nobody knows: mostly none has one, or all have.
+            // It is unknown which of the copies had no checksum; usually all or none of them have
+            // one.
             let less = counts[Counter::NoUdpChecksum].saturating_sub(valid);
             sum[Counter::NoUdpChecksum] -= less;
             fewer += less;
@@ -387,7 +397,7 @@ impl Collector {
     }
 }
 
-/// One bit for each packet of a block of sequence numbers that arrived, and not too late.
+/// A bitmap of a block of sequence numbers: set if the packet arrived in time.
 fn in_time(board: &Board, stream: usize, block: u64) -> u64 {
     let maps = board.workers().filter_map(|worker| worker.arrived.get(stream));
     maps.fold(0, |bits, map| bits | map.bits(block)) & !board.late(stream).bits(block)

@@ -1,4 +1,4 @@
-//! What a run is asked to do, checked as far as it can be without a port.
+//! The configuration of a run, checked as far as possible without a port.
 
 use super::mode::{Meaning, OptionValue};
 use crate::count::{HISTOGRAM_BYTES, ModeCounter, Role, SLOT_BYTES, Shape};
@@ -15,66 +15,65 @@ use std::path::PathBuf;
 /// Everything from the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The name of the mode: for people, nothing depends on it.
+    /// Name of the mode, for display only: nothing depends on it.
     pub mode: String,
-    /// What the mode does with packets, and so what its counters mean.
+    /// What the mode does with packets, which defines what its counters mean.
     pub meaning: Meaning,
     /// The mode's own counters.
     pub counters: Vec<ModeCounter>,
-    /// The values of the mode's own options, by name.
+    /// Values of the mode's own options, by name.
     pub mode_options: Vec<(String, OptionValue)>,
-    /// The port with this MAC address or this name, in the way that DPDK writes them; `None`: the only one
-    /// there is.
+    /// MAC address or name of the port, as DPDK writes them; `None`: the only port.
     pub port: Option<String>,
-    /// Rx queues.
+    /// Number of rx queues.
     pub rx_queues: u16,
-    /// Tx queues; 0 in a mode that sends nothing.
+    /// Number of tx queues; 0 in a mode that sends nothing.
     pub tx_queues: u16,
     /// Descriptors of each rx queue, before the port adjusts them.
     pub rx_descriptors: u16,
     /// Descriptors of each tx queue, before the port adjusts them.
     pub tx_descriptors: u16,
-    /// Packets that are received at once, at most, before that is made what every driver can do.
+    /// Maximum rx burst, before it is adjusted to what every driver supports.
     pub rx_burst: u16,
-    /// Packets that are sent at once, at most.
+    /// Maximum tx burst.
     pub tx_burst: u16,
-    /// Whether checksums are left to a port that can do them.
+    /// Whether to use checksum offload where the port has it.
     pub checksum_offload: bool,
-    /// Where closed intervals go as CSV.
+    /// CSV file for closed intervals.
     pub stats_path: Option<PathBuf>,
-    /// Where the final summary goes as JSON.
+    /// JSON file for the final summary.
     pub json_path: Option<PathBuf>,
     /// Length of a statistics interval in ns.
     pub interval_ns: u64,
-    /// How long after an interval's end a packet of it may still come, in ns.
+    /// Timeout of packets: how long after the end of its interval a packet may still arrive, in ns.
     pub timeout_ns: u64,
-    /// How long to wait for what is under way when sending ends, in ns.
+    /// How long to wait for in-flight packets after sending ends, in ns.
     pub drain_ns: u64,
-    /// When to stop by itself, in ns since the start.
+    /// When to stop, in ns since the start; `None`: when a signal comes.
     pub duration_ns: Option<u64>,
-    /// After how many packets to stop by itself: sent ones where the mode sends its own, else
-    /// received ones.
+    /// Number of packets after which to stop: sent packets if the mode sends its own, otherwise
+    /// received packets.
     pub count: Option<u64>,
-    /// Whether a line per second is shown.
+    /// Whether to print a line per second.
     pub live: bool,
-    /// What must not be exceeded.
+    /// Limits that make the run fail when exceeded.
     pub limits: Limits,
-    /// What a mode that measures needs besides.
+    /// Further configuration of a mode that measures.
     pub sendrecv: Option<Sendrecv>,
-    /// The UDP ports that a mode that returns packets answers.
+    /// UDP ports that a mode that returns packets answers on.
     pub udp_ports: PortRange,
-    /// What it does to packets on purpose.
+    /// What such a mode does to packets on purpose.
     pub impairments: Option<Impairments>,
 }
 
 /// What a mode that measures sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sendrecv {
-    /// Our address.
+    /// Our IPv4 address.
     pub src_ip: Ipv4Addr,
     /// Our UDP ports.
     pub src_ports: PortRange,
-    /// The peer's address.
+    /// The IPv4 address of the peer.
     pub dst_ip: Ipv4Addr,
     /// The peer's UDP port.
     pub dst_port: u16,
@@ -84,60 +83,63 @@ pub struct Sendrecv {
     pub payload_len: u16,
     /// `None`: as fast as possible.
     pub pacing: Option<Pacing>,
-    /// The rate is this share of the line rate, as it was asked for (`80%`): until [`Config::resolve_line_rate`],
-    /// that of `pacing` is the same share of 1 Mbit/s.
+    /// The rate as a share of the line rate, as given (`80%`). Until [`Config::resolve_line_rate`],
+    /// the rate in `pacing` is this share of 1 Mbit/s.
     pub line_share: Option<String>,
-    /// The key of this run's tags: nobody else's packets are taken for ours.
+    /// Key of this run's tags. It keeps packets of other senders from being taken for ours.
     pub tag_key: u64,
-    /// Of filler: that of the preliminary run too, because buffers are filled once for both.
+    /// Seed of the filler. The preliminary run has the same one, because buffers are filled once
+    /// for both.
     pub seed: u64,
-    /// Leave room for a stamp of the reflector in each packet.
+    /// Leave room for a stamp of the reflector in each packet (`--reflector-seq`).
     pub stamp: bool,
-    /// Send for so long before the run begins, in ns.
+    /// How long to send before the run begins, in ns.
     pub warmup_ns: u64,
-    /// Ask the reflector what it counted.
+    /// Ask the reflector for its counters.
     pub ask_peer: bool,
 }
 
-/// What a further run of the same process does otherwise than the one that the command line asks for.
+/// How a further run in the same process differs from the run that the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trial {
-    /// Packets per time; `None`: as fast as possible.
+    /// Total rate; `None`: as fast as possible.
     pub rate: Option<Rate>,
-    /// For how long to send, in ns.
+    /// How long to send, in ns.
     pub duration_ns: u64,
     /// Bytes of UDP payload.
     pub payload_len: u16,
 }
 
-/// What a port can do.
+/// Limits of a port.
 #[derive(Clone, Copy, Debug)]
 pub struct PortLimits {
-    /// Rx queues, at most.
+    /// Maximum number of rx queues.
     pub max_rx_queues: u16,
-    /// Tx queues, at most.
+    /// Maximum number of tx queues.
     pub max_tx_queues: u16,
-    /// Bytes of an IP packet, at most.
+    /// Maximum length of an IP packet in bytes.
     pub mtu: u16,
 }
 
-/// The most packets per second that the sequence maps of an unpaced run are sized for. A sender
-/// that exceeds it is held back (see `count::board`), not miscounted.
+/// Maximum packets per second that the sequence maps of an unpaced run are sized for. A sender that
+/// exceeds it is held back (see `count::board`); nothing is miscounted.
 const UNPACED_PPS: f64 = 100e6;
 
-/// The most sequence numbers that the maps of all streams and receivers together remember (256 MiB
-/// of words, which take memory as numbers reach them), those of one receiver at most, and those it has in any case.
+/// Maximum number of sequence numbers in the maps of all streams and receivers together: 256 MiB of
+/// words, whose pages are taken when numbers first reach them.
 const ALL_WINDOWS: u64 = 1 << 30;
-/// Those of a stream even if it sends few.
+/// Minimum of a stream, however few packets it sends.
 const SMALL_WINDOW: u64 = 1 << 18;
+/// Maximum of one receiver.
 const LARGEST_WINDOW: u64 = 1 << 28;
+/// What one receiver has in any case.
 const SURE_WINDOW: u64 = 1 << 26;
 
 impl Config {
-    /// Whether a port can carry this.
+    /// Checks whether a port can carry this configuration.
     ///
     /// # Errors
-    /// One line that says what was asked, what is possible, and which option to change.
+    /// One line that says what was asked for, what is possible, and which option to change.
     pub fn check_port(&self, limits: &PortLimits) -> Result<(), String> {
         let queues = |option, name, asked, possible| {
             if asked <= possible {
@@ -166,8 +168,8 @@ impl Config {
         Ok(())
     }
 
-    /// Makes a rate in packets of a share of the line rate, now that the link is up and has
-    /// `link_mbps` Mbit/s (`None`: the driver does not say).
+    /// Converts a share of the line rate to packets per second, once the link is up. `link_mbps` is
+    /// the link speed in Mbit/s (`None`: the driver does not report it).
     ///
     /// # Errors
     /// As [`Config::check_port`], and as [`Config::check_statistics`].
@@ -187,8 +189,8 @@ impl Config {
         self.check_statistics()
     }
 
-    /// Whether the statistics can hold what may be open at once: see `count::board`. That much memory is taken only
-    /// when as much is open.
+    /// Checks whether the statistics can hold all intervals and packets that may be open at once:
+    /// see `count::board`. The memory is taken only when they are.
     ///
     /// # Errors
     /// As [`Config::check_port`].
@@ -205,8 +207,8 @@ impl Config {
         let bytes = intervals * self.roles().iter().map(of_one).sum::<u64>();
         if bytes > MOST_BYTES {
             return Err(format!(
-                "{options}: that many intervals open at once take {} MiB for {} workers, and {} at \
-                 most are given; raise --stats-interval-ms or lower --stats-evict-threshold-secs",
+                "{options}: that many open intervals take {} MiB for {} workers, and the limit is {} MiB; \
+                 raise --stats-interval-ms or lower --stats-evict-threshold-secs",
                 bytes >> 20,
                 self.roles().len(),
                 MOST_BYTES >> 20
@@ -218,7 +220,7 @@ impl Config {
         let most_pps = self.max_window() as f64 * 1e9 / self.open_ns() as f64;
         if rate.pps() > most_pps {
             return Err(format!(
-                "{options}: at {:.0} packets per second more would be under way at once than can be \
+                "{options}: at {:.0} packets per second, more packets would be in flight than can be \
                  accounted for; lower one of them, or the rate (-R, --rate) to {most_pps:.0} packets \
                  per second",
                 rate.pps()
@@ -227,28 +229,29 @@ impl Config {
         Ok(())
     }
 
-    /// What may be open at once: what is waited for, the interval that is written, and the time
-    /// until the collector, which shares cores with workers, gets round to it.
+    /// Time span that may be open at once: the timeout, the interval being written, and a margin
+    /// for the collector, which may share its core with workers.
     fn open_ns(&self) -> u64 {
         const SLACK_NS: u64 = 500_000_000;
         self.timeout_ns + 2 * self.interval_ns + SLACK_NS
     }
 
-    /// The most sequence numbers of all streams together that a receiver can remember.
+    /// Maximum number of sequence numbers, all streams together, that one receiver can remember.
     fn max_window(&self) -> u64 {
         let share = ALL_WINDOWS / u64::from(self.rx_queues.max(1));
-        // A power of two, as the maps are.
+        // A power of two, like the maps.
         (1 << share.ilog2()).clamp(SURE_WINDOW, LARGEST_WINDOW)
     }
 
-    /// Packets of all streams together that may be back before the interval of the first of them is closed.
+    /// Maximum number of packets, all streams together, that can be received before the interval of
+    /// the first of them is closed.
     #[must_use]
     pub fn window(&self) -> u64 {
         let all = self.shape().window.saturating_mul(u64::from(self.tx_queues.max(1)));
         all.min(self.max_window())
     }
 
-    /// Bytes of the longest frame that the mode sends of its own, without FCS; 0: it sends none.
+    /// Length in bytes, without FCS, of the frames that the mode builds; 0 if it builds none.
     #[must_use]
     pub fn frame_len(&self) -> u16 {
         self.sendrecv.as_ref().map_or(0, |sendrecv| {
@@ -257,13 +260,13 @@ impl Config {
         })
     }
 
-    /// Of all tx queues together; `None`: as fast as possible.
+    /// Total rate of all tx queues; `None`: as fast as possible.
     #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
     }
 
-    /// What tx queue `queue` sends when: its share of the rate and of the count.
+    /// The pacer of tx queue `queue`, with its share of the rate and of the packet count.
     #[must_use]
     pub fn pacer(&self, queue: u16) -> Pacer {
         let pacing = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.pacing);
@@ -276,21 +279,22 @@ impl Config {
         Pacer::new(pacing, queue, self.tx_queues, bounds)
     }
 
-    /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not made a rate of.
+    /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not yet
+    /// converted.
     #[must_use]
     pub fn awaits_line_rate(&self) -> bool {
         self.sendrecv.as_ref().is_some_and(|sendrecv| sendrecv.line_share.is_some())
     }
 
-    /// How packets are let go; `None`: there is no rate.
+    /// The tx mode; `None` without a rate.
     #[must_use]
     pub fn tx_mode(&self) -> Option<TxMode> {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.tx_mode)
     }
 
-    /// The workers that this run may have: one for each tx queue and then one for each rx queue
-    /// where it measures, one for each rx queue where it returns packets; other modes use as many of
-    /// as many as they like.
+    /// The workers that this run may have. A mode that measures: one per tx queue, then one per rx
+    /// queue. A mode that returns packets: one per rx queue. Other modes: at most one per rx and tx
+    /// queue; they may use fewer.
     #[must_use]
     pub fn roles(&self) -> Vec<Role> {
         match self.meaning {
@@ -305,7 +309,7 @@ impl Config {
         senders.chain(receivers).collect()
     }
 
-    /// The sizes of the statistics.
+    /// Dimensions of the statistics.
     #[must_use]
     pub fn shape(&self) -> Shape {
         let open_ns = self.open_ns();
@@ -316,7 +320,8 @@ impl Config {
         Shape {
             interval_ns: self.interval_ns,
             intervals: open_ns.div_ceil(self.interval_ns) + 2,
-            // Twice: as long again a copy may take to come that is not taken for a late packet.
+            // Twice, so that a duplicate is recognised, and not taken for a late packet, for the
+            // same time again.
             window: window
                 .saturating_mul(2)
                 .max(SMALL_WINDOW)
@@ -325,10 +330,11 @@ impl Config {
         }
     }
 
-    /// This one, but for what `trial` asks for, with tags of its own: packets of an earlier run are foreign.
+    /// This configuration with the changes of `trial`, and with its own tag key: packets of an
+    /// earlier run are foreign.
     ///
     /// # Errors
-    /// As [`Config::check_statistics`], and where the mode sends nothing.
+    /// As [`Config::check_statistics`], and if the mode sends nothing.
     pub fn of_trial(&self, trial: &Trial) -> Result<Self, String> {
         let Some(sendrecv) = &self.sendrecv else {
             return Err(format!("{}: a mode that sends nothing has no trials", self.mode));
@@ -344,7 +350,7 @@ impl Config {
                 pacing,
                 line_share: None,
                 payload_len: trial.payload_len,
-                // The preliminary run in front of this one has another one, too.
+                // Applied twice, as the preliminary run before this trial takes `mix(key)`.
                 tag_key: mix(mix(sendrecv.tag_key)),
                 warmup_ns: 0,
                 ..sendrecv.clone()
@@ -354,8 +360,8 @@ impl Config {
         config.check_statistics().map(|()| config)
     }
 
-    /// The run in front of this one, whose packets count nowhere: it warms the path up, and at its
-    /// end asks the reflector where its counters stand. `None` where there is nothing to do.
+    /// The run before this one, whose packets are not counted. It warms up the path and at its end
+    /// asks the reflector for its counters. `None` if neither was asked for.
     #[must_use]
     pub fn preliminary(&self) -> Option<Self> {
         let sendrecv = self.sendrecv.as_ref()?;
@@ -378,20 +384,20 @@ impl Config {
 }
 
 impl Sendrecv {
-    /// From where (with the first of the ports) and to where packets are sent.
+    /// Source (with the first source port) and destination of packets.
     #[must_use]
     pub fn ends(&self) -> [SocketAddr; 2] {
         let from = SocketAddr::new(self.src_ip.into(), self.src_ports.first());
         [from, SocketAddr::new(self.dst_ip.into(), self.dst_port)]
     }
 
-    /// The headers of packets.
+    /// Header layout of packets.
     #[must_use]
     pub fn layout(&self) -> Layout {
         self.flow(Mac([0; 6]), 1).layout()
     }
 
-    /// The addresses of packets sent from `src_mac` on `streams` tx queues.
+    /// The flow of packets sent from `src_mac` on `streams` tx queues.
     #[must_use]
     pub fn flow(&self, src_mac: Mac, streams: u16) -> Flow {
         Flow {

@@ -1,10 +1,10 @@
-//! What a run must not exceed.
+//! Limits that a run must not exceed.
 
 use crate::count::log_linear::{MAX_NS, bucket, middle_ns};
 use crate::work::impair;
 use std::str::FromStr;
 
-/// A greatest loss ratio, 0 to 1.
+/// Maximum loss ratio, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossLimit(pub f64);
 
@@ -19,15 +19,15 @@ impl FromStr for LossLimit {
     }
 }
 
-/// The names of latencies that can be limited.
+/// Names of the latencies that can be limited.
 const NAMES: [&str; 7] = ["p50", "p90", "p99", "p99.9", "p99.99", "mean", "max"];
 
-/// A greatest latency.
+/// Maximum of a latency.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatencyLimit {
-    /// One of those that [`FromStr`] knows.
+    /// One of the names that [`FromStr`] accepts.
     pub name: &'static str,
-    /// In ns.
+    /// The maximum in ns.
     pub ns: f64,
 }
 
@@ -56,9 +56,9 @@ impl FromStr for LatencyLimit {
 /// All limits of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Of the loss ratio.
+    /// Limit of the loss ratio.
     pub loss: Option<LossLimit>,
-    /// Of latencies.
+    /// Limits of latencies.
     pub latencies: Vec<LatencyLimit>,
 }
 

@@ -1,31 +1,34 @@
-//! Losses in a row (RFC 3357 calls them loss periods): a blackout is one long run, not many losses.
+//! Runs of consecutive losses (loss periods in RFC 3357): a blackout is one long run, not many
+//! losses.
 
-/// One run of lost packets of one tx queue.
+/// One run of consecutive lost packets of one tx queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct LossRun {
-    /// When the first of them was sent, in ns since the start of the run.
+    /// Send time of the first lost packet, in ns since the start of the run.
     pub start_ns: f64,
-    /// From the sending of the first to that of the next that arrived, in ns. Where in an interval a
-    /// packet was sent is estimated from its place among those of the interval.
+    /// Time from the sending of the first lost packet to the sending of the next packet that
+    /// arrived, in ns. Send times within an interval are interpolated from the packet's position in
+    /// it.
     pub length_ns: f64,
-    /// How many packets.
+    /// Number of lost packets.
     pub packets: u64,
 }
 
-/// The runs of all tx queues. Each queue has its own: queues do not know each other's order.
+/// The runs of all tx queues. They are counted per queue, as there is no packet order across
+/// queues.
 #[derive(Clone, Debug, Default)]
 pub struct LossRuns {
-    /// How many.
+    /// Number of runs.
     pub count: u64,
-    /// The one with most packets.
+    /// The run with the most packets.
     pub most_packets: LossRun,
-    /// The one that took longest.
+    /// The run that took longest.
     pub longest: LossRun,
-    /// By stream: the run that is not over.
+    /// Per stream: the run that has not ended yet.
     open: Vec<LossRun>,
 }
 
-/// The packets of one interval of one stream, as they pass.
+/// Iteration over the packets of one interval of one stream.
 pub(crate) struct Pass<'a> {
     runs: &'a mut LossRuns,
     stream: usize,
@@ -38,7 +41,8 @@ impl LossRuns {
         Self { open: vec![LossRun::default(); streams], ..Self::default() }
     }
 
-    /// `sent` packets were sent on `stream` in the interval from `start_ns` of `interval_ns`.
+    /// Starts an interval of `stream`, in which `sent` packets were sent. It begins at `start_ns`
+    /// and is `interval_ns` long.
     pub(crate) fn pass(
         &mut self,
         stream: usize,
@@ -50,7 +54,7 @@ impl LossRuns {
         Pass { runs: self, stream, at_ns: start_ns as f64, spacing_ns }
     }
 
-    /// Ends runs that nothing ended.
+    /// Ends all open runs.
     pub(crate) fn finish(&mut self) {
         for stream in 0..self.open.len() {
             self.end(stream);
@@ -73,7 +77,7 @@ impl LossRuns {
 }
 
 impl Pass<'_> {
-    /// The next `packets` have arrived, or not.
+    /// The next `packets` packets have all arrived, or are all lost.
     pub(crate) fn next(&mut self, arrived: bool, packets: u64) {
         let length_ns = packets as f64 * self.spacing_ns;
         if arrived {

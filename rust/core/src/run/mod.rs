@@ -1,4 +1,4 @@
-//! A run from begin to end: what it is to do, and the closing of its intervals.
+//! A run from begin to end: its configuration, its phases, and the closing of its intervals.
 //!
 //! ```text
 //! workers --(board: one writer per slot)--> Collector --> rows, totals

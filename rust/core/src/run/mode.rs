@@ -1,4 +1,4 @@
-//! What a mode says of itself when it is registered: all that the rest of the program asks of it.
+//! What a mode declares when it is registered. The rest of the program knows nothing else about it.
 
 use crate::count::ModeCounter;
 use std::ops::RangeInclusive;
@@ -6,38 +6,39 @@ use std::ops::RangeInclusive;
 /// A mode, as the command line knows it.
 #[derive(Clone, Debug)]
 pub struct ModeInfo {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     pub name: String,
     /// One line for the help.
     pub about: String,
     /// What it does with packets.
     pub meaning: Meaning,
-    /// The queues that it needs.
+    /// Which queues it needs.
     pub queues: Queues,
-    /// Options of its own.
+    /// Its own options.
     pub options: Vec<ModeOption>,
-    /// Counters of its own.
+    /// Its own counters.
     pub counters: Vec<ModeCounter>,
 }
 
 /// An option that a mode registers for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeOption {
-    /// As on the command line, without the dashes.
+    /// Its name on the command line, without the dashes.
     pub name: String,
-    /// What its value is.
+    /// Type of its value.
     pub kind: OptionKind,
-    /// What the help calls its value. A flag has none.
+    /// Name of its value in the help. A flag has none.
     pub value_name: String,
     /// One line for the help.
     pub help: String,
-    /// Its value where it is not given, as on the command line; `None`: it must be given. A flag has none.
+    /// Default value, as on the command line; `None`: the option is mandatory. A flag has no
+    /// default.
     pub default_value: Option<String>,
-    /// What a number, or a duration in ns, must lie in.
+    /// Valid range of a number, or of a duration in ns.
     pub range: RangeInclusive<u64>,
 }
 
-/// What the value of a [`ModeOption`] is.
+/// Type of the value of a [`ModeOption`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// Given or not.
@@ -63,25 +64,26 @@ pub enum OptionValue {
     Text(String),
 }
 
-/// What a mode does with packets: hence what "transmitted", "received" and "lost" mean, which
-/// equations its counters must obey, which options it has, and which workers it may make.
+/// What a mode does with packets. It defines what "transmitted", "received" and "lost" mean, which
+/// equations the counters must satisfy, which options the mode has, and which workers it may
+/// create.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Sends its own packets and gets them back: sent, valid, and the difference. Its workers are
-    /// senders and receivers.
+    /// Sends its own packets and gets them back. Counts sent, valid, and the difference as lost.
+    /// Its workers are senders and receivers.
     Measures,
-    /// Sends back what it gets, and answers questions: sent, received, and what the tx queue
-    /// refused. Its workers are reflectors.
+    /// Sends back what it receives, and answers questions. Counts sent, received, and what the tx
+    /// queue refused as lost. Its workers are reflectors.
     Returns,
-    /// Passes on what it gets: sent, received, and what the tx queue refused. What it neither
-    /// sends nor offers to a tx queue it says it dropped.
+    /// Forwards what it receives. Counts sent, received, and what the tx queue refused as lost. It
+    /// must count as dropped what it does not offer to a tx queue.
     Forwards,
-    /// Counts what it gets, or sends: how many there should have been nobody knows.
+    /// Counts what it receives or sends. The expected number is unknown, so there are no losses.
     Counts,
 }
 
 impl Meaning {
-    /// As it is called in JSON.
+    /// Its name in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -96,22 +98,22 @@ impl Meaning {
 /// Which queues a mode needs, and which packets it sends on a tx queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Queues {
-    /// As many tx as rx queues. A tx queue sends packets of the rx queue with its number alone,
-    /// each of them once.
+    /// As many tx as rx queues. A tx queue sends only packets of the rx queue with the same number,
+    /// each packet once.
     Paired,
-    /// Any numbers of both. A tx queue sends packets of its own pool alone.
+    /// Any number of both. A tx queue sends only packets of its own mempool.
     Own,
-    /// Any numbers of both. A tx queue sends packets of whatever pool.
+    /// Any number of both. A tx queue sends packets of any mempool.
     Mixed,
-    /// Rx queues alone.
+    /// Only rx queues.
     RxOnly,
 }
 
 impl Queues {
-    /// How many tx queues `mode` has beside `rx` rx queues, where `asked` were asked for.
+    /// Number of tx queues of `mode`, given `rx` rx queues and the number asked for.
     ///
     /// # Errors
-    /// One line that names the options, where that many are not possible.
+    /// One line that names the options, if that number is not possible.
     pub fn tx(self, mode: &str, rx: u16, asked: Option<u16>) -> Result<u16, String> {
         match (self, asked) {
             (Self::Paired, Some(tx)) if tx != rx => Err(format!(

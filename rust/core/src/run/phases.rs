@@ -1,4 +1,4 @@
-//! One run, from the moment when its workers are made until nothing more is waited for.
+//! One run, from the creation of its workers until the last packets have arrived or timed out.
 
 use super::config::{Config, Sendrecv};
 use super::mode::Meaning;
@@ -17,54 +17,54 @@ use crate::wire::template::{Checksums, write_single};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// How often [`Run::tick`] wants to be called.
+/// Longest time between two calls of [`Run::tick`].
 const TICK_NS: u64 = 5_000_000;
-/// A worker that does not poll for so long is reported.
+/// A worker that has not polled for this time is reported.
 const STALL_NS: u64 = 1_000_000_000;
-/// Packets under way are waited for this long before the user is told.
+/// How long in-flight packets are waited for before the user is told.
 const DRAIN_SAID_NS: u64 = 2_000_000_000;
-/// How long the reflector may take to answer.
+/// Timeout of a question to the reflector.
 const ANSWER_NS: u64 = 1_000_000_000;
-/// How often it is asked during the run, for the snapshot.
+/// How often the reflector is asked during the run, for the snapshot.
 const ASK_NS: u64 = 1_000_000_000;
 
-/// How far a run is.
+/// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Workers send.
     Run,
-    /// Nothing is sent any more; what is under way still comes in.
+    /// Sending has ended; in-flight packets still arrive.
     Drain,
-    /// Nothing more is waited for: lcores return.
+    /// The run is over: lcores return.
     Over,
 }
 
-/// What only the caller of [`Run::tick`] knows.
+/// Input of [`Run::tick`] that only its caller knows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
-    /// Packets that the port had to throw away so far; `None` where its driver does not say.
+    /// Packets that the port has dropped so far; `None` if its driver does not report that.
     pub port_missed: Option<u64>,
-    /// The port's device is gone.
+    /// The port's device was removed.
     pub port_removed: bool,
-    /// A signal asked for the end.
+    /// A signal asked to stop.
     pub stop_requested: bool,
 }
 
-/// What follows from a tick.
+/// The result of [`Run::tick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
-    /// How far the run is.
+    /// The phase of the run.
     pub phase: Phase,
     /// When to call again, in ns since the start of the run.
     pub next_ns: u64,
 }
 
-/// What a preliminary run found out for the one behind it.
+/// What a preliminary run found out for the run after it.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
-    /// What the reflector had counted by then.
+    /// The reflector's counters at its end.
     pub peer: Known,
-    /// For how long packets were sent, in ns.
+    /// How long packets were sent, in ns.
     pub warmup_ns: u64,
 }
 
@@ -76,34 +76,35 @@ impl Default for Found {
 
 enum Ending {
     NotYet,
-    /// Packets that are under way are waited for.
+    /// Waiting for in-flight packets.
     Draining,
-    /// The reflector has been asked.
+    /// Waiting for the reflector's answer.
     Asking,
 }
 
-/// A run: its configuration, its statistics, and how far it is. Ports, threads and files are others' business.
+/// A run: its configuration, its statistics and its phase. It knows no ports, threads or files.
 pub struct Run {
     config: Config,
-    /// Its packets count nowhere: it warms up, and asks the reflector where its counters stand.
+    /// A run whose packets are not counted: it warms up, and asks the reflector for its counters.
     is_preliminary: bool,
     board: Arc<Board>,
     collector: Collector,
-    /// The port's address.
+    /// MAC address of the port.
     mac: Mac,
-    /// What packets consist of; `None` in a mode that sends none of its own.
+    /// Content of packets; `None` in a mode that builds none.
     content: Option<Arc<Content>>,
     seconds: Seconds,
-    /// What the run before this one found out.
+    /// What the preliminary run found out.
     before: Found,
     ending: Ending,
-    /// It stops because its duration or count is reached, and no signal has come since.
+    /// The run stopped because its duration or packet count was reached, and no signal came since.
     stopped_by_itself: bool,
     stopped_ns: u64,
-    /// Losses in intervals that were closed when sending stopped.
+    /// Losses in the intervals that were closed by the time sending stopped.
     lost_at_stop: u64,
     inquiry: Inquiry,
-    /// When the reflector was last asked during the run, and the answer before the last one.
+    /// When the reflector was last asked during the run, and the answer that `peer_second` ends
+    /// with.
     asked_ns: u64,
     peer_before: Known,
     /// What the reflector counted between its last two answers.
@@ -112,18 +113,19 @@ pub struct Run {
     registrar: Registrar,
     answers: Answers,
     port_removed_ns: Option<u64>,
-    /// What the user is to be told, for [`Run::take_remarks`].
+    /// Messages for the user, for [`Run::take_remarks`].
     remarks: Vec<String>,
 }
 
 impl Run {
-    /// A run of `config` on a port with the address `mac`, behind one that found out `before`.
+    /// A run of `config` on a port with MAC address `mac`. `before` is the result of the
+    /// preliminary run.
     #[must_use]
     pub fn new(config: Config, mac: Mac, before: Found) -> Self {
         Self::with(config, mac, before, false)
     }
 
-    /// The run in front of that of the same configuration; `None` where there is nothing to find out.
+    /// The preliminary run of `config`; `None` if none is needed.
     #[must_use]
     pub fn preliminary(config: &Config, mac: Mac) -> Option<Self> {
         config.preliminary().map(|config| Self::with(config, mac, Found::default(), true))
@@ -136,7 +138,7 @@ impl Run {
             Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
         });
         let random = RandomState::new();
-        // Questions carry it in the clear, so it has nothing to do with the key of the tags.
+        // Questions carry this number in the clear, so it must not depend on the key of the tags.
         let inquiry = Inquiry::new(random.hash_one("run"));
         let reflectors = if config.meaning == Meaning::Returns { config.rx_queues } else { 0 };
         let flows = Flows::new(reflectors, random.hash_one("instance"));
@@ -167,13 +169,13 @@ impl Run {
         run
     }
 
-    /// What it is to do.
+    /// Its configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What its workers counted.
+    /// The collector, with what the workers counted.
     #[must_use]
     pub fn collector(&self) -> &Collector {
         &self.collector
@@ -195,7 +197,7 @@ impl Run {
         &self.flows
     }
 
-    /// A reflector's flows, as the control thread knows them.
+    /// The flows of a reflector, as the control thread knows them.
     #[must_use]
     pub fn registrar(&self) -> &Registrar {
         &self.registrar
@@ -207,19 +209,19 @@ impl Run {
         self.stopped_ns
     }
 
-    /// How long packets were sent before this run, in ns.
+    /// How long the preliminary run sent packets, in ns.
     #[must_use]
     pub fn warmup_ns(&self) -> u64 {
         self.before.warmup_ns
     }
 
-    /// When it was found out that the port's device is gone, in ns since the start.
+    /// When the removal of the port's device was noticed, in ns since the start.
     #[must_use]
     pub fn port_removed_ns(&self) -> Option<u64> {
         self.port_removed_ns
     }
 
-    /// What the reflector counted in this run. To be asked when the run is over.
+    /// What the reflector counted in this run. Valid when the run is over.
     #[must_use]
     pub fn peer(&self) -> Peer {
         let end = match self.ending {
@@ -229,7 +231,7 @@ impl Run {
         Peer::between(self.before.peer, end)
     }
 
-    /// What this preliminary run found out; to be asked when it is over.
+    /// What this preliminary run found out. Valid when it is over.
     #[must_use]
     pub fn found(&self) -> Found {
         // A signal may have made the warm-up shorter than was asked for.
@@ -237,13 +239,13 @@ impl Run {
         Found { peer: self.inquiry.known(), warmup_ns: asked_ns.min(self.stopped_ns) }
     }
 
-    /// What the user is to be told since the last call, one line each; the same more than once.
+    /// Messages for the user since the last call, one line each. The same message may come again.
     pub fn take_remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
     }
 
-    /// Closes intervals and hands their rows to `row`, publishes a snapshot for each second that is complete to
-    /// `snapshot`, and decides how far the run is. To be called when the last [`Tick`] said so.
+    /// Closes intervals and passes their rows to `row`, passes a snapshot of each complete second
+    /// to `snapshot`, and decides the phase. Call at the time that the last [`Tick`] returned.
     pub fn tick(
         &mut self,
         now_ns: u64,
@@ -266,8 +268,8 @@ impl Run {
         Tick { phase, next_ns: end_ns.min(now_ns + TICK_NS) }
     }
 
-    /// All workers have stopped for good: closes what is still open. The port's device may be gone, as is known at
-    /// `now_ns`.
+    /// Closes all open intervals. Call after all workers have stopped for good. `port_removed`: the
+    /// port's device was removed, as noticed at `now_ns`.
     pub fn finish(
         &mut self,
         now_ns: u64,
@@ -281,7 +283,7 @@ impl Run {
         self.collect(Collector::finish, row, snapshot);
     }
 
-    /// A frame came that its worker did not take: a question or an answer.
+    /// Handles a frame that a worker passed to the control thread: a question or an answer.
     pub fn receive_slow(&mut self, now_ns: u64, frame: &[u8]) {
         if self.config.meaning == Meaning::Returns {
             self.answers.take(frame, now_ns, &mut self.registrar);
@@ -290,7 +292,8 @@ impl Run {
         }
     }
 
-    /// The next frame to send from beside the workers, with all its checksums; `None`: no more for now.
+    /// The next frame that the control thread has to send, with all checksums; `None`: nothing more
+    /// for now.
     pub fn send_slow(&mut self) -> Option<Vec<u8>> {
         if let Some(frame) = self.answers.next(self.board.polled_ns(), &self.registrar) {
             return Some(frame);
@@ -321,7 +324,7 @@ impl Run {
 
     fn advance(&mut self, now_ns: u64, stop_requested: bool) -> Phase {
         if stop_requested && std::mem::take(&mut self.stopped_by_itself) {
-            // No longer than until now.
+            // A signal during the drain ends it now.
             let waited_ns = now_ns.saturating_sub(self.stopped_ns);
             self.config.drain_ns = self.config.drain_ns.min(waited_ns);
         }
@@ -353,7 +356,7 @@ impl Run {
             return !self.inquiry.is_waiting();
         }
         let sending_done = self.collector.sending_done_ns().is_some();
-        // What was given up since may still come: late.
+        // Packets that timed out since may still arrive, late.
         let given_up = self.collector.totals().lost > self.lost_at_stop;
         let drained = sending_done && !given_up && self.collector.is_drained();
         let expired = now_ns >= self.stopped_ns + self.config.drain_ns;
@@ -366,7 +369,7 @@ impl Run {
             }
             return false;
         }
-        // The preliminary run finds out whether anybody answers.
+        // The preliminary run finds out whether there is an answer at all.
         let answers = matches!(self.before.peer, Known::Report(_));
         if !sendrecv.ask_peer || !(answers || self.is_preliminary) {
             return true;
@@ -376,7 +379,7 @@ impl Run {
         false
     }
 
-    /// Asks the reflector every second, and keeps the difference of its answers.
+    /// Asks the reflector every second and stores the difference between its answers.
     fn ask_for_snapshot(&mut self, now_ns: u64) {
         let (Known::Report(_), Ending::NotYet) = (self.before.peer, &self.ending) else { return };
         if !self.config.live || self.inquiry.is_waiting() || now_ns < self.asked_ns + ASK_NS {
@@ -402,7 +405,7 @@ impl Run {
         }
     }
 
-    /// What is most likely a mistake, though it need not be one.
+    /// Warns about addresses that are probably a mistake.
     fn remark_on_addresses(&mut self) {
         let ends = self.config.sendrecv.as_ref().map(Sendrecv::ends);
         if let Some([src, dest]) = ends.filter(|[src, dest]| src.ip() == dest.ip()) {
@@ -418,21 +421,21 @@ impl Run {
         if self.registrar.refused() > 0 {
             self.remarks.push(format!(
                 "{FLOWS} flows are counted, and none of them has been idle for {} s: other senders get no answer, \
-                 and cannot know where their losses are",
+                 and cannot locate their losses",
                 IDLE_NS / 1_000_000_000
             ));
         }
         if self.collector.was_held_back() {
             self.remarks.push(
-                "sending is held back: more packets are under way than can be accounted for; lower \
+                "sending is held back: more packets are in flight than can be accounted for; lower \
                  --stats-interval-ms, --stats-evict-threshold-secs or the rate"
                     .into(),
             );
         }
         if self.collector.has_changed_buffers() {
             self.remarks.push(
-                "buffers come back from the port with other content: each packet is written whole, which costs more, \
-                 and some may have been sent with wrong filler before"
+                "buffers come back from the port with other content: each packet is now written completely, which is slower, \
+                 and earlier packets may have been sent with wrong filler"
                     .into(),
             );
         }
@@ -446,7 +449,7 @@ impl Run {
         self.remarks.extend(stalled);
     }
 
-    /// What a worker is, in terms of queues.
+    /// Name of a worker for messages, by queue.
     fn name(&self, worker: usize) -> String {
         let senders = usize::from(self.config.tx_queues);
         match (&self.config.sendrecv, worker.checked_sub(senders)) {

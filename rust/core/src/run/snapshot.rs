@@ -1,23 +1,23 @@
-//! What is known of a run while it lasts.
+//! What is known about a run while it goes on.
 
 use super::{Row, Totals, WorkerCounts};
 use crate::control::peer::Peer;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What is known at the end of a second, or of an interval where that is longer. All that shows a run while it lasts
-/// reads this and nothing else.
+/// State at the end of a second, or of an interval if intervals are longer. Everything that
+/// displays a running measurement reads only this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// When that second began and ended, in ns since the start of the run.
+    /// When that second began, in ns since the start of the run.
     pub start_ns: u64,
-    /// Everything that was sent before this is known.
+    /// When it ended. All intervals before this time are closed.
     pub end_ns: u64,
     /// What happened in that second.
     pub second: Totals,
     /// What happened since the start of the run.
     pub totals: Totals,
-    /// What each queue's worker counted since the start, with the pacing of senders.
+    /// What the worker of each queue counted since the start, including the pacing of senders.
     pub workers: Vec<WorkerCounts>,
     /// What the reflector counted between its last two answers, about a second apart.
     pub peer: Peer,
@@ -30,7 +30,7 @@ impl Snapshot {
     }
 }
 
-/// A second that is complete.
+/// A complete second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Complete {
     start_ns: u64,
@@ -39,7 +39,7 @@ pub(super) struct Complete {
     totals: Totals,
 }
 
-/// Gathers rows into seconds, or intervals where those are longer.
+/// Adds rows up to seconds, or to intervals if these are longer.
 pub(super) struct Seconds {
     interval_ns: u64,
     start_ns: u64,
@@ -48,12 +48,12 @@ pub(super) struct Seconds {
 }
 
 impl Seconds {
-    /// For rows of `interval_ns`.
+    /// An empty sum, for rows of `interval_ns`.
     pub(super) fn new(interval_ns: u64) -> Self {
         Self { interval_ns, start_ns: 0, second: Totals::default(), totals: Totals::default() }
     }
 
-    /// Takes in the next row; the second that it completes.
+    /// Adds the next row. Returns the second that it completes.
     pub(super) fn push(&mut self, row: &Row) -> Option<Complete> {
         self.second += &row.totals;
         self.totals += &row.totals;

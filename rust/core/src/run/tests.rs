@@ -39,7 +39,7 @@ fn tick(run: &mut Run, now_ns: u64, stop_requested: bool) {
     run.tick(now_ns, facts, &mut |_| {}, &mut |_| {});
 }
 
-/// A sender's run and a reflector's with two workers.
+/// The run of a sender and that of a reflector with two workers.
 struct Rig {
     asking: Run,
     sender: Sender,
@@ -69,7 +69,7 @@ impl Rig {
         self.asking.send_slow().expect("it has nothing to do but ask")
     }
 
-    /// It arrives at worker 0, and so at the control thread.
+    /// The question arrives at worker 0, which passes it to the control thread.
     fn arrive(&mut self, question: &[u8], now_ns: u64) {
         self.workers[0].poll(now_ns);
         let mut frame = question.to_vec();
@@ -110,7 +110,7 @@ fn an_answer_waits_until_all_workers_have_counted_what_they_sent() {
     rig.arrive(&question, 10 * MS);
     rig.workers.iter_mut().for_each(|worker| worker.poll(20 * MS));
     let first = rig.reflecting.send_slow().unwrap();
-    // A packet of that flow: the question with another first word.
+    // A data packet of that flow: the question with another first word.
     let mut packet = question.clone();
     packet[HEADERS_LEN..HEADERS_LEN + 8].fill(1);
     let len = packet.len();
@@ -133,7 +133,7 @@ fn an_answer_waits_until_all_workers_have_counted_what_they_sent() {
     assert_eq!(counts, [1, 1]);
 }
 
-/// More senders than there is room for among those that wait at once.
+/// More senders than questions can wait at once.
 #[test]
 fn questions_are_answered_in_their_order_and_too_many_are_dropped() {
     let mut rig = Rig::new();

@@ -1,4 +1,4 @@
-//! The workers of a run.
+//! Creates the workers of a run.
 
 use super::Run;
 use super::config::Sendrecv;
@@ -17,11 +17,11 @@ use crate::work::tally::Tally;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// More queues than that a reflector's stamps are not told apart by.
+/// Maximum number of reflector queues whose stamps can be told apart.
 const STAMPING_QUEUES: u16 = 64;
 
-/// Each of these is an error where the mode's meaning is another, where there is no such queue, and
-/// where its worker has been made.
+/// Each of these functions fails if the mode has another meaning, if there is no such queue, or if
+/// the worker of this queue already exists.
 impl Run {
     fn sendrecv(&self) -> Result<(&Sendrecv, &Arc<Content>), String> {
         match (&self.config().sendrecv, self.content()) {
@@ -83,13 +83,14 @@ impl Run {
         let dice =
             self.config().impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
         let udp_ports = self.config().udp_ports;
-        // VLAN tags and IPv6 would come back as they came; what is asked of it so far is to ignore them.
+        // The reflector could also return packets with VLAN tags or IPv6; for now, it ignores them
+        // by specification.
         let layout = Some(Layout::default());
         let answers = Answered { layout, udp_ports, partial_checksums };
         Ok(Reflector::new(recorder, flows, queue, answers, dice))
     }
 
-    /// What worker `index` of a mode without workers in Rust counts with.
+    /// The tally of worker `index`, for a mode whose workers are in C++.
     ///
     /// # Errors
     /// One line; see above.
@@ -101,7 +102,7 @@ impl Run {
         Ok(Tally::new(self.recorder("queue", index, places)?, &self.config().counters))
     }
 
-    /// That of worker `index`, whose place on the board is one of `places`.
+    /// The recorder of worker `index`. `places` are the possible places on the board.
     fn recorder(&self, what: &str, index: u16, places: Range<u16>) -> Result<Recorder, String> {
         let mode = &self.config().mode;
         let place = places.clone().nth(index.into()).map(usize::from).ok_or_else(|| {

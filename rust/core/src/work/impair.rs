@@ -1,7 +1,8 @@
-//! What a reflector does to packets on purpose, so that it is known what a sender must find.
+//! What a reflector does to packets on purpose, so that the sender's findings can be checked
+//! against known numbers.
 //!
-//! One packet suffers one thing at most (and a delay): then every number that the reflector counts
-//! is one that the sender must report.
+//! A packet gets at most one impairment, apart from the delay. So each number that the reflector
+//! counts is a number that the sender must report.
 
 use crate::wire::payload::mix;
 use std::str::FromStr;
@@ -10,30 +11,30 @@ use std::time::Duration;
 /// Probabilities are in units of 2^-63.
 const ONE: u64 = 1 << 63;
 
-/// What to do, as it was asked for.
+/// The impairments asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Impairments {
-    /// Shares of packets, 0 to 1, that are not sent back.
+    /// Share of packets, 0 to 1, that is not sent back.
     pub drop: f64,
-    /// That are sent twice.
+    /// Share that is sent twice.
     pub duplicate: f64,
-    /// In which one bit behind the Ethernet header is flipped.
+    /// Share in which one bit after the Ethernet header is flipped.
     pub corrupt: f64,
-    /// That are sent behind later ones.
+    /// Share that is sent after later packets.
     pub reorder: f64,
-    /// Behind how many.
+    /// After how many.
     pub depth: u16,
     /// How long every packet is held.
     pub delay: Duration,
-    /// From when on, and for how long, nothing is sent back; since the first packet.
+    /// Nothing is sent back during this time: start, relative to the first packet, and length.
     pub blackout: Option<(Duration, Duration)>,
-    /// Of the dice.
+    /// Seed of the random generator.
     pub seed: u64,
 }
 
-/// The longest delay: what is held must fit in memory.
+/// Longest delay: held packets must fit in memory.
 const DELAY_MAX: Duration = Duration::from_secs(10);
-/// The most packets that one may be sent behind.
+/// Maximum number of later packets that a packet may be sent after.
 const DEPTH_MAX: u16 = 1000;
 
 impl FromStr for Impairments {
@@ -72,7 +73,7 @@ impl FromStr for Impairments {
         let sum = all.drop + all.duplicate + all.corrupt + all.reorder;
         if sum > 1.0 {
             return Err(format!(
-                "the shares add up to {sum}: one packet suffers one thing at most"
+                "the shares add up to {sum}: a packet gets at most one impairment"
             ));
         }
         Ok(all)
@@ -98,7 +99,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(value * scale).ok()
 }
 
-/// What is to happen to one packet.
+/// What happens to one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Nothing out of the ordinary.
@@ -107,24 +108,24 @@ pub enum Fate {
     Drop,
     /// It is sent twice.
     Duplicate,
-    /// One of its bits is flipped: the one that this number says, modulo how many there are.
+    /// One of its bits is flipped: this number modulo the number of bits is its index.
     Corrupt(u64),
-    /// It is sent behind later ones.
+    /// It is sent after later packets.
     Reorder,
 }
 
-/// Decides about the packets of one worker.
+/// Draws the fates of the packets of one worker.
 pub struct Dice {
     seed: u64,
     packets: u64,
-    /// Below which roll which fate: drop, duplicate, corrupt, reorder.
+    /// Upper bounds of a roll for each fate: drop, duplicate, corrupt, reorder.
     below: [u64; 4],
     blackout_ns: Option<(u64, u64)>,
     first_ns: Option<u64>,
 }
 
 impl Dice {
-    /// For worker `worker`.
+    /// The dice of worker `worker`.
     #[must_use]
     pub fn new(impairments: &Impairments, worker: u16) -> Self {
         let Impairments { drop, duplicate, corrupt, reorder, .. } = *impairments;

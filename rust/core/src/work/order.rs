@@ -1,52 +1,54 @@
 //! Whether packets of a flow arrive in the order in which they were sent (RFC 4737).
 //!
-//! A packet is reordered when one with a greater sequence number arrived before it (section 3.3);
-//! its extent is how many packets of the flow arrived since the first such one (section 4.2). The
-//! first such one is always the packet that left the gap in which the late one belongs, so it is
-//! enough to remember gaps.
+//! A packet is reordered if a packet with a greater sequence number arrived before it (section
+//! 3.3). Its extent is the number of packets of the flow that arrived since the first such packet
+//! (section 4.2). That first packet is always the one that opened the gap which the late packet
+//! fills, so it is enough to remember gaps.
 //!
-//! Where paths of different length take turns, gaps are short, there are very many of them, and each is
-//! soon filled: of those every missing number is remembered, where it is found at once. A gap
-//! that many numbers are missing in is remembered as one. So a packet out of its turn costs about
-//! the same whatever the path does, and a number is never noted more than once.
+//! Where packets alternate between paths of different length, gaps are short, very many, and soon
+//! filled. Of a short gap, every missing number is stored in a table with direct lookup. A long gap
+//! is stored as one range. So a reordered packet costs about the same whatever the path does, and a
+//! number is never stored more than once.
 
 use crate::wire::flow::{FlowId, PortSweep};
 
-/// Of the numbers of all streams together, how many of the latest ones are remembered one by one: the
-/// extent of a packet that comes later is not known. 2 MiB.
+/// Entries of the table of missing numbers, all streams together: 2 MiB. The extent of a packet
+/// that arrives after its entry was overwritten is unknown.
 const NUMBERS: usize = 1 << 18;
-/// Numbers that may be missing in a gap of which each is noted.
+/// Longest gap whose missing numbers are stored one by one.
 const FEW: u64 = 64;
-/// Longer gaps that are remembered: the extent of a packet that fills an older one is not known.
+/// Number of longer gaps that are remembered. The extent of a packet that fills an older gap is
+/// unknown.
 const GAPS: usize = 1024;
 
 #[derive(Clone, Copy, Default)]
 struct FlowState {
-    /// What follows the greatest sequence number so far.
+    /// The number expected next: the successor of the greatest sequence number so far.
     next: u64,
-    /// Packets that have arrived; modulo 2^32, as extents are much less.
+    /// Packets that have arrived, modulo 2^32; extents are much smaller.
     arrived: u32,
 }
 
-/// What one receiver knows of the order of all flows.
+/// Reordering state of all flows of one receiver.
 pub struct Order {
     flows: Box<[FlowState]>,
-    /// By stream: where its flows begin in `flows`, and the distance of numbers in one flow.
+    /// Per stream: index of its first flow in `flows`, and the step from one number of a flow to
+    /// the next.
     streams: Box<[(u32, u32)]>,
     numbers: Numbers,
     gaps: Gaps,
 }
 
-/// A packet that came after a later one.
+/// A packet that arrived after one with a greater sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reordered {
-    /// Packets of the flow that arrived since the first one that overtook; `None` when the gap has
+    /// Packets of the flow that arrived since the first one that overtook it; `None` if the gap has
     /// been forgotten.
     pub extent: Option<u32>,
 }
 
 impl Order {
-    /// For the flows of these streams.
+    /// State for the flows of these streams.
     #[must_use]
     pub fn new(sweeps: &[PortSweep]) -> Self {
         let mut flows = Vec::new();
@@ -62,7 +64,7 @@ impl Order {
         Self { flows: flows.into(), streams: streams.into(), numbers, gaps: Gaps::new() }
     }
 
-    /// The packet with number `seq` of `flow` has arrived, for the first time.
+    /// Packet `seq` of `flow` has arrived, for the first time. Returns `Some` if it is reordered.
     #[inline]
     pub fn arrive(&mut self, flow: FlowId, seq: u64) -> Option<Reordered> {
         let (base, step) = *self.streams.get(usize::from(flow.stream))?;
@@ -99,20 +101,23 @@ impl Order {
     }
 }
 
-/// What follows `seq` in its flow: the sweep of source ports begins anew every 2^32 packets.
+/// The number that follows `seq` in its flow. The sweep of source ports restarts every 2^32
+/// packets.
 #[inline]
 fn follows(seq: u64, step: u32, turn: u32) -> u64 {
     let next = seq + u64::from(step);
     if next >> 32 == seq >> 32 { next } else { next >> 32 << 32 | u64::from(turn) }
 }
 
-/// Numbers that were missing when a later one of their flow arrived.
+/// Sequence numbers that were missing when a later one of their flow arrived.
 struct Numbers {
-    /// By stream, and in it by the low bits of the number: the bits above them, inverted, and how many
-    /// packets of its flow had arrived before the one that left the gap. All 0 is of no number: of one behind
-    /// 2^32 times what is remembered. So it takes memory only where packets come out of order.
+    /// Indexed by stream and the low bits of the number. An entry has the bits above them,
+    /// inverted, and how many packets of the flow had arrived before the one that opened the gap.
+    /// Because of the inversion, an entry of zeros stands for a number of about 2^32 times the
+    /// table's size, which does not occur. So the table starts as zeroed memory, and takes pages
+    /// only where packets are reordered.
     noted: Box<[[u32; 2]]>,
-    /// How many low bits.
+    /// Number of low bits.
     bits: u32,
 }
 
@@ -135,7 +140,7 @@ impl Numbers {
         }
     }
 
-    /// What was noted with this number, unless it was in place of a later one.
+    /// The arrival count stored for this number, unless another number has overwritten it.
     fn left_at(&self, stream: u16, seq: u64) -> Option<u32> {
         let (at, upper) = self.place(stream, seq);
         self.noted.get(at).filter(|[noted, _]| *noted == upper).map(|[_, arrived]| *arrived)
@@ -144,19 +149,19 @@ impl Numbers {
 
 #[derive(Clone, Copy, Default)]
 struct Gap {
-    /// The first missing number and the one that follows the last.
+    /// First missing number, and the one after the last.
     first: u64,
     end: u64,
     flow: u32,
-    /// How many packets of the flow had arrived before the one that left the gap.
+    /// Packets of the flow that had arrived before the one that opened the gap.
     arrived: u32,
 }
 
-/// Long gaps of all flows: those of one flow in the order of their numbers.
+/// Long gaps of all flows. Those of one flow are in the order of their numbers.
 struct Gaps {
     ring: Box<[Gap]>,
     next: usize,
-    /// The one that was last asked for: the next packet mostly belongs into it too.
+    /// The gap of the last lookup; the next packet usually belongs to the same one.
     last: Gap,
 }
 
@@ -171,14 +176,14 @@ impl Gaps {
         self.next += 1;
     }
 
-    /// How many packets had arrived before that which left the gap with this number.
+    /// How many packets had arrived before the one that opened the gap that holds `seq`.
     fn left_at(&mut self, flow: u32, seq: u64) -> Option<u32> {
         let holds = |gap: &Gap| gap.flow == flow && gap.first <= seq && seq < gap.end;
         if !holds(&self.last) {
             let (newer, older) = self.ring.split_at(self.next % GAPS);
             let from_newest = newer.iter().rev().chain(older.iter().rev());
             let known = from_newest.take(self.next);
-            // What begins before it has it, or no older one has.
+            // The newest gap that starts at or before `seq` either holds it, or no older gap does.
             let candidate = known.copied().find(|gap| gap.flow == flow && gap.first <= seq);
             self.last = candidate.filter(holds)?;
         }

@@ -1,8 +1,8 @@
 //! When packets are due: an exact rate, whatever the statistics interval.
 //!
-//! Packet `k` of the whole rate, from 0, is due `k` periods after the start of the run, so that in `T` seconds of a rate
-//! `R` exactly `R * T` packets are due (rounded up where that is no whole number). Tx queue `w` of `n` has packets
-//! `w`, `w + n`, and so on.
+//! Packet `k` of the total rate, counted from 0, is due `k` periods after the start of the run. So
+//! in `T` seconds of a rate `R`, exactly `R * T` packets are due (rounded up to a whole number). Tx
+//! queue `w` of `n` sends packets `w`, `w + n`, and so on.
 
 mod random;
 mod share;
@@ -23,7 +23,8 @@ impl Rate {
         Self::ratio(packets.into(), period_ns.into())
     }
 
-    /// The same for numbers of any length: `None` where it has too many digits to be kept exactly.
+    /// `packets` in every `period_ns`, reduced to lowest terms. `None` if one of them is 0, or if
+    /// the result is too large to be represented exactly.
     #[must_use]
     pub fn ratio(packets: u128, period_ns: u128) -> Option<Self> {
         if packets == 0 || period_ns == 0 {
@@ -34,12 +35,12 @@ impl Rate {
             (divisor, rest) = (rest, divisor % rest);
         }
         let (packets, period_ns) = (packets / divisor, period_ns / divisor);
-        // What a step of the schedule adds up must fit: fractions in 64 bits, times in 128.
+        // The sums of a schedule step must not overflow: 64 bits for fractions, 128 for times.
         let packets = u64::try_from(packets).ok().filter(|packets| *packets < 1 << 63)?;
         (period_ns < 1 << 90).then_some(Self { packets, period_ns })
     }
 
-    /// So many times as much.
+    /// This rate times `factor`.
     #[must_use]
     pub fn times(self, factor: u32) -> Option<Self> {
         Self::ratio(u128::from(self.packets) * u128::from(factor), self.period_ns)
@@ -55,37 +56,40 @@ impl Rate {
 /// How packets are spread over time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pattern {
-    /// One after the other, all the same time apart.
+    /// Evenly spaced packets.
     #[default]
     Cbr,
-    /// So many at once, at the mean rate; 1 at least.
+    /// Groups of this many packets (at least 1), at the same mean rate.
     Burst(u16),
-    /// Exponential gaps: a Poisson process. The number is the seed of its dice.
+    /// A Poisson process: exponentially distributed inter-departure times. The number is the seed
+    /// of the random generator.
     Poisson(u64),
 }
 
-/// How packets are let go when they are due.
+/// How due packets are handed to the driver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TxMode {
-    /// All that are due at once, in one burst.
+    /// All packets that are due, in one burst.
     #[default]
     Burst,
-    /// Each in a burst of its own, and the sender waits for the moment.
+    /// One packet per burst; the worker busy-waits until it is due.
     Spin,
-    /// Each in a burst of its own, ahead of time, and the port waits for the moment.
+    /// One packet per burst, handed over ahead of time with its due time; the port waits until
+    /// then.
     Hardware,
 }
 
-/// What a sender is to keep.
+/// The schedule that senders have to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
-    /// Of all tx queues together.
+    /// Total rate of all tx queues.
     pub rate: Rate,
-    /// How packets are spread.
+    /// How packets are spread over time.
     pub pattern: Pattern,
-    /// How many late packets each tx queue may send at once; `None`: those of a millisecond, a burst at least.
+    /// Maximum number of late packets that each tx queue may send at once. `None`: as many as are
+    /// due in 1 ms, at least one burst.
     pub catch_up: Option<u64>,
-    /// How packets are let go.
+    /// How due packets are handed to the driver.
     pub tx_mode: TxMode,
 }
 
@@ -97,47 +101,50 @@ impl Pacing {
     }
 }
 
-/// What a run has to do with all of its pacers.
+/// What limits all pacers of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Packets to send, all tx queues together; `None`: until stopped.
     pub count: Option<u64>,
-    /// When sending ends by itself; `None`: when it is stopped.
+    /// When sending ends, in ns since the start; `None`: when it is stopped.
     pub end_ns: Option<u64>,
-    /// Packets of a burst, at most: so many may be late in any case.
+    /// Maximum burst size. At least this many packets may be late.
     pub burst: u16,
-    /// Nothing is sent later than this after it was due, whatever the rate: the statistics are not kept open for longer.
+    /// Maximum lateness, whatever the rate: statistics intervals do not stay open longer.
     pub latest_ns: u64,
 }
 
-/// A packet that is sent later than this after it was due is one that was sent late. A sender that was held up for longer (a
-/// scheduler tick, a slow driver) does not send the rest as one burst later, unless that is an ordinary burst: that would
-/// measure the burst.
+/// A packet with more lateness than this counts as sent late. After a longer delay (a scheduler
+/// tick, a slow driver), a sender does not send the backlog as one burst, unless it is no longer
+/// than an ordinary burst: the run would measure that burst.
 pub(crate) const LATE_NS: u64 = 1_000_000;
-/// The most packets that are granted at once.
+/// Maximum number of packets per grant.
 pub(crate) const MOST_AT_ONCE: usize = 512;
 
 /// The share of one tx queue in a rate.
 pub struct Pacer {
-    /// `None`: as fast as it goes.
+    /// `None`: as fast as possible.
     share: Option<Share>,
-    /// A packet leaves as it is handed over.
+    /// The sender keeps the rate: a packet leaves when it is handed to the driver. Otherwise the
+    /// port does the pacing.
     is_kept_here: bool,
     /// Packets that may still be granted.
     left: u64,
-    /// When it was stopped, and how many packets that were due until then may have to be given up.
+    /// When the pacer was stopped.
     stopped_ns: Option<u64>,
+    /// Upper bound of the packets that were due by then and still have to be given up.
     pending: u64,
-    /// What is so late is given up.
+    /// Packets with this lateness are given up.
     catch_up_ns: u64,
-    /// When the packets of the last grant were due: the first `granted` of them.
+    /// Due times of the packets of the last grant: the first `granted` entries.
     due_ns: [u64; MOST_AT_ONCE],
     /// Packets of the last grant; 0 without a rate.
     granted: usize,
 }
 
 impl Pacer {
-    /// The share of worker `worker` of `workers` in what is asked for (`None`: no limit). Time 0 is the start.
+    /// The share of worker `worker` of `workers` in `pacing` (`None`: as fast as possible). Time 0
+    /// is the start of the run.
     #[must_use]
     pub fn new(pacing: Option<Pacing>, worker: u16, workers: u16, bounds: Bounds) -> Self {
         let (worker, workers) = (u64::from(worker), u64::from(workers));
@@ -159,7 +166,8 @@ impl Pacer {
         }
     }
 
-    /// How many packets are to be sent at `now_ns`: at most `want`. What [`Pacer::gives_up`] is to be passed over before.
+    /// Number of packets to send at `now_ns`: at most `want`. If [`Pacer::gives_up`], call
+    /// [`Pacer::pass`] first.
     pub fn grant(&mut self, now_ns: u64, want: u16) -> u16 {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let want = usize::from(want).min(MOST_AT_ONCE).min(left);
@@ -176,21 +184,22 @@ impl Pacer {
         packets
     }
 
-    /// When the packets of the last grant were due; none without a rate.
+    /// Due times of the packets of the last grant; empty without a rate.
     #[must_use]
     #[inline]
     pub fn due_ns(&self) -> &[u64] {
         &self.due_ns[..self.granted]
     }
 
-    /// When the first `packets` of the last grant were due; none without a rate.
+    /// Due times of the first `packets` packets of the last grant; empty without a rate.
     #[must_use]
     #[inline]
     pub fn first_due_ns(&self, packets: u16) -> &[u64] {
         &self.due_ns[..usize::from(packets).min(self.granted)]
     }
 
-    /// When the next packet is due that was neither granted nor given up; `u64::MAX`: none ever will be, or nothing keeps it.
+    /// Due time of the next packet that was neither granted nor given up. `u64::MAX` if there is
+    /// none, or no rate.
     #[must_use]
     #[inline]
     pub fn next_due_ns(&self) -> u64 {
@@ -200,8 +209,8 @@ impl Pacer {
         }
     }
 
-    /// How long after each other packets of one grant are due, if they are evenly spaced: so many ns, or
-    /// one more.
+    /// Inter-departure time of evenly spaced packets in ns, rounded down: each gap is this long or
+    /// 1 ns longer. `None` if packets are not evenly spaced.
     #[must_use]
     pub(crate) fn gap_ns(&self) -> Option<u64> {
         self.share.as_ref().and_then(Share::gap_ns)
@@ -214,7 +223,7 @@ impl Pacer {
         self.share.is_some()
     }
 
-    /// Whether there is a rate, and a packet leaves as it is handed over.
+    /// Whether there is a rate and the sender keeps it, not the port.
     #[must_use]
     pub fn is_kept_here(&self) -> bool {
         self.is_kept_here
@@ -227,14 +236,14 @@ impl Pacer {
         self.next_due_ns().saturating_add(self.catch_up_ns) <= now_ns
     }
 
-    /// What was due before that is given up at `now_ns`.
+    /// At `now_ns`, packets due before this time are given up.
     #[must_use]
     pub fn gives_up_before(&self, now_ns: u64) -> u64 {
         self.stopped_ns.unwrap_or_else(|| (now_ns + 1).saturating_sub(self.catch_up_ns))
     }
 
-    /// Passes over all that is due before `before_ns` and was not granted: returns how many packets that are. Of a Poisson
-    /// process, very many at once are as many as in the mean.
+    /// Skips all packets that are due before `before_ns` and were not granted. Returns how many.
+    /// For a Poisson process, the number is the mean where very many are skipped at once.
     #[cold]
     pub fn pass(&mut self, before_ns: u64) -> u64 {
         let Some(share) = &mut self.share else { return 0 };
@@ -244,8 +253,8 @@ impl Pacer {
         packets
     }
 
-    /// The last `packets` of the last grant could not be sent. With a rate they stay due, and come again with the next
-    /// grant; without, and under a count, later ones make up for them.
+    /// Returns the last `packets` of the last grant, which could not be sent. With a rate they stay
+    /// due and are granted again. Without a rate they only do not use up the packet count.
     #[cold]
     pub fn put_back(&mut self, packets: u16) {
         self.left = self.left.saturating_add(packets.into());
@@ -257,8 +266,9 @@ impl Pacer {
         }
     }
 
-    /// Ends it: nothing is granted any more, and nothing is due from `end_ns` on. What was due before and was not granted
-    /// is to be passed over. Later calls do not count.
+    /// Stops the pacer: it grants nothing more, and nothing is due from `end_ns` on. Packets that
+    /// were due before and were not granted have to be skipped with [`Pacer::pass`]. Further calls
+    /// have no effect.
     pub fn stop(&mut self, end_ns: u64) {
         if self.stopped_ns.is_none() {
             let is_behind = self.next_due_ns() < end_ns;
@@ -269,7 +279,7 @@ impl Pacer {
         }
     }
 
-    /// Whether nothing will be due any more, and nothing is to be passed over.
+    /// Whether nothing more will be due and nothing is left to be skipped.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.left == 0 && self.pending == 0

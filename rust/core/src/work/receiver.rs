@@ -11,34 +11,35 @@ use crate::wire::payload::{expand, expand_seq};
 use crate::wire::stamp::Stamp;
 use crate::wire::verify::{Arrival, Verifier};
 
-/// Later than any interval there is.
+/// No interval has this number.
 const NO_INTERVAL: u64 = u64::MAX;
 
-/// Judges what arrives on one rx queue.
+/// Verifies and counts what arrives on one rx queue.
 ///
-/// Valid packets count in the interval in which they were sent, all others in that in which they
-/// arrived.
+/// A valid packet counts in the interval in which it was sent, any other packet in the interval in
+/// which it arrived.
 pub struct Receiver {
     recorder: Recorder,
     verifier: Verifier,
     order: Order,
-    /// Frames of the burst at hand are for the control thread.
+    /// The current burst has frames for the control thread.
     has_slow: bool,
-    /// Packets have a time at which they were due.
+    /// Packets have a due time: there is a rate.
     paced: bool,
-    /// Which stamps were here.
+    /// Reflector stamps seen so far.
     stamps: StampMap,
-    /// Packets of the burst at hand, one after the other, that were sent at the same time: mostly a
-    /// sender's burst. All that follows from that time is found out once.
-    together: SentTogether,
-    /// Valid packets of one interval that are not in its slot yet: a burst mostly has one.
+    /// Consecutive packets with the same send time: usually one burst of a sender. What depends on
+    /// the send time alone is computed once for all of them.
+    group: SendGroup,
+    /// Valid packets of one interval that are not in its slot yet. The packets of a burst usually
+    /// belong to one interval.
     pending: Latency,
     pending_interval: u64,
     pending_slot: usize,
-    /// Of the pending ones, the reordered ones; and the extents of those of this burst.
+    /// Reordered packets among the pending ones.
     pending_reordered: u64,
     extents: Extents,
-    /// Duplicates that are in no slot yet.
+    /// Duplicates that are not in a slot yet.
     duplicates: u64,
     last_latency_ns: Option<u64>,
     /// RFC 3550's interarrival jitter in sixteenths of a ns.
@@ -46,44 +47,47 @@ pub struct Receiver {
 }
 
 #[derive(Default)]
-struct SentTogether {
+struct SendGroup {
     time48_ns: u64,
     interval: u64,
     when: When,
     latency_ns: u64,
-    /// Valid ones that are not in `pending` yet.
+    /// Valid packets that are not in `pending` yet.
     packets: u32,
-    /// Of those, the reordered ones.
+    /// Reordered packets among those.
     reordered: u32,
 }
 
-/// How an interval in which packets were sent stands to the present one.
+/// State of the interval in which packets were sent.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum When {
-    /// None is known: the next packet says.
+    /// Not known; determined with the next packet.
     #[default]
     Unknown,
-    /// Packets are taken.
+    /// Open: packets are valid.
     Open,
-    /// They are late.
+    /// Closed: packets are late.
     Closed,
-    /// Further ahead than clocks of two lcores can be apart: none is ours.
+    /// Further in the future than the clocks of two lcores can differ: the packet is not from this
+    /// run.
     Ahead,
 }
 
-/// What a [`Receiver`] is to look at besides.
+/// Optional checks of a [`Receiver`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReceiverOptions {
-    /// Packets have a time at which they were due.
+    /// Packets have a due time: there is a rate.
     pub due_times: bool,
-    /// Stamps of a reflector with up to so many queues; 0: none.
+    /// Maximum number of queues of the reflector whose stamps are checked; 0: packets have no
+    /// stamps.
     pub stamping_queues: u16,
-    /// The last ones of which it remembers: as many as may come until a duplicate of one is too late.
+    /// Number of latest stamps to remember, for the detection of duplicates. It has to cover all
+    /// stamps that can arrive until a duplicate counts as late.
     pub stamps: u64,
 }
 
 impl Receiver {
-    /// Counts with `recorder` what `verifier` says.
+    /// A receiver that verifies with `verifier` and counts with `recorder`.
     #[must_use]
     pub fn new(recorder: Recorder, verifier: Verifier, options: ReceiverOptions) -> Self {
         Self {
@@ -93,7 +97,7 @@ impl Receiver {
             has_slow: false,
             paced: options.due_times,
             stamps: StampMap::new(options.stamping_queues, options.stamps),
-            together: SentTogether::default(),
+            group: SendGroup::default(),
             pending: Latency::default(),
             pending_interval: NO_INTERVAL,
             pending_slot: 0,
@@ -105,13 +109,13 @@ impl Receiver {
         }
     }
 
-    /// To be called first in every poll, also when nothing arrived.
+    /// Call first in every poll, also when nothing arrived.
     pub fn poll(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
     }
 
-    /// Takes in frames that arrived at `now_ns`; see [`Verifier::check`] for `partial_checksums`.
-    /// Marks those that are for the control thread; whether there are any.
+    /// Verifies and counts frames that arrived at `now_ns`. See [`Verifier::check`] for
+    /// `partial_checksums`. Marks frames for the control thread and returns whether there are any.
     pub fn receive<F: RxFrame>(
         &mut self,
         now_ns: u64,
@@ -123,18 +127,20 @@ impl Receiver {
         for_layout!(self.verifier.layout(), H => for_format!(self.verifier.format(), P => {
             self.take_all::<H, P, F>(now_ns, frames, partial);
         }));
-        self.end_together();
+        self.end_group();
         self.publish();
         if !self.extents.is_empty() {
             self.recorder.note_extents(std::mem::take(&mut self.extents));
         }
-        // All of that holds for this time of arrival, and slots may be used again in the next poll.
-        self.together.when = When::Unknown;
+        // The cached values hold only for this time of arrival; slots may be reused in the next
+        // poll.
+        self.group.when = When::Unknown;
         self.pending_interval = NO_INTERVAL;
         self.has_slow
     }
 
-    /// The same, compiled once for each layout and format of packets; see [`Verifier::check_usual_as`].
+    /// [`Receiver::receive`] for all frames, compiled once per layout and payload format; see
+    /// [`Verifier::check_usual_as`].
     #[inline(never)]
     fn take_all<H: Headers, P: Payload, F: RxFrame>(
         &mut self,
@@ -145,22 +151,22 @@ impl Receiver {
         for frame in frames {
             if let Some(arrival) = self.verifier.check_usual_as::<H, P>(frame.bytes()) {
                 let arrived = self.arrive(now_ns, arrival);
-                self.take_in(arrived, frame.bytes());
+                self.count_arrival(arrived, frame.bytes());
             } else {
                 self.receive_any(now_ns, frame, partial_checksums);
             }
         }
     }
 
-    /// The same for all frames: [`Verifier::check`] in two functions, so that what the usual one finds
-    /// out stays in registers.
+    /// Fallback for any frame. [`Verifier::check`] is split into two functions so that the values
+    /// of the common case stay in registers.
     #[cold]
     fn receive_any<F: RxFrame>(&mut self, now_ns: u64, frame: &mut F, partial_checksums: bool) {
         let judged = self.verifier.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
         let arrived = judged.and_then(|arrival| {
             self.arrive(now_ns, arrival)?;
-            // Its own interval: what is together was sent at the same time.
-            let interval = self.together.interval;
+            // `arrive` has made `group` that of this packet, so both have the same interval.
+            let interval = self.group.interval;
             self.recorder.add(interval, Counter::NoUdpChecksum, u64::from(!arrival.has_checksum));
             Ok(())
         });
@@ -170,11 +176,11 @@ impl Receiver {
             self.has_slow = true;
             return;
         }
-        self.take_in(arrived, frame.bytes());
+        self.count_arrival(arrived, frame.bytes());
     }
 
     #[inline]
-    fn take_in(&mut self, arrived: Result<(), Counter>, frame: &[u8]) {
+    fn count_arrival(&mut self, arrived: Result<(), Counter>, frame: &[u8]) {
         match arrived {
             Ok(()) => {}
             Err(Counter::Duplicate) => self.duplicates += 1,
@@ -187,12 +193,12 @@ impl Receiver {
     fn arrive(&mut self, now_ns: u64, arrival: Arrival) -> Result<(), Counter> {
         let Arrival { header, flow, stamp, .. } = arrival;
         let stream = header.id.stream;
-        if header.time48_ns != self.together.time48_ns || self.together.when == When::Unknown {
-            self.begin_together(now_ns, header.time48_ns);
+        if header.time48_ns != self.group.time48_ns || self.group.when == When::Unknown {
+            self.begin_group(now_ns, header.time48_ns);
         }
         let released = self.recorder.released(stream);
         let seq = expand_seq(released, header.id.seq);
-        if self.together.when != When::Open {
+        if self.group.when != When::Open {
             return Err(self.out_of_time(stream, seq, stamp));
         }
         if !self.recorder.can_be_back(stream, released, seq) {
@@ -201,8 +207,8 @@ impl Receiver {
         if !self.recorder.arrived(stream).insert(seq) {
             return Err(self.not_first(stamp, Counter::Duplicate));
         }
-        self.together.packets += 1;
-        let latency_ns = self.together.latency_ns;
+        self.group.packets += 1;
+        let latency_ns = self.group.latency_ns;
         if self.paced {
             self.recorder.record_since_due(latency_ns + middle_ns(header.lateness));
         }
@@ -211,16 +217,16 @@ impl Receiver {
             self.stamps.insert(stamp.queue, stamp.seq);
         }
         if let Some(reordered) = self.order.arrive(flow, seq) {
-            self.together.reordered += 1;
+            self.group.reordered += 1;
             self.extents.add(reordered.extent);
         }
         Ok(())
     }
 
-    /// The packet at hand was sent at another time than the one before it.
+    /// The current packet has another send time than the one before it: starts a new group.
     #[inline(never)]
-    fn begin_together(&mut self, now_ns: u64, time48_ns: u64) {
-        self.end_together();
+    fn begin_group(&mut self, now_ns: u64, time48_ns: u64) {
+        self.end_group();
         let sent_ns = expand(now_ns, time48_ns);
         let interval = self.recorder.interval(sent_ns);
         let when = if self.recorder.is_closed(interval) {
@@ -231,14 +237,13 @@ impl Receiver {
             When::Ahead
         };
         let latency_ns = now_ns.saturating_sub(sent_ns);
-        self.together =
-            SentTogether { time48_ns, interval, when, latency_ns, packets: 0, reordered: 0 };
+        self.group = SendGroup { time48_ns, interval, when, latency_ns, packets: 0, reordered: 0 };
     }
 
-    /// Takes the valid ones of them in.
-    fn end_together(&mut self) {
-        let SentTogether { interval, latency_ns, packets, reordered, .. } = self.together;
-        (self.together.packets, self.together.reordered) = (0, 0);
+    /// Adds the valid packets of the group to `pending`.
+    fn end_group(&mut self) {
+        let SendGroup { interval, latency_ns, packets, reordered, .. } = self.group;
+        (self.group.packets, self.group.reordered) = (0, 0);
         if packets == 0 {
             return;
         }
@@ -250,8 +255,8 @@ impl Receiver {
         self.pending.record(latency_ns, u64::from(packets));
         self.pending_reordered += u64::from(reordered);
         self.recorder.record_latency(self.pending_slot, latency_ns, packets);
-        // RFC 3550, section 6.4.1: the difference of transit times is that of round-trip times, and 0
-        // for all but the first.
+        // RFC 3550, section 6.4.1. The difference of two transit times is the difference of the
+        // round-trip times. Within the group it is 0 for all but the first packet.
         let last_ns = self.last_latency_ns.replace(latency_ns).unwrap_or(latency_ns);
         let mut difference = latency_ns.abs_diff(last_ns);
         for _ in 0..packets {
@@ -260,10 +265,11 @@ impl Receiver {
         }
     }
 
-    /// An intact packet of ours from an interval that is not open.
+    /// An intact packet of our format, sent in an interval that is not open. Returns what it counts
+    /// as.
     #[cold]
     fn out_of_time(&mut self, stream: u16, seq: u64, stamp: Option<Stamp>) -> Counter {
-        if self.together.when != When::Closed {
+        if self.group.when != When::Closed {
             return Counter::ForeignRun;
         }
         match self.recorder.late(stream, seq) {
@@ -277,7 +283,8 @@ impl Receiver {
         }
     }
 
-    /// An intact packet of ours that is not valid.
+    /// Notes the stamp of an intact packet of ours that is a duplicate or late, and returns
+    /// `counter`.
     #[inline]
     fn not_first(&mut self, stamp: Option<Stamp>, counter: Counter) -> Counter {
         let Some(stamp) = stamp else { return counter };
@@ -303,7 +310,7 @@ impl Receiver {
         }
     }
 
-    /// Puts what is pending where the collector finds it.
+    /// Publishes pending counts to the collector.
     fn publish(&mut self) {
         if self.pending.count > 0 {
             let valid = std::mem::take(&mut self.pending);

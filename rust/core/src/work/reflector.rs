@@ -1,4 +1,4 @@
-//! What a mode that returns packets does with a burst.
+//! The reflecting end of one rx queue, for modes that send packets back.
 
 mod ahead;
 
@@ -20,61 +20,61 @@ use crate::wire::stamp::Stamp;
 use ahead::Ahead;
 use std::slice::IterMut;
 
-/// What is to be done with a packet that came in.
+/// What the caller has to do with a received packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Free it.
     Drop,
     /// Send it back.
     Send,
-    /// Send it back; it has been made corrupt.
+    /// Send it back; it was corrupted on purpose.
     SendCorrupt,
-    /// Send it back, and a copy of it.
+    /// Send back the packet and a copy of it.
     Duplicate,
-    /// Send it back behind later ones.
+    /// Send it back after later packets.
     Reorder,
-    /// Hand it to the control thread.
+    /// Pass it to the control thread.
     Slow,
 }
 
-/// What became of a packet that was not sent in the poll in which it came.
+/// What happened to a packet that was not sent in the poll in which it was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Later {
-    /// The driver took it.
+    /// The driver accepted it.
     Sent,
-    /// The driver took a copy of it. (One that it refuses was never made.)
+    /// The driver accepted a copy of it. (A copy that the driver refuses is not counted at all.)
     CopySent,
-    /// The driver did not take it.
+    /// The driver refused it.
     Refused,
-    /// The driver took it, but not when it was first offered.
+    /// The driver accepted it, but not on the first attempt.
     Waited,
-    /// It was sent behind later ones, on purpose.
+    /// It was sent after later packets, on purpose.
     Overtaken,
     /// It is held, on purpose.
     Held,
-    /// It was freed, because no more can be held.
+    /// It was freed because the delay buffer was full.
     NoRoom,
 }
 
-/// What a reflector answers.
+/// Which packets a reflector sends back.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
-    /// What has these headers; `None`: any that we know.
+    /// Packets with these headers; `None`: with any supported layout.
     pub layout: Option<Layout>,
-    /// What is sent to these UDP ports.
+    /// Packets to these UDP ports.
     pub udp_ports: PortRange,
-    /// The port delivers packets whose checksums are still to be finished: see
+    /// The port delivers packets with partial checksums: see
     /// [`reflect`](crate::wire::reflect::reflect).
     pub partial_checksums: bool,
 }
 
-/// A frame that came in, and is told what is to be done with it.
+/// A received frame that takes the verdict on it.
 pub trait Judged {
-    /// Its bytes: those of its first segment, where several could not be joined.
+    /// Its bytes; only those of the first segment if the segments could not be joined.
     fn bytes_mut(&mut self) -> &mut [u8];
-    /// Bytes of all of it.
+    /// Length of the whole frame in bytes.
     fn wire_len(&self) -> usize;
-    /// What is to be done with it, and the slot of its flow.
+    /// Stores the verdict and the slot of its flow.
     fn judge(&mut self, verdict: Verdict, slot: u16);
 }
 
@@ -83,30 +83,31 @@ pub struct Reflector {
     recorder: Recorder,
     interval: u64,
     flows: FlowCounter,
-    /// The number of the queue in stamps.
+    /// Number of this queue in stamps.
     queue: u16,
     dice: Option<Dice>,
     answers: Answered,
-    /// That of a packet that was turned round and sent back; of none before there was one, and where each
-    /// packet has to be looked at.
+    /// Header fields of the last reflected packet, which the next packet is expected to share.
+    /// [`Prediction::NONE`] before the first one, and where each packet needs the full check.
     predicted: Prediction,
-    /// Its layout.
+    /// Layout of that packet.
     layout: Layout,
-    /// The flow of the last packet that was sent back, and its slot.
+    /// Flow of the last packet that was sent back, and its slot.
     key: FlowKey,
     slot: u16,
-    /// Packets of the burst at hand are of several slots.
+    /// The current burst has packets of several slots.
     mixed: bool,
-    /// How many of them are not sent back with it.
+    /// Packets of the current burst that are not sent back with it.
     drops: u64,
-    /// Some of them may want a stamp.
+    /// Some packets of the current burst may want a stamp.
     wants_stamps: bool,
-    /// How many stamps each flow got in the burst at hand.
+    /// Stamps that each flow got in the current burst.
     ahead: Ahead,
 }
 
 impl Reflector {
-    /// Counts with `recorder` and by flow with `flows`; with `dice`, impairs on purpose.
+    /// A reflector that counts with `recorder`, and per flow with `flows`. With `dice`, it impairs
+    /// packets on purpose.
     #[must_use]
     pub fn new(
         recorder: Recorder,
@@ -133,8 +134,8 @@ impl Reflector {
         }
     }
 
-    /// To be called first in every poll, also when nothing arrived: what follows happened at
-    /// `now_ns`.
+    /// Call first in every poll, also when nothing arrived. All counts until the next call belong
+    /// to the interval of `now_ns`.
     pub fn poll(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
@@ -146,14 +147,14 @@ impl Reflector {
         self.wants_stamps = false;
     }
 
-    /// In place of [`Reflector::poll`] while packets of the burst at hand wait. Flows are not learnt then:
-    /// each of those packets stays with its own.
+    /// Call instead of [`Reflector::poll`] while packets of the current burst wait for the driver.
+    /// New flows are not adopted meanwhile, so that each waiting packet keeps its slot.
     pub fn wait(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
         self.interval = self.recorder.interval(now_ns);
     }
 
-    /// Turns the frames of a burst round, and says of each what is to be done with it.
+    /// Swaps the addresses of the frames of a burst, and gives each frame its verdict.
     pub fn reflect<F: Judged>(&mut self, now_ns: u64, frames: &mut [F]) {
         let mut frames = frames.iter_mut();
         while !frames.as_slice().is_empty() {
@@ -161,7 +162,7 @@ impl Reflector {
         }
     }
 
-    /// The same, compiled once for each layout, as long as packets of that one are predicted.
+    /// [`Reflector::reflect`], compiled once per layout. Returns when the predicted layout changes.
     #[inline]
     fn reflect_as<H: Headers, F: Judged>(&mut self, now_ns: u64, frames: &mut IterMut<'_, F>) {
         for frame in frames {
@@ -178,16 +179,16 @@ impl Reflector {
         }
     }
 
-    /// Turns a packet round that is as predicted, and of the flow of the one before it; `false`: it is to be
-    /// looked at further.
+    /// Reflects a packet that matches the prediction and belongs to the same flow as the one before
+    /// it. Returns `false` if the packet needs a further check.
     #[inline]
     fn reflect_usual<H: Headers>(&mut self, frame: &mut [u8], wire_len: usize) -> bool {
         let Some(head) = self.predicted_head::<H>(frame, wire_len) else { return false };
         self.key == FlowKey::of_headers::<H>(head, H::UDP) && self.reflect_predicted::<H>(head)
     }
 
-    /// The same for what may be of another flow than the packet before it. By itself, so that the above
-    /// is short. For the arguments see [`reflect`](crate::wire::reflect::reflect).
+    /// Reflects a packet of any flow. Not inlined, to keep `reflect_usual` short. For the arguments
+    /// see [`reflect`](crate::wire::reflect::reflect).
     #[inline(never)]
     fn reflect_next<H: Headers>(
         &mut self,
@@ -197,14 +198,15 @@ impl Reflector {
     ) -> (Verdict, u16) {
         if let Some(head) = self.predicted_head::<H>(frame, wire_len) {
             let key = FlowKey::of_headers::<H>(head, H::UDP);
-            if self.turn_to(key) && self.reflect_predicted::<H>(head) {
+            if self.switch_flow(key) && self.reflect_predicted::<H>(head) {
                 return (Verdict::Send, self.slot);
             }
         }
         self.reflect_any(now_ns, frame, wire_len)
     }
 
-    /// The first bytes of a whole packet that is as predicted.
+    /// The headers and the first 8 bytes of payload of a complete packet that matches the
+    /// prediction.
     #[inline]
     fn predicted_head<'a, H: Headers>(
         &self,
@@ -216,10 +218,12 @@ impl Reflector {
         (is_whole && self.predicted == Prediction::of::<H>(head, wire_len)).then_some(head)
     }
 
-    /// Turns a packet round that is as predicted, unless it is a question, or not one to be sent back.
+    /// Reflects a packet that matches the prediction, unless it is a question or must not be sent
+    /// back.
     #[inline]
     fn reflect_predicted<H: Headers>(&mut self, head: &mut [u8]) -> bool {
-        // Stamped packets and questions begin with this bit: most packets are compared with nothing else.
+        // Packets that want a stamp, and questions, have this bit set. For most other packets it is
+        // the only check.
         let wants_more = head[H::PAYLOAD] & 0x80 != 0;
         if wants_more && be64(head, H::PAYLOAD) == MAGIC || !reflect_predicted::<H>(head) {
             return false;
@@ -230,7 +234,7 @@ impl Reflector {
         true
     }
 
-    /// The same for all packets.
+    /// Reflects any packet, with the full check.
     fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
         let announced = Layout::announced_by(frame).unwrap_or_default();
         let prediction = for_layout!(announced, H => {
@@ -263,7 +267,7 @@ impl Reflector {
             let fate = dice.roll(now_ns);
             let slot = self.flows.slot(key);
             self.recorder.note_busy();
-            return (self.suffer(fate, frame, datagram, slot), slot);
+            return (self.impair(fate, frame, datagram, slot), slot);
         }
         let has_options = datagram.payload() != datagram.layout.payload();
         let is_long = usize::from(datagram.udp_len) >= usize::from(UDP_LEN) + size_of::<u64>();
@@ -271,12 +275,12 @@ impl Reflector {
             self.predicted = prediction;
             self.layout = datagram.layout;
         }
-        self.turn_to(key);
+        self.switch_flow(key);
         (Verdict::Send, self.slot)
     }
 
-    /// Whether packets of this flow are sent back: then it is that of the last one from here on.
-    fn turn_to(&mut self, key: FlowKey) -> bool {
+    /// Makes `key` the current flow. Returns `false` if packets of this flow are not sent back.
+    fn switch_flow(&mut self, key: FlowKey) -> bool {
         if key == self.key {
             return true;
         }
@@ -290,7 +294,7 @@ impl Reflector {
         true
     }
 
-    /// The flow of a packet that is ignored, where it has all its headers.
+    /// Slot of the flow of an ignored packet, if the packet has complete headers.
     #[cold]
     fn slot_of_ignored(&mut self, frame: &[u8], wire_len: usize, reason: Counter) -> u16 {
         match Datagram::parse(frame, wire_len) {
@@ -302,7 +306,7 @@ impl Reflector {
     }
 
     #[cold]
-    fn suffer(&mut self, fate: Fate, frame: &mut [u8], datagram: Datagram, slot: u16) -> Verdict {
+    fn impair(&mut self, fate: Fate, frame: &mut [u8], datagram: Datagram, slot: u16) -> Verdict {
         self.count(slot, Counter::Received, 1);
         match fate {
             Fate::Pass => Verdict::Send,
@@ -313,14 +317,16 @@ impl Reflector {
                 Verdict::Drop
             }
             Fate::Corrupt(random) => {
-                // Links may drop frames of an EtherType that they do not know.
+                // The Ethernet header stays intact: links may drop frames with an unknown
+                // EtherType.
                 let ip = datagram.layout.l2_len();
                 #[expect(clippy::cast_possible_truncation, reason = "a bit of the frame")]
                 let bit = (random % ((datagram.end() - ip) as u64 * 8)) as usize;
                 frame[ip + bit / 8] ^= 1 << (bit % 8);
                 let checksum = datagram.udp() + 6;
                 if frame[checksum..checksum + 2] == [0, 0] {
-                    // That would be none, and the packet valid: another bit as well.
+                    // A UDP checksum of 0 means "no checksum", and the packet would be valid. Flip
+                    // the next bit instead.
                     frame[ip + bit / 8] ^= (1u8 << (bit % 8)).rotate_left(1);
                 }
                 self.count(slot, Counter::ImpairCorrupted, 1);
@@ -329,16 +335,17 @@ impl Reflector {
         }
     }
 
-    /// Whether a packet is for the control thread: a question. Others that begin like one may want a stamp.
+    /// Whether a packet is a question, and so one for the control thread. Other packets that begin
+    /// like a question may want a stamp.
     #[inline]
     fn is_slow(&mut self, frame: &[u8], datagram: Datagram) -> bool {
-        // Both kinds of packets that want more than to be sent back begin with a set bit.
+        // Questions and packets that want a stamp both have the first bit of the payload set.
         frame.get(datagram.payload()).is_some_and(|byte| byte & 0x80 != 0)
-            && self.look_closer(frame, datagram)
+            && self.check_marked(frame, datagram)
     }
 
     #[cold]
-    fn look_closer(&mut self, frame: &[u8], datagram: Datagram) -> bool {
+    fn check_marked(&mut self, frame: &[u8], datagram: Datagram) -> bool {
         let payload = &frame[datagram.payload()..datagram.end()];
         if payload.len() < size_of::<u64>() || be64(payload, 0) & STAMPED == 0 {
             return false;
@@ -348,31 +355,34 @@ impl Reflector {
         is_question
     }
 
-    /// Whether packets of the burst at hand are not to be sent back with it, for whatever reason but dice.
+    /// Whether some packets of the current burst are not sent back, for a reason other than
+    /// impairment.
     #[must_use]
     pub fn drops(&self) -> bool {
         self.drops > 0
     }
 
-    /// Whether packets of the burst at hand may want a stamp: then [`Reflector::begin_stamps`] is to be
-    /// called, and [`Reflector::stamp`] for each that is sent back, in the order of sending.
+    /// Whether packets of the current burst may want a stamp. If so, call
+    /// [`Reflector::begin_stamps`], and then [`Reflector::stamp`] for each packet that is sent
+    /// back, in the order of sending.
     #[must_use]
     pub fn wants_stamps(&self) -> bool {
         self.wants_stamps
     }
 
-    /// The next frame to stamp is the first one that is offered to the driver.
+    /// Starts stamping a burst: the next frame to stamp is the first one offered to the driver.
     pub fn begin_stamps(&mut self) {
         self.ahead.begin();
     }
 
-    /// The number of a packet of the flow in `slot`, behind those that are offered with it. The driver may
-    /// refuse the end of a burst: then those behind get its numbers.
+    /// Sequence number of the next packet of the flow in `slot`: the sent ones, plus those offered
+    /// before it in this burst. If the driver refuses the end of a burst, later packets get its
+    /// numbers.
     fn next_seq(&mut self, slot: u16) -> Option<u64> {
         Some(self.flows.count(slot, Counter::Sent) + self.ahead.next(slot)?)
     }
 
-    /// Stamps a reflected frame of the flow in `slot`, if it wants that.
+    /// Stamps a reflected frame of the flow in `slot`, if the frame wants a stamp.
     pub fn stamp(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
         let Some(seq) = self.next_seq(slot) else { return };
         let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
@@ -381,7 +391,8 @@ impl Reflector {
         }
     }
 
-    /// The same for a frame that was stamped, if it wanted that, and had to wait.
+    /// Updates the residence time in the stamp of a frame that had to wait, if the frame has a
+    /// stamp.
     pub fn stamp_again(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
         let Some(seq) = self.next_seq(slot) else { return };
         let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
@@ -391,9 +402,9 @@ impl Reflector {
         }
     }
 
-    /// Of the burst at hand, `packets` in all, those with the flows in `slots` were to be sent back, and
-    /// the driver took the first `accepted` of them. The others wait: for [`Reflector::sent_behind`] or
-    /// [`Reflector::refused_behind`].
+    /// Counts the current burst of `packets` packets. `slots` are the flows of those offered to the
+    /// driver, of which it accepted the first `accepted`. The rest wait; count them later with
+    /// [`Reflector::sent_behind`] or [`Reflector::refused_behind`].
     pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u16>, accepted: u16) {
         let (received, sent) = (packets.saturating_sub(self.drops), u64::from(accepted));
         if received == 0 {
@@ -415,7 +426,7 @@ impl Reflector {
         }
     }
 
-    /// Of the packets with the flows in `slots`, behind the first `before` the driver took `accepted` more.
+    /// After the first `before` packets of `slots`, the driver accepted `accepted` more.
     pub fn sent_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16, accepted: u16) {
         for slot in slots.skip(before.into()).take(accepted.into()) {
             self.count(slot, Counter::Sent, 1);
@@ -423,13 +434,13 @@ impl Reflector {
         }
     }
 
-    /// Of the packets with the flows in `slots`, all behind the first `before` are freed.
+    /// All packets of `slots` after the first `before` were refused by the driver and freed.
     pub fn refused_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16) {
         slots.skip(before.into()).for_each(|slot| self.count(slot, Counter::TxQueueFull, 1));
     }
 
-    /// Counts what became of one packet of the flow in `slot` that was not sent in the poll in which it came, and
-    /// was counted as received then.
+    /// Counts the fate of one packet of the flow in `slot` that was received, and counted as such,
+    /// in an earlier poll.
     pub fn note(&mut self, slot: u16, fate: Later) {
         let counters: &[Counter] = match fate {
             Later::Sent => &[Counter::Sent],
@@ -445,7 +456,7 @@ impl Reflector {
         }
     }
 
-    /// Counts packets of the flow in `slot`, in total and by flow.
+    /// Counts packets of the flow in `slot`, both in total and per flow.
     fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
         self.recorder.add(self.interval, counter, packets);
         self.flows.add(slot, counter, packets);

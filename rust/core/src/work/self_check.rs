@@ -1,41 +1,41 @@
-//! Whether packets leave when they are due: a sender's check of itself.
+//! A sender's check of its own pacing: whether packets leave when they are due.
 
 use crate::count::Departures;
 
-/// A sender that is polled later than this after its last poll was stalled.
+/// A longer time between two polls is a stall.
 const STALL_NS: u64 = 10_000;
-/// Packets that leave within so long of each other leave at once.
+/// Packets that leave within this time of each other leave at once.
 const AT_ONCE_NS: u64 = 64;
-/// Who is so little late is not behind.
+/// A sender with at most this lateness is not behind.
 const IN_TIME_NS: u64 = 1_000;
 
-/// That of one paced sender: a few additions per burst where packets are evenly spaced, and per packet
-/// where they are not. [`Departures`] says what is counted.
+/// The check of one paced sender. It costs a few additions per burst if packets are evenly spaced,
+/// and a few per packet otherwise. [`Departures`] describes the counters.
 #[derive(Default)]
 pub struct SelfCheck {
     counts: Departures,
     even: Option<Even>,
     /// When the last packet left, and when it was due.
     last: Option<(u64, u64)>,
-    /// When the sender was polled last, or will be at the earliest.
+    /// When the sender was last polled; while it waits, the end of the wait.
     polled_ns: Option<u64>,
-    /// How late the first packet of the last burst was.
+    /// Lateness of the first packet of the last burst.
     late_ns: u64,
-    /// While it catches up after a stall: how late it was before.
+    /// While the sender catches up after a stall: its lateness before the stall.
     late_before_ns: Option<u64>,
 }
 
-/// Gaps between packets of one burst that are evenly spaced: they are of this length, or one ns longer.
+/// Evenly spaced packets: due times are `gap_ns` or `gap_ns + 1` apart.
 struct Even {
     gap_ns: u64,
-    /// What each counts as.
+    /// The counters that one gap within a burst adds: a short one, a long one.
     short: Departures,
     long: Departures,
 }
 
 impl SelfCheck {
-    /// Of a sender whose packets are due `gap_ns` after each other, or one ns more, if they are evenly
-    /// spaced.
+    /// The check of a sender. `gap_ns`: gap between due times in ns, rounded down, if packets are
+    /// evenly spaced.
     #[must_use]
     pub fn new(gap_ns: Option<u64>) -> Self {
         let one_gap = |due_ns| {
@@ -51,7 +51,7 @@ impl SelfCheck {
         Self { even: gap_ns.map(even), ..Self::default() }
     }
 
-    /// The sender is polled at `now_ns`. Returns whether it was stalled before.
+    /// The sender is polled at `now_ns`. Returns whether it was stalled since the last poll.
     #[inline]
     pub fn poll(&mut self, now_ns: u64) -> bool {
         let since_ns = now_ns.saturating_sub(self.polled_ns.unwrap_or(now_ns));
@@ -71,7 +71,7 @@ impl SelfCheck {
         self.late_before_ns.get_or_insert(self.late_ns);
     }
 
-    /// The sender will wait until `until_ns`, and be polled then: that is no stall.
+    /// The sender waits until `until_ns` before the next poll: that is not a stall.
     #[inline]
     pub fn wait(&mut self, until_ns: u64) {
         self.polled_ns = self.polled_ns.max(Some(until_ns));
@@ -166,7 +166,7 @@ mod tests {
         let mut check = SelfCheck::default();
         check.left(9_000, &[5_000, 5_064, 5_129, 9_000]);
         assert_eq!((check.counts().gaps, check.counts().micro_bursts), (3, 2));
-        // Those of one group are due at once.
+        // Packets of one group are due at the same time.
         let mut check = SelfCheck::default();
         check.left(9_000, &[5_000; 4]);
         check.left(9_010, &[5_000; 4]);
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(check.counts().gaps, 7);
     }
 
-    /// What was never sent in between is a longer gap of what was due, too.
+    /// Packets that were given up in between lengthen the gap of the due times as well.
     #[test]
     fn a_shortfall_is_no_error_by_itself() {
         let mut check = SelfCheck::default();
@@ -189,11 +189,11 @@ mod tests {
         let mut check = SelfCheck::default();
         assert!(!check.poll(7_000_000), "the first poll comes when it comes");
         check.left(7_000_100, &[7_000_000]);
-        // Ten microseconds are none, and what bunches up in them is a micro-burst as any other.
+        // 10 us are no stall; packets that bunch up in them are an ordinary micro-burst.
         assert!(!check.poll(7_010_000));
         check.left(7_010_000, &[7_009_000, 7_010_000]);
         assert_eq!((check.counts().micro_bursts, check.counts().micro_bursts_after_stall), (1, 0));
-        // 40 us: 40 packets are due. The next burst is the last one of those that catch up.
+        // After 40 us, 40 packets are due. The burst after this one is the last that catches up.
         assert!(check.poll(7_050_000));
         let due: Vec<u64> = (7_011..=7_050).map(|us| us * 1000).collect();
         check.left(7_050_100, &due);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each by itself, and all of a burst together.
+        /// Counting per burst gives the same result as counting per packet.
         #[test]
         fn evenly_spaced_packets_are_counted_as_others_are(
             gap_ns in prop_oneof![0..600u64, select(vec![63, 64, 127, 128, 255, 256, 511, 512])],

@@ -6,11 +6,11 @@ use crate::count::log_linear::buckets_until;
 use crate::count::{Counter, Recorder};
 use crate::wire::template::Template;
 
-/// Of so many bursts one shows its first packet's buffer, one its second's, and so on.
+/// Each burst has one buffer checked. Burst `k` checks the buffer of its packet `k % PROBES`, if it
+/// has that many packets.
 const PROBES: usize = 64;
 
-/// How long a sender that waits for its packets does so at most: so late may other workers of its
-/// lcore be.
+/// Longest busy-wait for the next due packet. It bounds the delay of other workers on the lcore.
 const WAIT_NS: u64 = 20_000;
 
 /// Paces, builds and counts the packets of one tx queue.
@@ -21,37 +21,41 @@ pub struct Sender {
     pacer: Pacer,
     template: Template,
     stream: u16,
-    /// When to stop by itself: to the interval, not to the tick of a control thread.
+    /// End of sending. The worker checks it itself, so that the run ends exactly on an interval
+    /// boundary and not on the next tick of the control thread.
     end_ns: u64,
-    /// Of the next packet. Only packets that the driver took use a number up: a gap is a loss.
+    /// Sequence number of the next packet. Only a packet that the driver accepted uses up a number,
+    /// so that a gap is a loss.
     seq: u64,
-    /// Packets of the burst at hand, not counted yet.
+    /// Packets of the current burst, not counted yet.
     granted: u16,
-    /// When the burst at hand is sent.
+    /// Send time of the current burst.
     stamp_ns: u64,
-    /// When a burst could last not be sent as a whole, and why: what was due until then waited for that.
+    /// When a burst was last not sent completely, and why. Packets due up to then that are given up
+    /// are counted under that reason.
     refused: Option<(u64, Counter)>,
-    /// How long after they were due its packets are sent, as buckets.
+    /// Lateness of each packet of the current burst, as a histogram bucket.
     latenesses: [u16; MOST_AT_ONCE],
-    /// Only with a rate that is kept here.
+    /// `None` without a rate, and where the port does the pacing.
     check: Option<SelfCheck>,
-    /// Which packet of the burst at hand is to show that buffers come back as they were.
+    /// Index of the packet in the current burst whose buffer is checked for an unchanged filler.
     probe: usize,
-    /// They do not: each packet is written whole.
+    /// A check failed: something changes the buffers, so each packet is written completely.
     rewrites: bool,
 }
 
-/// What was built.
+/// The result of [`Sender::build`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Built {
-    /// How many packets: the last ones of the frames that were given.
+    /// Number of packets. They are in the last frames of the slice.
     pub packets: u16,
     /// Their send time, in ns since the start of the run.
     pub leaves_ns: u64,
 }
 
 impl Sender {
-    /// For tx queue `stream`, until `end_ns` at the latest (`None`: until stopped).
+    /// A sender for tx queue `stream`. It stops at `end_ns` (`None`: only when [`Sender::stop`] is
+    /// called).
     #[must_use]
     pub fn new(
         recorder: Recorder,
@@ -78,15 +82,19 @@ impl Sender {
         }
     }
 
-    /// Fills the memory of buffer `index`, as long as the frames of this sender, with what all of
-    /// its packets have in common. To be called once for each buffer that frames will come from.
+    /// Fills buffer `index` of the mempool with what all packets of this sender have in common.
+    /// `frame` is the memory of the buffer; one shorter than a frame is left unchanged. Call once for
+    /// each buffer of the mempool.
     pub fn prepare(&self, index: u64, frame: &mut [u8]) {
         self.template.prepare(index, frame);
     }
 
-    /// Builds what is due by `due_by_ns` in the last ones of `frames`: buffers that were prepared, each as long as
-    /// a frame. Packets leave at `now_ns`, or, where the port keeps the schedule and `due_by_ns` is later, when the first
-    /// of them is due. With no frames, what is due is not sent for want of mbufs. To be called in every poll.
+    /// Builds the packets due by `due_by_ns`, in the last ones of `frames`. The frames are prepared
+    /// buffers (see [`Sender::prepare`]), each of the length of a frame. Call in every poll.
+    ///
+    /// The send time is `now_ns`, or the due time of the first packet if that is later, as it is
+    /// where the port does the pacing. An empty `frames` means that no mbufs were available: due
+    /// packets are counted as not sent for that reason.
     pub fn build<F: AsMut<[u8]>>(
         &mut self,
         now_ns: u64,
@@ -107,7 +115,7 @@ impl Sender {
         Built { packets, leaves_ns }
     }
 
-    /// How many packets to send of what is due by `due_by_ns`: at most `burst`.
+    /// Number of packets to send now: those due by `due_by_ns`, at most `burst`.
     fn poll(&mut self, now_ns: u64, due_by_ns: u64, burst: u16) -> u16 {
         if due_by_ns >= self.end_ns {
             self.stop(due_by_ns);
@@ -125,8 +133,8 @@ impl Sender {
         self.grant(due_by_ns, burst)
     }
 
-    /// Until when to wait, instead of polling at `now_ns`, for the next packet to leave just when it
-    /// is due: `now_ns` where that is further off than 20 us.
+    /// The time until which to busy-wait so that the next packet leaves exactly when it is due.
+    /// Returns `now_ns` (do not wait, poll) if that is more than 20 us away.
     pub fn wait_until(&mut self, now_ns: u64) -> u64 {
         let due_ns = self.pacer.next_due_ns();
         if due_ns <= now_ns || due_ns - now_ns > WAIT_NS {
@@ -154,7 +162,8 @@ impl Sender {
         self.granted
     }
 
-    /// Gives up what is too late at `now_ns`: it counts where it was due, as far as the statistics reach by now.
+    /// Gives up packets that are too late at `now_ns`. They count in the interval in which they
+    /// were due; those beyond the open intervals are left for a later call.
     #[cold]
     fn give_up(&mut self, now_ns: u64) {
         let before_ns = self.pacer.gives_up_before(now_ns);
@@ -179,12 +188,12 @@ impl Sender {
         }
     }
 
-    /// When the first packet of the burst at hand is due; when it was polled for where there is no rate.
+    /// Due time of the first packet of the current burst; without a rate, the time of the poll.
     fn due_ns(&self) -> u64 {
         self.pacer.due_ns().first().copied().unwrap_or(self.stamp_ns)
     }
 
-    /// There were no mbufs for the burst. With a rate its packets stay due.
+    /// No mbufs were available for the burst. With a rate, its packets stay due.
     #[cold]
     fn no_mbuf(&mut self) {
         self.settle(0, Counter::NoMbuf);
@@ -215,8 +224,8 @@ impl Sender {
         self.template.write(self.seq, now_ns, latenesses, frames);
     }
 
-    /// Whether the frame that is to show it in this burst has another filler than it was prepared with:
-    /// then each is to be prepared for each packet.
+    /// Whether the frame checked in this burst no longer has the filler that it was prepared with.
+    /// If so, every frame has to be prepared again for every packet.
     fn is_probe_changed<F: AsMut<[u8]>>(&self, frames: &mut [F]) -> bool {
         let probe = frames.get_mut(self.probe);
         probe.is_some_and(|frame| !self.template.is_prepared(frame.as_mut()))
@@ -228,8 +237,8 @@ impl Sender {
         }
     }
 
-    /// The driver was called at `at_ns` (of no meaning without a rate), and took the first `accepted`
-    /// packets of the burst. With a rate the others stay due.
+    /// The driver accepted the first `accepted` packets of the burst. `at_ns` is the time of the tx
+    /// call; it is ignored without a rate. With a rate, the other packets stay due.
     pub fn sent(&mut self, at_ns: u64, accepted: u16) {
         if let Some(check) = &mut self.check {
             check.left(at_ns, self.pacer.first_due_ns(accepted));
@@ -255,7 +264,8 @@ impl Sender {
         self.granted = 0;
     }
 
-    /// Counts the first packets of the burst at hand, which were sent in `sent_in`, where they were due.
+    /// Counts the first `packets` of the current burst in the intervals in which they were due.
+    /// They were sent in interval `sent_in`.
     fn count_due(&mut self, sent_in: u64, packets: u16) {
         let due_ns = self.pacer.first_due_ns(packets);
         let (Some(&first_ns), Some(&last_ns)) = (due_ns.first(), due_ns.last()) else { return };
@@ -285,8 +295,9 @@ impl Sender {
         self.recorder.add(sent_in, Counter::SentLate, late as u64);
     }
 
-    /// Nothing is sent from `now_ns` on, or from the end on where that has passed, and what was due before and is not sent is
-    /// given up. At time 0, before anything is due, that ends a run before it begins.
+    /// Stops sending at `now_ns`, or at the end of the run if that has passed. Packets that were
+    /// due before and are not sent are given up. A stop at time 0, before anything is due, ends the
+    /// run before it begins.
     pub fn stop(&mut self, now_ns: u64) {
         let end_ns = now_ns.min(self.end_ns);
         self.end_ns = u64::MAX;

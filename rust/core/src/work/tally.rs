@@ -1,41 +1,42 @@
-//! Counting for modes whose workers handle packets in C++ alone.
+//! Counting for modes whose workers handle packets in C++ only.
 
 use crate::count::{Counter, LedgerPlace, MODE_COUNTERS, ModeCounter, Recorder};
 
 /// What a worker did in one poll, in packets.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Polled {
-    /// That it got from the driver.
+    /// Received from the driver.
     pub received: u16,
-    /// That the driver took.
+    /// Accepted by the driver.
     pub sent: u16,
-    /// That the driver did not take, and the worker freed.
+    /// Refused by the driver and freed by the worker.
     pub refused: u16,
-    /// That it got, and freed instead of offering them to the driver.
+    /// Received, and freed without being offered to the driver.
     pub dropped: u16,
 }
 
-/// What the mode's own counters counted in one poll, in the order in which it has registered them. The last
-/// place is for all counters that cannot be.
+/// What the mode's own counters counted in one poll, in the order of registration. The last entry
+/// takes the counts of all counters with an invalid index.
 pub type ModeCounts = [u32; MODE_COUNTERS + 1];
 
-/// Counts packets for a worker that handles them by itself.
+/// Counts packets for a worker that handles them in C++.
 pub struct Tally {
     recorder: Recorder,
-    /// Of the mode's own counters; `None` where it has registered none.
+    /// Ledger places of the mode's own counters; `None` where no counter is registered.
     places: [Option<LedgerPlace>; MODE_COUNTERS],
 }
 
 impl Tally {
-    /// Counts with `recorder`, for a mode with these `counters` of its own.
+    /// A tally that counts with `recorder`, for a mode with these `counters` of its own.
     #[must_use]
     pub fn new(recorder: Recorder, counters: &[ModeCounter]) -> Self {
         let places = std::array::from_fn(|index| counters.get(index).map(|counter| counter.place));
         Self { recorder, places }
     }
 
-    /// What was done in the poll at `now_ns`; to be called in every poll, also where it is nothing. Packets in
-    /// a counter that the ledger has as dropped, or refused, are not among those of `polled`.
+    /// Counts the poll at `now_ns`. Call in every poll, also when nothing happened. `polled` must
+    /// not include packets in a counter whose ledger place is dropped or refused: they are added
+    /// here.
     pub fn add(&mut self, now_ns: u64, polled: Polled, counts: &ModeCounts) {
         self.recorder.poll(now_ns);
         let interval = self.recorder.interval(now_ns);
@@ -74,8 +75,7 @@ mod tests {
     use crate::count::{Board, Counts, Role, Shape};
     use crate::run::Collector;
 
-    /// What is counted in total of two polls in which the same happened, by a mode with a counter at each
-    /// place.
+    /// Totals of two identical polls of a mode that has one counter at each ledger place.
     fn counted(polled: Polled, counts: &ModeCounts) -> Counts {
         let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
         let board = Board::new(shape, &[Role::Count]);

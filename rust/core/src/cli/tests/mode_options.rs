@@ -18,7 +18,7 @@ fn counter(name: &str, place: LedgerPlace) -> ModeCounter {
     ModeCounter { name: name.into(), help: format!("What {name} counts"), place }
 }
 
-/// A mode with an option of each kind, one that has to be given, and two counters.
+/// A mode with an option of each kind, a mandatory option and two counters.
 fn mine() -> ModeInfo {
     ModeInfo {
         name: "mine".into(),
@@ -54,7 +54,7 @@ fn run(line: &str) -> Config {
     }
 }
 
-/// What is said of a mode that differs from [`mine`].
+/// The error for a mode that differs from [`mine`].
 fn refused(change: impl FnOnce(&mut ModeInfo)) -> String {
     let mut mode = mine();
     change(&mut mode);
@@ -156,7 +156,7 @@ fn options_that_cannot_be_are_refused_at_the_start() {
         let error = refused(|mode| mode.options.push(option(name, OptionKind::Flag, None)));
         assert_eq!(error, format!("mode mine, option --{name}: {why}"));
     }
-    // Those of the mode's meaning alone, too.
+    // Also the options that only modes of this meaning have.
     let reflects = |mode: &mut ModeInfo| {
         mode.meaning = Meaning::Returns;
         mode.counters.clear();

@@ -1,4 +1,4 @@
-//! What a rate may look like.
+//! Notations of a rate.
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn any_positive_rate_can_be_asked_for() {
     ] {
         assert!(expected.is_some() && rate(text, 16) == expected, "{text}: {:?}", rate(text, 16));
     }
-    // A byte of a frame is 8 bits: 64 of the shortest one.
+    // The shortest frame has 64 bytes, which are 512 bits.
     assert_eq!(rate("0.512kbps", 16), Rate::new(1, 1_000_000_000));
     assert_eq!(rate("0.001bps", 16), Rate::new(1, 512_000_000_000_000));
     assert_eq!(rate("0.123456789bps", 65_507).map(|rate| rate.pps() > 0.0), Some(true));
@@ -63,7 +63,7 @@ fn bytes_are_never_taken_for_bits() {
         let error = values::rate(other).unwrap_err();
         assert!(error.starts_with("expected packets per second"), "{other}: {error}");
     }
-    // All the same: prefixes are told apart by their letter alone.
+    // The case of a prefix does not matter.
     for same in ["1gbps", "1Gbps", "1GbPS", "1000mbps", "1000000KBPSL2".to_lowercase().as_str()] {
         assert_eq!(
             values::rate(same).unwrap().in_packets(Layout::default(), 1458),
@@ -73,7 +73,7 @@ fn bytes_are_never_taken_for_bits() {
     }
 }
 
-/// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire, as everybody knows.
+/// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire.
 #[test]
 fn rates_in_bits_count_whole_frames() {
     let rate = |text, len| values::rate(text).unwrap().in_packets(Layout::default(), len).unwrap();
@@ -98,7 +98,7 @@ fn a_rate_of_nothing_is_no_limit() {
     }
 }
 
-/// What the link carries is known once it is up.
+/// The line rate is known once the link is up.
 #[test]
 fn a_share_of_the_line_rate_is_one_of_layer_1() {
     let at = |line: &str, mbps| -> Result<_, String> {

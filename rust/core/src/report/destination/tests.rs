@@ -2,7 +2,7 @@ use super::*;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder, removed with all that is in it.
+/// A temporary folder, removed with its content on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -22,7 +22,7 @@ impl Folder {
         (folder, path)
     }
 
-    /// The names in it.
+    /// Names of the files in it.
     fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).unwrap();
         let mut names: Vec<_> =
@@ -57,14 +57,14 @@ fn a_new_file_is_there_with_its_first_text() {
     assert_eq!(text(&path), "header\n");
     file.write_all(b"row\n").unwrap();
     assert_eq!(text(&path), "header\nrow\n");
-    // As accessible as any file that is made here.
+    // With the default permissions of a new file.
     let other = folder.0.join("other");
     fs::write(&other, "").unwrap();
     let mode = |path| fs::metadata(path).unwrap().mode();
     assert_eq!(mode(&path), mode(&other));
 }
 
-/// Who has the older file open still has all of it: so it was never emptied.
+/// A reader that has the old file open still sees all of it: so it was never truncated.
 #[test]
 fn an_older_file_stays_whole_until_the_new_one_is_there() {
     let (folder, path) = Folder::with_old("results");
@@ -114,7 +114,7 @@ fn a_second_name_still_names_the_same_file() {
     assert_eq!((text(&path), text(&second)), ("new".into(), "new".into()));
 }
 
-/// What another process or we have open stays what it is: others may be writing to it.
+/// A file opened by another process or by us is not replaced: others may be writing to it.
 #[test]
 fn what_is_open_is_not_replaced() {
     use std::os::fd::AsRawFd;

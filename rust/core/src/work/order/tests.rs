@@ -12,10 +12,11 @@ fn arrive(order: &mut Order, sweep: PortSweep, seqs: &[u64]) -> Vec<Option<Reord
     seqs.iter().map(|seq| order.arrive(flow(*seq), *seq)).collect()
 }
 
-/// RFC 4737 by its definition: of each flow, the packets that were later than all before them.
+/// RFC 4737 implemented by its definition. Keeps, per flow, the packets with a greater number than
+/// all packets before.
 #[derive(Default)]
 struct Definition {
-    /// With how many packets of the flow had arrived before.
+    /// Per flow: packets arrived, and for each record its number and how many arrived before it.
     records: HashMap<u32, (u32, Vec<(u64, u32)>)>,
 }
 
@@ -49,7 +50,7 @@ fn dice(state: &mut u64, below: u64) -> u64 {
     (*state >> 33) % below
 }
 
-/// `packets` numbers from `first`, each delayed by up to so many places.
+/// `packets` numbers from `first`, each delayed by up to `most` positions.
 fn delayed(first: u64, packets: u64, most: u64, mut seed: u64) -> Vec<u64> {
     let mut seqs: Vec<_> =
         (first..first + packets).map(|seq| (seq + dice(&mut seed, most + 1), seq)).collect();
@@ -81,7 +82,8 @@ proptest! {
         Definition::check(sweep(ports), &seqs);
     }
 
-    /// Two paths take turns, in packets or in trains of them, and one is much longer.
+    /// Single packets or trains of packets alternate between two paths, of which one is much
+    /// longer.
     #[test]
     fn so_it_is_where_two_paths_take_turns(
         train in prop::sample::select(vec![1u64, 2, 63, 64, 65, 200]), longer_by in 1..40_000u64, seed: u64
@@ -96,7 +98,7 @@ proptest! {
             .collect();
         seqs.sort_unstable();
         let seqs: Vec<_> = seqs.into_iter().map(|(_, seq)| seq).collect();
-        // As long gaps are dear to look for, so many are open at most.
+        // The search for long gaps is slow: limit the number of open ones.
         prop_assume!(train <= FEW || longer_by < train * GAPS as u64 / 2);
         Definition::check(sweep(1), &seqs);
     }
@@ -130,8 +132,8 @@ fn streams_have_nothing_to_do_with_each_other() {
     }
 }
 
-/// Of a stream that sends for days, a flow may be away for long (its path is broken, or its packets go to
-/// another queue), and then be there again.
+/// In a stream that sends for days, a flow may be absent for long (its path is down, or its packets
+/// go to another queue) and then return.
 #[test]
 fn a_flow_that_was_away_is_not_reordered() {
     for away in [1u64 << 31, 3 << 30, 1 << 32, 1 << 35] {
@@ -147,7 +149,7 @@ fn the_sweep_that_begins_anew_is_no_reordering() {
     let sweep = sweep(3);
     let mut order = Order::new(&[sweep]);
     let wrap = 1 << 32;
-    // Of all three flows some packets now and then, and all around the wrap.
+    // A few packets of all three flows now and then, and every packet around the wrap.
     let quarters = [1, 2, 3].into_iter().flat_map(|n| wrap / 4 * n..wrap / 4 * n + 3);
     for seq in quarters.chain(wrap - 9..wrap + 9) {
         let flow = FlowId { stream: 0, turn: sweep.turn(seq) };
@@ -171,9 +173,9 @@ fn what_is_forgotten_leaves_the_extent_unknown() {
     let unknown = Some(Reordered { extent: None });
     assert_eq!(arrive(&mut order, sweep(1), &[1, numbers - 1]), [unknown; 2]);
     let found = arrive(&mut order, sweep(1), &[numbers + 1])[0].unwrap();
-    // Half of the numbers are later, and the two of before.
+    // The packets of half of the numbers, and the two before.
     assert_eq!(found.extent, Some(u32::try_from(numbers / 2).unwrap() + 2));
-    // Long gaps likewise, each for itself.
+    // Long gaps are remembered likewise, one entry each.
     let mut order = Order::new(&[sweep(1)]);
     let seqs: Vec<u64> = (0..GAPS as u64 + 3).map(|i| 1000 * i).collect();
     assert!(arrive(&mut order, sweep(1), &seqs).iter().all(Option::is_none));

@@ -1,19 +1,20 @@
-//! When the packets of a Poisson process are due.
+//! Due times of the packets of a Poisson process.
 
 use crate::wire::payload::mix;
 
-/// So many packets in the mean are passed over one by one; more are counted as the mean.
+/// Up to this many packets (in the mean) are skipped one by one; of more, the mean is taken.
 const ONE_BY_ONE: f64 = 1024.0;
 
-/// A Poisson process of which, where it ends, the number of packets is known: such ones lie like as many points thrown into
-/// the whole time. Times to the next of `n` points that are left are drawn one after the other (Bentley and Saxe,
-/// "Generating Sorted Lists of Random Numbers", 1980), each from the packet's number, so a packet that comes again is due as
-/// before.
+/// A Poisson process. If it has an end, its number of packets is fixed: the due times are then as
+/// many points, uniformly distributed over the whole time. The gap to the next of the `n` remaining
+/// points is drawn in order of time (Bentley and Saxe, "Generating Sorted Lists of Random Numbers",
+/// 1980). Each draw depends on the packet's number only, so that a packet that was put back keeps
+/// its due time.
 pub(crate) struct Random {
     seed: u64,
-    /// Between packets, where there is no end.
+    /// Mean gap between packets, used if there is no end.
     mean_ns: f64,
-    /// When it ends, and how many packets there are until then.
+    /// End time in ns, and number of packets until then.
     end: Option<(u64, u64)>,
 }
 
@@ -22,7 +23,8 @@ impl Random {
         Self { seed: mix(seed ^ mix(worker)), mean_ns, end }
     }
 
-    /// When packet `position` is due, if the one before it was at `after_ns`; `u64::MAX`: there is none.
+    /// Due time of packet `position`, if the one before it is due at `after_ns`. `u64::MAX` if
+    /// there is no such packet.
     #[inline]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a gap in ns")]
     pub(crate) fn due(&self, position: u64, after_ns: u64) -> u64 {
@@ -38,7 +40,8 @@ impl Random {
         after_ns + ((gap + 0.5) as u64).min(left_ns - 1)
     }
 
-    /// The first packet that is due at `before_ns` or later, and when, where the next is `position`, at `next_ns`.
+    /// Skips packets that are due before `before_ns`. The next packet is `position`, due at
+    /// `next_ns`; returns the same pair for the first packet that is due at `before_ns` or later.
     pub(crate) fn pass(&self, position: u64, next_ns: u64, before_ns: u64) -> (u64, u64) {
         let (mut position, mut next_ns) = (position, next_ns);
         while next_ns < before_ns {
@@ -59,7 +62,7 @@ impl Random {
         (position, next_ns)
     }
 
-    /// How many packets from `position` on are due between two times, in the mean.
+    /// Mean number of packets, from `position` on, that are due between two times.
     fn mean_between(&self, position: u64, from_ns: u64, to_ns: u64) -> f64 {
         let length = (to_ns - from_ns) as f64;
         let Some((end_ns, total)) = self.end else { return length / self.mean_ns };
@@ -68,7 +71,7 @@ impl Random {
     }
 }
 
-/// A number of an exponential distribution with a mean of 1.
+/// A sample of the exponential distribution with mean 1; the same `number` gives the same sample.
 #[inline]
 fn exponential(number: u64) -> f64 {
     // Above 0, 1 at most.
@@ -76,7 +79,7 @@ fn exponential(number: u64) -> f64 {
     -uniform.ln()
 }
 
-/// `1 - exp(-x)`, for the small numbers that it is mostly asked for by the first terms of the series.
+/// `1 - exp(-x)`. Small arguments are the usual case: they take the first terms of the series.
 #[inline]
 fn below_one(x: f64) -> f64 {
     if x < 1.0 / 256.0 {

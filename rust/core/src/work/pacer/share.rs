@@ -1,19 +1,20 @@
-//! Which packets a tx queue has of a rate, and when each of them is due.
+//! Which packets of a rate belong to a tx queue, and when each is due.
 
 use crate::work::pacer::random::Random;
 use crate::work::pacer::{Pacing, Pattern, Rate};
 
-/// Longer steps than 146 years are as long as that, so that no time overflows.
+/// Upper bound of a step, so that no time overflows: 146 years.
 const LONGEST_NS: u64 = 1 << 62;
 
-/// How many of the first `packets` of a rate are those of worker `worker` of `workers`, which send groups of `size` in turn.
+/// How many of the first `packets` of a rate belong to worker `worker` of `workers`. The workers
+/// send groups of `size` packets in turn.
 pub(crate) fn share_of(packets: u64, size: u64, worker: u64, workers: u64) -> u64 {
     let (groups, rest) = (packets / size, packets % size);
     let own = groups_of(groups, worker, workers) * size;
     if groups % workers == worker { own + rest } else { own }
 }
 
-/// How many of the first `groups` are those of `worker`.
+/// How many of the first `groups` belong to `worker`.
 fn groups_of(groups: u64, worker: u64, workers: u64) -> u64 {
     groups.saturating_add(workers - 1 - worker) / workers
 }
@@ -22,23 +23,24 @@ fn saturated(value: u128) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
 }
 
-/// What is due over and over, the same time apart. The fraction is carried along, so that nothing is
-/// divided per packet and nothing drifts.
+/// A periodic due time. The fraction is carried along, so that there is no division per packet and
+/// no drift.
 #[derive(Clone, Copy)]
 struct Cadence {
-    /// The ns in which the next one is due, and how far into it, in `1 / packets` of a ns.
+    /// Next due time: whole ns, and the fraction in units of `1 / packets` ns.
     next_ns: u64,
     fraction: u64,
-    /// From one to the next, in whole ns and in `1 / packets` of a ns.
+    /// Period, in the same units.
     step_ns: u64,
     step_fraction: u64,
     packets: u64,
 }
 
 impl Cadence {
-    /// Both sums are made before it is known which one holds: whoever goes on many times waits less.
+    /// Advances by one period. Both candidate sums are computed before the comparison is known:
+    /// this shortens the dependency chain of a loop of calls.
     #[inline]
-    fn go_on(&mut self) {
+    fn advance(&mut self) {
         let without_carry = self.fraction.wrapping_add(self.step_fraction);
         let (carried, is_less) =
             self.fraction.overflowing_sub(self.packets.wrapping_sub(self.step_fraction));
@@ -47,8 +49,8 @@ impl Cadence {
     }
 }
 
-/// Where the groups of one worker lie: group `j` is group `worker + j * workers` of the whole rate, and all of its `size`
-/// packets are due as its first one is.
+/// The groups of one worker. Its group `j` is group `worker + j * workers` of the total rate. All
+/// `size` packets of a group are due when the first one is.
 #[derive(Clone, Copy)]
 struct Lattice {
     packets: u64,
@@ -59,7 +61,7 @@ struct Lattice {
 }
 
 impl Lattice {
-    /// How long `groups` of the whole rate take, in whole ns and in `1 / packets` of a ns.
+    /// Duration of `groups` groups of the total rate, in whole ns and in units of `1 / packets` ns.
     fn length(&self, groups: u128) -> (u64, u64) {
         let (packets, size) = (u128::from(self.packets), u128::from(self.size));
         let product = groups.saturating_mul(size).saturating_mul(self.period_ns);
@@ -67,12 +69,13 @@ impl Lattice {
         (whole_ns, saturated(product % packets))
     }
 
-    /// When group `group` of this worker is due.
+    /// Due time of group `group` of this worker, in the same units.
     fn due(&self, group: u64) -> (u64, u64) {
         self.length(u128::from(self.worker) + u128::from(group) * u128::from(self.workers))
     }
 
-    /// How many packets of a rate are due before `time_ns`: rounded up, as the first one is due at 0.
+    /// How many packets of the total rate are due before `time_ns`: rounded up, as the first one is
+    /// due at 0.
     fn packets_before(&self, time_ns: u64) -> u64 {
         saturated((u128::from(time_ns) * u128::from(self.packets)).div_ceil(self.period_ns))
     }
@@ -85,22 +88,24 @@ impl Lattice {
     }
 }
 
-/// The packets of one worker: they become due in groups (of one, but for bursts).
+/// The packets of one worker. They are due in groups; only the burst pattern has groups of more
+/// than one packet.
 pub(crate) struct Share {
     groups: Cadence,
-    /// How many packets are left of the next group.
+    /// Packets left of the next group.
     left: u64,
-    /// How many packets come before the next one, and how many there are; `u64::MAX`: there is no end.
+    /// Number of the next packet, and total number of packets; `u64::MAX`: no end.
     position: u64,
     total: u64,
     lattice: Lattice,
-    /// Of a Poisson process: it is spread by dice, and only as many packets as on the lattice are due until the end.
+    /// Only for a Poisson process: it draws the due times. Until the end, as many packets are due
+    /// as on the lattice.
     random: Option<Random>,
 }
 
 impl Share {
-    /// That of `worker` of `workers`. Of a run that ends at `end_ns`, the last group is cut where more than the rate calls
-    /// for would be due.
+    /// The share of worker `worker` of `workers`. If the run ends at `end_ns`, the last group is
+    /// cut so that exactly as many packets are due as the rate asks for.
     pub(crate) fn new(pacing: &Pacing, worker: u64, workers: u64, end_ns: Option<u64>) -> Self {
         let Rate { packets, period_ns } = pacing.rate;
         let size = match pacing.pattern {
@@ -128,18 +133,19 @@ impl Share {
         share
     }
 
-    /// Packets of a group.
+    /// Packets per group.
     pub(crate) fn group(&self) -> u64 {
         self.lattice.size
     }
 
-    /// When the next packet is due; `u64::MAX`: none ever will be.
+    /// Due time of the next packet; `u64::MAX` if there is none.
     #[inline]
     pub(crate) fn next_ns(&self) -> u64 {
         self.groups.next_ns
     }
 
-    /// How far packets are apart if they are evenly spaced: so many ns, or one more.
+    /// Gap between packets in ns, rounded down, if they are evenly spaced: each gap is this long or
+    /// 1 ns longer.
     pub(crate) fn gap_ns(&self) -> Option<u64> {
         self.is_even().then_some(self.groups.step_ns)
     }
@@ -151,13 +157,14 @@ impl Share {
         saturated(product / period_ns.saturating_mul(workers.into()))
     }
 
-    /// How long this worker takes to send so many packets: those of a whole group at least.
+    /// How long this worker takes to send `packets` packets, at least one group.
     pub(crate) fn time_of(&self, packets: u64) -> u64 {
         let groups = u128::from((packets / self.lattice.size).max(1));
         self.lattice.length(groups.saturating_mul(self.lattice.workers.into())).0
     }
 
-    /// Takes as many packets as are due and as `due_ns` has room for, and says there when they were due. Returns how many.
+    /// Takes packets that are due, as many as `due_ns` has room for, and writes their due times
+    /// there. Returns how many.
     pub(crate) fn take(&mut self, now_ns: u64, due_ns: &mut [u64]) -> usize {
         if self.groups.next_ns > now_ns {
             return 0;
@@ -178,7 +185,8 @@ impl Share {
         self.lattice.size == 1 && self.random.is_none()
     }
 
-    /// With all that it needs in registers. (Of what is evenly spaced, no more is due before the end than there is.)
+    /// Works on a local copy, to keep all state in registers. Needs no check against `total`: no
+    /// more evenly spaced packets are due before the end than there are.
     fn take_evenly(&mut self, now_ns: u64, due_ns: &mut [u64]) -> usize {
         let mut groups = self.groups;
         let mut taken = 0;
@@ -188,7 +196,7 @@ impl Share {
             }
             *place = groups.next_ns;
             taken += 1;
-            groups.go_on();
+            groups.advance();
         }
         self.groups = groups;
         taken
@@ -220,14 +228,14 @@ impl Share {
             taken += 1;
             self.left -= 1;
             if self.left == 0 {
-                self.groups.go_on();
+                self.groups.advance();
                 self.begin_group(self.position + taken as u64);
             }
         }
         taken
     }
 
-    /// A group begins with packet `position`, if there is that one.
+    /// Packet `position` starts a group, unless it is beyond the end.
     fn begin_group(&mut self, position: u64) {
         self.left = self.lattice.size.min(self.total - position);
         if self.left == 0 {
@@ -235,7 +243,7 @@ impl Share {
         }
     }
 
-    /// Passes over all that is due before `before_ns`; returns how many packets that are.
+    /// Skips all packets that are due before `before_ns`. Returns how many.
     pub(crate) fn pass(&mut self, before_ns: u64) -> u64 {
         let before = self.position;
         if let Some(random) = &self.random {
@@ -250,7 +258,7 @@ impl Share {
         self.position - before
     }
 
-    /// The last `packets` that were taken are still to be sent; the first of them was due at `due_ns`.
+    /// Puts back the last `packets` packets taken; the first of them was due at `due_ns`.
     pub(crate) fn put_back(&mut self, packets: u64, due_ns: u64) {
         let position = self.position - packets;
         if self.random.is_some() {
@@ -260,7 +268,7 @@ impl Share {
         }
     }
 
-    /// Packet `position` of the lattice is the next one.
+    /// Makes packet `position` of the lattice the next one.
     fn go_to(&mut self, position: u64) {
         let size = self.lattice.size;
         self.position = position;

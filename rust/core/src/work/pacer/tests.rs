@@ -22,14 +22,15 @@ fn alone(pacing: Option<Pacing>) -> Pacer {
     Pacer::new(pacing, 0, 1, BOUNDS)
 }
 
-/// What is granted at one moment, after what is given up then.
+/// Packets granted at `now_ns`, and packets given up before that.
 fn grant(pacer: &mut Pacer, now_ns: u64, want: u16) -> (u64, u64) {
     let too_late =
         if pacer.gives_up(now_ns) { pacer.pass(pacer.gives_up_before(now_ns)) } else { 0 };
     (pacer.grant(now_ns, want).into(), too_late)
 }
 
-/// When each packet that is granted until `end` is due, when asked every `step` and at the end; nothing is given up.
+/// Due times of the packets granted until `end`, polling every `step` and at the end. Nothing is
+/// given up.
 fn due(pacer: &mut Pacer, end: u64, step: u64) -> Vec<u64> {
     let mut due = Vec::new();
     for now in (0..=end).step_by(usize::try_from(step).unwrap()).chain([end]) {
@@ -45,7 +46,7 @@ fn due(pacer: &mut Pacer, end: u64, step: u64) -> Vec<u64> {
     due
 }
 
-/// What is left when it is stopped at `end_ns`, and is given up.
+/// Packets given up when the pacer is stopped at `end_ns`.
 fn stop(pacer: &mut Pacer, end_ns: u64) -> u64 {
     pacer.stop(end_ns);
     let rest = pacer.pass(pacer.gives_up_before(end_ns));
@@ -54,8 +55,8 @@ fn stop(pacer: &mut Pacer, end_ns: u64) -> u64 {
 }
 
 proptest! {
-    /// However often it is asked, packet `k` is due `k` periods after the start, and the shares of several workers add up to
-    /// the rate.
+    /// However often the pacer is polled, packet `k` is due `k` periods after the start, and the
+    /// shares of several workers add up to the rate.
     #[test]
     fn the_rate_is_exact(
         packets in 1..20_000u64, period_us in 1..2_000u64, workers in 1..8u16, step in 1..900u64
@@ -73,7 +74,7 @@ proptest! {
         prop_assert_eq!(all, exact.collect::<Vec<_>>());
     }
 
-    /// Rate times duration, to the packet: rounded up where that is no whole number.
+    /// Rate times duration, to the packet: rounded up to a whole number.
     #[test]
     fn what_is_due_in_a_duration_is_the_rate_times_the_duration(
         packets in 1..3_000u64, duration_us in 1..30_000u64, workers in 1..5u16, step in 1..90_000u64,
@@ -97,13 +98,13 @@ proptest! {
         for pair in by_worker.windows(2) {
             prop_assert!(pair[1] <= pair[0] && pair[0] - pair[1] <= group, "{:?}", by_worker);
         }
-        // Whoever never asks gives up the same.
+        // A pacer that was never polled gives up the same packets.
         for (worker, packets) in (0..).zip(by_worker) {
             prop_assert_eq!(stop(&mut Pacer::new(Some(pacing), worker, workers, bounds), end), packets);
         }
     }
 
-    /// What could not be sent comes again, as if it had not been granted.
+    /// Packets that could not be sent are granted again, as if they had not been granted before.
     #[test]
     fn what_is_put_back_stays_due(
         packets in 1..2_000u64, refusals in vec(0..40u16, 1..60), limit in select(vec![None, Some(70)]),
@@ -151,7 +152,7 @@ fn any_rate_is_kept_as_it_is() {
     let mut pacer = alone(rate(1, 1).map(|pacing| Pacing { rate: slow, ..pacing }));
     assert_eq!([pacer.next_due_ns(), grant(&mut pacer, 0, 32).0], [0, 1]);
     assert_eq!(pacer.next_due_ns(), 1_000_000_000_000_000_000);
-    // Beyond what a clock tells: none is due, and nothing overflows.
+    // A due time beyond the range of the clock: nothing is due, and nothing overflows.
     let never = Rate::ratio(1, 1 << 80).unwrap();
     let mut pacer = alone(rate(1, 1).map(|pacing| Pacing { rate: never, ..pacing }));
     assert_eq!([grant(&mut pacer, 0, 32).0, grant(&mut pacer, 1 << 61, 32).0], [1, 0]);
@@ -165,7 +166,7 @@ fn packets_are_spread_evenly() {
     assert_eq!(granted.iter().sum::<u16>(), 10);
 }
 
-/// Not so many each time, but all that have come due meanwhile.
+/// A grant depends on the time passed: it has all packets that became due meanwhile.
 #[test]
 fn at_high_rates_whatever_is_due_is_granted() {
     let mut pacer = alone(rate(14_880_952, SECOND));
@@ -203,8 +204,8 @@ fn every_packet_has_the_time_when_it_was_due() {
 }
 
 proptest! {
-    /// Packet `k` is due at `k * period / packets` whatever was given up before it, and what is given up is what is later than
-    /// may be caught up with.
+    /// Packet `k` is due at `k * period / packets`, whatever was given up before it. Exactly the
+    /// packets beyond the catch-up limit are given up.
     #[test]
     fn what_is_given_up_leaves_the_schedule_as_it_was(
         packets in 1..1000u64, period_ns in 1..10_000u64, catch_up in 1..20u64, pauses in vec(1..9_000u64, 1..9)
@@ -269,7 +270,7 @@ fn after_a_stall_a_millisecond_is_caught_up_and_the_rest_is_given_up() {
     assert_eq!(rest, 1000 - 32);
 }
 
-/// A millisecond's worth is a packet there: one that is late by as much is not given up.
+/// At this rate, 1 ms corresponds to one packet: a packet that is late by as much is not given up.
 #[test]
 fn a_low_rate_catches_up_with_a_burst() {
     let bounds = Bounds { burst: 32, ..BOUNDS };
@@ -283,7 +284,7 @@ fn a_low_rate_catches_up_with_a_burst() {
     assert_eq!(grant(&mut pacer, 300 * MS, 512), (100, 200));
 }
 
-/// Whatever the rate: the statistics do not wait for ever.
+/// Whatever the rate, because the statistics have a timeout.
 #[test]
 fn nothing_is_later_than_the_latest() {
     for catch_up in [None, Some(1000)] {
@@ -334,13 +335,13 @@ fn stopping_tells_what_was_still_due() {
     assert_eq!(pacer.grant(49_999, 32), 32);
     assert_eq!(stop(&mut pacer, 50_000), 18);
     assert_eq!(grant(&mut pacer, 60_000, 32), (0, 0));
-    // In as many steps as one likes, and once.
+    // In several steps, and in one.
     let mut pacer = alone(rate(1_000_000, SECOND));
     pacer.stop(50_000);
     pacer.stop(90_000);
     assert_eq!([10_000, 20_000, 90_000].map(|before| pacer.pass(before)), [10, 10, 30]);
     assert!(pacer.is_done());
-    // Of a count, no more than it has.
+    // With a packet count, no more than are left of it.
     let mut pacer = Pacer::new(rate(1_000_000, SECOND), 0, 1, Bounds { count: Some(20), ..BOUNDS });
     assert_eq!(pacer.grant(10_000, 5), 5);
     assert_eq!(stop(&mut pacer, 50_000), 15);
@@ -353,11 +354,11 @@ fn bursts_come_whole_and_at_the_mean_rate() {
     assert_eq!(granted.iter().sum::<u16>(), 40);
     let at: Vec<_> = (0..granted.len()).filter(|at| granted[*at] > 0).collect();
     assert_eq!(at, [0, 8, 16, 24, 32]);
-    // What does not fit in one grant comes with the next.
+    // Packets that do not fit in one grant come with the next.
     let mut pacer = alone(pattern(Pattern::Burst(8)));
     assert_eq!([pacer.grant(0, 5), pacer.grant(0, 5)], [5, 3]);
     assert_eq!(pacer.grant(7_999, 5), 0);
-    // A group that was begun is given up as what is left of it.
+    // Of a group that was partly granted, only the rest is given up.
     assert_eq!(pacer.grant(8_000, 5), 5);
     let (late, too_late) = grant(&mut pacer, SECOND - 1, 512);
     assert_eq!(late + too_late + stop(&mut pacer, SECOND), 1_000_000 - 13);
@@ -374,7 +375,7 @@ fn a_poisson_process_has_exponential_gaps_and_the_rate() {
     for end_ns in [Some(end), None] {
         let times = due(1, end_ns);
         assert_eq!(times, due(1, end_ns));
-        // Of one that does not end, 100,000 are expected, with a standard deviation of 316.
+        // A process without end: 100,000 packets are expected, with a standard deviation of 316.
         let most_off = if end_ns.is_some() { 0 } else { 2000 };
         assert!(times.len().abs_diff(100_000) <= most_off, "{}", times.len());
         let gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -384,7 +385,7 @@ fn a_poisson_process_has_exponential_gaps_and_the_rate() {
             let share = longer((multiple * 1000.0) as u64);
             assert!((share - (-multiple).exp()).abs() < 0.01, "{share} beyond {multiple}");
         }
-        // In a tenth of the time as many as in any other one: their number has a standard deviation of 95 to 100.
+        // The same number in each tenth of the time, with a standard deviation of 95 to 100.
         for tenth in 0..10 {
             let (from, to) = (tenth * end / 10, (tenth + 1) * end / 10);
             let here = times.iter().filter(|time| (from..to).contains(time)).count();
@@ -393,7 +394,7 @@ fn a_poisson_process_has_exponential_gaps_and_the_rate() {
     }
 }
 
-/// Very many at once are passed over in no time, and in the end it is the rate times the time.
+/// Skipping very many packets at once is fast, and the total is still rate times duration.
 #[test]
 fn a_poisson_process_that_is_far_behind_gives_up_as_many_as_are_due() {
     let end = 1000 * SECOND;

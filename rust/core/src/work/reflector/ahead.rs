@@ -1,10 +1,10 @@
-//! Which of the packets of its flow in one burst a packet is.
+//! The index of a packet among the packets of its flow in one burst.
 
 use crate::control::flows::FLOWS;
 
 const COUNT_BITS: u32 = 16;
 
-/// Counts of all flows, which a new burst sets back to 0 without touching them.
+/// One count per flow. A new burst resets all counts to 0 without touching them.
 pub(crate) struct Ahead {
     burst: u64,
     /// By slot: the burst in which it was last counted, and the count in the lower 16 bits.
@@ -16,12 +16,13 @@ impl Ahead {
         Self { burst: 0, counts: vec![0; FLOWS].into() }
     }
 
-    /// A new burst.
+    /// Starts a new burst.
     pub(crate) fn begin(&mut self) {
         self.burst += 1;
     }
 
-    /// How many packets of the flow in `slot` were here before in this burst; `None` where that is no flow.
+    /// Counts a packet of the flow in `slot`. Returns how many came before it in this burst; `None`
+    /// if the slot has no flow.
     pub(crate) fn next(&mut self, slot: u16) -> Option<u64> {
         let count = self.counts.get_mut(usize::from(slot))?;
         if *count >> COUNT_BITS != self.burst {

@@ -66,7 +66,7 @@ impl Rig {
         }
     }
 
-    /// Has `flow` counted apart.
+    /// Registers `flow`, so that it is counted separately.
     fn register(&mut self, flow: &Flow) {
         let Came { frame, wire_len } = question(flow);
         let udp = Datagram::parse(&frame, wire_len).unwrap();
@@ -79,8 +79,8 @@ impl Rig {
         (self.reflector.layout, self.reflector.predicted) == (layout, prediction)
     }
 
-    /// What becomes of a burst, of which the driver takes all but the last packet. Without
-    /// `predicts`, each packet is looked at as if it were the first one.
+    /// The result of a burst, of which the driver accepts all packets but the last. Without
+    /// `predicts`, each packet is examined as if it were the first.
     fn burst(&mut self, frames: &[Came], predicts: bool) -> Vec<(Vec<u8>, Verdict, u16, bool)> {
         self.reflector.poll(1000);
         let mut became = Vec::new();
@@ -122,8 +122,8 @@ struct Came {
     wire_len: usize,
 }
 
-/// Frames of two flows, each now and then with something changed in its headers or at the
-/// beginning of its payload; questions, and frames that want a stamp.
+/// Frames of two flows, some with a change in the headers or at the start of the payload;
+/// questions, and frames that want a stamp.
 fn came() -> impl Strategy<Value = Came> {
     let payload = prop_oneof![
         6 => Just(vec![7; 60]),
@@ -138,7 +138,7 @@ fn came() -> impl Strategy<Value = Came> {
         3 => Just(None),
         1 => (0..80usize, any::<u8>()).prop_map(Some),
     ];
-    // Cut off, padded, and longer on the wire.
+    // Truncated, padded, and longer on the wire.
     let lengths = prop_oneof![8 => Just((0, 0, 0)), 2 => (0..30usize, 0..20usize, 0..3usize)];
     let checksums = prop_oneof![Just(Checksums::SOFTWARE), Just(Checksums::BY_PORT)];
     let layout = prop_oneof![1 => Just(0), 1 => 0..6usize];
@@ -176,7 +176,7 @@ proptest! {
     }
 }
 
-/// Whatever goes to and fro between two of them, answers to questions too.
+/// Everything that two reflectors send each other, including answers to questions.
 #[test]
 fn two_reflectors_do_not_answer_each_other_for_ever() {
     let asked = control::Question { run: 1, number: 1 };
@@ -195,7 +195,7 @@ fn two_reflectors_do_not_answer_each_other_for_ever() {
             let mut came = packet(&flow(60, 1), payload);
             came.frame[22] = ttl;
             let turns = (0..).take_while(|turn| {
-                // The driver takes the first one of two.
+                // The driver accepts the first of two packets.
                 let burst = [came.clone(), came.clone()];
                 let (frame, verdict, ..) = rigs[turn % 2].burst(&burst, predicts).swap_remove(0);
                 came.frame = frame;
@@ -227,7 +227,8 @@ fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
         rig.burst(std::slice::from_ref(&first), true);
         assert!(rig.predicts(&first));
         let (ip, udp) = (flow.layout().l2_len(), flow.layout().udp());
-        // Types, version, lengths and protocol; of IPv4 also what marks a fragment (and the reserved flag).
+        // Types, version, lengths and protocol; of IPv4 also the fragment fields (and the reserved
+        // flag).
         let looked_at = |at: usize| match flow.layout().ip {
             _ if at < ip => {
                 if at < 12 || at % 4 > 1 {
@@ -293,7 +294,7 @@ fn a_flow_that_is_registered_is_no_longer_predicted_to_be_unknown() {
     assert!(rig.burst(&packets, true).iter().all(|packet| packet.2 == 0));
 }
 
-/// Of two flows, and a question.
+/// Packets of two flows, and a question.
 #[test]
 fn packets_that_wait_are_counted_with_their_flows() {
     let mut rig = Rig::new(false);
@@ -377,7 +378,8 @@ fn two_flows_that_are_known_are_counted_apart() {
     let slots = |became: Vec<(Vec<u8>, Verdict, u16, bool)>| -> Vec<u16> {
         became.iter().map(|packet| packet.2).collect()
     };
-    // The driver takes all but the last one of each burst; the third one begins as the second ended.
+    // The driver accepts all packets of each burst but the last. The third burst begins with the
+    // flow that the second ended with.
     assert_eq!(slots(rig.burst(&[a.clone(), b.clone(), a.clone()], true)), [0, 1, 0]);
     assert_eq!(slots(rig.burst(&[b.clone(), b.clone()], true)), [1, 1]);
     assert_eq!(slots(rig.burst(&[b.clone(), a.clone(), a], true)), [1, 0, 0]);
@@ -388,7 +390,7 @@ fn two_flows_that_are_known_are_counted_apart() {
     assert_eq!(counts, [[4, 2, 2], [4, 3, 1]]);
 }
 
-/// Their packets come one of each in turn, and some of them are refused.
+/// The packets of the senders alternate, and some are refused.
 #[test]
 fn two_hundred_senders_are_counted_apart() {
     let mut rig = Rig::new(false);
@@ -412,7 +414,7 @@ fn two_hundred_senders_are_counted_apart() {
         let Came { frame, wire_len } = question(flow);
         let udp = Datagram::parse(&frame, wire_len).unwrap();
         let report = rig.registrar.report(FlowKey::of(&frame, udp)).unwrap();
-        // The last one of each burst is refused.
+        // The last packet of each burst is refused.
         let refused = 3 * u64::from(sender % 32 == 31 || sender == 199) + u64::from(sender == 149);
         let received = 3 + u64::from(sender < 150);
         let counts = [Counter::Received, Counter::Sent, Counter::TxQueueFull];
@@ -421,7 +423,7 @@ fn two_hundred_senders_are_counted_apart() {
     }
 }
 
-/// A checksum of 0 is none, and a packet without one is valid.
+/// A checksum of 0 means none, and a packet without a checksum is valid.
 #[test]
 fn what_is_made_corrupt_never_loses_its_checksum_by_that() {
     let mut rig = Rig::new(false);
@@ -430,7 +432,7 @@ fn what_is_made_corrupt_never_loses_its_checksum_by_that() {
     // One bit is set: bit 3 of byte 41 of the frame.
     frame[40..42].copy_from_slice(&[0, 8]);
     let bit = (41 - 14) * 8 + 3;
-    let verdict = rig.reflector.suffer(Fate::Corrupt(bit), &mut frame, udp, NO_FLOW);
+    let verdict = rig.reflector.impair(Fate::Corrupt(bit), &mut frame, udp, NO_FLOW);
     assert_eq!(verdict, Verdict::SendCorrupt);
     assert_ne!(frame[40..42], [0, 0]);
 }

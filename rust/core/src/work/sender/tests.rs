@@ -15,7 +15,7 @@ struct Rig {
     sender: Sender,
     collector: Collector,
     verifier: Verifier,
-    /// As a mempool gives them out: the same ones for every burst.
+    /// The same buffers for every burst, as from a mempool.
     buffers: Vec<Vec<u8>>,
 }
 
@@ -24,12 +24,12 @@ impl Rig {
         Self::paced(None)
     }
 
-    /// That keeps `pacing`; intervals are closed without waiting.
+    /// A sender with this `pacing`; intervals are closed without a timeout.
     fn paced(pacing: Option<Pacing>) -> Self {
         Self::ending(pacing, None)
     }
 
-    /// The same, until `end_ns`.
+    /// As `paced`, with an end at `end_ns`.
     fn ending(pacing: Option<Pacing>, end_ns: Option<u64>) -> Self {
         let flow = flow(300, 1);
         let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 << 20 };
@@ -47,7 +47,7 @@ impl Rig {
         Self { sender, collector: Collector::new(board, 0), verifier, buffers }
     }
 
-    /// How many packets of a burst are valid when they come back.
+    /// Sends a burst; returns how many of its packets are valid.
     fn valid(&mut self) -> usize {
         let Built { packets, leaves_ns } = self.sender.build(1000, 1000, &mut self.buffers);
         assert_eq!((packets, leaves_ns), (4, 1000));
@@ -75,7 +75,8 @@ fn what_is_sent_ahead_of_time_counts_when_it_leaves() {
     let mut send = |now_ns, due_by_ns| {
         let Built { packets, leaves_ns } =
             rig.sender.build(now_ns, due_by_ns, &mut rig.buffers[..1]);
-        // The collector comes in between: it closes nothing that this packet may count in.
+        // The collector runs in between: it must not close the interval that this packet may count
+        // in.
         rig.collector.tick(&mut note);
         rig.sender.sent(0, packets);
         (packets > 0).then_some(leaves_ns)
@@ -96,7 +97,7 @@ fn who_is_told_to_stop_after_the_end_stops_at_the_end() {
     assert_eq!(rig.sender.poll(900_000, 900_000, 0), 0);
     rig.sender.stop(9_000_000);
     rig.collector.finish(&mut |_| ());
-    // Due at 0, 1, 2, 3 and 4 ms; the one at 5 ms is not in the run.
+    // Due at 0, 1, 2, 3 and 4 ms; the packet at 5 ms is after the end of the run.
     assert_eq!(rig.collector.totals().counts[Counter::Due], 5);
     assert_eq!(rig.collector.sending_done_ns(), Some(5_000_000));
 }
@@ -149,7 +150,8 @@ fn once_a_buffer_comes_back_changed_each_packet_is_written_whole() {
     }
 }
 
-/// Of each row: due, not sent by the pacer, by a full queue, for want of buffers; sent; sent late.
+/// The columns of a row: due; not sent because of the pacer, a full queue, a lack of mbufs; sent;
+/// sent late.
 fn row(row: &Row) -> [u64; 6] {
     [
         Counter::Due,
@@ -163,7 +165,8 @@ fn row(row: &Row) -> [u64; 6] {
 }
 
 impl Rig {
-    /// Sends what is due at `now_ns`, a burst of 4 at most, as far as the driver takes it.
+    /// Sends what is due at `now_ns`, in a burst of up to 4. The driver accepts the first
+    /// `accepts`.
     fn send(&mut self, now_ns: u64, accepts: u16) -> u16 {
         let Built { packets, .. } = self.sender.build(now_ns, now_ns, &mut self.buffers);
         if packets > 0 {
@@ -190,7 +193,8 @@ fn every(period_ns: u64, catch_up: u64) -> Pacing {
     Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), tx_mode }
 }
 
-/// Four packets per interval, and a pause from 0.9 to 3.9 ms of which a quarter of a millisecond can be caught up with.
+/// Four packets per interval, and a stall from 0.9 to 3.9 ms, of which the sender can catch up 0.25
+/// ms.
 #[test]
 fn what_was_due_in_a_pause_counts_where_it_was_due() {
     let mut rig = Rig::paced(Some(every(250_000, 1)));
@@ -199,7 +203,7 @@ fn what_was_due_in_a_pause_counts_where_it_was_due() {
         assert_eq!(rig.send(now_ns, 4), packets);
     }
     rig.collector.tick(&mut |closed| rows.push(row(closed)));
-    // The collector comes first: nothing is closed in which something is still due.
+    // The collector runs first: it must not close an interval in which something is still due.
     assert_eq!(rig.send(3_900_000, 4), 1);
     rig.collector.tick(&mut |closed| rows.push(row(closed)));
     assert_eq!(rig.send(4_000_000, 4), 1);
@@ -230,7 +234,7 @@ fn what_is_sent_late_counts_as_due_where_it_was() {
 #[test]
 fn what_a_full_queue_refuses_stays_due() {
     let mut rig = Rig::paced(Some(every(250_000, 8)));
-    // Two of four are taken, then none for a while, then all.
+    // The driver accepts two of four, then none for a while, then all.
     assert_eq!(rig.send(900_000, 2), 4);
     for now_ns in [1_000_000, 1_500_000, 2_000_000] {
         assert_eq!(rig.send(now_ns, 0), if now_ns < 1_500_000 { 3 } else { 4 });
@@ -253,7 +257,7 @@ fn what_is_given_up_has_the_reason_that_held_it_up() {
         };
         assert_eq!(refuse(&mut rig, 0), u16::from(column == 2));
         assert_eq!(refuse(&mut rig, 400_000), 2 * u16::from(column == 2));
-        // Those of 0 and 0.25 ms waited for the queue; those after 0.4 ms did not.
+        // The packets due at 0 and 0.25 ms waited for the queue; those after 0.4 ms did not.
         assert_eq!(rig.send(1_700_000, 4), 2);
         rig.sender.stop(1_750_000);
         let mut first = [4, 2, 0, 0, 0, 0];
@@ -271,7 +275,8 @@ fn packets_are_built_in_the_last_frames() {
     assert_eq!(changed, [false, false, true, true]);
 }
 
-/// What the statistics do not reach is given up when they do, and where it was due.
+/// Packets beyond the open intervals are given up once these reach them, and count where they were
+/// due.
 #[test]
 fn a_pause_that_is_longer_than_the_statistics_is_told_in_full() {
     for stops in [false, true] {
