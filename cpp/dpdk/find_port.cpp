@@ -128,7 +128,8 @@ Named choose(const std::string& asked) {
     return free.front();
   }
   // A name is unique; several ports may share an address.
-  std::vector<Named> found = ports_that(free, [&](const Named& port) { return port.name == asked; });
+  std::vector<Named> found =
+      ports_that(free, [&](const Named& port) { return port.name == asked; });
   if (found.empty()) {
     found = ports_that(free, [&](const Named& port) { return port.is_called(asked); });
   }

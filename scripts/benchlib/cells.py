@@ -85,7 +85,7 @@ def testpmd_forwards(rig: Rig, mode: str, payload: int) -> float:
 
 
 def verify(rig: Rig, payload: int) -> float:
-    """The receiver is lcore 1. It receives replies to packets that were not sent: the ledger cannot balance (exit code 1)."""
+    """The receiver is lcore 1. It gets replies to packets not sent: the ledger cannot balance (exit code 1)."""
     vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=True)},infinite_rx=1"
     # Sends at once all packets whose replies are in the file: replies to packets not sent yet count as foreign.
     options = f"{sendrecv(TO_PEER, payload)} --seed 5 --tag-key 5 --rate 1000 --pattern burst:1000"
@@ -129,8 +129,8 @@ def memif_ours(rig: Rig, payload: int) -> float:
 
 
 def come_back(rig: Rig, mode: str, cpu: int, payload: int) -> float:
-    """The rate at which testpmd in `mode` gets its packets back. Main lcore and forwarding lcore share the CPU: the main
-    lcore sleeps except for one line per second."""
+    """The rate at which testpmd in `mode` gets its packets back. Main and forwarding lcore share the CPU: the main lcore
+    sleeps except for one line per second."""
     return rig.pps(rig.testpmd(mode, memif(rig, "client", 1), [cpu, cpu], payload), "Rx")
 
 
