@@ -1,7 +1,7 @@
-# cargo's tests as ctest's: label `rust` for the crates by themselves, `e2e` for the whole program.
+# Cargo's tests as ctest entries: label `rust` for unit tests of the crates, `e2e` for the whole program.
 include_guard(GLOBAL)
 
-# One target folder for both, apart from Corrosion's: another profile, and another lock.
+# One target directory for both, separate from Corrosion's: another profile, and another lock.
 set(cargo_test ${found_cargo} test --locked --target-dir ${CMAKE_BINARY_DIR}/cargo-test)
 
 add_test(NAME rust COMMAND ${cargo_test} -p dpdkproj-core -p dpdkproj-bridge
@@ -11,11 +11,11 @@ set_tests_properties(rust PROPERTIES LABELS rust TIMEOUT 900 RESOURCE_LOCK cargo
 add_test(NAME scripts-fuzz COMMAND ${PROJECT_SOURCE_DIR}/scripts/fuzz 3)
 set_tests_properties(scripts-fuzz PROPERTIES LABELS rust TIMEOUT 900 RUN_SERIAL ON)
 
-# The tests of a file run one after another and alone: they need both CPUs.
+# The tests of a file run sequentially, and no other test at the same time: they need both CPUs.
 set(e2e_test ${cargo_test} -p dpdkproj-e2e)
 set(e2e_environment DPDKPROJ_BIN=$<TARGET_FILE:dpdkproj>)
 
-# Compiled by a test of its own, so that the time limits of the others are about them alone.
+# Compiled by a separate test, so that the time limits of the others exclude compilation.
 add_test(NAME e2e.build COMMAND ${e2e_test} --no-run WORKING_DIRECTORY ${rust_dir})
 set_tests_properties(e2e.build PROPERTIES LABELS e2e TIMEOUT 900 RESOURCE_LOCK cargo
   ENVIRONMENT ${e2e_environment} FIXTURES_SETUP e2e)
@@ -26,7 +26,8 @@ foreach(file IN LISTS e2e_files)
   add_test(NAME e2e.${name}
     COMMAND ${e2e_test} --test ${name} -- --nocapture --test-threads=1
     WORKING_DIRECTORY ${rust_dir})
-  # A skip does not hide a failure beside it: ctest asks for no exit code where it finds this.
+  # The expression requires "test result: ok", so that a skip does not hide a failure in the same file: ctest ignores
+  # the exit code when it matches.
   set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 180 RUN_SERIAL ON
     ENVIRONMENT ${e2e_environment} FIXTURES_REQUIRED e2e
     SKIP_REGULAR_EXPRESSION "SKIPPED:.*test result: ok")

@@ -1,6 +1,6 @@
-# How our own C++ is compiled.
+# Compiler settings for our own C++.
 
-# Without a build type CMake compiles hot loops with -O0, and Corrosion takes cargo's dev profile.
+# Without a build type, CMake would compile hot loops with -O0, and Corrosion would use cargo's dev profile.
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Debug, RelWithDebInfo or Release" FORCE)
 endif()
@@ -9,7 +9,7 @@ option(DPDKPROJ_NATIVE "Use all instructions of this machine's CPU: the program 
 option(DPDKPROJ_WERROR "Treat warnings as errors" OFF)
 set(DPDKPROJ_SANITIZE "" CACHE STRING "Sanitizers for our C++, such as address,undefined")
 
-# Warnings and sanitizers for a target of ours; not for generated code, DPDK or Rust.
+# Warnings and sanitizers for one of our targets; not for generated code, DPDK or Rust.
 function(dpdkproj_target target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor)
   if(DPDKPROJ_NATIVE)

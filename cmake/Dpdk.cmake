@@ -1,5 +1,5 @@
-# The system's DPDK as one target: dpdkproj::dpdk. Its shared libraries, with drivers as plugins that EAL loads at run
-# time; or, asked for, its archives with all of their drivers.
+# The system's DPDK as one target, dpdkproj::dpdk: its shared libraries, with drivers as plugins that EAL loads at run
+# time, or, on request, its archives with all of their drivers.
 include_guard(GLOBAL)
 
 option(DPDKPROJ_STATIC_DPDK
@@ -17,8 +17,9 @@ if(NOT TARGET PkgConfig::DPDK)
     "A DPDK of your own: put the folder of its libdpdk.pc in PKG_CONFIG_PATH.")
 endif()
 
-# Compile flags stay as DPDK's own build says, -march among them: its headers hold inline code for that instruction set.
-# Its include folders come as system folders, as those of imported targets do: warnings of its headers are not ours.
+# Keeps the compile flags of DPDK's own build, -march among them, because its headers contain inline code for that
+# instruction set. Its include directories are system directories, as those of all imported targets: its headers cause
+# no warnings.
 add_library(dpdkproj_dpdk INTERFACE)
 add_library(dpdkproj::dpdk ALIAS dpdkproj_dpdk)
 if(NOT DPDKPROJ_STATIC_DPDK)
@@ -30,9 +31,9 @@ if(NOT EXISTS ${DPDK_LIBDIR}/librte_eal.a)
   message(FATAL_ERROR "DPDKPROJ_STATIC_DPDK: no librte_eal.a in ${DPDK_LIBDIR}: this DPDK has no archives; leave the option out")
 endif()
 
-# As libdpdk.pc says: archives as a whole, since drivers register themselves and nobody refers to them by name, and then
-# what they need. It names what shared libraries depend on, too (systemd below libpcap, say), which is not always
-# installed: that is left out. If it was needed after all, the linker says so.
+# Like libdpdk.pc: whole archives, because drivers register themselves and nothing refers to them by name, then their
+# dependencies. These include dependencies of shared libraries (systemd below libpcap, for example), which are not
+# always installed and are omitted then. If one was needed after all, the linker reports it.
 set(items ${DPDK_STATIC_LDFLAGS})
 set(needed ${DPDK_STATIC_LIBRARIES})
 list(FILTER needed EXCLUDE REGEX "^:") # the archives

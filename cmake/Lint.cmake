@@ -1,5 +1,5 @@
-# Checks of the sources as ctest entries, and the tests of scripts/. Each runs by hand too: scripts/tests/NAME. Where a tool
-# is missing it says "SKIPPED: no TOOL", and ctest counts it as skipped.
+# Checks of the sources as ctest entries, and the tests of scripts/. Each can be run by hand, too: scripts/tests/NAME.
+# If a tool is missing, it prints "SKIPPED: no TOOL", and ctest counts it as skipped.
 include_guard(GLOBAL)
 
 set(scripts_tests ${PROJECT_SOURCE_DIR}/scripts/tests)
@@ -11,7 +11,7 @@ foreach(lint IN ITEMS "cpp format" "cpp tidy" "rust format" "rust clippy" "rust 
   add_test(NAME lint-${name} COMMAND ${scripts_tests}/lint-${what} ${words} ${CMAKE_BINARY_DIR})
   set_tests_properties(lint-${name} PROPERTIES LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 900)
 endforeach()
-# Takes all cores by itself.
+# Uses all cores by itself.
 set_tests_properties(lint-cpp-tidy PROPERTIES RUN_SERIAL TRUE)
 
 add_test(NAME scripts-setup-host COMMAND ${scripts_tests}/setup-host-test)
@@ -21,11 +21,11 @@ add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
 set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
 set_tests_properties(scripts-setup-host scripts-build scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
 
-# Another implementation reads the histograms of our JSON.
+# Another implementation of HdrHistogram reads the histograms of our JSON.
 add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
-# Build in this folder, where nobody else may do so meanwhile.
+# These build in this directory, where nothing else may build at the same time.
 foreach(name IN ITEMS rebuild outside static-dpdk)
   add_test(NAME scripts-${name} COMMAND ${scripts_tests}/${name}-test ${CMAKE_BINARY_DIR})
   set_tests_properties(scripts-${name} PROPERTIES LABELS unit RUN_SERIAL TRUE TIMEOUT 300)

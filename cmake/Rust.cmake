@@ -7,7 +7,7 @@ set(rust_dir ${PROJECT_SOURCE_DIR}/rust)
 
 file(STRINGS ${rust_dir}/Cargo.toml rust_min REGEX "^rust-version")
 string(REGEX MATCH "[0-9.]+" rust_min "${rust_min}")
-# As Corrosion looks for them: the user's word, then PATH, then rustup's usual place.
+# Searches in the same order as Corrosion: the user's setting, PATH, rustup's default directory.
 foreach(tool IN ITEMS rustc cargo)
   find_program(found_${tool} ${tool} PATHS $ENV{HOME}/.cargo/bin NO_CACHE)
 endforeach()
@@ -26,9 +26,9 @@ if(NOT rustc_says MATCHES "rustc ([0-9.]+)" OR CMAKE_MATCH_1 VERSION_LESS rust_m
   message(FATAL_ERROR "Rust ${rust_min} or later was not found (${rustc_says}). scripts/install-deps installs it or says how.")
 endif()
 
-# Cargo runs without what an outer cargo leaves in the environment of a build script (rust/e2e/build.rs): its compiler,
-# wrapper (clippy's, say) and flags are not meant for this build, and waiting for a target folder that it has locked
-# would never end.
+# Runs cargo without the environment that an outer cargo sets for a build script (rust/e2e/build.rs): its compiler,
+# wrapper (clippy's, for example) and flags are not meant for this build, and waiting for a target directory that it has
+# locked would never end.
 set(cargo_wrapper ${CMAKE_BINARY_DIR}/cargo-inner)
 file(CONFIGURE OUTPUT ${cargo_wrapper} NEWLINE_STYLE UNIX @ONLY CONTENT [[
 #!/bin/sh
@@ -38,7 +38,7 @@ exec "@found_cargo@" "$@"
 file(CHMOD ${cargo_wrapper} PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)
 set(Rust_CARGO ${cargo_wrapper})
 
-# Corrosion 0.5.0 cannot read what today's rustup prints. Without its help, rustc and cargo come from PATH.
+# Corrosion 0.5.0 cannot parse the output of current rustup. Without rustup support, it takes rustc and cargo from PATH.
 set(Rust_RESOLVE_RUSTUP_TOOLCHAINS OFF CACHE BOOL "Let Corrosion choose among rustup's toolchains")
 
 # --- Corrosion: installed; else Debian's package, in the build folder; else the release, from source
@@ -48,13 +48,14 @@ set(corrosion_sha256 6bc02411e29183a896aa60c58db6819ec6cf57c08997481d0b0da902935
 set(corrosion_package ${CMAKE_BINARY_DIR}/corrosion-package)
 set(corrosion_tar ${CMAKE_BINARY_DIR}/corrosion-${corrosion_version}.tar.gz)
 
-# No version is asked for: packages carry wrong ones. What counts is the command.
+# Requests no version, because packages carry wrong ones. What matters is the command.
 find_package(Corrosion CONFIG QUIET)
 if(COMMAND corrosion_add_cxxbridge)
   set(corrosion_from "${Corrosion_DIR}")
 endif()
 
-# A source folder given by the user (offline, say) goes before a download; so does a release that is here already.
+# A source directory given by the user (offline, for example) takes precedence over a download; so does a release that
+# was already downloaded.
 if(NOT corrosion_from AND NOT FETCHCONTENT_SOURCE_DIR_CORROSION AND NOT EXISTS ${corrosion_tar})
   execute_process(
     COMMAND ${PROJECT_SOURCE_DIR}/scripts/fetch-corrosion ${corrosion_package}
@@ -74,7 +75,7 @@ if(NOT corrosion_from)
   if(EXISTS ${corrosion_tar})
     file(SHA256 ${corrosion_tar} found_sha256)
   endif()
-  # Left to FetchContent, a download that cannot work would be tried for a minute and fill the screen.
+  # FetchContent would retry an impossible download for a minute and fill the screen.
   if(NOT FETCHCONTENT_SOURCE_DIR_CORROSION AND NOT found_sha256 STREQUAL corrosion_sha256)
     file(DOWNLOAD https://github.com/corrosion-rs/corrosion/archive/refs/tags/v${corrosion_version}.tar.gz
       ${corrosion_tar} STATUS failed INACTIVITY_TIMEOUT 20 TLS_VERIFY ON)
@@ -97,7 +98,7 @@ message(STATUS "Corrosion: ${corrosion_from}")
 
 # --- the crate and its bridge
 
-# Corrosion reads the version of cxx when CMake configures, and at no other time.
+# Corrosion reads the version of cxx only when CMake configures.
 set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY
   CMAKE_CONFIGURE_DEPENDS ${rust_dir}/Cargo.toml ${rust_dir}/Cargo.lock)
 
@@ -106,11 +107,11 @@ if(DPDKPROJ_NATIVE)
   corrosion_add_target_local_rustflags(dpdkproj_bridge -Ctarget-cpu=native)
 endif()
 
-# The generator, cxxbridge, is built once per build folder, and not at all where PATH or ~/.cargo/bin has the same
+# The generator, cxxbridge, is built once per build directory, and not at all if PATH or ~/.cargo/bin has the same
 # version: cargo install cxxbridge-cmd --version <cxx in Cargo.lock>.
 corrosion_add_cxxbridge(dpdkproj_rs CRATE dpdkproj_bridge FILES ffi.rs)
 add_library(dpdkproj::rs ALIAS dpdkproj_rs)
 target_compile_features(dpdkproj_rs PUBLIC cxx_std_20)
-# Generated code: no warnings of it, nor of its headers where they are included.
+# Disables warnings for generated code and its headers.
 target_compile_options(dpdkproj_rs PRIVATE -w)
 set_target_properties(dpdkproj_rs PROPERTIES SYSTEM TRUE CXX_CLANG_TIDY "")

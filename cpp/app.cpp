@@ -45,14 +45,14 @@ rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes)
   return rs::parse_args(to_rust(args), std::move(infos));
 }
 
-/// From here on what anybody prints on stdout (EAL and drivers do) goes to stderr; files that are
-/// open on stdout already stay there.
+/// Sends everything printed on stdout from now on (by EAL and drivers) to stderr. Result files that
+/// already have stdout open keep it.
 void redirect_stdout_to_stderr() {
   std::fflush(stdout);
   dup2(STDERR_FILENO, STDOUT_FILENO);
 }
 
-/// Prints on stdout; where that fails, says so.
+/// Prints on stdout. Returns false, after an error message, if that fails.
 bool print(const rust::String& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
     return true;
@@ -61,7 +61,8 @@ bool print(const rust::String& text) {
   return false;
 }
 
-/// What Rust cannot know of the end at `now_ns`, when the control thread has sent so many packets.
+/// Collects what only C++ knows about the run that ended at `now_ns`; `control_sent` is the number
+/// of frames that the control thread sent.
 rs::End end_of(const Port& port, uint64_t now_ns, uint64_t control_sent) {
   rust::Vec<rs::PortCounter> counters;
   for (const auto& [name, value] : port.counters()) {
@@ -90,9 +91,9 @@ PassingOn passing_on(rs::Queues queues) {
   }
 }
 
-/// A driver may try for half a minute to stop a device that is not there any more (e1000), and ours
-/// is the last program to hold it. Everything is written by now: what a run leaves behind, in
-/// files and on screen, does not depend on what a driver does with memory that ends with us.
+/// Ends the process if closing the port takes too long. The driver of a removed device may try for
+/// half a minute to stop it (e1000). All results are written by now, and the memory of the driver
+/// ends with the process.
 void end_soon(int code) {
   static constexpr std::chrono::seconds kTimeout{2};
   std::thread([code] {
@@ -102,12 +103,13 @@ void end_soon(int code) {
   }).detach();
 }
 
-/// Says which run begins, and runs it.
+/// Announces the next run, and runs it.
 void run_once(const Mode& mode, Dataplane& dataplane) {
   const std::string name(mode.name);
   const rs::Next& next = dataplane.next();
   if (next.stage == rs::Stage::Measurement) {
-    // One that was to end before it began leaves results behind, too, not those of an earlier run.
+    // A run that is stopped before it starts still writes results, so that those of an earlier run
+    // are not mistaken for its own.
     std::fprintf(stderr, "dpdkproj: %s %s on port %u\n", name.c_str(),
                  dataplane.stop().is_made() ? "was stopped before it began" : "runs",
                  dataplane.port().id());
@@ -118,19 +120,19 @@ void run_once(const Mode& mode, Dataplane& dataplane) {
   mode.run(dataplane);
 }
 
-/// Shows the summary; the exit code.
-int tell(const rs::Finished& finished, bool has_files) {
+/// Prints the summary. Returns the exit code.
+int report(const rs::Finished& finished, bool has_files) {
   int code = finished.limits_broken ? kLimitBroken : kSuccess;
   if (!finished.problem.empty()) {
     std::fprintf(stderr, "dpdkproj: %s\n", std::string(finished.problem).c_str());
     code = kFailure;
   }
   const bool is_said = std::fprintf(stderr, "%s\n", std::string(finished.summary).c_str()) > 0;
-  // Who closes stderr and asks for no file learns nothing.
+  // With stderr closed and no result file, the results would be lost.
   return is_said || has_files || code != kSuccess ? code : kFailure;
 }
 
-/// From the link to the end of the results.
+/// Waits for the link, and executes all runs of the session on `port`. Returns the exit code.
 int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session& session,
            const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
   if (mode.needs_link) {
@@ -142,7 +144,7 @@ int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session
     }
   }
   if (!signals.requested()) {
-    session.link_is_up(port.link_mbps());  // else the link may be down, and nothing is sent
+    session.link_is_up(port.link_mbps());  // if stopped, nothing is sent: the speed is not needed
   }
   const Clock clock(started, signals.request());
   SlowPath slow_path(port);
@@ -157,7 +159,7 @@ int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session
     if (next.stage == rs::Stage::Measurement) {
       const uint64_t end_ns = dataplane.clock().now_ns();
       const rs::Finished finished = session.finish(end_of(port, end_ns, slow_path.sent()));
-      code = std::max(code, tell(finished, options.has_files));
+      code = std::max(code, report(finished, options.has_files));
     }
   }
 }
@@ -204,8 +206,9 @@ int run_app(const Strings& args) {
                  kUsageLine);
     return kUsage;
   }
-  // Statistics need pages that nobody has written (rust/core/src/count/lines.rs). By default glibc
-  // keeps ever larger blocks that were freed, and writes zeros to them when they are used again.
+  // Statistics rely on fresh zero pages that take no memory until written
+  // (rust/core/src/count/lines.rs). By default, glibc keeps ever larger freed blocks, and writes
+  // zeros to them when they are allocated again.
   mallopt(M_MMAP_THRESHOLD, 128 << 10);
   const std::vector<Mode> modes = all_modes();
   try {
@@ -222,7 +225,7 @@ int run_app(const Strings& args) {
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kUsage;
   } catch (const rust::Error& error) {
-    // From Rust: what was asked cannot be, or cannot be written where it was asked for.
+    // From Rust: the request is impossible, or a result file cannot be written.
     std::fprintf(stderr, "dpdkproj: %s\n", error.what());
     return kUsage;
   } catch (const std::exception& error) {

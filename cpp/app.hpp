@@ -5,19 +5,19 @@
 
 namespace dpdkproj {
 
-/// How the process ends.
+/// Exit codes of the process.
 enum ExitCode : int {
   kSuccess = 0,
-  /// The run, or writing down what it found, went wrong.
+  /// The run failed, or its results could not be written.
   kFailure = 1,
-  /// What was asked cannot be.
+  /// The request is impossible.
   kUsage = 2,
-  /// A limit that was given (--max-loss, --max-latency) was broken.
+  /// A given limit (--max-loss, --max-latency) was exceeded.
   kLimitBroken = 3,
 };
 
-/// Runs `dpdkproj [EAL args] -- <mode> [options]` and returns its exit code. Everything but results
-/// that were asked for on stdout (help, CSV, JSON) goes to stderr.
+/// Runs `dpdkproj [EAL args] -- <mode> [options]` and returns its exit code. Everything except
+/// results requested on stdout (help, CSV, JSON) goes to stderr.
 int run_app(const std::vector<std::string>& args);
 
 }  // namespace dpdkproj

@@ -13,8 +13,9 @@ void open_standard_descriptors() {
     if (fcntl(wanted, F_GETFD) != -1 || errno != EBADF) {
       continue;
     }
-    // Opening takes the lowest number that is free: all below are open by now. For reading only;
-    // and who opens it again by its name in /proc, to write, gets errors from /dev/full as well.
+    // open() returns the lowest free number, and all lower ones are open by now. Read-only, so that
+    // writes fail; a program that reopens the descriptor for writing through /proc gets errors from
+    // /dev/full as well.
     if (wanted == STDIN_FILENO || open("/dev/full", O_RDONLY) == -1) {
       open("/dev/null", O_RDONLY);
     }

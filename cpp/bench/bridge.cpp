@@ -26,7 +26,7 @@ namespace {
 constexpr uint16_t kBurst = 32;
 constexpr std::array<uint8_t, 6> kMac = {2, 0, 0, 0, 0, 1};
 
-/// Reading the TSC twice, with nothing in between.
+/// The cost of two consecutive readings of the TSC.
 uint64_t overhead_cycles() noexcept {
   uint64_t least = UINT64_MAX;
   for (int i = 0; i < 1000; ++i) {
@@ -36,8 +36,8 @@ uint64_t overhead_cycles() noexcept {
   return least;
 }
 
-/// What calls of one kind cost per packet. Each slice of time gives one figure, so that those in
-/// which the thread was interrupted do not spoil the median.
+/// The cost of one kind of call per packet. Each time slice gives one figure, so that slices in
+/// which the thread was interrupted do not distort the median.
 class Leg {
  public:
   void add(uint64_t start_tsc, std::size_t packets) noexcept {
@@ -85,12 +85,12 @@ struct Legs {
   }
 };
 
-/// Bursts of frames in plain memory, one after the other and round again.
+/// Bursts of frames in plain memory, used in turn.
 class Buffers {
  public:
   Buffers() : lines_(kBursts * kBurst * kLinesApart) {}
 
-  /// Calls `each` with the index and the room of every buffer.
+  /// Calls `each` with the index of every buffer and a frame that spans it.
   template <typename F>
   void for_each(F each) {
     for (std::size_t i = 0; i < kBursts * kBurst; ++i) {
@@ -99,7 +99,7 @@ class Buffers {
     }
   }
 
-  /// The next burst, of frames as long as given.
+  /// The next burst, with frames of `frame_len` bytes.
   rust::Slice<rs::Frame> next(uint16_t frame_len) noexcept {
     turn_ = (turn_ + 1) % kBursts;
     for (std::size_t i = 0; i < kBurst; ++i) {
@@ -115,11 +115,11 @@ class Buffers {
   struct alignas(64) Line {
     std::array<uint8_t, 64> bytes;
   };
-  /// As the mbufs of a mempool: 2 KiB of data with what stands in front of it. (2 KiB sharp would
-  /// put the headers of a whole burst into two sets of the first-level cache.)
+  /// Like the mbufs of a mempool: 2 KiB of data plus the structure in front of it. (With a stride
+  /// of exactly 2 KiB, the headers of a whole burst would fall into two sets of the L1 cache.)
   static constexpr uint16_t kRoom = 2048;
   static constexpr std::size_t kLinesApart = (kRoom + 320) / sizeof(Line);
-  /// About as many frames as go round in a mempool's cache.
+  /// About as many frames as circulate in the cache of a mempool.
   static constexpr std::size_t kBursts = 8;
 
   std::vector<Line> lines_;
@@ -138,7 +138,7 @@ rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
   return rs::parse_args(std::move(copies), std::move(modes));
 }
 
-/// A session whose first run has begun.
+/// A session with its first run started.
 rust::Box<rs::Session> begun(const rs::Config& config) {
   rust::Box<rs::Session> session = rs::open_session(config, {});
   session->next(kMac, false);
@@ -152,9 +152,9 @@ rs::End end_after(uint64_t delivered, uint64_t accepted) {
   return end;
 }
 
-/// sendrecv and reflect, joined by a copy: each burst is built, turned round and verified, on the
-/// same thread. A copy, as paths make one: the sender's buffers still hold its packets when they
-/// come round again.
+/// sendrecv and reflect, connected by a copy: each burst is built, turned around and verified on
+/// the same thread. A copy, as a real path makes one: the sender's buffers still hold its packets
+/// when they are used again.
 class Chain {
  public:
   explicit Chain(const Clock& clock)
@@ -163,8 +163,8 @@ class Chain {
         reflecting_(begun(*config_)),
         reflector_(rs::new_reflector(*reflecting_, 0, false)) {}
 
-  /// Does the run at hand of `session`, for `duration_ns` unless it ends by itself, with a burst
-  /// every `gap_ns`, of which `at_once` packets each are sent at the same time; `path` is between
+  /// Executes the current run of `session`, for `duration_ns` unless it ends by itself, with a
+  /// burst every `gap_ns`. `at_once` packets of a burst share a send time. `path` lies between
   /// reflector and receiver.
   void go(rs::Session& session, uint16_t frame_len, uint64_t duration_ns, uint64_t gap_ns,
           uint16_t at_once, Path path, Legs& legs) {
@@ -226,7 +226,7 @@ class Chain {
   uint64_t sent() const noexcept { return sent_; }
 
  private:
-  /// Questions and answers, past the workers.
+  /// Exchanges questions and answers of the slow path.
   void converse(rs::Session& session, uint64_t now_ns) {
     std::array<uint8_t, 2048> bytes;
     const auto room = [&bytes] {
@@ -257,7 +257,7 @@ class Chain {
         now_ns = clock.now_ns();
       }
     }
-    // Fewer than were asked for are the last ones.
+    // If fewer were built than requested, they are the last ones.
     const std::size_t first = built < at_once_ ? at_once_ - built : 0;
     frames = {frames.data() + first, built};
     legs.send.add(start, frames.size());
@@ -272,7 +272,7 @@ class Chain {
       reflector_->stamp(now_ns, {&now_ns, 1}, 0, false, frames);
     }
     std::size_t kept = frames.size();
-    // As a worker does: most bursts are sent as they are.
+    // As a worker does: most bursts have no drops.
     if (outcome.drops) [[unlikely]] {
       kept = 0;
       for (const rs::Frame& frame : frames) {
@@ -290,7 +290,7 @@ class Chain {
     reflector_sent_ += frames.size();
     if (path_.holds_packets()) {
       frames = past_the_path(frames, frame_len);
-      // It copies from all over its memory: receiving is not to wait for that.
+      // The path copies from all over its memory: complete that before receiving is measured.
       rte_mb();
     }
 
@@ -309,8 +309,8 @@ class Chain {
     return {to.data(), from.size()};
   }
 
-  /// The frames of a burst go into the path; what comes out of it in their place, which is all of
-  /// it when nothing goes in any more.
+  /// Pushes the frames of a burst into the path, and returns those that come out. An empty burst
+  /// flushes the path.
   rust::Slice<rs::Frame> past_the_path(rust::Slice<rs::Frame> from, uint16_t frame_len) {
     const bool flush = from.empty();
     for (const rs::Frame& frame : from) {
@@ -324,7 +324,7 @@ class Chain {
     return {to.data(), size};
   }
 
-  /// The reflector's; each run has another one.
+  /// The clock of the reflector; each run has its own.
   Clock clock_;
   rust::Box<rs::Config> config_;
   rust::Box<rs::Session> reflecting_;
@@ -335,7 +335,7 @@ class Chain {
   Path path_{Order::kKept, 0};
   /// Packets that are sent at the same time.
   uint16_t at_once_ = kBurst;
-  /// Of the run that is under way, and of the reflector, in all of them.
+  /// Packets of the current run, and of the reflector in all runs.
   uint64_t sent_ = 0;
   uint64_t returned_ = 0;
   uint64_t reflector_got_ = 0;
@@ -345,9 +345,9 @@ class Chain {
 struct Variant {
   const char* name;
   std::vector<std::string> options;
-  /// Of the payload.
+  /// Minimum payload size.
   uint16_t least_bytes;
-  /// Between bursts, in step with the rate in `options`.
+  /// Time between bursts, matching the rate in `options`.
   uint64_t gap_ns;
   Order order = Order::kKept;
   /// Packets that the path holds.
@@ -381,9 +381,9 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
   Chain chain(clock);
   rs::Next next = session->next(kMac, false);
   while (next.stage == rs::Stage::Preliminary) {
-    // Stamps are for flows that the reflector knows: those that asked it.
-    Legs nobodys;
-    chain.go(*session, next.frame_len, UINT64_MAX, 0, kBurst, {Order::kKept, 0}, nobodys);
+    // The reflector only stamps packets of flows that have asked it.
+    Legs ignored;
+    chain.go(*session, next.frame_len, UINT64_MAX, 0, kBurst, {Order::kKept, 0}, ignored);
     next = session->next(kMac, false);
   }
   Legs legs;
@@ -404,13 +404,14 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
 void bench_bridge(double seconds, std::string_view only) {
   constexpr std::array<uint16_t, 4> kPayloads = {16, 256, 1000, 1400};
   constexpr double kFixedPoint = 4294967296.0;
-  // Slow enough for all three legs on one thread: the pacer is always in time, with a full burst.
-  // Packets are 195.3125 ns apart: bursts last whole ns, and due times are rounded.
+  // The rate is low enough for all three legs on one thread: the pacer is always in time, with a
+  // full burst. The gap of 195.3125 ns makes a burst last whole ns, while due times are rounded.
   const std::vector<Variant> variants = {
       {"plain", {"--no-peer-report"}, 16, 0},
       {"stamp", {"--reflector-seq"}, 34, 0},
       {"paced", {"--no-peer-report", "--rate", "5.12m"}, 16, 1'000'000'000ULL * kBurst / 5'120'000},
-      // What order costs: beside packets that a path held, and let go as they came.
+      // The cost of reordering, compared with a path that holds packets and keeps their order
+      // (held).
       {"held", {"--no-peer-report"}, 16, 0, Order::kKept, 1000},
       {"held, own times", {"--no-peer-report"}, 16, 0, Order::kKept, 1000, 1},
       {"swapped", {"--no-peer-report"}, 16, 0, Order::kSwapped, 1000},
@@ -431,7 +432,7 @@ void bench_bridge(double seconds, std::string_view only) {
         continue;
       }
       if (is_of_headers && payload != kPayloads.front()) {
-        continue;  // these do not look at the payload
+        continue;  // the payload does not matter here
       }
       measure(clock, variant, std::max(payload, variant.least_bytes), seconds, ns_per_tick,
               separator);

@@ -1,4 +1,5 @@
-// dpdkproj-bench: what our own code costs, without ports, EAL or hugepages. scripts/bench runs it.
+// dpdkproj-bench: measures what our own code costs, without ports, EAL or hugepages. scripts/bench
+// runs it.
 
 #include <cstdio>
 #include <cstdlib>

@@ -11,25 +11,25 @@
 
 namespace dpdkproj {
 
-/// What a path does to the order of packets.
+/// How a path changes the order of packets.
 enum class Order : int {
   kKept,
-  /// Of each two packets the second one comes first.
+  /// Swaps the packets of each pair.
   kSwapped,
-  /// Every other packet takes a way that is longer by so many packets.
+  /// Delays every other packet by `depth` packets.
   kTwoPaths,
-  /// Each packet is held for up to so many others.
+  /// Delays each packet by less than `depth` packets, at random.
   kRandom,
 };
 
-/// A path that holds packets, up to `depth` of them, and lets them go in another order.
+/// A path that holds up to `depth` packets and releases them in another order.
 class Path {
  public:
   Path(Order order, uint64_t depth) : order_(order), depth_(depth) {}
 
   bool holds_packets() const noexcept { return depth_ > 0; }
 
-  /// A packet goes in.
+  /// Adds a packet to the path.
   void push(const uint8_t* frame, uint16_t len) {
     std::size_t slot = slots_.size();
     if (free_.empty()) {
@@ -44,8 +44,8 @@ class Path {
     ++next_;
   }
 
-  /// Takes the next packet out; its length, or 0 where none leaves before another one has come.
-  /// `flush`: no other one will come.
+  /// Removes the next packet and returns its length, or 0 if none leaves before another one
+  /// arrives. `flush`: no other one will arrive.
   uint16_t pop(uint8_t* frame, bool flush) {
     if (held_.empty() || (!flush && held_.size() <= depth_)) {
       return 0;
@@ -64,7 +64,7 @@ class Path {
   };
   using Leaving = std::pair<uint64_t, std::size_t>;
 
-  /// The place among all packets at which packet number `index` leaves.
+  /// The position at which packet `index` leaves.
   uint64_t leaves_at(uint64_t index) noexcept {
     switch (order_) {
       case Order::kSwapped:

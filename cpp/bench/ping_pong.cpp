@@ -24,11 +24,11 @@ void pin_to(unsigned cpu) {
 }
 
 void bench_ping_pong(unsigned first, unsigned second) {
-  // A slice lasts a millisecond or so: one that was interrupted does not spoil the median.
+  // A slice lasts about a millisecond, so that an interrupted one does not distort the median.
   constexpr unsigned kSlices = 101;
   constexpr unsigned kRoundTrips = 5000;
   constexpr unsigned kAll = kSlices * kRoundTrips;
-  // Both: rw. Odd: it is the second one's turn.
+  // both threads: rw. Odd: it is the second thread's turn.
   alignas(128) std::atomic<unsigned> ball{0};
   const auto wait_for = [&ball](unsigned turn) {
     while (ball.load(std::memory_order_acquire) != turn) {

@@ -10,7 +10,8 @@
 namespace dpdkproj {
 
 void bench_stalls(double seconds, unsigned cpu) {
-  // What a sender calls a stall, and how far off its packets may be in the table of `pacing`.
+  // The threshold of a stall in the sender's statistics, and one of the error limits in its
+  // `pacing` table.
   constexpr uint64_t kStallNs = 10'000;
   constexpr uint64_t kErrorNs = 256;
   constexpr double kNsPerSecond = 1e9;

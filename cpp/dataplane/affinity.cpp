@@ -14,7 +14,7 @@ namespace dpdkproj {
 
 namespace {
 
-/// A set of CPUs as the system takes it, with room for `cpus` of them.
+/// A dynamically sized cpu_set_t for `cpus` CPUs.
 class CpuSet {
  public:
   explicit CpuSet(std::size_t cpus)
@@ -50,7 +50,7 @@ class CpuSet {
 }  // namespace
 
 Cpus allowed_cpus() {
-  // How many the kernel has room for it does not tell; a set with less than that is EINVAL.
+  // The kernel does not report the size of its CPU mask; a smaller set results in EINVAL.
   constexpr std::size_t kMost = std::size_t{1} << 20;
   for (std::size_t cpus = CPU_SETSIZE;; cpus *= 2) {
     CpuSet set(cpus);
@@ -110,7 +110,7 @@ Affinity::Guest::Guest(const Affinity& affinity) {
   try {
     before_ = allowed_cpus();
   } catch (const std::system_error&) {
-    // There is no way back then: apply() says that nothing can be moved.
+    // The affinity could not be restored later. apply() warns about that.
     return;
   }
   affinity.apply(pthread_self());

@@ -8,33 +8,34 @@
 
 namespace dpdkproj {
 
-/// CPUs by number, ascending.
+/// CPU numbers in ascending order.
 using Cpus = std::vector<uint32_t>;
 
-/// The CPUs that the calling thread may use, however many the machine has. Throws a
-/// std::system_error if the system does not tell.
+/// The CPUs that the calling thread may use, on machines with any number of CPUs. Throws a
+/// std::system_error if the affinity cannot be read.
 Cpus allowed_cpus();
 
-/// Lets `thread` use `cpus` alone; whether the system agrees.
+/// Restricts `thread` to `cpus`. Returns whether the system accepted that.
 bool bind_to(pthread_t thread, const Cpus& cpus) noexcept;
 
-/// Where threads run that are no lcores.
+/// Keeps threads that are no lcores away from the CPUs of polling lcores.
 ///
-/// EAL binds the thread that starts it to the main lcore's CPU, and threads begun from there
-/// inherit that: without more ado they would take turns with a worker that polls. They get what
-/// lcores leave of the CPUs that the process may use, or all of those where nothing is left. To be
-/// made before EAL starts.
+/// EAL binds the thread that initialises it to the CPU of the main lcore, and threads started from
+/// there inherit that affinity: they would compete with a polling worker. Instead they get those
+/// CPUs of the process on which no lcore polls, or all of its CPUs if none is left. Must be
+/// constructed before EAL is initialised.
 class Affinity {
  public:
   Affinity();
 
-  /// Lcores poll on `polling` from now on. Says so, once, where they leave no CPU.
+  /// Declares that lcores poll on `polling` from now on. Warns once if that leaves no CPU.
   void leave_to_lcores(const Cpus& polling);
 
-  /// Moves `thread` there. Says why, once, where that cannot be done.
+  /// Moves `thread` to the remaining CPUs. Warns once, with the reason, if that fails.
   void apply(pthread_t thread) const;
 
-  /// As long as it lives, the calling thread is there, and so are threads that it begins.
+  /// While this object lives, the calling thread, and the threads that it starts, run on the
+  /// remaining CPUs.
   class Guest {
    public:
     explicit Guest(const Affinity& affinity);
@@ -47,9 +48,9 @@ class Affinity {
   };
 
  private:
-  /// Of the whole process; empty where the system does not tell.
+  /// The CPUs of the process; empty if unknown.
   Cpus allowed_;
-  /// Of those, what lcores leave.
+  /// Those of them on which no lcore polls.
   Cpus control_;
   std::string unknown_;
 };

@@ -24,8 +24,8 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::thread waiting([request = request_, stops] {
     constexpr int kInterrupted = 130;
-    // The end of a session comes as several SIGHUPs: of the kernel, of the shell, of systemd behind
-    // its SIGTERM.
+    // When a login session ends, several SIGHUPs arrive: from the kernel, from the shell, and from
+    // systemd after its SIGTERM. So they do not count towards the second signal.
     for (int orders = 0; orders < 2;) {
       int signal = 0;
       sigwait(&stops, &signal);
@@ -40,7 +40,7 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
 
 void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
              const StopSignals& signals, std::atomic<Phase>& phase) {
-  // Drivers may have to ask the NIC, or the kernel.
+  // Reading the counters may require a request to the NIC or the kernel.
   constexpr uint64_t kPortNs = 250'000'000;
   uint64_t next_port_ns = 0;
   rs::Facts facts{};

@@ -23,8 +23,7 @@
 
 namespace dpdkproj {
 
-/// What a mode has to work with: a started port, the session whose run it counts in, a clock, and
-/// lcores.
+/// What a mode works with: a started port, the session, a clock and the lcores. One object per run.
 class Dataplane {
  public:
   Dataplane(Port& port, SlowPath& slow_path, rs::Session& session, const rs::Next& next,
@@ -42,29 +41,29 @@ class Dataplane {
   Port& port() noexcept { return port_; }
   rs::Session& session() noexcept { return session_; }
   const rs::Options& options() const noexcept { return options_; }
-  /// What the run that workers are made for is like.
+  /// The parameters of the run for which the mode makes workers.
   const rs::Next& next() const noexcept { return next_; }
-  /// Those that the mode has registered for itself.
+  /// The values of the mode's own options.
   ModeOptions mode_options() const noexcept { return ModeOptions(options_); }
-  /// Its zero is the moment when workers begin, and an earlier one before: what making them takes
-  /// is not in any run. To be kept by reference.
+  /// run_workers() resets its zero to the moment when workers start, so that no run includes the
+  /// time that making them takes. Workers keep it by reference.
   const Clock& clock() const noexcept { return clock_; }
 
-  /// What workers do not take, and what the control thread sends.
+  /// Frames that no worker takes, and frames that the control thread sends.
   SlowPath& slow_path() noexcept { return slow_path_; }
 
-  /// For all that waits while workers are made.
+  /// For everything that waits while workers are made.
   const StopRequest& stop() const noexcept { return signals_.request(); }
 
-  /// Runs these workers on the lcores that EAL was given until the run is over. Workers are taken
-  /// in the order given when they are dealt out to lcores. A run that was to end before it began is
-  /// over at once, and none of them is polled.
+  /// Runs these workers on the lcores of EAL until the run is over. Workers are assigned to lcores
+  /// in the given order. If a stop was requested before the start, the run is over at once and no
+  /// worker is polled.
   template <Worker... Ws>
   void run_workers(std::vector<Ws>... workers);
 
  private:
-  /// The main lcore polls all workers of a run that only asks a question: it is over sooner if it
-  /// need not wait until every lcore has polled.
+  /// A run that only asks the reflector uses the main lcore alone: it ends sooner if it need not
+  /// wait for a poll of every lcore.
   bool only_asks() const noexcept {
     return next_.stage == rs::Stage::Preliminary && next_.warmup_ns == 0;
   }
@@ -81,14 +80,14 @@ class Dataplane {
 
 template <Worker... Ws>
 void Dataplane::run_workers(std::vector<Ws>... workers) {
-  // Those of several lcores are neighbours in memory.
+  // Workers of different lcores are neighbours in memory.
   static_assert(((alignof(Ws) >= 2UL * RTE_CACHE_LINE_SIZE) && ...),
                 "a worker needs cache lines of its own: alignas(2 * RTE_CACHE_LINE_SIZE)");
   using Share = std::tuple<std::vector<Ws>...>;
   const std::size_t count = (workers.size() + ...);
   std::vector<unsigned> lcores = all_lcores();
   warn_about_lcores(count, lcores.size());
-  // One without a worker would only burn its core, and slow down a hyperthread beside it.
+  // An lcore without a worker would waste its core and slow down a hyperthread on the same core.
   const std::size_t most = only_asks() ? 1 : lcores.size();
   lcores.resize(std::clamp<std::size_t>(count, 1, most));
   const std::vector<std::size_t> plan = plan_lcores(count, lcores.size());
@@ -120,7 +119,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
       std::apply([&](auto&... mine) { run_loop(phase, clock_, mine...); }, share);
     });
   }
-  // What came in while workers were made, nobody was there to take.
+  // Excludes from the run what arrived before any lcore polled.
   port_.begin_counting();
   slow_path_.begin_counting();
   clock_ = clock_.restarted();
@@ -129,7 +128,7 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
     return;
   }
   std::exception_ptr failure;
-  // Joined also where lcores cannot be launched.
+  // A jthread, so that it is also joined if launching an lcore throws.
   std::jthread controller([&] {
     affinity_.apply(pthread_self());
     try {

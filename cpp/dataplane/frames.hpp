@@ -14,19 +14,20 @@
 
 namespace dpdkproj {
 
-/// The frames through which Rust sees a burst; one object per worker, used again for each burst.
+/// The frames that describe a burst to Rust; one object per worker, reused for each burst.
 class Frames {
  public:
   Frames() = default;
-  /// Nothing moves along: between bursts what is in it is of no use, and slices point into it.
+  /// Moves nothing: the content is only valid within a poll, and the cached slices point into this
+  /// object.
   Frames(Frames&& /*from*/) noexcept {}
   Frames(const Frames&) = delete;
   Frames& operator=(const Frames&) = delete;
   Frames& operator=(Frames&&) = delete;
   ~Frames() = default;
 
-  /// Of the packets of `burst`. Packets in several segments are joined where the first has room;
-  /// otherwise Rust sees the first segment and the length of the whole.
+  /// Describes the packets of `burst`. Segments of a packet are joined if the first one has room;
+  /// otherwise Rust sees the first segment and the total length.
   Frames& of(Burst& burst) noexcept {
     size_ = burst.size;
     for (uint16_t i = 0; i < size_; ++i) {
@@ -36,17 +37,17 @@ class Frames {
         rest = joined(*mbuf);
       }
       frames_[i].data = rte_pktmbuf_mtod(mbuf, uint8_t*);
-      // Mostly another core or a device wrote it: all of a burst are on their way before the first
-      // one is looked at.
+      // Another core or a device has usually written the data: prefetch all of the burst before
+      // Rust reads the first packet.
       rte_prefetch0(frames_[i].data);
       set_all_but_data(frames_[i], mbuf->data_len, rest);
     }
     return *this;
   }
 
-  /// The same for a burst whose packets from place `first` on were just allocated, `len` bytes
-  /// each: all but the buffer's address is known, and not read back from mbufs that were written a
-  /// moment ago. Those before are as they were.
+  /// Like of(), for a burst whose packets from index `first` on were just allocated with `len`
+  /// bytes each. Only the address of the buffer is read; everything else is known, so nothing is
+  /// read back from mbufs that were written a moment ago. Frames before `first` keep their content.
   Frames& of_allocated(const Burst& burst, uint16_t first, uint16_t len) noexcept {
     size_ = burst.size;
     for (uint16_t i = first; i < size_; ++i) {
@@ -56,13 +57,15 @@ class Frames {
     return *this;
   }
 
-  /// All of them, for Rust to write.
+  /// All frames, for Rust to write.
   rust::Slice<rs::Frame> writable() noexcept { return writable_.of(frames_.data(), size_); }
 
-  /// All of them, for Rust to read.
+  /// All frames, for Rust to read.
   rust::Slice<const rs::Frame> readable() noexcept { return readable_.of(frames_.data(), size_); }
 
-  /// The same for a worker that sends none of them back.
+  /// Empties `burst`, for a worker that sends none of its packets back: calls `slow` with each
+  /// packet of the last of() that is for the control thread, which takes ownership, and frees the
+  /// others.
   template <typename F>
   [[gnu::noinline, gnu::cold]] void drop_all(Burst& burst, F slow) noexcept {
     for (uint16_t i = 0; i < burst.size; ++i) {
@@ -75,12 +78,13 @@ class Frames {
     burst.size = 0;
   }
 
-  /// What Rust wants done with packet `i` of the last of().
+  /// The frame of packet `i` of the last of(), with Rust's verdict.
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
 
-  /// Turns the packets of `burst` round, so that they go back to where they came from. Frees those
-  /// that cannot be: all but whole UDP packets that were sent to one host and may take another hop.
-  /// Returns how many that were. For `partial_checksums` see Port::may_deliver_partial_checksums.
+  /// Turns the packets of `burst` around, so that they go back to their senders. Frees all packets
+  /// that cannot be sent back, which are all but complete UDP packets to a unicast address with a
+  /// TTL above 1, and returns how many it freed. For `partial_checksums` see
+  /// Port::may_deliver_partial_checksums.
   uint16_t turn_round(Burst& burst, bool partial_checksums) noexcept {
     const uint16_t before = burst.size;
     if (rs::turn_round(of(burst).writable(), partial_checksums)) [[unlikely]] {
@@ -89,9 +93,9 @@ class Frames {
     return static_cast<uint16_t>(before - burst.size);
   }
 
-  /// Keeps in `burst`, in their order, the packets of the last of() that Rust wants sent, calls
-  /// `slow` with each that is for the control thread, which is the callee's from then on, and frees
-  /// the others.
+  /// Applies Rust's verdicts on the last of(): keeps the packets to send in `burst`, in order,
+  /// calls `slow` with each packet for the control thread, which takes ownership, and frees the
+  /// others.
   template <typename F>
   void drop_unwanted(Burst& burst, F slow) noexcept {
     uint16_t kept = 0;
@@ -114,23 +118,24 @@ class Frames {
   }
 
  private:
-  /// In one store, which a compiler does not make of an assignment.
+  /// Compiles to one store, unlike an assignment.
   static void set_all_but_data(rs::Frame& frame, uint16_t len, uint16_t rest) noexcept {
     const rs::Frame wanted{nullptr, len, rest, 0, rs::Verdict::Send};
     static_assert(offsetof(rs::Frame, len) == sizeof(wanted.data));
     std::memcpy(&frame.len, &wanted.len, sizeof(frame) - sizeof(wanted.data));
   }
 
-  /// Makes one segment of those of `mbuf` where the first one has room; how many bytes are in
-  /// further ones then. As many as a frame can say are more than any packet has that is taken.
+  /// Joins the segments of `mbuf` if the first one has room. Returns how many bytes remain in
+  /// further segments, at most UINT16_MAX, which exceeds the length of every packet that is
+  /// accepted.
   [[gnu::noinline, gnu::cold]] static uint16_t joined(rte_mbuf& mbuf) noexcept {
     rte_pktmbuf_linearize(&mbuf);
     return static_cast<uint16_t>(std::min<uint32_t>(mbuf.pkt_len - mbuf.data_len, UINT16_MAX));
   }
 
-  /// A slice of the last burst, with its size: full bursts are all as long. To make a slice, and
-  /// even to ask for its size, is a call into Rust; what it writes as two words is then read as
-  /// one, and a core waits for that.
+  /// The slice of the previous burst, reused if the next one has the same size, as full bursts
+  /// have. Creating a rust::Slice, and even reading its size, is a call into Rust. It also writes
+  /// the slice as two words that are then read as one, which stalls the core (no store forwarding).
   template <typename F>
   struct Kept {
     rust::Slice<F> slice;

@@ -18,7 +18,7 @@
 
 namespace dpdkproj {
 
-/// A ring of a fixed number of items.
+/// A FIFO of fixed capacity.
 template <typename T>
 class Ring {
  public:
@@ -26,7 +26,7 @@ class Ring {
   bool empty() const noexcept { return size_ == 0; }
   bool full() const noexcept { return size_ == items_.size(); }
   T& front() noexcept { return items_[first_]; }
-  /// Only where there is room.
+  /// Requires that it is not full.
   void push(const T& item) noexcept {
     assert(!full());
     items_[(first_ + size_) % items_.size()] = item;
@@ -43,15 +43,15 @@ class Ring {
   std::size_t size_ = 0;
 };
 
-/// One rx queue and the tx queue with the same number, with what `reflect --impair` asks for on the
-/// way: Rust decides which packet suffers what, this class holds packets back.
+/// The worker of `reflect --impair`, for one rx queue and the tx queue with the same number. Rust
+/// decides what happens to each packet; this class holds packets back.
 ///
-/// As in `Reflect`, what the driver does not take waits, and nothing is received meanwhile: all
-/// that is lost on the way is what was asked for.
+/// As in `Reflect`, packets that the driver does not accept wait, and nothing is received
+/// meanwhile, so that only the requested impairment loses packets.
 class ReflectImpaired final {
  public:
-  /// Mbufs that it may hold, for a delay of `delay_ns` of every packet: those of 1 Mpps, and some
-  /// for bursts. What comes beyond that is counted as lost by the reflector.
+  /// The number of mbufs that it may hold if every packet is delayed by `delay_ns`: enough for 1
+  /// Mpps, plus some for bursts. Packets beyond that count as lost by the reflector.
   static unsigned mbufs(uint64_t delay_ns) noexcept {
     constexpr uint64_t kNsPerPacket = 1000;
     constexpr uint64_t kMost = 1 << 16;
@@ -80,14 +80,14 @@ class ReflectImpaired final {
     } else {
       receive(now_ns);
     }
-    // When the run ends nothing is held any more.
+    // At the end of the run nothing is held any more.
     release(now_ns, draining_);
     if (outlet_.is_waiting()) [[unlikely]] {
       outlet_.send(tx_);
     }
   }
 
-  /// Sends all that is held, and holds nothing from now on.
+  /// Sends everything that is held, and holds nothing from now on.
   void drain(uint64_t now_ns) noexcept {
     draining_ = true;
     drained_by_ns_ = now_ns + kDrainNs;
@@ -100,9 +100,9 @@ class ReflectImpaired final {
  private:
   enum class Kind : uint8_t {
     kPlain,
-    /// Of one that is sent too.
+    /// A copy of a packet that is sent, too.
     kCopy,
-    /// Sent behind later ones.
+    /// Sent after later packets.
     kOvertaken,
   };
 
@@ -111,18 +111,18 @@ class ReflectImpaired final {
     uint64_t arrived_ns;
     rs::Verdict verdict;
     uint16_t flow;
-    /// Of one that others are to overtake: how many had passed when it was its turn, and when that
-    /// was.
+    /// For a packet that others are to overtake: how many packets had passed when it was due, and
+    /// when that was.
     uint64_t passed_before;
     uint64_t since_ns;
   };
 
   static constexpr unsigned kLeast = 8192;
-  /// Of them, those that others are to overtake.
+  /// How many of them may wait to be overtaken.
   static constexpr unsigned kOvertaken = 4096;
-  /// One that nothing overtakes for so long is sent all the same.
+  /// A packet that no other one overtakes for this long is sent anyway.
   static constexpr uint64_t kTimeoutNs = 5'000'000;
-  /// The end of a run waits for the tx queue no longer than that, however much is held.
+  /// Maximum time that the end of a run waits for the tx queue, however many packets are held.
   static constexpr uint64_t kDrainNs = 1'000'000'000;
 
   void receive(uint64_t now_ns) noexcept {
@@ -134,7 +134,8 @@ class ReflectImpaired final {
     burst_.size = 0;
   }
 
-  /// Sends what is to be sent by now, or all, as far as the driver takes it.
+  /// Sends all packets that are due by now (or all that are held), as far as the driver accepts
+  /// them.
   void release(uint64_t now_ns, bool all) noexcept {
     release_overtaken(now_ns, all);
     release_delayed(now_ns, all);
@@ -157,11 +158,11 @@ class ReflectImpaired final {
     }
   }
 
-  /// Sends those that have been overtaken by enough others, or wait in vain.
+  /// Sends packets that enough others have overtaken, or that have waited for too long.
   void release_overtaken(uint64_t now_ns, bool all) noexcept {
     while (!overtaken_.empty() && has_room(now_ns)) {
       const Held& first = overtaken_.front();
-      // Less than none: some that were under way when its turn came have been refused.
+      // Negative if the driver refused packets that were about to pass.
       const uint64_t overtakers = passed_ - std::min(passed_, first.passed_before);
       if (overtakers < depth_ && now_ns < first.since_ns + kTimeoutNs && !all) {
         return;
@@ -171,7 +172,7 @@ class ReflectImpaired final {
     }
   }
 
-  /// Sends those whose time has come, or lets others overtake them first.
+  /// Sends packets whose delay is over, or starts to wait until others overtake them.
   void release_delayed(uint64_t now_ns, bool all) noexcept {
     while (!delayed_.empty() && (all || delayed_.front().arrived_ns + delay_ns_ <= now_ns) &&
            has_room(now_ns)) {
@@ -184,7 +185,7 @@ class ReflectImpaired final {
         continue;
       }
       if (held.verdict == rs::Verdict::Reorder) {
-        // There is no room for it: it overtakes those that are held, as any other.
+        // No room to hold it back: it passes the held packets like any other.
         held.verdict = rs::Verdict::Send;
       }
       rte_mbuf* copy = held.verdict == rs::Verdict::Duplicate
@@ -203,7 +204,7 @@ class ReflectImpaired final {
     }
   }
 
-  /// Whether a packet and a copy of it can be added to what is sent next.
+  /// Whether a packet and its copy can be added to the next burst.
   bool has_room(uint64_t now_ns) noexcept {
     if (out_.size >= max_burst_) {
       flush(now_ns);
@@ -216,8 +217,8 @@ class ReflectImpaired final {
     out_.mbufs[i] = held.mbuf;
     flows_[i] = held.flow;
     arrived_ns_[i] = held.arrived_ns;
-    // Only those that the sender will take for valid are seen to overtake others, and only those
-    // that were not held themselves are sure to be later than all that is held.
+    // The sender sees a packet overtake others only if it counts as valid, and only a packet that
+    // was not held itself is certain to be later than all held ones.
     passes_[i] = kind == Kind::kPlain &&
                  (held.verdict == rs::Verdict::Send || held.verdict == rs::Verdict::Duplicate);
     kinds_[i] = kind;
@@ -259,7 +260,7 @@ class ReflectImpaired final {
     }
   }
 
-  /// The driver has taken `accepted` more.
+  /// The driver has accepted `accepted` more.
   void settle(uint16_t accepted) noexcept {
     const uint16_t end = taken_ + accepted;
     for (; taken_ < end; ++taken_) {
@@ -277,7 +278,7 @@ class ReflectImpaired final {
     }
   }
 
-  /// Nobody empties the tx queue any more, it seems.
+  /// It seems that the peer no longer empties the tx queue.
   void give_up() noexcept {
     for (uint16_t i = taken_; i < out_.size; ++i) {
       if (kinds_[i] != Kind::kCopy) {
@@ -294,7 +295,7 @@ class ReflectImpaired final {
   }
 
   Burst burst_;
-  /// What is to be sent next; below, with its flows, when it arrived, and what it is.
+  /// The next burst to send. Its flows, arrival times and kinds are below.
   Burst out_;
   RxQueue& rx_;
   TxQueue& tx_;
@@ -304,10 +305,10 @@ class ReflectImpaired final {
   SlowPath::Inlet inlet_;
   SlowPath::Outlet outlet_;
   uint64_t delay_ns_;
-  /// Packets that have passed all that is held, and those that will with the next flush.
+  /// Packets that have passed the held ones, and packets in `out_` that will.
   uint64_t passed_ = 0;
   uint64_t passing_ = 0;
-  /// While packets wait, and at the end of the run: when they are given up.
+  /// When waiting packets are given up: normally, and at the end of the run.
   uint64_t give_up_ns_ = 0;
   uint64_t drained_by_ns_ = 0;
   Ring<Held> delayed_;
@@ -316,11 +317,11 @@ class ReflectImpaired final {
   Frames frames_;
   Frames out_frames_;
   uint16_t depth_;
-  /// One more than that, a copy, may be sent.
+  /// A copy may come on top.
   uint16_t max_burst_;
-  /// Of those that are sent next, how many the driver has taken.
+  /// How many packets of `out_` the driver has accepted.
   uint16_t taken_ = 0;
-  /// It has not taken all: they are offered again before anything else is done.
+  /// The driver has not accepted all of `out_`; the rest is offered again before anything else.
   bool waiting_ = false;
   bool draining_ = false;
   std::array<uint16_t, kMaxBurst> flows_{};

@@ -5,10 +5,11 @@
 
 namespace dpdkproj {
 
-/// Which lcore runs which worker: `plan[worker]` is the place of its lcore among `lcores`.
+/// Assigns workers to lcores: `plan[worker]` is an index into the list of lcores.
 ///
-/// Each worker gets an lcore of its own as long as there are enough; with fewer, workers are dealt
-/// out in turn, so that no lcore has two more than another. `lcores` is 1 at least.
+/// If there are enough lcores, each worker gets its own; otherwise workers are assigned round
+/// robin, so that the numbers of workers per lcore differ by at most one. `lcores` must be at least
+/// 1.
 std::vector<std::size_t> plan_lcores(std::size_t workers, std::size_t lcores);
 
 }  // namespace dpdkproj

@@ -7,7 +7,7 @@ namespace dpdkproj {
 
 namespace {
 
-// In a function, because modes register before main() in an order that nobody knows.
+// A function-local static, because modes register before main() in an unspecified order.
 std::vector<Mode>& registry() {
   static std::vector<Mode> modes;
   return modes;

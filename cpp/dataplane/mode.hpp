@@ -15,43 +15,43 @@ namespace dpdkproj {
 
 class Dataplane;
 
-/// An option of a mode's own. Its value is to be had from Dataplane::mode_options().
+/// An option that a mode registers. Dataplane::mode_options() has its value.
 struct ModeOption {
-  /// As on the command line, without the dashes. None of the program's own options, or of this
-  /// mode's, may have the same.
+  /// The name on the command line, without the dashes. It must differ from all options of the
+  /// program and of this mode.
   std::string_view name;
   rs::OptionKind kind;
-  /// What the help calls its value. A flag has none.
+  /// The placeholder for the value in the help. Empty for a flag.
   std::string_view value_name = {};
   /// One line for the help.
   std::string_view help = {};
-  /// Its value where it is not given, as on the command line; none: it must be given. A flag has
+  /// The default value, as on the command line. Without one, the option is required. A flag has
   /// none.
   std::optional<std::string_view> default_value = {};
-  /// What a number, or a duration in ns, must lie in.
+  /// The range of a number, or of a duration in ns.
   uint64_t min = 0;
   uint64_t max = UINT64_MAX;
 };
 
-/// A counter of a mode's own: in CSV, JSON, the summary and the ledger.
+/// A counter that a mode registers; it appears in CSV, JSON, summary and ledger.
 struct ModeCounter {
-  /// As it is called in all of them: lower case, words joined by underscores.
+  /// Its name in all of them: lower case, words joined by underscores.
   std::string_view name;
   /// One line for the help.
   std::string_view help;
-  /// What the ledger makes of the packets that it counts. A mode that counts has notes alone, one
+  /// The place of the counted packets in the ledger. A mode that counts can only use notes; a mode
   /// that measures or returns has no counters of its own.
   rs::LedgerPlace place;
 };
 
-/// What the mode's own counters counted in one poll.
+/// The values of the mode's own counters for one poll.
 class ModeCounts {
  public:
-  /// The most counters that a mode can register.
+  /// The maximum number of counters of a mode.
   static constexpr std::size_t kMost = std::tuple_size_v<decltype(rs::ModeCounts::values)> - 1;
 
-  /// That of Mode::counters with this index. To count with an index that no counter has breaks the
-  /// ledger, and corrupts nothing.
+  /// The value of the counter with this index in Mode::counters. Counting with an index that is not
+  /// registered breaks the ledger, but corrupts nothing.
   uint32_t& operator[](std::size_t counter) noexcept {
     return counts_.values[std::min(counter, kMost)];
   }
@@ -63,34 +63,35 @@ class ModeCounts {
   rs::ModeCounts counts_{};
 };
 
-/// What the program can be asked to do. A mode is one file in cpp/modes/ that ends with a
-/// RegisterMode; nothing else names it.
+/// A mode of the program. A mode is one file in cpp/modes/ that ends with a RegisterMode; no other
+/// code refers to it.
 struct Mode {
-  /// As on the command line.
+  /// The name on the command line.
   std::string_view name;
   /// One line for the help.
   std::string_view about;
-  /// What its packets mean: its options, its workers, its columns and the ledger follow from that.
+  /// What the mode does with packets. Its program options, workers, columns and ledger equations
+  /// follow from this.
   rs::Meaning meaning;
-  /// The queues that it needs, and which packets it sends on them.
+  /// The queues that it needs, and the origin of the packets that it sends on them.
   rs::Queues queues;
-  /// Whether it makes no sense to start before the link is up.
+  /// Whether the run must wait for the link.
   bool needs_link;
   /// Makes the workers and runs them: `dataplane.run_workers(...)`.
   void (*run)(Dataplane& dataplane);
-  /// Options of its own, in the order of the help.
+  /// The mode's own options, in the order of the help.
   std::vector<ModeOption> options = {};
-  /// Counters of its own, ModeCounts::kMost at most. A worker counts with them by their index.
+  /// The mode's own counters, at most ModeCounts::kMost. Workers address them by index.
   std::vector<ModeCounter> counters = {};
 };
 
-/// The same for Rust.
+/// Converts `mode` for Rust.
 rs::Mode to_rust(const Mode& mode);
 
-/// All registered modes, by name.
+/// All registered modes, sorted by name.
 std::vector<Mode> all_modes();
 
-/// Makes a mode known; for an object with static storage duration.
+/// Registers a mode. Use it for an object with static storage duration.
 class RegisterMode {
  public:
   explicit RegisterMode(const Mode& mode);

@@ -8,13 +8,13 @@
 
 namespace dpdkproj {
 
-/// The values of the options that a mode has registered for itself. Each call throws a UsageError
-/// where the mode has registered no such option, or one of another kind.
+/// The values of the mode's own options. Each call throws a UsageError if the mode has not
+/// registered an option of that name and kind.
 class ModeOptions {
  public:
   explicit ModeOptions(const rs::Options& options) : options_(options) {}
 
-  /// Whether it is given.
+  /// Whether the flag was given.
   bool flag(std::string_view name) const;
   uint64_t number(std::string_view name) const;
   uint64_t duration_ns(std::string_view name) const;

@@ -12,16 +12,18 @@
 
 namespace dpdkproj {
 
-/// One rx queue and the tx queue with the same number.
+/// The worker of `reflect`, for one rx queue and the tx queue with the same number.
 ///
-/// What the driver does not take waits, and nothing is received meanwhile: a reflector that frees
-/// what it cannot send loses packets that the path would have carried, as soon as whoever empties
-/// its tx queue is away for a moment. Where more comes in than goes out it is the rx queue that
-/// overflows, and the port counts that (or, over memif, the sender's tx queue is full).
+/// Packets that the driver does not accept wait, and nothing is received meanwhile (back-pressure).
+/// A reflector that frees what it cannot send loses packets that the path would have carried, as
+/// soon as the reader of its tx queue pauses for a moment. If packets arrive faster than they can
+/// be sent, the rx queue overflows and the port counts the drops (over memif, the sender's tx queue
+/// fills up).
 class Reflect final {
  public:
-  /// So long a burst waits without any packet of it being taken: longer than a host takes a CPU
-  /// away for, and not for ever where nobody empties the tx queue any more.
+  /// Timeout after which a waiting burst is freed if the driver accepts none of its packets. It is
+  /// longer than a host usually deschedules a CPU, and finite in case the peer no longer empties
+  /// the tx queue.
   static constexpr uint64_t kTimeoutNs = 100'000'000;
 
   Reflect(RxQueue& rx, TxQueue& tx, rust::Box<rs::Reflector> reflector, const Clock& clock,
@@ -49,7 +51,7 @@ class Reflect final {
     }
   }
 
-  /// Returns only when nothing waits any longer.
+  /// Returns when no packet waits any more.
   void drain(uint64_t /*now_ns*/) noexcept {
     draining_ = true;
     wait_to_the_end();
@@ -105,10 +107,10 @@ class Reflect final {
   const Clock& clock_;
   SlowPath::Inlet inlet_;
   SlowPath::Outlet outlet_;
-  /// While packets wait: when they arrived, and when they are given up.
+  /// When the waiting packets arrived, and when they are given up.
   uint64_t arrived_ns_ = 0;
   uint64_t give_up_ns_ = 0;
-  /// Of the burst, the packets that the driver has taken; all of them, or the others wait.
+  /// How many packets of the burst the driver has accepted. The others wait.
   uint16_t taken_ = 0;
   bool is_stamped_ = false;
   bool draining_ = false;

@@ -15,30 +15,31 @@
 
 namespace dpdkproj {
 
-/// What no worker takes goes from it to the control thread over a ring, one for each rx queue. What
-/// the control thread sends goes over another one to the worker of a tx queue, which sends it.
+/// The slow path. Each worker hands the frames that it does not take to the control thread over a
+/// ring, one per rx queue. Frames that the control thread sends go over another ring to the worker
+/// of one tx queue, which sends them.
 ///
-/// An outlet sends a copy, in an mbuf of the pool that all packets of its tx queue are of: ports
-/// that free packets fast (MBUF_FAST_FREE) want that. The copy stands behind the bytes that buffers
-/// of that pool were prepared with, which therefore stay as they are.
+/// The worker sends a copy, in an mbuf from the pool that all packets of its tx queue come from, as
+/// MBUF_FAST_FREE requires. The copy is placed behind the prepared bytes of the buffer, which
+/// therefore stay intact.
 class SlowPath {
  public:
-  /// Frames that wait in each ring, at most. What finds no room is freed: who gets no answer asks
-  /// again.
+  /// Capacity of each ring. A frame that finds its ring full is freed: a peer that gets no answer
+  /// asks again.
   static constexpr unsigned kWaiting = kSlowMbufs;
 
   explicit SlowPath(const Port& port);
-  /// All workers have ended.
+  /// All workers must have ended.
   ~SlowPath();
   SlowPath(const SlowPath&) = delete;
   SlowPath& operator=(const SlowPath&) = delete;
 
-  /// The end of the worker of one rx queue.
+  /// The worker's end of the ring of one rx queue.
   class Inlet {
    public:
     explicit Inlet(rte_ring& ring) : ring_(ring) {}
 
-    /// The packet is the control thread's from now on.
+    /// Hands the packet, and its ownership, to the control thread.
     void take(rte_mbuf* mbuf) noexcept {
       if (rte_ring_sp_enqueue(&ring_, mbuf) != 0) {
         rte_pktmbuf_free(mbuf);
@@ -49,18 +50,18 @@ class SlowPath {
     rte_ring& ring_;
   };
 
-  /// The end of the worker of one tx queue. Most have none.
+  /// The worker's end of the ring for frames to send. A default-constructed outlet never has any.
   class Outlet {
    public:
     Outlet() = default;
     Outlet(rte_ring& ring, uint64_t& sent, rte_mempool* pool, uint16_t prepared)
         : ring_(&ring), sent_(&sent), pool_(pool), prepared_(prepared) {}
 
-    /// Whether something is to be sent. To be asked in every poll: what it reads is mostly in the
-    /// cache, as the control thread writes there once in a while.
+    /// Whether a frame waits to be sent. Call it in every poll: the line that it reads is usually
+    /// in the cache, as the control thread rarely writes to it.
     bool is_waiting() const noexcept { return ring_ != nullptr && rte_ring_empty(ring_) == 0; }
 
-    /// Sends all that waits on `queue`. What the driver does not take is freed.
+    /// Sends all waiting frames on `queue`; frees those that the driver does not accept.
     void send(TxQueue& queue) noexcept;
 
    private:
@@ -72,19 +73,21 @@ class SlowPath {
 
   Inlet inlet(uint16_t rx_queue) { return Inlet(*to_control_.at(rx_queue)); }
 
-  /// There is one. Packets of its tx queue are of `pool`, whose buffers were prepared with so many
-  /// bytes behind the headroom.
+  /// The outlet; there is only one. `pool` is the pool of its tx queue, whose buffers hold
+  /// `prepared` prepared bytes behind the headroom.
   Outlet outlet(rte_mempool* pool, uint16_t prepared) {
     return {*to_worker_, sent_.packets, pool, prepared};
   }
 
-  /// The control thread's end: hands `session` what came, and sends what it has to send.
+  /// The control thread's end: passes received frames to `session`, and queues the frames that it
+  /// sends.
   void serve(rs::Session& session, uint64_t now_ns);
 
-  /// A run begins: counters do.
+  /// Starts the counter of a new run.
   void begin_counting() noexcept { sent_before_ = sent_.packets; }
 
-  /// Packets that the driver took since begin_counting(). To be asked when the workers have ended.
+  /// Frames that the driver has accepted since begin_counting(). Call only after the workers have
+  /// ended.
   uint64_t sent() const noexcept { return sent_.packets - sent_before_; }
 
  private:

@@ -9,29 +9,29 @@
 
 namespace dpdkproj {
 
-/// Something that an lcore does over and over: `poll` handles one burst, or finds that there is
-/// none. On this path there is no lock, allocation, system call, exception or I/O.
+/// An object that an lcore polls in a loop: `poll` processes one burst, or finds none. It must not
+/// lock, allocate, make system calls, throw or do I/O.
 template <typename W>
 concept Worker = noexcept(std::declval<W&>().poll(uint64_t{}));
 
-/// A worker that sends packets of its own, or keeps some: `drain` is called once, when sending is
-/// to end; `poll` still afterwards.
+/// A worker that originates packets or holds some back: `drain` is called once, when sending is to
+/// end; `poll` is still called afterwards.
 template <typename W>
 concept Drainable = Worker<W> && noexcept(std::declval<W&>().drain(uint64_t{}));
 
-/// How far a run is.
+/// The phase of a run.
 enum class Phase : int {
   kRun,
-  /// Nothing is sent any more, what is under way still comes in.
+  /// Nothing is sent any more; in-flight packets still arrive.
   kDrain,
   /// Lcores return.
   kStop,
 };
 static_assert(std::atomic<Phase>::is_always_lock_free);
 
-/// What an lcore does from its launch until Phase::kStop: polls all of its workers in turn. It may
-/// be launched when Phase::kRun has passed. A template, so that the only indirect call is that of
-/// the whole loop.
+/// The loop of an lcore from its launch until Phase::kStop: polls all of its workers in turn. The
+/// lcore may be launched after Phase::kRun is over. It is a template, so that the only indirect
+/// call is the one of the whole loop.
 template <Worker... Ws>
 void run_loop(const std::atomic<Phase>& phase, const Clock& clock,
               std::vector<Ws>&... workers) noexcept {

@@ -9,11 +9,11 @@
 
 namespace dpdkproj {
 
-/// The most packets that one burst holds; --rx-burst and --tx-burst go up to it.
+/// The maximum number of packets in a burst; upper limit of --rx-burst and --tx-burst.
 inline constexpr uint16_t kMaxBurst = 512;
 
-/// Bytes 16 to 47 of an mbuf, where all stands that is ever set in a packet that is sent. Written
-/// whole, as drivers do it, they are two stores.
+/// Bytes 16 to 47 of an mbuf: every field that is ever set in a packet to send. They are written as
+/// a whole, as drivers do it, which takes two stores.
 struct alignas(16) MbufFields {
   uint16_t data_off = RTE_PKTMBUF_HEADROOM;
   uint16_t refcnt = 1;
@@ -26,7 +26,7 @@ struct alignas(16) MbufFields {
   uint16_t vlan_tci = 0;
   uint32_t rss = 0;
 
-  /// For a packet of `len` bytes in one segment, which nothing is asked of.
+  /// A packet of `len` bytes in one segment, without offloads.
   explicit MbufFields(uint16_t len) noexcept : pkt_len(len), data_len(len) {}
 
   void write_to(rte_mbuf& mbuf) const noexcept {
@@ -44,29 +44,29 @@ static_assert(offsetof(rte_mbuf, data_off) + offsetof(MbufFields, pkt_len) ==
 static_assert(offsetof(rte_mbuf, data_off) + offsetof(MbufFields, rss) ==
               offsetof(rte_mbuf, hash.rss));
 
-/// Up to kMaxBurst mbufs on their way through a worker. Whoever holds a burst frees or sends what
-/// is in it. Aligned, and so are workers that hold one: no two of them share a cache line.
+/// Up to kMaxBurst mbufs on their way through a worker. The owner of a burst must free or send its
+/// packets. The alignment keeps neighbouring workers, each of which holds a burst, from sharing a
+/// cache line.
 struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
   std::array<rte_mbuf*, kMaxBurst> mbufs;
   uint16_t size = 0;
 
-  /// Takes `count` mbufs of `len` bytes each from `pool`, a pool of which packets are only sent;
-  /// false, and none, when it has not that many. Their memory is as it was left.
+  /// Allocates `count` mbufs of `len` bytes each from `pool`, which must be a pool for sending
+  /// only. If the pool has fewer, it allocates none and returns false. The data is not initialised.
   bool allocate(rte_mempool* pool, uint16_t count, uint16_t len) noexcept {
     size = 0;
     return add(pool, count, len);
   }
 
-  /// Takes `count` more behind those that it has; false, and none more, when the pool has not that
-  /// many.
+  /// Appends `count` mbufs to the burst. If the pool has fewer, it appends none and returns false.
   bool add(rte_mempool* pool, uint16_t count, uint16_t len) noexcept {
     rte_mbuf** more = mbufs.data() + size;
     if (rte_mempool_get_bulk(pool, reinterpret_cast<void**>(more), count) != 0) {
       return false;
     }
     size = static_cast<uint16_t>(size + count);
-    // The second cache line, which rte_pktmbuf_alloc_bulk would touch, too, is left alone: what is
-    // freed is a single segment again.
+    // rte_pktmbuf_alloc_bulk would also touch the second cache line. That is unnecessary here: a
+    // freed mbuf is a single segment again.
     const MbufFields fields(len);
     for (uint16_t i = 0; i < count; ++i) {
       fields.write_to(*more[i]);
@@ -74,8 +74,8 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
     return true;
   }
 
-  /// Frees the packets that `is_unwanted`, called with each in its order, is true for; the others
-  /// move together. Returns how many it freed.
+  /// Frees the packets for which `is_unwanted` returns true; it is called with each packet in
+  /// order. The remaining packets close the gaps. Returns the number of freed packets.
   template <typename F>
   uint16_t free_if(F is_unwanted) noexcept {
     uint16_t kept = 0;
@@ -91,7 +91,7 @@ struct alignas(2 * RTE_CACHE_LINE_SIZE) Burst {
     return freed;
   }
 
-  /// Gives the mbufs from `first` on back to their pools.
+  /// Frees the mbufs from index `first` on.
   void free_from(uint16_t first) noexcept {
     if (first < size) {
       rte_pktmbuf_free_bulk(mbufs.data() + first, size - first);

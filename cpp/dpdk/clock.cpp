@@ -16,7 +16,7 @@ uint64_t read_monotonic_ns() noexcept {
 ClockReading ClockReading::take() noexcept {
   ClockReading best{};
   uint64_t best_width = UINT64_MAX;
-  // An interrupt between the two readings would spoil a single attempt.
+  // An interrupt between the readings would spoil a single attempt.
   for (int attempt = 0; attempt < 16; ++attempt) {
     const uint64_t before = rte_rdtsc();
     const uint64_t ns = read_monotonic_ns();

@@ -8,7 +8,7 @@
 
 namespace dpdkproj {
 
-/// A pair of readings of the TSC and of CLOCK_MONOTONIC, as close together as can be had.
+/// A reading of the TSC and one of CLOCK_MONOTONIC, taken as close together as possible.
 struct ClockReading {
   uint64_t tsc;
   uint64_t monotonic_ns;
@@ -16,19 +16,19 @@ struct ClockReading {
   static ClockReading take() noexcept;
 };
 
-/// Nanoseconds per cycle of the TSC, times 2^32, as two readings tell.
+/// Nanoseconds per TSC cycle, times 2^32, computed from two readings.
 uint64_t ns_per_cycle(const ClockReading& from, const ClockReading& to) noexcept;
 
-/// Nanoseconds since its construction, from the TSC: one instruction and a multiplication.
+/// Nanoseconds since construction, from the TSC: one instruction and one multiplication.
 class Clock {
  public:
-  /// Measures the TSC against CLOCK_MONOTONIC since `earlier`; waits until that is a fifth of a
-  /// second ago. (rte_get_tsc_hz() rounds to 10 MHz where the CPU does not tell its frequency:
-  /// that would be up to 0.2 % off, in rates and latencies alike.) Where a stop is requested
-  /// nothing is to be measured, and it waits no longer.
+  /// Calibrates the TSC against CLOCK_MONOTONIC since `earlier`; sleeps until `earlier` is 200 ms
+  /// ago. (Where the CPU does not report its TSC frequency, rte_get_tsc_hz() rounds to 10 MHz:
+  /// rates and latencies would be up to 0.2 % off.) A stop request ends the sleep, because nothing
+  /// will be measured then.
   explicit Clock(const ClockReading& earlier, const StopRequest& stop = no_stop());
 
-  /// The same clock, with now as its zero.
+  /// A copy of this clock whose zero is now.
   Clock restarted() const noexcept {
     Clock clock(*this);
     clock.start_tsc_ = rte_rdtsc();

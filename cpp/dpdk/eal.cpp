@@ -19,7 +19,8 @@ namespace dpdkproj {
 namespace {
 
 int init(std::vector<std::string> args) {
-  // EAL keeps pointers to the arguments and permutes them: give it copies that stay.
+  // EAL keeps pointers to the arguments and permutes them: give it copies that live as long as the
+  // process.
   static std::vector<std::string> kept;
   static std::vector<char*> argv;
   kept = std::move(args);
@@ -31,8 +32,8 @@ int init(std::vector<std::string> args) {
   return rte_eal_init(static_cast<int>(kept.size()), argv.data());
 }
 
-// A driver brings DPDK's shared libraries with it, and a second DPDK in one process ends in a
-// stack trace of EAL's.
+// A driver plugin pulls in the shared DPDK libraries. A second DPDK in one process ends in a stack
+// trace from EAL.
 void refuse_drivers([[maybe_unused]] const std::vector<std::string>& args) {
 #ifdef DPDKPROJ_STATIC_DPDK
   const auto loads = [](const std::string& arg) {
@@ -47,9 +48,9 @@ void refuse_drivers([[maybe_unused]] const std::vector<std::string>& args) {
 #endif
 }
 
-// Two programs that share EAL's files: the first one holds a lock on its configuration (EAL's own
-// words are "Cannot create lock", and it sets no error). One line about it; empty if that is not
-// so.
+// Detects another program with the same --file-prefix: it holds a lock on EAL's configuration file.
+// (EAL itself only says "Cannot create lock" and sets no error.) Returns one line, or an empty
+// string if there is no such program.
 std::string file_prefix_in_use() {
   const std::string directory = rte_eal_get_runtime_dir();
   const int config = open((directory + "/config").c_str(), O_RDONLY | O_CLOEXEC);
@@ -64,7 +65,7 @@ std::string file_prefix_in_use() {
     return {};
   }
   const std::string prefix = directory.substr(directory.rfind('/') + 1);
-  // The other one may be in another container, where its number is not known.
+  // In another container, its process ID is unknown.
   const std::string holder = lock.l_pid > 0 ? "process " + std::to_string(lock.l_pid) : "a process";
   return "--file-prefix " + prefix + ": " + holder +
          " already runs DPDK under it; give this one another, such as --file-prefix=" + prefix +
@@ -75,8 +76,8 @@ std::string file_prefix_in_use() {
 
 Eal::Eal(const std::vector<std::string>& args) {
   refuse_drivers(args);
-  // Its messages go to stderr. What it prints on stdout all the same is its help, two screens of
-  // it, when it does not like an argument: the messages are enough.
+  // Messages go to stderr. EAL also prints its help, two screens long, on stdout when it rejects an
+  // argument: suppress that, as the messages suffice.
   rte_openlog_stream(stderr);
   std::fflush(stdout);
   const int real_stdout = dup(STDOUT_FILENO);

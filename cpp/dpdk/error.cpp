@@ -8,8 +8,8 @@ namespace dpdkproj {
 
 namespace {
 
-std::string told(const std::string& call, int error, const std::string& advice) {
-  // DPDK does not always say why: 0 is "Success".
+std::string message(const std::string& call, int error, const std::string& advice) {
+  // DPDK does not always give a reason: rte_strerror(0) is "Success".
   std::string text = call;
   if (error != 0) {
     text += std::string(": ") + rte_strerror(std::abs(error));
@@ -25,7 +25,7 @@ std::string told(const std::string& call, int error, const std::string& advice) 
 }  // namespace
 
 DpdkError::DpdkError(const std::string& call, int error, const std::string& advice)
-    : std::runtime_error(told(call, error, advice)) {}
+    : std::runtime_error(message(call, error, advice)) {}
 
 void check(int result, const char* call, const std::string& advice) {
   if (result < 0) {

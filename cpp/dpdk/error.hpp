@@ -8,12 +8,12 @@ namespace dpdkproj {
 /// A DPDK call failed.
 class DpdkError : public std::runtime_error {
  public:
-  /// `call` is what was called, with its arguments as far as they matter; `error` the errno value
-  /// it gave, of either sign; `advice` what to change, where that is known.
+  /// `call` is the failed call, with the arguments that matter; `error` the errno value that it
+  /// returned, of either sign; `advice` what the user can change, if that is known.
   DpdkError(const std::string& call, int error, const std::string& advice = "");
 };
 
-/// The user asked for something that cannot be; the text says what is possible.
+/// The request of the user is impossible; the text says what is possible.
 class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };

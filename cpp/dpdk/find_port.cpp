@@ -15,14 +15,14 @@ namespace dpdkproj {
 
 namespace {
 
-// DPDK 23.11 renamed it.
+// Renamed in DPDK 23.11.
 #ifdef RTE_ETH_DEV_BONDING_MEMBER
 constexpr uint32_t kBondMember = RTE_ETH_DEV_BONDING_MEMBER;
 #else
 constexpr uint32_t kBondMember = RTE_ETH_DEV_BONDED_SLAVE;
 #endif
 
-/// A port and all that it is called.
+/// A port with everything that can identify it.
 struct Named {
   uint16_t id;
   std::string mac;
@@ -61,7 +61,7 @@ std::string name_of(uint16_t port_id) {
   return name.data();
 }
 
-/// Ports that nobody else owns (a VF below netvsc belongs to that, and has the same MAC address).
+/// Ports without an owner. (netvsc owns its VF, which has the same MAC address.)
 std::vector<uint16_t> port_ids() {
   std::vector<uint16_t> ids;
   uint64_t id = rte_eth_find_next_owned_by(0, RTE_ETH_DEV_NO_OWNER);
@@ -72,8 +72,8 @@ std::vector<uint16_t> port_ids() {
   return ids;
 }
 
-/// Before, a bond has no members, not the MAC address that it was given or has of a member, and no
-/// offloads.
+/// Until it is configured, a bond has no members, no offloads, and not its final MAC address (the
+/// one given to it, or that of a member).
 void join_bonds() {
   for (const uint16_t port_id : port_ids()) {
     if (std::string_view(info_of(port_id).driver_name) == "net_bonding") {
@@ -109,9 +109,9 @@ std::string there_are(const std::vector<Named>& ports) {
              : "the ports are " + list(ports);
 }
 
-/// Those of `ports` that `wanted` says yes to.
+/// The ports for which `wanted` returns true.
 template <typename F>
-std::vector<Named> those(const std::vector<Named>& ports, F wanted) {
+std::vector<Named> ports_that(const std::vector<Named>& ports, F wanted) {
   std::vector<Named> found;
   std::ranges::copy_if(ports, std::back_inserter(found), wanted);
   return found;
@@ -120,17 +120,18 @@ std::vector<Named> those(const std::vector<Named>& ports, F wanted) {
 Named choose(const std::string& asked) {
   const std::vector<Named> all = ports();
   const std::vector<Named> free =
-      those(all, [](const Named& port) { return !port.is_bond_member; });
+      ports_that(all, [](const Named& port) { return !port.is_bond_member; });
   if (asked.empty()) {
     if (free.size() != 1) {
       throw UsageError("-p is missing, and there is not exactly one port: " + there_are(free));
     }
     return free.front();
   }
-  // A name is one port's alone; an address may be that of several.
-  std::vector<Named> found = those(free, [&](const Named& port) { return port.name == asked; });
+  // A name is unique; several ports may share an address.
+  std::vector<Named> found =
+      ports_that(free, [&](const Named& port) { return port.name == asked; });
   if (found.empty()) {
-    found = those(free, [&](const Named& port) { return port.is_called(asked); });
+    found = ports_that(free, [&](const Named& port) { return port.is_called(asked); });
   }
   if (found.size() > 1) {
     throw UsageError(

@@ -5,7 +5,7 @@
 
 namespace dpdkproj {
 
-/// What a port can do, before it is configured.
+/// Capabilities of a port, before it is configured.
 struct PortInfo {
   uint16_t port_id;
   uint16_t max_rx_queues;
@@ -13,13 +13,13 @@ struct PortInfo {
   uint16_t mtu;
 };
 
-/// The port that `asked` means: its MAC address (as `rte_ether_format_addr` writes it, in lower
-/// case), its name, or the name of its device (of a PCI device: its address, domain included);
-/// empty: the only one there is. Ports that belong to another one, as members of a bond do, are
-/// left out.
+/// Finds the port named by `asked`: its MAC address (in the form of `rte_ether_format_addr`, in
+/// lower case), its name, or the name of its device (for PCI: the address with its domain). If
+/// `asked` is empty, finds the only port there is. Ports that another port owns, such as members of
+/// a bond, are ignored.
 ///
-/// Throws UsageError, with the ports there are, if it means none or several of them. Bonds are
-/// configured on the way, because their members join them then and not before.
+/// Throws UsageError with a list of ports if no port matches, or several do. Also configures bonds,
+/// because only then do their members join.
 PortInfo find_port(const std::string& asked);
 
 }  // namespace dpdkproj

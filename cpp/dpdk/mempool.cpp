@@ -20,7 +20,7 @@ unsigned mempool_size(const MempoolDemand& demand) noexcept {
 }
 
 uint16_t mempool_data_room(unsigned packet_len) noexcept {
-  // Drivers round the room down, to 1 KiB at worst; what does not fit then comes in segments.
+  // Drivers round the room down, to 1 KiB at worst; larger packets would then arrive in segments.
   constexpr unsigned kGrain = 1024;
   constexpr unsigned kUsual = RTE_MBUF_DEFAULT_DATAROOM;
   constexpr unsigned kLargest = UINT16_MAX - RTE_PKTMBUF_HEADROOM;

@@ -9,37 +9,36 @@
 
 namespace dpdkproj {
 
-/// What a pool of mbufs has to hold at once.
+/// What a mempool has to hold at the same time.
 struct MempoolDemand {
-  /// Mbufs that queues hold.
+  /// Mbufs in descriptors of queues.
   unsigned descriptors;
-  /// Packets per burst, at most.
+  /// Maximum packets per burst.
   unsigned burst;
-  /// Bytes of a packet, at most.
+  /// Maximum bytes of a packet.
   unsigned packet_len;
 };
 
-/// Mbufs in a per-lcore cache. A burst larger than a third of it halves throughput, because half
-/// of each burst then goes through the ring that all lcores share.
+/// Size of the per-lcore cache, in mbufs. A burst larger than a third of the cache halves the
+/// throughput, because half of each burst then goes through the ring that all lcores share.
 unsigned mempool_cache_size(unsigned burst) noexcept;
 
-/// Mbufs in a pool: those in queues, those in the hands of a worker, and those that rest in a cache
+/// Size of a mempool, in mbufs: those in queues, those that a worker holds, and those in a cache
 /// (which fills up to one and a half times its size).
 unsigned mempool_size(const MempoolDemand& demand) noexcept;
 
-/// Bytes of a buffer of a tx pool that are left for a question to the reflector, whatever the size
-/// of packets.
+/// Bytes reserved in each tx buffer for a question to the reflector, whatever the packet size.
 constexpr uint16_t kQuestionRoom = 512;
 
-/// The largest IPv4 packet that is sent, in bytes: what one mbuf holds beside a question, whatever
-/// a port's MTU.
+/// The largest IPv4 packet to send, in bytes: what fits into an mbuf beside a question, whatever
+/// the MTU of the port.
 constexpr uint16_t kLargestSent =
     UINT16_MAX - RTE_PKTMBUF_HEADROOM - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN - kQuestionRoom;
 
 /// Mbufs of each rx queue that may wait for the control thread.
 constexpr unsigned kSlowMbufs = 64;
 
-/// Bytes of data room of each mbuf, headroom included; what an mbuf can have is less than 64 KiB.
+/// Data room of each mbuf in bytes, headroom included; always less than 64 KiB.
 uint16_t mempool_data_room(unsigned packet_len) noexcept;
 
 struct MempoolDeleter {
@@ -47,7 +46,7 @@ struct MempoolDeleter {
 };
 using Mempool = std::unique_ptr<rte_mempool, MempoolDeleter>;
 
-/// Calls `each` with the index of every mbuf of `pool`, in use or not, and the mbuf.
+/// Calls `each` with the index and the mbuf for every mbuf of `pool`, allocated or not.
 template <typename F>
 void for_each_mbuf(rte_mempool* pool, F each) {
   rte_mempool_obj_iter(
@@ -58,7 +57,7 @@ void for_each_mbuf(rte_mempool* pool, F each) {
       &each);
 }
 
-/// A pool of mbufs on NUMA node `socket`.
+/// Creates a pool of mbufs on NUMA node `socket`. Throws a DpdkError.
 Mempool make_mempool(const std::string& name, const MempoolDemand& demand, int socket);
 
 }  // namespace dpdkproj

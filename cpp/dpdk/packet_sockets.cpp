@@ -25,7 +25,7 @@ PacketSockets::PacketSockets(const rte_eth_dev_info& info) {
   if (std::string_view(info.driver_name) != "net_af_packet") {
     return;
   }
-  // The driver keeps them to itself, but they are ours like all that this process has open.
+  // The driver does not expose its sockets, but they are among the descriptors of this process.
   const std::unique_ptr<DIR, int (*)(DIR*)> descriptors(opendir("/proc/self/fd"), closedir);
   if (!descriptors) {
     return;
@@ -42,7 +42,7 @@ uint64_t PacketSockets::dropped() noexcept {
   for (const int socket : sockets_) {
     tpacket_stats stats{};
     socklen_t length = sizeof stats;
-    // Asked, the kernel begins anew.
+    // Reading resets the kernel's counter.
     if (getsockopt(socket, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0) {
       dropped_ += stats.tp_drops;
     }

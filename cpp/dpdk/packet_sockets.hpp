@@ -7,15 +7,15 @@
 
 namespace dpdkproj {
 
-/// The sockets of a port of net_af_packet; of any other port there are none. The kernel counts the
-/// frames that their rings had no room for, and the driver does not ask it.
+/// The sockets of a net_af_packet port; empty for any other driver. The kernel counts the frames
+/// for which the rings of these sockets had no room, but the driver does not read that counter.
 class PacketSockets {
  public:
   PacketSockets() = default;
-  /// Of a port that is started.
+  /// The port must have been started.
   explicit PacketSockets(const rte_eth_dev_info& info);
 
-  /// Frames that have been thrown away since the port was started.
+  /// Frames dropped since the port was started.
   uint64_t dropped() noexcept;
 
  private:

@@ -15,13 +15,13 @@ namespace dpdkproj {
 
 namespace {
 
-/// Drivers that see packets of this host as its sockets left them: with CHECKSUM_PARTIAL, for a NIC
-/// that there is none of.
+/// Drivers that see packets of this host as its sockets left them: with CHECKSUM_PARTIAL, meant for
+/// a NIC to finish, though there is none.
 bool is_on_kernel_stack(std::string_view driver) {
   return driver == "net_af_packet" || driver == "net_af_xdp";
 }
 
-/// All of the driver's own counters.
+/// All xstats of the driver.
 std::vector<Port::Counter> xstats(uint16_t port_id) {
   const int count = rte_eth_xstats_get(port_id, nullptr, 0);
   if (count <= 0) {
@@ -41,9 +41,9 @@ std::vector<Port::Counter> xstats(uint16_t port_id) {
   return counters;
 }
 
-/// Whether a driver's counter has a name of packets that were lost: what drivers call them, such as
-/// ena's `pps_allowance_exceeded` and mlx5's `rx_out_of_buffer`. The basic counters under their
-/// xstats names would be told twice.
+/// Whether the name of an xstat suggests loss, such as ena's `pps_allowance_exceeded` and mlx5's
+/// `rx_out_of_buffer`. Excludes the xstats names of the basic counters, which would be reported
+/// twice.
 bool tells_of_loss(std::string_view name) {
   constexpr std::array kBasic = {"rx_missed_errors", "rx_errors", "tx_errors",
                                  "rx_mbuf_allocation_errors"};
@@ -62,7 +62,7 @@ void say_if_adjusted(const char* option, uint16_t asked, uint16_t descriptors) {
   }
 }
 
-/// What belongs to queue `queue` among those of all queues of a kind.
+/// The element of queue `queue`; throws a UsageError if there is no such queue.
 template <typename T>
 T& at(std::vector<T>& all, uint16_t queue, const std::string& kind, const std::string& option) {
   if (queue >= all.size()) {
@@ -74,9 +74,8 @@ T& at(std::vector<T>& all, uint16_t queue, const std::string& kind, const std::s
   return all[queue];
 }
 
-/// What drivers with vector instructions need: they round down to a multiple of 4 or 8, whatever is
-/// asked for, and "the value must be divisible by 8 in order to work with any driver"
-/// (rte_eth_rx_burst).
+/// Drivers with vector instructions round the burst size down to a multiple of 4 or 8: "the value
+/// must be divisible by 8 in order to work with any driver" (rte_eth_rx_burst).
 constexpr uint16_t kRxBurstStep = 8;
 static_assert(kMaxBurst % kRxBurstStep == 0);
 
@@ -92,7 +91,7 @@ uint16_t usable_rx_burst(uint16_t asked) {
   return burst;
 }
 
-/// The tx queues that may all be full of packets of one rx queue.
+/// Number of tx queues that may be full of packets of one rx queue at the same time.
 unsigned passed_on_to(const PortConfig& config) {
   switch (config.passing_on) {
     case PassingOn::kNever:
@@ -106,7 +105,8 @@ unsigned passed_on_to(const PortConfig& config) {
 }
 
 uint64_t usable_rss(uint64_t offered) {
-  // Ports make flows: without them all packets between two addresses come to one queue.
+  // UDP ports distinguish our flows: without them, all packets between two addresses go to one
+  // queue.
   const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
   return offered & wanted;
 }
@@ -135,7 +135,7 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
 void Port::start(const StopRequest& stop) const {
   const auto until = std::chrono::steady_clock::now() + kLinkTimeout;
   int result = rte_eth_dev_start(port_id_);
-  // A memif client starts only once its server listens: that is its link.
+  // A memif client starts only once its server listens: this takes the place of a link.
   const bool is_memif = std::string_view(info_.driver_name) == "net_memif";
   if (result != 0 && is_memif) {
     std::fprintf(stderr,
@@ -166,7 +166,7 @@ void Port::require_send_on_timestamp() const {
 
 void Port::configure(const PortConfig& config) {
   rte_eth_conf conf{};
-  // Left 0 it would become 1500, whatever the port has.
+  // With 0, DPDK would set the MTU to 1500.
   conf.rxmode.mtu = mtu_;
   if (config.rx_queues > 1) {
     const uint64_t rss = usable_rss(info_.flow_type_rss_offloads);
@@ -188,16 +188,16 @@ void Port::configure(const PortConfig& config) {
                 (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0};
   if (config.send_on_timestamp) {
     require_send_on_timestamp();
-    // mlx5 looks for it when it is started, and only then.
+    // mlx5 looks the field up only when the port is started.
     LaunchTimeField::make();
     conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
   if (config.passing_on != PassingOn::kToAnyQueue) {
     conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   }
-  // Those drivers that tell of it want to be asked to.
+  // Drivers with a removal interrupt report it only on request.
   conf.intr_conf.rmv = (*info_.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
-  // Some drivers (af_xdp, mana) want as many tx as rx queues, others one at least.
+  // Some drivers (af_xdp, mana) need as many tx as rx queues, others at least one.
   unused_tx_queues_ =
       config.tx_queues > 0 ? uint16_t{0} : std::min(config.rx_queues, info_.max_tx_queues);
   const auto tx_queues = static_cast<uint16_t>(config.tx_queues + unused_tx_queues_);
@@ -219,7 +219,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   const unsigned burst = std::max(rx_burst, config.tx_burst);
   const std::string prefix = "port" + std::to_string(port_id_);
 
-  // A packet that is passed on moves from the rx queue's descriptors to those of a tx queue.
+  // A forwarded packet moves from a descriptor of the rx queue to one of a tx queue.
   const MempoolDemand rx_demand{
       rx_descriptors + passed_on_to(config) * tx_descriptors + config.held_mbufs + kSlowMbufs,
       burst, longest_frame()};
@@ -241,7 +241,8 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
                                  &tx_conf),
           "rte_eth_tx_queue_setup", "change -t or --tx-descriptors");
     if (queue < config.tx_queues) {
-      // On the first one the control thread sends, too: behind what packets consist of (SlowPath).
+      // Tx queue 0 also sends frames of the control thread, copied behind the prepared bytes
+      // (SlowPath).
       const MempoolDemand tx_demand{tx_descriptors, burst, longest_frame() * (queue == 0 ? 2 : 1)};
       tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
       tx_queues_.emplace_back(port_id_, queue, config.tx_burst);
@@ -251,7 +252,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
 
 Port::~Port() {
   removal_.reset();
-  // Before the pools go: the driver still holds mbufs of theirs.
+  // Before the pools are freed: the driver still holds mbufs from them.
   rte_eth_dev_stop(port_id_);
   rte_eth_dev_close(port_id_);
 }
@@ -348,8 +349,8 @@ std::vector<Port::Counter> Port::counters() const {
   if (!before_ || is_removed() || !read_stats(stats)) {
     return {};
   }
-  // Some drivers' counters fall (a VF that comes and goes): nothing is known then, but not less
-  // than nothing.
+  // Counters of some drivers decrease (when a VF comes and goes). The difference is then unknown;
+  // report 0, not a negative number.
   const auto since = [](uint64_t now, uint64_t before) { return now - std::min(now, before); };
   std::vector<Counter> counters{{"imissed", since(stats.imissed, before_->imissed)},
                                 {"ierrors", since(stats.ierrors, before_->ierrors)},

@@ -9,7 +9,8 @@
 
 namespace dpdkproj {
 
-// Queues are counted by their worker and read after it has ended; each has cache lines of its own.
+// The worker of a queue writes its counter; others read it after the worker has ended. Each queue
+// has its own cache lines.
 
 /// One rx queue of a started port.
 class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
@@ -17,13 +18,13 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
   RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
       : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
 
-  /// Receives up to --rx-burst packets into `burst`, whose former content is forgotten.
+  /// Receives up to --rx-burst packets into `burst`, whose previous content is overwritten.
   void receive(Burst& burst) noexcept {
     burst.size = rte_eth_rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_);
     delivered_ += burst.size;
   }
 
-  /// Packets that the driver has delivered.
+  /// Packets delivered by the driver.
   uint64_t delivered() const noexcept { return delivered_; }
 
  private:
@@ -39,16 +40,17 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
   TxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
       : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
 
-  /// Sends `burst`, frees what the driver does not take, and returns how many it took.
+  /// Sends `burst`, frees the packets that the driver does not accept, and returns how many it
+  /// accepted.
   uint16_t send(Burst& burst) noexcept {
     const uint16_t accepted = offer(burst, 0);
     burst.free_from(accepted);
     return accepted;
   }
 
-  /// Offers the driver the packets of `burst` from place `first` on, up to --tx-burst at a time as
-  /// long as it takes all of them, and returns how many it took. Those are its own from then on;
-  /// the others stay where they are.
+  /// Offers the packets of `burst` from index `first` on to the driver, up to --tx-burst per call,
+  /// until it accepts less than a full call. Returns how many it accepted. The driver owns those;
+  /// the others stay in place.
   uint16_t offer(Burst& burst, uint16_t first) noexcept {
     uint16_t next = first;
     uint16_t offered = 0;
@@ -63,7 +65,7 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
     return taken;
   }
 
-  /// Packets that the driver has accepted.
+  /// Packets accepted by the driver.
   uint64_t accepted() const noexcept { return accepted_; }
 
  private:

@@ -24,7 +24,7 @@ std::string path_of(const rte_device* device) {
 
 Removal::Removal(uint16_t port_id, const rte_device* device)
     : port_id_(port_id), path_(path_of(device)) {
-  // Where the driver has no such event nothing is lost: that is why others are asked, too.
+  // A failure does not matter: is_noticed() also asks the driver and the kernel.
   rte_eth_dev_callback_register(port_id_, RTE_ETH_EVENT_INTR_RMV, on_event, this);
 }
 
@@ -32,7 +32,8 @@ Removal::~Removal() {
   rte_eth_dev_callback_unregister(port_id_, RTE_ETH_EVENT_INTR_RMV, on_event, this);
 }
 
-// Few drivers have the event, and few the question; the kernel knows of every device that it has.
+// Few drivers send the event, and few support rte_eth_dev_is_removed; sysfs covers every device
+// that the kernel knows.
 bool Removal::is_noticed() const noexcept {
   if (!noticed_ && (rte_eth_dev_is_removed(port_id_) != 0 || (!path_.empty() && !exists(path_)))) {
     noticed_ = true;

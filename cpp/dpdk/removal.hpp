@@ -8,7 +8,7 @@
 
 namespace dpdkproj {
 
-/// Notices when a port's device goes away: a NIC that is pulled, a VF that the host takes.
+/// Detects that a port's device is removed: a NIC that is unplugged, a VF that the host revokes.
 class Removal {
  public:
   /// Watches port `port_id`, which belongs to `device`.
@@ -24,7 +24,8 @@ class Removal {
   static int on_event(uint16_t port_id, rte_eth_event_type type, void* self, void* result);
 
   uint16_t port_id_;
-  /// Where the kernel shows the device as long as it is there; empty: nowhere, as virtual ones.
+  /// The sysfs path of the device, which exists as long as the device does; empty for virtual
+  /// devices.
   std::string path_;
   mutable std::atomic<bool> noticed_{false};
 };

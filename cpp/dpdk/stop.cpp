@@ -4,7 +4,7 @@ namespace dpdkproj {
 
 void StopRequest::make() {
   {
-    // Not between a sleeper's look at it and its sleep.
+    // Not between a sleeper's check and its wait.
     const std::scoped_lock lock(mutex_);
     made_.store(true, std::memory_order_relaxed);
   }

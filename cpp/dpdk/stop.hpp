@@ -7,14 +7,13 @@
 
 namespace dpdkproj {
 
-/// That what goes on is to end. Made once, by one thread, for all that wait for something: none of
-/// them waits on.
+/// A request to stop. Made once, by one thread; it wakes every thread that sleeps in sleep().
 class StopRequest {
  public:
   void make();
   bool is_made() const noexcept { return made_.load(std::memory_order_relaxed); }
 
-  /// Sleeps for `duration`, or until a stop is requested; whether one is.
+  /// Sleeps for `duration`, or until a stop is requested. Returns whether one is.
   bool sleep(std::chrono::nanoseconds duration) const;
 
  private:
@@ -23,7 +22,7 @@ class StopRequest {
   mutable std::condition_variable changed_;
 };
 
-/// One that nobody makes.
+/// A request that is never made.
 const StopRequest& no_stop();
 
 }  // namespace dpdkproj

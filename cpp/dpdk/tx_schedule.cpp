@@ -18,7 +18,7 @@ LaunchTimeField LaunchTimeField::make() {
 
 TxSchedule::TxSchedule(uint16_t port_id, const Clock& clock, const StopRequest& stop)
     : port_id_(port_id), clock_(&clock), field_(LaunchTimeField::make()) {
-  const auto sure = [this] {
+  const auto read_or_throw = [this] {
     const std::optional<Reading> reading = read();
     if (!reading) {
       uint64_t ticks = 0;
@@ -28,13 +28,13 @@ TxSchedule::TxSchedule(uint16_t port_id, const Clock& clock, const StopRequest& 
     }
     return *reading;
   };
-  first_ = sure();
+  first_ = read_or_throw();
   stop.sleep(std::chrono::nanoseconds(kBaselineNs));
-  compare(sure());
+  compare(read_or_throw());
 }
 
-/// The narrowest of a few attempts, because an interrupt may come between; nothing where the port
-/// does not tell.
+/// The most precise of a few attempts, because an interrupt may come in between; nullopt if the
+/// port's clock cannot be read.
 std::optional<TxSchedule::Reading> TxSchedule::read() const noexcept {
   constexpr int kAttempts = 8;
   constexpr uint64_t kNarrowNs = 2'000;
@@ -60,13 +60,13 @@ void TxSchedule::read_again(uint64_t now_ns) noexcept {
     return;
   }
   if (!is_followed_) {
-    first_ = *reading;  // what there was may be by another zero of the clock
+    first_ = *reading;  // the clock may have been restarted since the constructor
     is_followed_ = true;
   }
   compare(*reading);
 }
 
-/// The longer ago the first reading is, the better the ratio is known.
+/// The ratio becomes more precise as the first reading ages.
 void TxSchedule::compare(const Reading& reading) noexcept {
   last_ = reading;
   if (last_.ns - first_.ns >= kBaselineNs) {

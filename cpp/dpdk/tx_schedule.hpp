@@ -11,43 +11,42 @@
 
 namespace dpdkproj {
 
-/// Where an mbuf says when it is to leave, and the flag that says that it does.
+/// The dynamic mbuf field for the launch time, and the flag that marks it as valid.
 struct LaunchTimeField {
   int offset;
   uint64_t flag;
 
-  /// Registers both; to be called before a port that is to heed them is started. Throws a
-  /// DpdkError.
+  /// Registers both. Call it before starting a port that uses them. Throws a DpdkError.
   static LaunchTimeField make();
 };
 
-/// Tells a port when each packet is to leave: RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP, whose
-/// timestamps are ticks of the port's own clock (DPDK Programmer's Guide, "Poll Mode Driver";
-/// rte_mbuf_dyn.h). That clock and the TSC drift apart, so it is read again and again. For one
-/// lcore.
+/// Gives each packet its launch time: RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP, whose timestamps are
+/// ticks of the port's own clock (DPDK Programmer's Guide, "Poll Mode Driver"; rte_mbuf_dyn.h).
+/// That clock drifts relative to the TSC, so it is read periodically. For one lcore.
 class TxSchedule {
  public:
-  /// How much earlier than a packet is to leave it is handed over: for so long its lcore may be
-  /// held up. At 10 Mpps a thousand packets wait in the tx queue then.
+  /// How long before its launch time a packet is handed to the port. This is also how long the
+  /// lcore may stall without delaying packets. At 10 Mpps, 1,000 packets wait in the tx queue.
   static constexpr uint64_t kLeadNs = 100'000;
-  /// Two readings must be so far apart to tell how fast the port's clock goes.
+  /// Minimum distance of the two readings that determine the frequency of the port's clock.
   static constexpr uint64_t kBaselineNs = 50'000'000;
-  /// How often the port's clock is read.
+  /// Interval between readings of the port's clock.
   static constexpr uint64_t kFollowNs = 10'000'000;
 
-  /// For a port that was configured with PortConfig::send_on_timestamp; takes as long as
-  /// kBaselineNs, unless a stop is requested: nothing is to be sent then. `clock` may be restarted
-  /// before the first follow(). Throws a DpdkError if the port does not tell its clock.
+  /// For a port that was configured with PortConfig::send_on_timestamp. Takes kBaselineNs, unless a
+  /// stop is requested: nothing will be sent then. `clock` may be restarted before the first
+  /// follow(). Throws a DpdkError if the port's clock cannot be read.
   TxSchedule(uint16_t port_id, const Clock& clock, const StopRequest& stop = no_stop());
 
-  /// Reads the port's clock if it is time to. To be called in every poll.
+  /// Reads the port's clock if kFollowNs have passed. Call it in every poll.
   void follow(uint64_t now_ns) noexcept {
     if (now_ns >= next_ns_) [[unlikely]] {
       read_again(now_ns);
     }
   }
 
-  /// `mbuf` is to leave at `at_ns`. (While the port has not told its clock, it leaves at once.)
+  /// Sets the launch time of `mbuf` to `at_ns`. (Until the first follow() has read the port's
+  /// clock, packets get none and leave at once.)
   void set(rte_mbuf& mbuf, uint64_t at_ns) const noexcept {
     if (is_followed_) [[likely]] {
       mbuf.ol_flags |= field_.flag;
@@ -55,14 +54,14 @@ class TxSchedule {
     }
   }
 
-  /// What the port's clock says at `at_ns`; after follow().
+  /// The port's clock at `at_ns`, in ticks. Valid after follow().
   uint64_t ticks_at(uint64_t at_ns) const noexcept {
     const auto since_ns = static_cast<double>(static_cast<int64_t>(at_ns - last_.ns));
     return last_.ticks + static_cast<uint64_t>(static_cast<int64_t>(since_ns * ticks_per_ns_));
   }
 
  private:
-  /// Both clocks at one moment.
+  /// Both clocks at the same moment.
   struct Reading {
     uint64_t ns;
     uint64_t ticks;

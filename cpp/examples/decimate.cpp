@@ -1,5 +1,5 @@
-// decimate: drops every N-th packet of each rx queue, and sends the others back. A mode with an
-// option and a counter of its own; copy it to begin another (CONTRIBUTING.md walks through it).
+// decimate: drops every N-th packet of each rx queue, and sends the others back. A mode with its
+// own option and counter; copy it to start another one (CONTRIBUTING.md explains how).
 
 #include "dataplane/dataplane.hpp"
 #include "dataplane/frames.hpp"
@@ -10,7 +10,7 @@ namespace {
 
 enum Counter : std::size_t { kDecimated };  // in the order of Mode::counters
 
-/// One rx queue, and the tx queue with the same number.
+/// The worker of one rx queue and the tx queue with the same number.
 class Decimate final {
  public:
   Decimate(Port& port, uint16_t queue, rust::Box<rs::Tally> tally, uint64_t every)
@@ -26,10 +26,11 @@ class Decimate final {
     rs::Polled polled{.received = burst_.size};
     ModeCounts counts;
     counts[kDecimated] = burst_.free_if([this](const rte_mbuf& /*packet*/) { return is_nth(); });
-    // What is no UDP packet cannot be sent back, and is freed.
+    // Packets that are not UDP cannot be sent back, and are freed.
     polled.dropped = frames_.turn_round(burst_, partial_checksums_);
     const uint16_t offered = burst_.size;
-    // Frees what the driver does not take: nothing waits for a later poll, so there is no drain().
+    // Frees packets that the driver does not accept. None waits for a later poll, so no drain() is
+    // needed.
     polled.sent = tx_.send(burst_);
     polled.refused = static_cast<uint16_t>(offered - polled.sent);
     tally_->add(now_ns, polled, counts);

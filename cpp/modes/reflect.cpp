@@ -18,7 +18,7 @@ void run(Dataplane& dataplane) {
         rs::new_reflector(dataplane.session(), queue, port.may_deliver_partial_checksums());
     SlowPath& slow = dataplane.slow_path();
     const SlowPath::Inlet inlet = slow.inlet(queue);
-    // Packets of a tx queue are of the rx queue with its number.
+    // All packets of a tx queue come from the pool of the rx queue with its number.
     const SlowPath::Outlet outlet =
         queue == 0 ? slow.outlet(port.rx_pool(0), 0) : SlowPath::Outlet();
     if (options.impaired) {

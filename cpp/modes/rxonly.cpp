@@ -1,5 +1,5 @@
-// rxonly: counts what arrives and drops it. The smallest mode there is; copy it to begin another
-// (CONTRIBUTING.md walks through it).
+// rxonly: counts received packets and drops them. The smallest mode; copy it to start another one
+// (CONTRIBUTING.md explains how).
 
 #include "dataplane/dataplane.hpp"
 #include "dataplane/mode.hpp"

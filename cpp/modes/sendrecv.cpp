@@ -1,4 +1,4 @@
-// sendrecv: sends UDP packets at an exact rate, gets them back, and verifies every byte.
+// sendrecv: sends UDP packets at an exact rate, receives them back, and verifies every byte.
 
 #include <cstdio>
 #include <utility>
@@ -23,7 +23,7 @@ class Send final {
         clock_(clock),
         outlet_(outlet),
         max_burst_(next.tx_mode == rs::TxMode::Burst ? options.tx_burst : 1),
-        // Where the port keeps the schedule, the driver's call tells nothing.
+        // With launch times, the time of the driver's call says nothing about when packets leave.
         checks_pacing_(next.paced && next.tx_mode != rs::TxMode::Hardware),
         spin_(next.tx_mode == rs::TxMode::Spin),
         frame_len_(next.frame_len),
@@ -34,7 +34,7 @@ class Send final {
     }
   }
 
-  /// Before anything is sent from its pool.
+  /// Call it before anything is sent from the pool.
   void prepare_buffers() {
     for_each_mbuf(pool_, [this](unsigned index, rte_mbuf* mbuf) {
       const auto room = static_cast<uint16_t>(mbuf->buf_len - RTE_PKTMBUF_HEADROOM);
@@ -67,11 +67,11 @@ class Send final {
       return;
     }
     const auto first = static_cast<uint16_t>(burst_.size - built.packets);
-    // It leaves when it is due, or at once if that has passed.
+    // The packet leaves when it is due, or at once if that time has passed.
     if (schedule_ && built.leaves_ns > now_ns) {
       schedule_->set(*burst_.mbufs[first], built.leaves_ns);
     }
-    // When packets leave: what the check of the pacing looks at.
+    // The departure time, for the pacing self-check.
     const uint64_t at_ns = checks_pacing_ ? clock_.now_ns() : 0;
     const uint16_t accepted = queue_.offer(burst_, first);
     burst_.free_from(static_cast<uint16_t>(first + accepted));
@@ -80,23 +80,22 @@ class Send final {
   }
 
   void drain(uint64_t now_ns) noexcept {
-    // Packets go to such a port early.
+    // Packets are handed to such a port kLeadNs early.
     sender_->stop(now_ns + (schedule_ ? TxSchedule::kLeadNs : 0));
-    // No more buffers are needed.
     max_burst_ = 0;
     burst_.free_from(0);
     frames_ = {};
   }
 
  private:
-  /// What asks a port in an mbuf for the checksums that it writes; 0: nothing.
+  /// The mbuf flags that request the checksums that the port computes; 0: none.
   static uint64_t offload_flags(const ChecksumOffload& checksums) noexcept {
     const uint64_t flags = (checksums.ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
                            (checksums.udp ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
     return flags == 0 ? 0 : flags | RTE_MBUF_F_TX_IPV4;
   }
 
-  /// Has as many buffers ready as can be sent at once, if the pool has them.
+  /// Fills up the ready buffers to a full burst, if the pool has enough.
   void top_up() noexcept {
     const uint16_t first = burst_.size;
     if (burst_.add(pool_, static_cast<uint16_t>(max_burst_ - first), frame_len_) &&
@@ -125,9 +124,9 @@ class Send final {
   uint16_t frame_len_;
   uint64_t offload_flags_;
   uint64_t header_lens_;
-  /// Only where the port keeps the schedule.
+  /// Only if the port keeps the schedule.
   std::optional<TxSchedule> schedule_;
-  /// Buffers that are ready; packets are built in the last of them.
+  /// Buffers that are ready to use; packets are built in the last of them.
   Burst burst_;
   Frames ready_;
   rust::Slice<rs::Frame> frames_;
@@ -142,7 +141,7 @@ class Receive final {
 
   void poll(uint64_t now_ns) noexcept {
     queue_.receive(burst_);
-    // The arrival time: as early as it can be.
+    // The arrival time, taken as early as possible.
     const uint64_t arrived_ns = burst_.size == 0 ? now_ns : clock_.now_ns();
     if (receiver_->receive(arrived_ns, frames_.of(burst_).writable())) [[unlikely]] {
       frames_.drop_all(burst_, [this](rte_mbuf* mbuf) { inlet_.take(mbuf); });
@@ -160,8 +159,8 @@ class Receive final {
   Burst burst_;
 };
 
-/// Says what the port could have done and cannot; once.
-void say_what_software_computes(const Port& port) {
+/// Reports once which checksums the port cannot compute.
+void report_software_checksums(const Port& port) {
   static bool said = false;
   const ChecksumOffload by_port = port.checksums();
   if ((by_port.ipv4 && by_port.udp) || std::exchange(said, true)) {
@@ -179,7 +178,7 @@ void run(Dataplane& dataplane) {
   const rs::Options& options = dataplane.options();
   const rs::Next& next = dataplane.next();
   if (options.checksum_offload) {
-    say_what_software_computes(port);
+    report_software_checksums(port);
   }
   const ChecksumOffload by_port = port.checksums();
   std::vector<Send> senders;

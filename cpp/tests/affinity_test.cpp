@@ -10,16 +10,16 @@
 
 namespace {
 
-/// A kernel with room for so many CPUs, of which the thread may use some.
+/// A fake kernel with a CPU mask of this size, of which the thread may use some CPUs.
 struct Kernel {
   std::size_t cpus;
   std::vector<uint32_t> allowed;
-  /// The error of every call.
+  /// The error of every call; 0: none.
   int error = 0;
 };
 std::optional<Kernel> kernel;
 
-/// What a thread was last bound to.
+/// The CPUs that a thread was last bound to.
 std::vector<uint32_t> bound;
 
 }  // namespace
@@ -64,7 +64,7 @@ class AffinityTest : public testing::Test {
   void SetUp() override { bound.clear(); }
   void TearDown() override { kernel.reset(); }
 
-  /// What is said on stderr when lcores poll on `polling`, and where other threads are then.
+  /// The message on stderr when lcores poll on `polling`, and the CPUs left for other threads.
   static std::string leave(Affinity& affinity, const Cpus& polling) {
     testing::internal::CaptureStderr();
     affinity.leave_to_lcores(polling);

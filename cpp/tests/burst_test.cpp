@@ -9,7 +9,7 @@
 namespace dpdkproj {
 namespace {
 
-// Two workers in one array must not share a cache line, nor a pair of them.
+// Two workers in an array must share neither a cache line nor a pair of lines.
 static_assert(alignof(Burst) % (2 * RTE_CACHE_LINE_SIZE) == 0);
 
 TEST(Burst, AllocatesPacketsOfTheLengthAskedFor) {

@@ -13,7 +13,7 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(std::chrono::nanoseconds(since).count());
 }
 
-/// A hundredth more than `ns`: far more than two readings of both clocks are apart.
+/// Adds 1 % to `ns`, far more than the two clocks can differ.
 uint64_t a_little_more(uint64_t ns) { return ns + ns / 100; }
 
 TEST(NsPerCycle, IsExact) {
@@ -21,7 +21,7 @@ TEST(NsPerCycle, IsExact) {
   EXPECT_EQ(ns_per_cycle({0, 0}, {1'000'000'000, 1'000'000'000}), kOne);
   EXPECT_EQ(ns_per_cycle({0, 0}, {4'000'000'000, 1'000'000'000}), kOne / 4);
   EXPECT_EQ(ns_per_cycle({0, 0}, {2'595'124'000, 1'000'000'000}), 1'655'014'286);
-  // Only what lies between the readings counts.
+  // Only the difference of the readings matters.
   EXPECT_EQ(ns_per_cycle({77, 5'000}, {77 + 400, 5'000 + 100}), kOne / 4);
 }
 
@@ -61,8 +61,8 @@ TEST(Clock, NeverRunsBackwards) {
   }
 }
 
-// However long this thread is kept waiting between two readings: the clock must agree with the
-// times just outside and just inside.
+// This thread may be descheduled between two readings for any time: the clock must lie between the
+// times taken just outside and just inside.
 TEST(Clock, RunsAsFastAsClockMonotonic) {
   const Clock clock(ClockReading::take());
   const uint64_t before_first = monotonic_ns();

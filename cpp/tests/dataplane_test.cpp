@@ -11,7 +11,7 @@
 
 namespace {
 
-/// No lcore can be launched.
+/// Makes launching an lcore fail.
 bool no_launch = false;
 
 }  // namespace
@@ -30,7 +30,7 @@ int fake_launch(lcore_function_t* work, void* argument, unsigned lcore) {
 namespace dpdkproj {
 namespace {
 
-/// What happened to one worker.
+/// The log of one worker.
 struct Record {
   unsigned lcore = LCORE_ID_ANY;
   int polls = 0;
@@ -169,7 +169,7 @@ TEST_F(DataplaneTest, EndsWhereAnLcoreCannotBeLaunched) {
   EXPECT_THROW(run(sending, plain), DpdkError);
   no_launch = false;
   EXPECT_EQ(sending[0].polls, 0) << "the main lcore has not begun either";
-  // Whatever it had begun has ended: all is free for another run, on a port of its own.
+  // Everything that was started has ended: another run on a new port works.
   const VirtualPort other("net_null");
   run(sending, plain);
   EXPECT_EQ(sending[0].drains, 1);

@@ -1,4 +1,4 @@
-// EAL can be started once per process: for all tests of this program, when the first one runs.
+// EAL can be initialised only once per process: this program does it before the first test.
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -12,7 +12,7 @@
 namespace dpdkproj {
 namespace {
 
-/// A CPU that we may use: in a container that need not be 0.
+/// A CPU that this process may use: in a container it need not be 0.
 std::string any_cpu() {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
@@ -24,7 +24,7 @@ std::string any_cpu() {
   return std::to_string(cpu);
 }
 
-/// Two lcores on one CPU, no hugepages, no NIC, and nothing left behind.
+/// EAL arguments: two lcores on one CPU, no hugepages, no NIC, no files left behind.
 class EalEnvironment final : public testing::Environment {
  public:
   void SetUp() override {

@@ -4,11 +4,11 @@
 
 namespace dpdkproj {
 
-/// Tx offloads that no virtual port has: those in `offered` are taken for real, and kept from the
-/// driver (the fakes of its calls are in tx_schedule_test.cpp).
+/// Fakes tx offloads that no virtual port has: those in `offered` are accepted and hidden from the
+/// driver (the fake calls are in tx_schedule_test.cpp).
 struct FakeOffloads {
   uint64_t offered = 0;
-  /// Those of them that the port was last configured with.
+  /// The offloads among them that the port was last configured with.
   uint64_t configured = 0;
 };
 

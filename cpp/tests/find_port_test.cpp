@@ -14,7 +14,7 @@
 namespace dpdkproj {
 namespace {
 
-/// What find_port() complains about, or nothing.
+/// The error message of find_port(), or an empty string.
 std::string complaint(const std::string& mac) {
   try {
     find_port(mac);
@@ -79,7 +79,7 @@ TEST(FindPort, GoesByName) {
   expect_contains(complaint("net_rin"), "-p net_rin: no such port: the ports are " + first.name());
 }
 
-/// All ports of net_ring have it.
+/// All net_ring ports have the same MAC address.
 TEST(FindPort, RefusesAnAddressOfSeveralPorts) {
   const VirtualPort first("net_ring");
   const VirtualPort second("net_ring");

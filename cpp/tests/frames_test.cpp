@@ -15,7 +15,7 @@ namespace {
 
 class FramesTest : public testing::Test {
  protected:
-  /// A packet whose segments are filled with 1, 2, 3 ...
+  /// A packet whose segments are filled with 1, 2, 3, ...
   rte_mbuf* packet(const std::vector<uint16_t>& segment_lens) {
     rte_mbuf* head = nullptr;
     uint8_t content = 0;

@@ -9,7 +9,7 @@
 namespace dpdkproj {
 namespace {
 
-/// With harm that is done to no packet, or to all of them.
+/// With an impairment that affects either no packet or all packets.
 class ImpairTest : public ReflectRig {
  protected:
   explicit ImpairTest(const char* impair = "drop=0")
@@ -67,7 +67,7 @@ class DelayTest : public ImpairTest {
   DelayTest() : ImpairTest("delay=1s") {}
 };
 
-/// Many bursts are held, and each could wait.
+/// Many bursts are held, and each one could wait.
 TEST_F(DelayTest, DoesNotWaitForEachBurstWhenItEnds) {
   constexpr uint8_t kBursts = 5;
   for (uint8_t burst = 0; burst < kBursts; ++burst) {

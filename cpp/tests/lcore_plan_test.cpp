@@ -11,7 +11,8 @@ using Plan = std::vector<std::size_t>;
 
 TEST(PlanLcores, GivesEachWorkerItsOwnLcoreInOrderWhenThereAreEnough) {
   EXPECT_EQ(plan_lcores(4, 4), (Plan{0, 1, 2, 3}));
-  // The article's: 15 rx queues and 1 tx queue on 16 lcores, the main one included.
+  // The article's configuration: 15 rx queues and 1 tx queue on 16 lcores, including the main
+  // lcore.
   const Plan plan = plan_lcores(16, 16);
   for (std::size_t worker = 0; worker < plan.size(); ++worker) {
     EXPECT_EQ(plan[worker], worker);

@@ -30,7 +30,7 @@ TEST(CpusOf, NamesEachOnce) {
 
 TEST(RunOnLcores, RunsEachOnItsOwnAndWaitsForAll) {
   const std::vector<unsigned> lcores = all_lcores();
-  // Again and again: lcores are free once it has returned.
+  // Repeated: lcores are free again once it has returned.
   for (int i = 0; i < 3; ++i) {
     std::vector<unsigned> ran(lcores.size(), LCORE_ID_ANY);
     std::vector<std::function<void()>> work;
@@ -42,7 +42,7 @@ TEST(RunOnLcores, RunsEachOnItsOwnAndWaitsForAll) {
   }
 }
 
-// Here because it has work already.
+// Launching fails because the lcore is busy already.
 TEST(RunOnLcores, EndsTheOthersWhereOneCannotBeLaunched) {
   std::atomic<bool> given_up{false};
   std::atomic<int> returned{0};

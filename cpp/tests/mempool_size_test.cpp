@@ -19,7 +19,7 @@ TEST(MempoolCacheSize, IsThreeBurstsUpToWhatDpdkAllows) {
 TEST(MempoolSize, CoversQueuesBurstsAndAFullCache) {
   for (const unsigned descriptors : {1U, 512U, 1024U, 65535U}) {
     for (unsigned burst = 1; burst <= kMaxBurst; ++burst) {
-      // A cache is flushed when it holds one and a half times its size.
+      // DPDK flushes a cache when it holds one and a half times its size.
       const unsigned in_cache = mempool_cache_size(burst) * 3 / 2;
       const unsigned count = mempool_size({descriptors, burst, 1500});
       EXPECT_GE(count, descriptors + 2 * burst + in_cache) << descriptors << ", " << burst;
@@ -42,7 +42,8 @@ TEST(MempoolDataRoom, HoldsTheLargestPacketThatIsSentAndAQuestionBehindIt) {
   EXPECT_EQ(mempool_data_room(2 * packet_len), packet_len + RTE_PKTMBUF_HEADROOM + kQuestionRoom);
 }
 
-// 16 bits: the MTU of lo, and of whoever takes it over, would wrap round to next to nothing.
+// The data room has 16 bits: with the MTU of lo (also over net_af_packet) it would wrap around to
+// almost 0.
 TEST(MempoolDataRoom, IsTheLargestThereIsForAnythingLarger) {
   EXPECT_EQ(mempool_data_room(65408), UINT16_MAX);
   EXPECT_EQ(mempool_data_room(UINT16_MAX + 18), UINT16_MAX);

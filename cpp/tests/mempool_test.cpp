@@ -12,7 +12,8 @@ namespace {
 
 constexpr unsigned kOtherLcore = 1;
 
-/// As much in the cache of another lcore as it takes; counts what no longer is in the common ring.
+/// Fills the cache of another lcore as far as possible; returns how many mbufs it then holds, which
+/// are missing in the shared ring.
 unsigned fill_cache_of_other_lcore(rte_mempool* pool, unsigned burst) {
   rte_mempool_cache* cache = rte_mempool_default_cache(pool, kOtherLcore);
   const unsigned most = mempool_cache_size(burst) * 3 / 2;
@@ -29,8 +30,8 @@ unsigned fill_cache_of_other_lcore(rte_mempool* pool, unsigned burst) {
 
 class WorstCase : public testing::TestWithParam<unsigned> {};
 
-// Queues are full, a worker holds two bursts, and the cache of the lcore that frees these mbufs is
-// as full as can be.
+// The worst case: full queues, a worker that holds two bursts, and a full cache of the lcore that
+// frees the mbufs.
 TEST_P(WorstCase, IsServed) {
   const unsigned burst = GetParam();
   const MempoolDemand demand{256, burst, 1518};
@@ -69,7 +70,7 @@ TEST(MakeMempool, SaysWhatToChangeWhenMemoryIsShort) {
     FAIL() << "there are 128 MiB";
   } catch (const DpdkError& error) {
     const std::string text = error.what();
-    // 3000208 mbufs of 2176 bytes and 128 more: beyond what 32 bits hold.
+    // 3,000,208 mbufs of 2,176 bytes plus 128: more than 32 bits can hold.
     EXPECT_NE(text.find("mempool large of 3000208 mbufs, about 6593 MiB"), std::string::npos)
         << text;
     for (const char* part : {"-m", "--rx-descriptors", "--rx-burst"}) {

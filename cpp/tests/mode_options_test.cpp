@@ -49,7 +49,7 @@ rust::Box<rs::Config> parse(const Mode& mode, Words words) {
   return rs::parse_args(std::move(args), std::move(modes));
 }
 
-/// What the UsageError says that `ask` throws.
+/// The message of the UsageError that `ask` throws.
 template <typename F>
 std::string refusal(F ask) {
   try {

@@ -9,7 +9,7 @@ namespace {
 
 void run_nothing(Dataplane& /*dataplane*/) {}
 
-// Registered in an order that is not theirs by name.
+// Registered in non-alphabetical order.
 Mode mode(std::string_view name) {
   return {name, "Of this test", rs::Meaning::Counts, rs::Queues::RxOnly, false, run_nothing};
 }
@@ -23,7 +23,7 @@ TEST(AllModes, AreSortedByName) {
   EXPECT_EQ(modes.back().name, "zz-of-this-test");
 }
 
-// Nobody refers to them by name: they are here because they are linked in.
+// Nothing refers to them by name: they exist because they are linked in.
 TEST(AllModes, HoldTheModesOfTheProgram) {
   const std::vector<Mode> modes = all_modes();
   for (const std::string_view name : {"sendrecv", "reflect", "rxonly"}) {

@@ -1,4 +1,4 @@
-// Which queues a port has, and which packets may be sent on them.
+// The queues of a port, and the packets that may be sent on them.
 
 #include <gtest/gtest.h>
 
@@ -40,7 +40,7 @@ class PortQueues : public testing::Test {
   }
 };
 
-/// What getting a queue complains about, or nothing.
+/// The error message of requesting a queue, or an empty string.
 std::string complaint(const std::function<void()>& get) {
   try {
     get();
@@ -63,7 +63,7 @@ TEST_F(PortQueues, ThatAreNotThereCannotBeHad) {
   EXPECT_NE(complaint([&] { port.tx_pool(1); }), "");
 }
 
-// Drivers want tx queues all the same: af_xdp and mana as many as rx queues.
+// Drivers require tx queues anyway: af_xdp and mana as many as rx queues.
 TEST_F(PortQueues, ForReceivingAloneThereAreNoneToSendOn) {
   const VirtualPort device("net_null");
   PortConfig config = kSmall;
@@ -77,14 +77,14 @@ TEST_F(PortQueues, ForReceivingAloneThereAreNoneToSendOn) {
   EXPECT_EQ(info.nb_tx_queues, 2);
 }
 
-// A driver that frees so puts what was sent back into the pool of the first packet it finds.
+// A driver with MBUF_FAST_FREE returns all sent packets to the pool of the first one.
 TEST_F(PortQueues, FreeFastOnlyWhereAllPacketsOfOneAreOfOnePool) {
   EXPECT_EQ(fast_free(PassingOn::kNever), RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
   EXPECT_EQ(fast_free(PassingOn::kToOwnQueue), RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
   EXPECT_EQ(fast_free(PassingOn::kToAnyQueue), 0U);
 }
 
-// Tx queues keep packets until they have others to send.
+// Tx queues keep sent packets until further ones are sent.
 TEST_F(PortQueues, MayAllBeFullOfPacketsOfOnePool) {
   PortConfig config = kSmall;
   config.tx_queues = 3;
@@ -96,7 +96,7 @@ TEST_F(PortQueues, MayAllBeFullOfPacketsOfOnePool) {
   EXPECT_EQ(pool_size(config) - received, 3U * config.tx_descriptors);
 }
 
-// What rests in the cache of an lcore that no longer takes of the pool would be missing elsewhere.
+// Mbufs in the cache of an lcore that no longer uses the pool would be missing elsewhere.
 TEST_F(PortQueues, GetBackWhatRestsInTheCacheOfAnLcore) {
   const VirtualPort device("net_null");
   Port port(find_port(""), kSmall);

@@ -15,7 +15,7 @@
 
 namespace {
 
-/// What a port has instead of what was asked for; 0: just that.
+/// The number of descriptors that a port has instead of the requested one; 0: the requested one.
 uint16_t descriptors = 0;
 
 }  // namespace
@@ -64,7 +64,7 @@ void expect_contains(const std::string& text, const std::string& part) {
   EXPECT_NE(text.find(part), std::string::npos) << text;
 }
 
-/// A port of net_null, which delivers as much as is asked for, and takes all.
+/// A net_null port, which delivers as many packets as requested and accepts all.
 class NullPort : public testing::Test {
  protected:
   VirtualPort device{"net_null"};
@@ -122,7 +122,7 @@ TEST_F(NullPort, ReceivesUpToABurst) {
   burst.free_from(0);
 }
 
-/// Asked for 1 to 7 packets, a driver with vector instructions would give none.
+/// A driver with vector instructions would return no packets for a burst of 1 to 7.
 TEST_F(NullPort, ReceivesInMultiplesOfEight) {
   for (const auto& [asked, received] : std::array<std::pair<uint16_t, uint16_t>, 5>{
            {{1, 8}, {7, 8}, {9, 16}, {32, 32}, {505, 512}}}) {
@@ -145,7 +145,7 @@ TEST_F(NullPort, ReceivesInMultiplesOfEight) {
   }
 }
 
-/// What is offered at once: the sizes of bursts, as the driver gets them.
+/// The size of each burst that is offered to the driver.
 uint16_t note(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** /*mbufs*/, uint16_t count,
               void* sizes) {
   static_cast<std::vector<uint16_t>*>(sizes)->push_back(count);
@@ -211,7 +211,8 @@ TEST_F(NullPort, HasNoOffloadsThatItWouldHaveToKeepAPromiseOf) {
   EXPECT_FALSE(port.may_deliver_partial_checksums());
 }
 
-/// A port that can write one of the two writes that one: virtio and vmxnet3 know UDP alone.
+/// A port that can compute only one checksum computes that one: virtio and vmxnet3 support UDP
+/// only.
 TEST_F(NullPort, LeavesEachChecksumToThePortThatCanWriteIt) {
   constexpr uint64_t kIpv4 = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
   constexpr uint64_t kUdp = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
@@ -251,10 +252,10 @@ TEST_F(NullPort, NamesTheCallThatFailed) {
   }
 }
 
-/// A port of net_ring: what is sent on a queue comes back on the rx queue of the same number.
+/// A net_ring port: packets sent on a queue arrive on the rx queue with the same number.
 class RingPort : public testing::Test {
  protected:
-  /// Receives and frees all there is.
+  /// Receives and frees all packets.
   void empty(Port& port) {
     do {
       port.rx_queue(0).receive(burst);
@@ -326,7 +327,7 @@ TEST_F(RingPort, WaitsForItsLinkOnlySoLong) {
   EXPECT_TRUE(port.wait_for_link(std::chrono::milliseconds(0)));
   ASSERT_EQ(rte_eth_dev_set_link_down(info.port_id), 0);
   EXPECT_FALSE(port.wait_for_link(std::chrono::milliseconds(20)));
-  // As the test's time limit would show if it waited.
+  // If it waited, the test would time out.
   StopRequest stop;
   std::thread signal([&stop] { stop.make(); });
   EXPECT_FALSE(port.wait_for_link(std::chrono::hours(1), stop));

@@ -21,8 +21,8 @@
 
 namespace dpdkproj {
 
-/// Gets packets by queue 1 of a port that hears itself, and sends them on queue 0, whose ring is
-/// full but for the room that a test makes.
+/// A reflector that receives on queue 1 of a loopback port and sends on queue 0, whose ring is full
+/// except for the room that a test makes.
 class ReflectRig : public testing::Test {
  protected:
   explicit ReflectRig(std::initializer_list<const char*> options = {"reflect", "-q"})
@@ -44,14 +44,14 @@ class ReflectRig : public testing::Test {
     empty(1);
   }
 
-  /// Makes room on queue 0 for so many packets.
+  /// Makes room for `packets` packets on queue 0.
   void make_room(uint16_t packets) {
     RxQueue(info.port_id, 0, packets).receive(others);
     EXPECT_EQ(others.size, packets);
     others.free_from(0);
   }
 
-  /// So many packets come in; they are known by the last byte of their source port.
+  /// Delivers `packets` packets, numbered in the last byte of their source port.
   void arrive(uint8_t packets) {
     ASSERT_TRUE(others.allocate(pool.get(), packets, kFrame.size()));
     for (uint16_t i = 0; i < packets; ++i) {
@@ -62,7 +62,7 @@ class ReflectRig : public testing::Test {
     ASSERT_EQ(port.tx_queue(1).send(others), packets);
   }
 
-  /// Those that were sent back, and are still on queue 0.
+  /// The numbers of the packets that were sent back and are still on queue 0.
   std::vector<uint8_t> sent_back() {
     std::vector<uint8_t> ports;
     for (;;) {
@@ -73,7 +73,7 @@ class ReflectRig : public testing::Test {
       for (uint16_t i = 0; i < others.size; ++i) {
         const auto* bytes = rte_pktmbuf_mtod(others.mbufs[i], const uint8_t*);
         if (bytes[23] == kFrame[23]) {
-          ports.push_back(bytes[37]);  // source and destination have changed places
+          ports.push_back(bytes[37]);  // source and destination port are swapped
         }
       }
       others.free_from(0);
@@ -86,8 +86,8 @@ class ReflectRig : public testing::Test {
     return ports;
   }
 
-  /// What `reflect`, with an impairment or without, has no room for waits, and nothing is received
-  /// meanwhile.
+  /// Expects that packets for which `reflect`, with or without impairment, has no room wait, and
+  /// that nothing is received meanwhile.
   template <typename W>
   void expect_to_lose_nothing_while_full(W& reflect) {
     make_room(4);
@@ -107,7 +107,7 @@ class ReflectRig : public testing::Test {
         "waited    6 of those that were sent, for room in a tx queue");
   }
 
-  /// What the summary says about it. The ledger has to balance.
+  /// Expects these lines in the summary, and a balanced ledger.
   void expect_summary(const std::string& lines) {
     session->tick(0, {.stop_requested = true});
     rs::End end{};
@@ -143,7 +143,7 @@ class ReflectRig : public testing::Test {
     return session;
   }
 
-  /// What `sender` sends comes in: a packet with 64 bytes of payload.
+  /// Delivers a packet with 64 bytes of payload from `sender`.
   void arrive_from(rs::Sender& sender) {
     constexpr uint16_t kLen = 42 + 64;
     EXPECT_TRUE(others.allocate(pool.get(), 1, kLen));
@@ -155,7 +155,7 @@ class ReflectRig : public testing::Test {
     EXPECT_EQ(port.tx_queue(1).send(others), 1);
   }
 
-  /// A question comes in.
+  /// Delivers a question.
   void ask() {
     const rust::Box<rs::Config> sending =
         parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
@@ -163,7 +163,7 @@ class ReflectRig : public testing::Test {
     rust::Box<rs::Session> asking = rs::open_session(*sending, {});
     ASSERT_EQ(asking->next({2, 0, 0, 0, 0, 1}, false).stage, rs::Stage::Preliminary);
     const rust::Box<rs::Sender> sender = rs::new_sender(*asking, 0, {false, false});
-    // It has nothing to do but ask.
+    // The sender only asks.
     const rs::Facts stopped{.stop_requested = true};
     asking->tick(0, stopped);
     ASSERT_EQ(asking->tick(10'000'000'000, stopped).phase, rs::Phase::Drain) << "it asks first";

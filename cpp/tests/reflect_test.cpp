@@ -66,7 +66,7 @@ TEST_F(ReflectTest, LetsNothingWaitWhenItEnds) {
 TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
   make_room(2);
   arrive(4);
-  // One in between that is ignored: the burst has one less than its frames.
+  // One packet in between is ignored: the burst is one shorter than its frames.
   ASSERT_TRUE(others.allocate(pool.get(), 1, kFrame.size()));
   std::memset(rte_pktmbuf_mtod(others.mbufs[0], void*), 0, kFrame.size());
   ASSERT_EQ(port.tx_queue(1).send(others), 1);
@@ -86,7 +86,7 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   const rust::Box<rs::Config> sending =
       parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
              "02:00:00:00:00:02", "--packet-size", "64", "--reflector-seq", "-q"});
-  // Only flows that have asked are stamped.
+  // Only packets of flows that have asked are stamped.
   ask();
   reflect.poll(1);
   slow.serve(*session, 1);

@@ -12,10 +12,10 @@
 
 namespace {
 
-/// What a port has registered for the event that its device is removed.
+/// The callback that a port has registered for the removal event.
 rte_eth_dev_cb_fn on_removal = nullptr;
 void* on_removal_argument = nullptr;
-/// What buses are called; nullptr: as they are.
+/// The name of every bus; nullptr: the real names.
 const char* bus_name = nullptr;
 
 }  // namespace
@@ -60,7 +60,7 @@ class RemovalTest : public testing::Test {
   PortInfo info = find_port("");
 };
 
-/// What a device says that is gone (all bits set, mostly) is not a number of packets.
+/// What a removed device returns (usually all bits set) is not a packet count.
 TEST_F(RemovalTest, MakesThePortsCountersUnknown) {
   const Port port(info, kSmall);
   EXPECT_FALSE(port.is_removed());
@@ -72,7 +72,7 @@ TEST_F(RemovalTest, MakesThePortsCountersUnknown) {
   EXPECT_FALSE(port.missed().has_value());
 }
 
-/// As long as the kernel has a device it shows it in /sys/bus/NAME/devices.
+/// The kernel lists an existing device in /sys/bus/NAME/devices.
 TEST_F(RemovalTest, IsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
   const std::string folder = "/tmp/dpdkproj-unit-" + std::to_string(getpid());
   const std::string shown = folder + "/devices/" + device.name();

@@ -14,13 +14,14 @@
 namespace dpdkproj {
 namespace {
 
-// StopSignals is for the whole process and for good, so each test is in a child: its exit code
-// tells.
+// StopSignals affects the whole process permanently, so each test runs in a child process and
+// checks its exit code.
 constexpr int kOk = 0;
 constexpr int kNotInTime = 99;
 constexpr int kTooEarly = 98;
 
-/// To the process, as kill(1) and Ctrl-C do. (raise() is for the calling thread, which blocks it.)
+/// Sends a signal to the process, as kill(1) and Ctrl-C do. (raise() signals the calling thread,
+/// which blocks it.)
 void send(int signal) { kill(getpid(), signal); }
 
 void wait_for_request(const StopSignals& signals) {
@@ -57,8 +58,8 @@ class StopSignalsDeathTest : public testing::TestWithParam<int> {
   _exit(kNotInTime);
 }
 
-/// Sends it, and waits until it has been taken, or thrown away: what waits to be taken twice is
-/// taken once.
+/// Sends a signal, and waits until it has been handled or discarded: a signal that is pending twice
+/// is delivered once.
 void send_one(int signal) {
   send(signal);
   sigset_t waiting;
@@ -68,7 +69,7 @@ void send_one(int signal) {
   } while (sigismember(&waiting, signal) == 1);
 }
 
-/// No number of SIGHUPs is an order to drop everything, nor is the first SIGTERM behind them.
+/// No number of SIGHUPs ends the process at once, nor does the first SIGTERM after them.
 [[noreturn]] void hang_up_again_and_again() {
   const StopSignals signals;
   for (const int signal : {SIGHUP, SIGHUP, SIGTERM, SIGHUP, SIGHUP}) {
@@ -84,7 +85,7 @@ void send_one(int signal) {
 [[noreturn]] void hang_up_under_nohup() {
   std::signal(SIGHUP, SIG_IGN);
   const StopSignals signals;
-  // When the second one is taken, the first has had its effect.
+  // Once the second one is handled, the first one has taken effect.
   send_one(SIGHUP);
   send_one(SIGHUP);
   if (signals.requested()) {

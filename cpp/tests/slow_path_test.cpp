@@ -29,7 +29,7 @@ rust::Box<rs::Session> asking() {
   return session;
 }
 
-/// A port that hears itself, and a sender's session that has a question.
+/// A loopback port, and the session of a sender that has a question to send.
 class SlowPathTest : public testing::Test {
  protected:
   SlowPathTest() {

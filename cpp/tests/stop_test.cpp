@@ -14,7 +14,7 @@ using std::chrono::steady_clock;
 TEST(StopRequest, EndsASleepThatWouldBeLong) {
   StopRequest stop;
   std::thread other([&stop] { stop.make(); });
-  // As the test's time limit would show if it slept.
+  // If it slept, the test would time out.
   EXPECT_TRUE(stop.sleep(std::chrono::hours(1)));
   other.join();
   EXPECT_TRUE(stop.is_made());

@@ -7,7 +7,7 @@
 
 namespace dpdkproj {
 
-/// A pool of `count` mbufs, none of which hides in a cache.
+/// A pool of `count` mbufs without a cache.
 inline Mempool make_test_pool(unsigned count) {
   Mempool pool(rte_pktmbuf_pool_create("test", count, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0));
   EXPECT_NE(pool, nullptr);

@@ -1,4 +1,4 @@
-// Runs that follow each other in one process.
+// Several runs in one process, one after the other.
 
 #include <gtest/gtest.h>
 #include <rte_eth_ring.h>
@@ -20,7 +20,7 @@
 namespace dpdkproj {
 namespace {
 
-/// A port whose peer sends everything back.
+/// A port with a peer that sends everything back.
 class Echo {
  public:
   Echo() {
@@ -57,7 +57,7 @@ unsigned threads() {
                                              std::filesystem::directory_iterator()));
 }
 
-/// Bytes of memory that the process has of its own.
+/// Resident private memory of the process, in bytes.
 uint64_t resident_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -68,7 +68,7 @@ uint64_t resident_bytes() {
   return 0;
 }
 
-/// As the summary writes it, below a million.
+/// A number below a million as the summary prints it.
 std::string grouped(uint64_t value) {
   std::string text = std::to_string(value);
   if (text.size() > 3) {

@@ -24,18 +24,18 @@
 namespace dpdkproj {
 namespace {
 
-/// What makes a virtual port one that sends at given times. The linker leads the calls below here.
+/// Makes a virtual port support launch times. The linker redirects the calls below to this file.
 struct Fake {
-  /// Of which its clock shows so many ticks per ns; nullptr: the port is what it is.
+  /// The port's clock shows this clock times `ticks_per_ns`; nullptr: the port is not faked.
   const Clock* clock = nullptr;
   double ticks_per_ns = 0.3;
   uint64_t offset = 1'000'000'000'000;
-  /// So many readings of its clock fail.
+  /// Number of readings of the port's clock that will fail.
   int failures = 0;
-  /// What was asked for the offload.
+  /// Calls of dev_configure and of tx_queue_setup that requested the offload.
   int configured = 0;
   int queues = 0;
-  /// When it was started.
+  /// Whether the flag was registered when the port was started.
   bool knows_flag = false;
 
   uint64_t ticks_at(uint64_t ns) const {
@@ -45,7 +45,7 @@ struct Fake {
 
 Fake fake;
 
-/// As precise as a reading of the port's clock may be, in ticks.
+/// Tolerance of a reading of the port's clock, in ticks.
 constexpr double kTolerance = 0.3 * 5'000;
 
 }  // namespace
@@ -99,7 +99,7 @@ int fake_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, uns
   return real_tx_queue_setup(port, queue, descriptors, socket, &plain);
 }
 
-/// As mlx5, it needs the flag by now.
+/// Like mlx5, requires the flag to be registered by now.
 int fake_dev_start(uint16_t port) {
   if (fake.clock != nullptr) {
     fake.knows_flag = rte_mbuf_dynflag_lookup(RTE_MBUF_DYNFLAG_TX_TIMESTAMP_NAME, nullptr) >= 0;
@@ -118,21 +118,21 @@ int fake_read_clock(uint16_t port, uint64_t* ticks) {
 
 namespace {
 
-/// A packet as the port got it.
+/// A packet as the port receives it.
 struct Departure {
   bool is_scheduled;
   uint64_t ticks;
-  /// The send time that it carries.
+  /// The send time in its payload.
   uint64_t sent_ns;
 };
 
-/// What a tx queue sent.
+/// The packets that a tx queue sent.
 struct Departures {
   std::vector<Departure> packets;
   std::size_t bursts = 0;
 };
 
-/// Notes a burst that is being sent in `departures`.
+/// Tx callback: records a burst in `departures`.
 uint16_t note(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** mbufs, uint16_t count,
               void* departures) {
   int offset = -1;
@@ -154,7 +154,7 @@ uint16_t note(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** mbufs, uint16_t 
   return count;
 }
 
-/// Both tx queues of a port, listened to.
+/// Records the packets of both tx queues of a port.
 class Listener {
  public:
   explicit Listener(const Port& port) : port_id_(port.id()) {
@@ -163,7 +163,7 @@ class Listener {
     }
   }
   ~Listener() {
-    // A port that gets the same number would still have them.
+    // A later port with the same number would inherit the callbacks.
     for (uint16_t queue = 0; queue < 2; ++queue) {
       EXPECT_EQ(rte_eth_remove_tx_callback(port_id_, queue, callbacks_[queue]), 0);
     }
@@ -230,7 +230,7 @@ TEST_F(TxScheduleTest, FollowsThePortsClock) {
     EXPECT_NEAR(static_cast<double>(schedule.ticks_at(at_ns)),
                 static_cast<double>(fake.ticks_at(at_ns)), kTolerance);
   };
-  // A reading that fails is not heeded.
+  // A failed reading is ignored.
   fake.failures = 3;
   schedule.follow(0);
   EXPECT_EQ(fake.failures, 0);
@@ -245,7 +245,7 @@ TEST_F(TxScheduleTest, FollowsThePortsClock) {
   expect_right(clock.now_ns());
 }
 
-/// Runs the mode sendrecv with these options; returns how much later than `clock` its clock began.
+/// Runs sendrecv with these options. Returns how much later than `clock` its clock started.
 uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> words) {
   rust::Vec<rust::String> args;
   for (const char* word :
@@ -278,7 +278,7 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
 }
 
 TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
-  constexpr uint64_t kGapNs = 50'000;  // of each of two queues, at 40 kpps
+  constexpr uint64_t kGapNs = 50'000;  // per queue: two queues at 40 kpps
   constexpr std::size_t kPackets = 1'000;
   fake.clock = &clock;
   Port port(find_port(""), scheduled());
@@ -300,16 +300,17 @@ TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
                     static_cast<double>(fake.ticks_at(zero_ns + due_ns)), kTolerance);
       }
     }
-    // Not all: the lcores share a CPU here, and wait for each other for longer than the lead.
+    // Not all packets: the lcores share a CPU here, and wait for each other for longer than the
+    // lead.
     EXPECT_GT(on_time, 0U);
     EXPECT_EQ(departures[queue].bursts, kPackets);
   }
 }
 
-/// The same callback shows that each packet is a burst of its own, which no schedule could tell
-/// from outside.
+/// The same callback shows that each packet is a separate burst, which cannot be observed from
+/// outside.
 TEST_F(TxScheduleTest, SpinSendsPacketsOneByOneAndNotEarly) {
-  constexpr uint64_t kGapNs = 2'000;  // of each of two queues, at 1 Mpps
+  constexpr uint64_t kGapNs = 2'000;  // per queue: two queues at 1 Mpps
   constexpr std::size_t kPackets = 10'000;
   PortConfig config = scheduled();
   config.send_on_timestamp = false;

@@ -5,7 +5,8 @@
 
 namespace dpdkproj {
 
-/// UDP over IPv4 without payload, to a host of its own; checksums are no business of a reflector.
+/// A UDP over IPv4 frame without payload, to a unicast address. A reflector ignores checksums, so
+/// they are 0.
 inline constexpr std::array<uint8_t, 60> kFrame = {
     2,    0, 0, 0,  0, 2, 2,    0, 0,  0,  0, 1, 8,  0,                     // Ethernet
     0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,  // IPv4

@@ -7,7 +7,7 @@
 
 namespace dpdkproj {
 
-/// A port of `driver`, such as net_null or net_ring, for as long as this object lives.
+/// A port of `driver`, such as net_null or net_ring, for the lifetime of this object.
 class VirtualPort {
  public:
   explicit VirtualPort(const std::string& driver, const std::string& args = "")
@@ -21,7 +21,7 @@ class VirtualPort {
   const std::string& name() const { return name_; }
 
  private:
-  // Not twice the same: net_ring keeps its rings, by name, when it goes.
+  // A unique name: net_ring keeps its rings by name when the port is removed.
   static inline int next_ = 0;
   std::string name_;
 };

@@ -35,8 +35,8 @@ static_assert(Worker<MayThrowInDrain> && !Drainable<MayThrowInDrain>);
 static_assert(!Worker<PollsWithoutTime>);
 static_assert(!Worker<OnlyDrains> && !Drainable<OnlyDrains>);
 
-/// What workers did, in order, and the phase they run in: after so many polls of all workers the
-/// next one begins.
+/// Records the calls of the workers in order, and switches to the next phase after a given number
+/// of polls.
 struct Script {
   std::string log;
   std::vector<std::pair<std::size_t, Phase>> next;
@@ -105,7 +105,7 @@ TEST_F(RunLoop, DrainsAlsoWhenStoppedAtOnce) {
   EXPECT_EQ(script.log, "sxS");
 }
 
-// What was due until then is known only if it drains at the time that it is.
+// The packets due until then are known only if the worker drains at the right time.
 TEST_F(RunLoop, DrainsInTimeWhereItIsLaunchedLate) {
   std::vector<Sending> senders{{&script, 's'}};
   script.phase = Phase::kDrain;

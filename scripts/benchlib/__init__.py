@@ -1,1 +1,1 @@
-"""What scripts/bench is made of: figures (numbers, no machine), rigs (processes), cells (what is measured), report."""
+"""The parts of scripts/bench: figures (numbers, no machine), rigs (processes), cells (what is measured), report."""

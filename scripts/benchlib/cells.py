@@ -1,4 +1,4 @@
-"""What is measured: a table of cells, and how each kind of cell is measured."""
+"""The cells to measure, and how each kind of cell is measured."""
 
 import time
 from functools import partial
@@ -9,25 +9,25 @@ from .figures import (Ratio, Round, Sample, Spread, by_kind, flatness, goal_text
                       of_side, sent_per_interval)
 from .rigs import TO_ITSELF, TO_PEER, Rig, RigError, rss_bytes
 
-ATTEMPTS = 3  # at a round whose sides can be compared
-FLAT = ("send-16", "memif-16")  # the cells whose rate is looked at per millisecond
+ATTEMPTS = 3  # to get a round whose sides can be compared
+FLAT = ("send-16", "memif-16")  # the cells whose rate is examined per millisecond
 FLAT_SHARE = 0.8  # of the top rate
 TOP_SECONDS = 20
 OURS = "ours"
 
-# What "the original" reached (the weekend implementation of the article "Blazingly fast packet processing with DPDK",
-# github.com/micromaomao/dpdk-project), built against DPDK 22.11.11 and run once on a virtual machine with 2 CPUs (AMD
-# EPYC), so in another run than ours. By bytes of payload, in packets per second.
+# Results of "the original" (the weekend implementation of the article "Blazingly fast packet processing with DPDK",
+# github.com/micromaomao/dpdk-project), built with DPDK 22.11.11 and run once on a virtual machine with 2 CPUs (AMD
+# EPYC), that is, in another run than ours. By bytes of payload, in packets per second.
 ORIGINAL_SEND = {16: 15.7e6, 256: 4.5e6, 1000: 3.5e6, 1400: 2.6e6}  # one core, net_null
 ORIGINAL_RING = {16: 14e6, 1000: 2.9e6}  # sending and verifying, two cores, net_ring
 
 
 class Rigged(NamedTuple):
-    """How to measure in one rig: functions to packets per second."""
+    """How to measure in one rig: functions that return packets per second."""
     about: str
     two_cores: bool
     ours: Callable[[Rig, int], float]
-    peer: Callable[[Rig, str, int], float]  # the other side, by its name
+    peer: Callable[[Rig, str, int], float]  # the other side, by name
     original: dict[int, float] = {}
 
 
@@ -35,10 +35,10 @@ class Cell(NamedTuple):
     name: str
     rig: Rigged
     payload: int
-    peers: dict[str, float | None]  # with the ratio wanted
-    original: float | None = None  # the ratio wanted, to the original
-    cells: dict[str, float] = {}  # the ratio wanted, to our own figure of another cell
-    mpps: float | None = None  # wanted
+    peers: dict[str, float | None]  # with the target ratio
+    original: float | None = None  # target ratio to the original
+    cells: dict[str, float] = {}  # target ratios to our own results of other cells
+    mpps: float | None = None  # target
     lossless: float | None = None  # at this share of its own rate
 
 
@@ -51,13 +51,13 @@ def rate(count: int, run: dict[str, Any]) -> float:
 
 
 def send(rig: Rig, payload: int) -> float:
-    """The sender is lcore 0; the receiver polls in vain on the other CPU."""
+    """The sender is lcore 0; the receiver polls on the other CPU, but receives nothing."""
     run = rig.run("sendrecv", "net_null0,no-rx=1", [rig.measured, rig.other], sendrecv(TO_PEER, payload))
     return rate(run["tx"]["sent"], run)
 
 
 def testpmd_sends(rig: Rig, mode: str, payload: int) -> float:
-    """It gets no packets either; flowgen "with rx" receives and frees as many as it sends, which takes a fifth."""
+    """It receives no packets either; flowgen "with rx" receives and frees as many as it sends, which costs a fifth."""
     mode, _, with_rx = mode.partition(" ")
     vdev = f"net_null0,size={payload + 42}" + ("" if with_rx else ",no-rx=1")
     program = rig.testpmd(mode, vdev, [rig.other, rig.measured], payload)
@@ -65,7 +65,7 @@ def testpmd_sends(rig: Rig, mode: str, payload: int) -> float:
 
 
 def send_per_queue(rig: Rig, queues: int) -> float:
-    """Each tx queue has a lcore, with an rx queue that gets nothing."""
+    """Each tx queue has its own lcore, shared with an rx queue that receives nothing."""
     cpus = [rig.measured, rig.other][:queues]
     run = rig.run("sendrecv", "net_null0,no-rx=1", cpus, f"{sendrecv(TO_PEER, 16)} -t {queues} -r {queues}")
     return rate(run["tx"]["sent"], run) / queues
@@ -85,9 +85,9 @@ def testpmd_forwards(rig: Rig, mode: str, payload: int) -> float:
 
 
 def verify(rig: Rig, payload: int) -> float:
-    """The receiver is lcore 1. It gets answers to what has not been sent: no ledger can balance (exit code 1)."""
+    """The receiver is lcore 1. It gets replies to packets not sent: the ledger cannot balance (exit code 1)."""
     vdev = f"net_pcap0,rx_pcap={rig.frames(payload, answers=True)},infinite_rx=1"
-    # All that the file answers is sent at once: what has not been sent is not taken for ours.
+    # Sends at once all packets whose replies are in the file: replies to packets not sent yet count as foreign.
     options = f"{sendrecv(TO_PEER, payload)} --seed 5 --tag-key 5 --rate 1000 --pattern burst:1000"
     run = rig.run("sendrecv", vdev, [rig.other, rig.measured], options, codes=(0, 1))
     received = run["rx"]["received"]
@@ -129,13 +129,13 @@ def memif_ours(rig: Rig, payload: int) -> float:
 
 
 def come_back(rig: Rig, mode: str, cpu: int, payload: int) -> float:
-    """What testpmd gets back of what it sends in `mode`. Main lcore and forwarding lcore share the CPU: the main one
-    sleeps but for a line per second."""
+    """The rate at which testpmd in `mode` gets its packets back. Main and forwarding lcore share the CPU: the main lcore
+    sleeps except for one line per second."""
     return rig.pps(rig.testpmd(mode, memif(rig, "client", 1), [cpu, cpu], payload), "Rx")
 
 
 def testpmd_reflects(rig: Rig, mode: str, cpu: int, payload: int) -> None:
-    """Until the rig stops all programs."""
+    """Runs until the rig stops all programs."""
     reflector = rig.testpmd(mode, memif(rig, "server", 2), [cpu, cpu], payload)
     reflector.wait_until(lambda text: "Tx-pps:" in text)
 
@@ -195,7 +195,7 @@ OTHERS = {"flat": "how even the rate is per millisecond, without a limit and at 
 
 
 class Result(NamedTuple):
-    """What came of a cell."""
+    """The result of a cell."""
     lines: list[str]
     data: dict[str, Any]  # for the JSON
     ours: dict[str, Spread] = {}  # by kind
@@ -203,7 +203,7 @@ class Result(NamedTuple):
 
 
 def measure_rounds(rig: Rig, cell: Cell, reps: int) -> tuple[list[Round], list[str]]:
-    """Rounds whose sides can be compared, and why others cannot. Sides take turns, so that drift is nobody's gain."""
+    """Rounds whose sides can be compared, and why others cannot. Sides take turns, so that drift favours none."""
     sides: dict[str, Callable[[], float]] = {OURS: partial(cell.rig.ours, rig, cell.payload)}
     for peer in cell.peers:
         sides[peer] = partial(cell.rig.peer, rig, peer, cell.payload)
@@ -224,8 +224,8 @@ def measure_rounds(rig: Rig, cell: Cell, reps: int) -> tuple[list[Round], list[s
 
 
 def ratios(cell: Cell, rounds: list[Round], before: dict[str, Result], alike: bool) -> list[Ratio]:
-    """All that a cell's rounds are compared with, for each distance of the CPUs by itself. `alike`: testpmd links DPDK as
-    we do, so that goals can be judged."""
+    """All comparisons of a cell's rounds, separately for each distance of the CPUs. `alike`: testpmd links DPDK as we do,
+    so that goals can be judged."""
     lines = []
     for kind, same in by_kind(rounds).items():
         ours = of_side(same, OURS)
@@ -268,12 +268,12 @@ def measure(rig: Rig, cell: Cell, reps: int, before: dict[str, Result]) -> Resul
 
 
 def of_this_kind(ours: dict[str, Spread], kind: str) -> float:
-    """Our rate while CPUs are as far apart as now; where that is not known, the lowest."""
+    """Our rate at the current distance of the CPUs; the lowest rate if that is unknown."""
     return (ours.get(kind) or min(ours.values())).median
 
 
 def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) -> tuple[str, dict[str, Any]]:
-    """Judged only if the CPUs stayed as far apart as they were for the rate that is asked for."""
+    """Judged only if the distance of the CPUs is the same as when the requested rate was measured."""
     for _ in range(ATTEMPTS):
         before_ns = rig.round_trip_ns()
         wanted = kind_of(before_ns, before_ns)
@@ -291,7 +291,7 @@ def measure_loss(rig: Rig, cell: Cell, share: float, ours: dict[str, Spread]) ->
 
 
 def measure_flat(rig: Rig, seconds: float) -> Result:
-    """First without a rate: what the machine gives in each millisecond is not even, either."""
+    """First without a rate, because the speed of the machine varies from millisecond to millisecond, too."""
     result = Result([], {})
     for cell in (cell for cell in CELLS if cell.name in FLAT):
         with rig.alone():
@@ -318,13 +318,13 @@ def flat_text(cell: Cell, at: str, run: dict[str, Any]) -> str:
 
 
 def flat_run(rig: Rig, cell: Cell, pps: int | None, seconds: float) -> dict[str, Any]:
-    """In the rig of `cell`, with a row of statistics per millisecond. Where there is no reflector, all workers share a CPU:
-    who writes the rows has the other one."""
+    """Runs in the rig of `cell`, with a row of statistics per millisecond. Without a reflector, all workers share a CPU:
+    the thread that writes the rows has the other one."""
     rows = rig.folder / "flat.csv"
     options = f"{TO_PEER} --packet-size {cell.payload} --stats-interval-ms 1 --no-peer-report --drain 1 -s {rows}"
     options += f" --rate {pps}" if pps else ""
     memory: list[int] = []
-    next_s = time.monotonic() + 2  # by then all is allocated that is allocated at the start
+    next_s = time.monotonic() + 2  # by then, all initial allocations are done
     run: dict[str, Any] = {}
 
     def look(program: Any) -> None:
@@ -361,7 +361,7 @@ def measure_bridge(rig: Rig, seconds: float) -> Result:
 
 
 def median_steal(results: dict[str, Result]) -> float | None:
-    """Of all samples that were compared."""
+    """Over all samples that were compared."""
     steals = [sample["steal"] for result in results.values() for samples in result.data.get("rounds", [])
               for sample in samples.values()]
     return median(steals) if steals else None

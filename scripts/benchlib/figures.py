@@ -1,4 +1,4 @@
-"""From what programs print to figures that may be compared. Knows no process and no machine."""
+"""Turns the output of programs into comparable figures. Knows no process and no machine."""
 
 import csv
 import re
@@ -7,15 +7,15 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-STEAL_APART = 0.01  # how far the shares of stolen time of two sides may differ: 1 percentage point
+STEAL_APART = 0.01  # maximum difference of steal between two sides: 1 percentage point
 NEAR_NS = 150.0  # round trip of a cache line between two CPUs: below, they share a last-level cache
 
 
 class Sample(NamedTuple):
     """One repetition of one side."""
     pps: float
-    steal: float  # share of the CPUs' time that the host gave to others meanwhile
-    kind: str = ""  # how far apart the two CPUs were; empty where only one works
+    steal: float  # share of the CPUs' time that the host gave to others
+    kind: str = ""  # distance of the two CPUs; empty if only one works
 
 
 class Spread(NamedTuple):
@@ -44,7 +44,7 @@ def testpmd_pps(text: str, direction: str) -> float:
 
 
 def steal_share(before: str, after: str, cpus: list[int]) -> float:
-    """Of the time of these CPUs between two readings of /proc/stat, the share that the host gave to others."""
+    """The share of the time of these CPUs that the host gave to others between two readings of /proc/stat."""
     def of(stat: str) -> tuple[int, int]:
         lines = {line.split()[0]: [int(cell) for cell in line.split()[1:9]] for line in stat.splitlines()
                  if re.match(r"cpu\d", line)}
@@ -66,7 +66,7 @@ def not_comparable(samples: Round) -> str:
     if max(steals) - min(steals) > STEAL_APART:
         first, *rest = steals
         other = max(rest, key=lambda steal: abs(steal - first))
-        if abs(other - first) <= STEAL_APART:  # it is two of the others that differ
+        if abs(other - first) <= STEAL_APART:  # two of the others differ
             first, other = max(rest), min(rest)
         return f"steal {first:.1%} against {other:.1%}".replace("%", " %")
     kinds = [sample.kind for sample in samples.values() if sample.kind]
@@ -114,7 +114,7 @@ class Ratio(NamedTuple):
 
 
 def label(name: str) -> str:
-    """What a line begins with, as wide as the longest one and the distance of the CPUs."""
+    """The label of a line, padded to the longest label plus the distance of the CPUs."""
     return f"{name:<21}"
 
 
@@ -126,7 +126,7 @@ def goal_text(goal: float | str | None, met: bool | None) -> str:
 
 
 class Flatness(NamedTuple):
-    """How even a rate is, from the packets sent per interval."""
+    """How constant a rate is, from the packets sent per interval."""
     intervals: int
     mean: float
     deviation: float
@@ -141,7 +141,7 @@ def flatness(tx: list[float], interval_ms: float) -> Flatness:
     mean = fmean(tx)
     power = np.abs(np.fft.rfft(np.array(tx) - mean)) ** 2
     if len(tx) % 2 == 0:
-        power[-1] /= 2  # all others stand for a negative frequency too
+        power[-1] /= 2  # all others also represent a negative frequency
     line = int(power[1:].argmax()) + 1
     total = float(power[1:].sum())
     return Flatness(len(tx), mean, pstdev(tx), min(tx), len(tx) * interval_ms / line,
@@ -149,5 +149,5 @@ def flatness(tx: list[float], interval_ms: float) -> Flatness:
 
 
 def sent_per_interval(stream: TextIO) -> list[float]:
-    """Of a CSV of ours, without the first and the last interval, which the run may share with its start and its end."""
+    """From our CSV, without the first and the last interval, which the run may not fill."""
     return [float(row["tx_packets"]) for row in csv.DictReader(stream)][1:-1]

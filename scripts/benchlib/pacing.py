@@ -1,4 +1,4 @@
-"""How exactly packets leave when there is a rate: cells `pacing` and `rates`, on net_null."""
+"""The precision of pacing: cells `pacing` and `rates`, on net_null."""
 
 from statistics import median
 from typing import Any, NamedTuple
@@ -12,10 +12,11 @@ WITHIN = (64, 128, 256, 512)  # ns
 HOW = ("burst", "spin")
 GOALS = {64: 90.0, 256: 99.0}  # percent
 QUEUES = (1, 2, 3)
-ACHIEVED = 1e-4  # how far off the rate that was asked for
-TOP_SHARE = 0.8  # of what a sender reaches that keeps a rate; one that keeps none is faster
+ACHIEVED = 1e-4  # maximum relative error of the requested rate
+TOP_SHARE = 0.8  # of the maximum of a sender that paces; one without a rate is faster
 TOO_MUCH = 100_000_000  # packets per second
-# A virtual machine's CPU may be away for some ms. What packets this costs is a matter of --catch-up, not of pacing.
+# A virtual machine's CPU may be descheduled for some ms. The packets lost to that are a matter of --catch-up, not of
+# pacing.
 CATCH_UP_S = 0.05
 
 
@@ -33,7 +34,7 @@ PAPER = {500_000: [Paper("MoonGen (hardware)", 0.02, (49.9, 74.9, 99.8, 99.8)),
 
 
 def paced(rig: Rig, queues: int, options: str, seconds: float) -> dict[str, Any]:
-    """All workers share one lcore, and its CPU is otherwise idle: the rest of the machine has the other one."""
+    """All workers share one lcore, whose CPU is otherwise idle: the rest of the machine uses the other one."""
     options = f"{sendrecv(TO_PEER, 16)} -t {queues} {options}"
     return rig.run("sendrecv", "net_null0,no-rx=1", [rig.measured], options, seconds=seconds)
 
@@ -44,7 +45,7 @@ def row(name: str, within: list[float], micro_bursts: float) -> str:
 
 
 def shares(run: dict[str, Any]) -> dict[str, float]:
-    """Of one run, in percent; stalls are a share of the time."""
+    """The result of one run, in percent; stalls are a share of the time."""
     check = run["pacing"]
     found = {f"within_{ns}": 100 * check[f"within_{ns}_ns"] / check["gaps"] for ns in WITHIN}
     bursts, after = check["micro_bursts"], check["micro_bursts_after_stall"]
@@ -54,7 +55,7 @@ def shares(run: dict[str, Any]) -> dict[str, float]:
 
 
 def measure_pacing(rig: Rig, reps: int, seconds: float) -> Result:
-    """Both ways of letting packets go take turns, and between them a thread that does nothing but read the TSC."""
+    """Both tx modes take turns, and between them a thread that only reads the TSC."""
     lines: list[str] = []
     data: dict[str, Any] = {}
     goals: list[bool] = []
@@ -87,7 +88,7 @@ def measure_pacing(rig: Rig, reps: int, seconds: float) -> Result:
 
 
 def measure_rates(rig: Rig, seconds: float) -> Result:
-    """Rates from little to much, shared by several queues."""
+    """Rates from low to high, shared by several queues."""
     lines: list[str] = []
     data: dict[str, Any] = {}
     goals: list[bool] = []

@@ -1,4 +1,4 @@
-"""What is written about a run: the machine, JSON, and a graph."""
+"""The report of a run: the machine, JSON, and a graph."""
 
 import json
 import os

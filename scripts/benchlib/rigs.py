@@ -1,4 +1,4 @@
-"""Starts what is measured, on virtual ports of this machine, and cleans up behind it."""
+"""Starts the measured programs on virtual ports of this machine, and cleans up after them."""
 
 import fcntl
 import json
@@ -19,13 +19,13 @@ from .figures import Sample, kind_of, steal_share, testpmd_pps
 
 HEADERS = 42  # Ethernet, IPv4, UDP
 HUGEPAGES = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
-PATIENCE_S = 30.0  # for a program to start, or to stop
+TIMEOUT_S = 30.0  # for a program to start, or to stop
 TO_PEER = "--src 10.0.0.1 --dest 10.0.0.2:10000 --dest-mac 02:00:00:00:00:02"
 TO_ITSELF = "--src 10.0.0.1 --src-port-range 7-7 --dest 10.0.0.1:7 --dest-mac 02:00:00:00:00:02"
 
 
 class RigError(Exception):
-    """What did not work, in one line."""
+    """A failure, described in one line."""
 
 
 class Linkage(NamedTuple):
@@ -59,11 +59,11 @@ class Settings(NamedTuple):
 
 
 class Program:
-    """A program that runs in the rig. All that it prints is in `log`."""
+    """A program that runs in the rig. Its output is in `log`."""
 
     def __init__(self, name: str, command: list[str], log: Path) -> None:
         self.name, self.log = name, log
-        # Its stdin stays open: testpmd takes an end of file for a wish to stop.
+        # Keeps stdin open: testpmd stops at end of file.
         with open(log, "wb") as output:
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output)
 
@@ -74,8 +74,8 @@ class Program:
         lines = [line.strip() for line in self.text().splitlines() if line.strip()]
         return RigError(f"{self.name} {what}: {' | '.join(lines[-3:])}")
 
-    def wait_until(self, holds: Callable[[str], bool], seconds: float = PATIENCE_S) -> None:
-        """Until that holds of what it has printed."""
+    def wait_until(self, holds: Callable[[str], bool], seconds: float = TIMEOUT_S) -> None:
+        """Waits until `holds` is true for the output."""
         deadline = time.monotonic() + seconds
         while not holds(self.text()):
             if self.process.poll() is not None:
@@ -85,7 +85,7 @@ class Program:
             time.sleep(0.05)
 
     def wait(self, seconds: float, codes: tuple[int, ...], every: Callable[[], None] = lambda: None) -> None:
-        """Until it ends by itself, and calls `every` about twice a second meanwhile."""
+        """Waits until the program ends by itself, and calls `every` about twice per second meanwhile."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -103,7 +103,7 @@ class Program:
             if self.process.poll() is None:
                 self.process.send_signal(stop)
                 try:
-                    self.process.wait(PATIENCE_S)
+                    self.process.wait(TIMEOUT_S)
                 except subprocess.TimeoutExpired:
                     continue
         if self.process.stdin:
@@ -111,7 +111,7 @@ class Program:
 
 
 class Rig:
-    """A folder of its own, and programs in it; none of it survives the `with`."""
+    """A temporary directory and programs in it; both end with the `with`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -139,7 +139,7 @@ class Rig:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While nobody else measures who keeps to the same lock, and until all programs have ended."""
+        """Holds the lock, so that nobody else who uses it measures, until all programs have ended."""
         lock = open(self.settings.lock, "a") if self.settings.lock else nullcontext()
         with lock as held:
             if held:
@@ -156,39 +156,39 @@ class Rig:
         return program
 
     def eal(self, vdev: str, cpus: list[int]) -> list[str]:
-        """For lcores 0, 1 and so on, on these CPUs."""
+        """The arguments for lcores 0, 1 and so on, on these CPUs."""
         lcores = ",".join(f"{lcore}@{cpu}" for lcore, cpu in enumerate(cpus))
         prefix = f"{self.folder.name}-{self.started}"
         return ["--lcores", lcores, "--in-memory", "--no-pci", "--no-telemetry", f"--file-prefix={prefix}",
                 f"--vdev={vdev}"]
 
     def ours(self, mode: str, vdev: str, cpus: list[int], options: str) -> Program:
-        """`mode` of ours. Its lcores take its workers in turn, senders first."""
+        """Our program in `mode`. Workers are assigned to its lcores in turn, senders first."""
         eal = [str(self.settings.binary), *self.eal(vdev, cpus), "--log-level=*:warning"]
         return self.start(mode, [*eal, "--", mode, "-q", *options.split()])
 
     def run(self, mode: str, vdev: str, cpus: list[int], options: str, codes: tuple[int, ...] = (0,),
             seconds: float = 0, every: Callable[[Program], None] = lambda _: None) -> dict[str, Any]:
-        """The same, for as long as it is to be measured; its JSON."""
+        """Runs it for the duration of a measurement; returns its JSON."""
         seconds = seconds or self.settings.seconds
         report = self.folder / "run.json"
         report.unlink(missing_ok=True)
         program = self.ours(mode, vdev, cpus, f"{options} --duration {seconds} --json {report}")
-        program.wait(seconds + PATIENCE_S, codes, lambda: every(program))
+        program.wait(seconds + TIMEOUT_S, codes, lambda: every(program))
         found: dict[str, Any] = json.loads(report.read_text())
         self.dpdk = found["host"]["dpdk"].removeprefix("DPDK ")
         return found
 
     def testpmd(self, mode: str, vdev: str, cpus: list[int], payload: int) -> Program:
-        """It forwards on the second of the CPUs; the first is for what it prints."""
+        """testpmd; it forwards on the second of the CPUs, and prints on the first."""
         command = ["stdbuf", "-oL", "dpdk-testpmd", *self.eal(vdev, cpus), "--", f"--forward-mode={mode}",
                    "--nb-cores=1", "--auto-start", "--stats-period", "1", f"--txpkts={HEADERS + payload}"]
         return self.start(f"testpmd {mode}", command)
 
     def pps(self, program: Program, direction: str) -> float:
-        """What testpmd tells, from when it has been measured long enough."""
+        """The output of testpmd after the duration of a measurement."""
         lines = math.ceil(self.settings.seconds) + 3
-        program.wait_until(lambda text: text.count("Tx-pps:") >= lines, PATIENCE_S + lines)
+        program.wait_until(lambda text: text.count("Tx-pps:") >= lines, TIMEOUT_S + lines)
         program.stop()
         try:
             return testpmd_pps(program.text(), direction)
@@ -219,7 +219,7 @@ class Rig:
         return Sample(pps, steal_share(before, after, cpus), kind)
 
     def frames(self, payload: int, answers: bool) -> Path:
-        """A file of 1000 frames: what sendrecv sends, or what reflect made of it."""
+        """A file of 1000 frames: those that sendrecv sends, or the replies of reflect."""
         questions, reflected = (self.folder / f"{name}-{payload}.pcap" for name in ("sent", "reflected"))
         if not reflected.exists():
             # Nothing but a header: magic number, version 2.4, two unused words, snapshot length, Ethernet.
@@ -232,7 +232,7 @@ class Rig:
 
 
 def free_hugepages() -> tuple[int, int]:
-    """Of 2 MiB: how many are free, and how many there are."""
+    """Hugepages of 2 MiB: how many are free, and how many there are."""
     free, all_of_them = (int((HUGEPAGES / name).read_text()) for name in ("free_hugepages", "nr_hugepages"))
     return free, all_of_them
 

@@ -1,4 +1,4 @@
-// Modes of a team of their own, for the end-to-end tests: each passes packets on in another way.
+// Third-party modes for the end-to-end tests; each forwards packets in a different way.
 
 #include "dataplane/dataplane.hpp"
 #include "dataplane/mode.hpp"
@@ -6,7 +6,7 @@
 namespace dpdkproj {
 namespace {
 
-/// Passes on what one rx queue gets.
+/// Forwards all packets of one rx queue.
 class Forward final {
  public:
   Forward(RxQueue& rx, TxQueue& tx, rust::Box<rs::Tally> tally)
@@ -29,7 +29,7 @@ class Forward final {
   Burst burst_;
 };
 
-/// Passes every third packet on and drops the others; says so, or not.
+/// Forwards every third packet and drops the others. With `kTells`, it counts the drops.
 template <bool kTells>
 class Thin final {
  public:
@@ -60,7 +60,7 @@ class Thin final {
   Burst burst_;
 };
 
-/// What rx queue `i` gets is sent on tx queue `i + kShift`, or so many behind the last one.
+/// Forwards packets of rx queue `i` to tx queue `i + kShift`, modulo the number of queues.
 template <typename W, uint16_t kShift>
 void run(Dataplane& dataplane) {
   Port& port = dataplane.port();
@@ -74,11 +74,11 @@ void run(Dataplane& dataplane) {
   dataplane.run_workers(std::move(workers));
 }
 
-/// A reflector in a mode that does not say that it returns packets.
+/// Makes a reflector in a mode that is not registered as returning packets.
 void run_undeclared(Dataplane& dataplane) { rs::new_reflector(dataplane.session(), 0, false); }
 
-/// Drops all, and tells half of it with a counter of its own; with `kStray`, counts all of it with
-/// one that is not registered.
+/// Drops all packets, and counts half of them with its own counter; with `kStray`, counts all of
+/// them with a counter that is not registered.
 template <bool kStray>
 class Misstate final {
  public:
@@ -100,10 +100,10 @@ class Misstate final {
   Burst burst_;
 };
 
-/// Asks for an option as something that it is not.
+/// Requests an option as the wrong kind.
 void run_mistaken(Dataplane& dataplane) { dataplane.mode_options().duration_ns("many"); }
 
-/// Two workers that would write the same counters.
+/// Makes two workers for the same counters.
 void run_twice(Dataplane& dataplane) {
   const rust::Box<rs::Tally> first = rs::new_tally(dataplane.session(), 0);
   const rust::Box<rs::Tally> second = rs::new_tally(dataplane.session(), 0);

@@ -1,19 +1,19 @@
-//! A driver that does what no virtual port does: `fake/driver.c`, in front of DPDK.
+//! A driver with behaviour that no virtual port has: `fake/driver.c`, in front of DPDK.
 
 use crate::program::Program;
 use crate::scratch::Scratch;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Compiled, in a folder of its own.
+/// The compiled driver, in a directory of its own.
 pub struct FakeDriver {
     scratch: Scratch,
     library: PathBuf,
 }
 
 impl FakeDriver {
-    /// `None`, and a word on why, where it cannot be: there must be a C compiler with DPDK's headers, and the
-    /// program must have DPDK as shared libraries.
+    /// Compiles the driver. `None`, after a message with the reason, if that is impossible: it
+    /// needs a C compiler and DPDK's headers, and the program must use DPDK as shared libraries.
     #[must_use]
     pub fn or_skip() -> Option<Self> {
         let skip = |why: &str| {
@@ -49,18 +49,18 @@ impl FakeDriver {
         Some(Self { scratch, library })
     }
 
-    /// Runs `program` behind it. `what` says what it does, as `FAKE_RX_STEP=8`.
+    /// Runs `program` with the driver. `what` configures its behaviour, such as `FAKE_RX_STEP=8`.
     #[must_use]
     pub fn below(&self, program: Program, what: &str) -> Program {
         program.with_environment([
             format!("LD_PRELOAD={}", self.library.display()),
-            // It comes before the sanitizer's own, where the program has that.
+            // The library is loaded before the sanitizer's own, if the program has one.
             "ASAN_OPTIONS=verify_asan_link_order=0".into(),
             what.into(),
         ])
     }
 
-    /// A file for `FAKE_REMOVED` that is not there yet.
+    /// The path for `FAKE_REMOVED`; the file does not exist yet.
     #[must_use]
     pub fn removed_file(&self) -> PathBuf {
         self.scratch.path("removed")

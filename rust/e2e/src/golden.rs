@@ -1,7 +1,7 @@
-//! Frames, and what the reflector has to make of them: the content of `data/golden/`.
+//! Frames, and what the reflector must make of them: the content of `data/golden/`.
 //!
-//! What it has to send is not derived from what it gets: the reply is built as a packet of its own
-//! from the other end's addresses, checksums included.
+//! The expected replies are not derived from the frames: each is built as a packet of the other
+//! end, checksums included.
 
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, IpNumber, Ipv4Header, Ipv4Options,
@@ -10,7 +10,7 @@ use etherparse::{
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-/// Where the golden files are.
+/// The directory of the golden files.
 #[must_use]
 pub fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/golden"))
@@ -30,29 +30,29 @@ pub struct End {
 /// A UDP datagram on its way.
 #[derive(Clone, Debug)]
 pub struct Datagram {
-    /// Who sent it.
+    /// The source.
     pub from: End,
-    /// Whom to.
+    /// The destination.
     pub to: End,
     /// Time to live, identification, DSCP.
     pub ipv4: (u8, u16, u8),
-    /// IPv4 options: a multiple of 4 bytes, 40 at most.
+    /// IPv4 options: a multiple of 4 bytes, at most 40.
     pub options: Vec<u8>,
-    /// What it carries.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 
 impl Datagram {
-    /// From one end to another, with a payload of `len` bytes.
+    /// A datagram from one end to another, with a payload of `len` bytes.
     #[must_use]
     pub fn new(from: End, to: End, len: usize) -> Self {
-        // A different one for each length.
+        // A different identification for each length.
         let byte = |i: usize| u8::try_from((i * 7 + len) % 251).expect("below 251");
         let payload = (0..len).map(byte).collect();
         Self { from, to, ipv4: (64, 0x1234, 0), options: Vec::new(), payload }
     }
 
-    /// The same the other way round, one hop on.
+    /// The reply: the same in the opposite direction, with one hop less.
     #[must_use]
     pub fn reply(&self) -> Self {
         let (ttl, identification, dscp) = self.ipv4;
@@ -60,7 +60,7 @@ impl Datagram {
         Self { from: self.to, to: self.from, ipv4, ..self.clone() }
     }
 
-    /// The same with an identification that makes this its IPv4 checksum.
+    /// The same with an identification that results in this IPv4 checksum.
     fn with_checksum(self, checksum: u16) -> Self {
         let (ttl, _, dscp) = self.ipv4;
         let mut tried = (0..=u16::MAX).map(|id| Self { ipv4: (ttl, id, dscp), ..self.clone() });
@@ -89,23 +89,23 @@ fn written<E: Debug>(write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Vec<u
     frame
 }
 
-/// What becomes of a frame that the reflector receives.
+/// The expected fate of a received frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// This is sent.
+    /// This frame is sent.
     Reflected(Vec<u8>),
     /// Nothing is sent, and it is counted under this name.
     Ignored(&'static str),
 }
 
-/// A frame and its fate.
+/// A frame and its expected fate.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// What is special about it.
     pub name: &'static str,
-    /// As it arrives.
+    /// The received frame.
     pub frame: Vec<u8>,
-    /// What has to happen.
+    /// The expected result.
     pub fate: Fate,
 }
 
@@ -120,7 +120,7 @@ fn datagram(len: usize) -> Datagram {
     Datagram::new(SENDER, REFLECTOR, len)
 }
 
-/// A frame that comes back, after `patch` has done the same to both.
+/// A frame that is sent back; `patch` is applied to both the frame and its reply.
 fn reflected(name: &'static str, datagram: &Datagram, patch: impl Fn(&mut Vec<u8>)) -> Case {
     let patched = |datagram: &Datagram| {
         let mut frame = datagram.frame();
@@ -131,12 +131,12 @@ fn reflected(name: &'static str, datagram: &Datagram, patch: impl Fn(&mut Vec<u8
     Case { name, frame: patched(datagram), fate }
 }
 
-/// A wrong IPv4 checksum, which is not right on the way back, but as wrong as it came.
+/// A wrong IPv4 checksum, which must be wrong by the same amount in the reply.
 fn wrong_ipv4_checksum() -> Case {
     let datagram = datagram(64);
     let (mut frame, mut back) = (datagram.frame(), datagram.reply().frame());
     frame[24] ^= 0x55;
-    // One hop less in the upper byte of TTL's word, so one more in that of the checksum.
+    // Decrementing TTL, the upper byte of its word, increments that byte of the checksum.
     back[24] = frame[24] + 1;
     Case { name: "a wrong IPv4 checksum", frame, fate: Fate::Reflected(back) }
 }
@@ -145,7 +145,7 @@ fn ignored(reason: &'static str, name: &'static str, frame: Vec<u8>) -> Case {
     Case { name, frame, fate: Fate::Ignored(reason) }
 }
 
-/// A frame that does not come back: 64 bytes of payload, then `patch`.
+/// A frame that is not sent back: 64 bytes of payload, with `patch` applied.
 fn spoilt(reason: &'static str, name: &'static str, patch: impl Fn(&mut Vec<u8>)) -> Case {
     let mut frame = datagram(64).frame();
     patch(&mut frame);
@@ -158,7 +158,7 @@ fn whole(_: &mut Vec<u8>) {}
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut cases = comes_back();
-    // Between those that come back, so that these keep their order around a gap.
+    // Placed between frames that are sent back, so that these keep their order around a gap.
     for (i, case) in stays_away().into_iter().enumerate() {
         cases.insert(2 * i + 1, case);
     }
@@ -195,7 +195,7 @@ fn comes_back() -> Vec<Case> {
         reflected("a wrong UDP checksum", &datagram(64), |frame| frame[UDP + 7] ^= 0x55),
         wrong_ipv4_checksum(),
         reflected("a flipped payload", &datagram(64), |frame| frame[UDP + 20] ^= 1),
-        // Whoever sees the wire takes it for what it says.
+        // On the wire, the sum cannot be told from a checksum.
         reflected("the pseudo-header's sum for a UDP checksum", &datagram(64), |frame| {
             let sum = pseudo_header_sum(frame);
             frame[UDP + 6..UDP + 8].copy_from_slice(&sum.to_be_bytes());
@@ -205,7 +205,7 @@ fn comes_back() -> Vec<Case> {
     cases
 }
 
-/// What Linux leaves in the UDP checksum's place when a NIC is to do the rest.
+/// The unfinished UDP checksum that Linux leaves for a NIC to complete.
 fn pseudo_header_sum(frame: &[u8]) -> u16 {
     let word = |at: usize| u32::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
     let addresses: u32 = (26..UDP).step_by(2).map(word).sum();

@@ -1,8 +1,8 @@
-//! What the end-to-end tests share: starting the program and what it talks to, and reading what it
-//! leaves behind.
+//! Shared parts of the end-to-end tests: they start the program and its peers, and read the
+//! results.
 //!
-//! Everything here panics when it does not get what it needs: that is how a test fails. Everything
-//! that is started or made is ended and removed when it is dropped, so also when a test panics.
+//! Everything here panics if it cannot do its work, which fails the test. Everything that is
+//! started or created is ended and removed when it is dropped, also when a test panics.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "this is how a test fails")]
 #![allow(clippy::missing_panics_doc, reason = "everything here may panic, see above")]

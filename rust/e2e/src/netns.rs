@@ -15,10 +15,7 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new one, without IPv6 (it would talk by itself) and with `lo` up.
-    ///
-    /// # Errors
-    /// Why there can be none here; a reason to skip a test.
+    /// Creates a namespace without IPv6 (which would send packets by itself) and with `lo` up.
     pub fn new() -> Result<Self, String> {
         remove_orphans();
         let name = unique(PREFIX);
@@ -30,41 +27,42 @@ impl Namespace {
         Ok(namespace)
     }
 
-    /// What to put in front of a command for it to run in here. (It replaces itself by that
-    /// command: signals arrive.)
+    /// The command prefix that runs a command in this namespace. (It is replaced by that command,
+    /// so signals reach it.)
     #[must_use]
     pub fn wrapper(&self) -> [String; 4] {
         ["ip", "netns", "exec", &self.name].map(Into::into)
     }
 
-    /// Runs a command in here.
+    /// Runs a command in the namespace.
     pub fn run(&self, program: &str, args: &[&str]) {
         let _ = self.output(program, args);
     }
 
-    /// Runs a command in here; returns what it prints.
+    /// Runs a command in the namespace and returns its output.
     #[must_use]
     pub fn output(&self, program: &str, args: &[&str]) -> String {
         let inside = ["netns", "exec", &self.name, program];
         command("ip", &[&inside[..], args].concat()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Runs `ip` in here, with arguments separated by white space.
+    /// Runs `ip` in the namespace, with arguments separated by white space.
     pub fn ip(&self, args: &str) {
         let args: Vec<_> = args.split_whitespace().collect();
         self.run("ip", &args);
     }
 
-    /// Starts a program in here.
+    /// Starts a program in the namespace.
     #[must_use]
     pub fn start(&self, program: &str, args: &[&str]) -> Process {
         let mut command = Command::new("nice");
-        // The kernel drops what a program that waits for the CPU does not fetch.
+        // The kernel drops datagrams that a program without CPU time does not fetch.
         command.args(["-n", "-20"]).args(self.wrapper()).arg(program).args(args);
         Process::start(command)
     }
 
-    /// Datagrams that the kernel had no room for: in its sockets, or in the queues of `interface`.
+    /// Datagrams dropped by the kernel for lack of room: in its sockets, or in the queues of
+    /// `interface`.
     #[must_use]
     pub fn dropped(&self, interface: &str) -> u64 {
         let of_interface = |counter: &str| {
@@ -75,7 +73,7 @@ impl Namespace {
         self.udp_counter("RcvbufErrors") + of_interface("rx_dropped") + of_interface("tx_dropped")
     }
 
-    /// A counter of the kernel's UDP in here, such as `InCsumErrors`.
+    /// A counter of the kernel's UDP in the namespace, such as `InCsumErrors`.
     #[must_use]
     pub fn udp_counter(&self, name: &str) -> u64 {
         let text = self.output("cat", &["/proc/net/snmp"]);
@@ -93,7 +91,7 @@ impl Drop for Namespace {
     }
 }
 
-/// Deletes namespaces of test processes that were killed before they could.
+/// Deletes namespaces of test processes that were killed.
 fn remove_orphans() {
     let names = command("ip", &["netns", "list"]).unwrap_or_default();
     for name in names.lines().filter_map(|line| line.split(' ').next()) {
@@ -115,10 +113,10 @@ fn command(program: &str, args: &[&str]) -> Result<String, String> {
     }
 }
 
-/// A pair of joined interfaces, `ours` for the program and `peer` for the kernel.
+/// A veth pair, `ours` for the program and `peer` for the kernel.
 ///
-/// The kernel's end has an address and knows the MAC address of ours, because the program does not
-/// answer ARP.
+/// The kernel's end has an address and a static neighbour entry for ours, because the program does
+/// not answer ARP.
 pub struct Veth {
     /// The namespace of [`Veth::OURS`], on which the kernel has no address.
     pub ours: Namespace,
@@ -131,7 +129,7 @@ impl Veth {
     pub const OURS: &str = "ours";
     /// The kernel's interface.
     pub const PEER: &str = "peer";
-    /// The program's IPv4 address, known to nobody but the kernel's neighbour table.
+    /// The program's IPv4 address, known only to the kernel's neighbour table.
     pub const OUR_IP: &str = "10.9.0.1";
     /// The kernel's IPv4 address.
     pub const PEER_IP: &str = "10.9.0.2";
@@ -140,9 +138,9 @@ impl Veth {
     /// The MAC address of the kernel's interface.
     pub const PEER_MAC: &str = "02:00:00:00:09:02";
 
-    /// A new pair; `checksums` says whether the kernel fills in the UDP checksums of what it
-    /// sends, or leaves them to the NIC that there is none of (as veth is set up by itself).
-    /// `None` where there can be none: the test, and with it all others of its file, is skipped.
+    /// Creates a pair; `checksums` says whether the kernel computes the UDP checksums of its
+    /// packets, or leaves them to a NIC that does not exist (the default of veth). `None` if that
+    /// is impossible: the test, and with it all others of its file, is skipped.
     #[must_use]
     pub fn or_skip(checksums: Checksums) -> Option<Self> {
         Self::new(checksums).map_err(|reason| println!("SKIPPED: {reason}")).ok()
@@ -171,11 +169,11 @@ impl Veth {
     }
 }
 
-/// What the kernel writes in the UDP checksum of what it sends.
+/// The UDP checksums of packets that the kernel sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checksums {
-    /// The sum over the pseudo-header only.
+    /// Only the sum of the pseudo-header.
     Partial,
-    /// The checksum.
+    /// The complete checksum.
     Whole,
 }

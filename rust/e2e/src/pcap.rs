@@ -1,4 +1,4 @@
-//! Files of captured frames: classic pcap, little-endian.
+//! Capture files: classic pcap, little-endian.
 
 use std::fs;
 use std::path::Path;
@@ -10,11 +10,11 @@ const ETHERNET: u32 = 1;
 const FILE_HEADER_LEN: usize = 24;
 const RECORD_HEADER_LEN: usize = 16;
 
-/// The bytes of a file with these frames, all captured at time 0.
+/// The content of a file with these frames, all captured at time 0.
 #[must_use]
 pub fn to_bytes<F: AsRef<[u8]>>(frames: &[F]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    // Version 2.4, written as two 16-bit numbers; then time zone and accuracy, unused.
+    // Version 2.4, as two 16-bit numbers; then time zone and accuracy, unused.
     for word in [MICROSECONDS, 2 | 4 << 16, 0, 0, SNAPLEN, ETHERNET] {
         bytes.extend(word.to_le_bytes());
     }
@@ -35,9 +35,9 @@ pub fn write<F: AsRef<[u8]>>(path: &Path, frames: &[F]) {
 
 /// A captured frame.
 pub struct Record {
-    /// When it was captured, in ns since the epoch.
+    /// Capture time in ns since the epoch.
     pub at_ns: u64,
-    /// All its bytes.
+    /// The complete frame.
     pub frame: Vec<u8>,
 }
 
@@ -47,7 +47,7 @@ pub fn read(path: &Path) -> Vec<Vec<u8>> {
     records(path).into_iter().map(|record| record.frame).collect()
 }
 
-/// The frames in a file, with the times when they were captured.
+/// The frames in a file, with their capture times.
 #[must_use]
 pub fn records(path: &Path) -> Vec<Record> {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

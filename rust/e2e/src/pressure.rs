@@ -1,26 +1,27 @@
-//! Whether a test had the machine to itself.
+//! Whether other tasks disturbed a test.
 
 use std::fs;
 use std::time::Instant;
 
-/// How much of the time something has waited for a CPU since this was made (`/proc/pressure/cpu`).
+/// The share of time in which a task waited for a CPU since the construction of this object
+/// (`/proc/pressure/cpu`).
 pub struct Pressure {
     began: Instant,
     before_us: Option<u64>,
 }
 
 impl Pressure {
-    /// More than the pollers, the tests and the kernel's threads make on two CPUs.
+    /// More than the pollers, the tests and the kernel threads cause on two CPUs.
     const BUSY: f64 = 0.1;
 
-    /// From now on.
+    /// Starts the measurement.
     #[must_use]
     pub fn new() -> Self {
         Self { began: Instant::now(), before_us: waited_us() }
     }
 
-    /// What to be sure of on an idle machine. Where it does not hold, fails the test, or, if the machine was busy, says
-    /// that it is skipped and why; whether it holds.
+    /// Asserts what must hold on an idle machine. If it does not, fails the test, or, if the
+    /// machine was busy, prints that the test is skipped, and why. Returns whether it holds.
     #[must_use]
     pub fn holds(&self, holds: bool, what: &str) -> bool {
         if !holds {
@@ -43,7 +44,7 @@ impl Default for Pressure {
     }
 }
 
-/// `None` where the kernel does not say.
+/// `None` if the kernel does not report it.
 fn waited_us() -> Option<u64> {
     let text = fs::read_to_string("/proc/pressure/cpu").ok()?;
     text.lines().next()?.split_once("total=")?.1.parse().ok()

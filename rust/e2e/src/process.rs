@@ -1,4 +1,4 @@
-//! A child process: what it prints, how it ends, and that it ends.
+//! A child process: its output, its exit, and a guarantee that it ends.
 
 use std::fmt::Write as _;
 use std::io::Read;
@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How long anything here is waited for. Never reached unless something is broken.
+/// The timeout of every wait. Never reached unless something is broken.
 const TIMEOUT: Duration = Duration::from_secs(40);
 const TICK: Duration = Duration::from_millis(2);
 
-/// Everything that comes out of a pipe, gathered by a thread.
+/// The output of a pipe, collected by a thread.
 struct Capture {
     bytes: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
@@ -45,7 +45,7 @@ pub struct Process {
     stderr: Capture,
 }
 
-/// A signal that the program knows.
+/// A signal that the tests send.
 #[derive(Clone, Copy, Debug)]
 pub enum Signal {
     /// Ctrl-C.
@@ -54,21 +54,21 @@ pub enum Signal {
     Term,
     /// The terminal or the session has gone.
     Hup,
-    /// Nobody can catch it.
+    /// Cannot be caught.
     Kill,
-    /// Takes all of its CPUs away.
+    /// Stops the process.
     Stop,
-    /// Gives them back.
+    /// Continues the process.
     Cont,
 }
 
 /// Resident memory of a process, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Its own, and what it has of programs and libraries.
+    /// Private memory, and pages of programs and libraries.
     pub own: u64,
-    /// Shared: with `--no-huge`, all that EAL gives out, which is mempools and rings. Elsewhere that is hugepages, and
-    /// no part of what is called resident.
+    /// Shared memory: with `--no-huge`, everything that EAL allocates, which is mempools and rings.
+    /// Otherwise that is on hugepages, which do not count as resident.
     pub shared: u64,
 }
 
@@ -95,7 +95,7 @@ impl Process {
         (Self { command: shown, child, stdout: None, stderr }, stdout)
     }
 
-    /// What it has printed on stderr so far.
+    /// The output on stderr so far.
     #[must_use]
     pub fn stderr(&self) -> String {
         self.stderr.text()
@@ -118,7 +118,7 @@ impl Process {
     fn wait_for(&mut self, text: &str, arrived: impl Fn(&Self) -> bool) {
         let until = Instant::now() + TIMEOUT;
         loop {
-            // In this order: what it printed before it ended counts.
+            // In this order: output printed before the end counts.
             let ended = self.has_ended();
             if arrived(self) {
                 return;
@@ -130,13 +130,13 @@ impl Process {
         }
     }
 
-    /// All of its threads: their names, and the CPUs that they may use.
+    /// All threads of the process: their names, and the CPUs that they may use.
     #[must_use]
     pub fn threads(&self) -> Vec<(String, Vec<usize>)> {
         let folder = format!("/proc/{}/task", self.child.id());
         let tasks = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{folder}: {e}"));
         let of_one = |task: std::io::Result<std::fs::DirEntry>| {
-            // One that ends meanwhile has no files any more.
+            // A thread that ends meanwhile no longer has files.
             let path = task.ok()?.path();
             let name = std::fs::read_to_string(path.join("comm")).ok()?;
             let status = std::fs::read_to_string(path.join("status")).ok()?;
@@ -145,7 +145,7 @@ impl Process {
         tasks.filter_map(of_one).collect()
     }
 
-    /// The memory that it has at this moment; nothing, if it has ended.
+    /// The current memory usage; nothing if it has ended.
     #[must_use]
     pub fn memory(&self) -> Memory {
         let path = format!("/proc/{}/status", self.child.id());
@@ -164,7 +164,7 @@ impl Process {
         if self.has_ended().is_some() {
             return;
         }
-        // Not waited for yet, so its number is still its own.
+        // It has not been waited for yet, so its process ID is still valid.
         let (name, id) = (format!("{signal:?}").to_uppercase(), self.child.id());
         let kill = format!("kill -s {name} {id}");
         let status = Command::new("sh").args(["-c", &kill]).status();
@@ -191,7 +191,7 @@ impl Process {
         }
     }
 
-    /// How it ended, if it has, and all it printed is here.
+    /// Its result, once it has ended and all of its output is here.
     fn has_ended(&mut self) -> Option<ExitStatus> {
         let read = |capture: &Capture| capture.reader.is_finished();
         if !read(&self.stderr) || !self.stdout.as_ref().is_none_or(read) {
@@ -207,13 +207,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         self.child.kill().unwrap_or_default();
         self.child.wait().map(|_| ()).unwrap_or_default();
     }
 }
 
-/// The CPUs that a thread may use, by its file `status` in `/proc`.
+/// The CPUs that a thread may use, from its `status` file in `/proc`.
 #[must_use]
 pub fn cpus_allowed(status: &str) -> Vec<usize> {
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
@@ -225,16 +225,16 @@ pub fn cpus_allowed(status: &str) -> Vec<usize> {
     ranges.flat_map(of_range).collect()
 }
 
-/// A process that is over.
+/// A process that has ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What was started.
+    /// The command line.
     pub command: String,
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// All it printed on stdout, unless that was the caller's.
+    /// The complete stdout, unless that belonged to the caller.
     pub stdout: String,
-    /// All it printed on stderr.
+    /// The complete stderr.
     pub stderr: String,
 }
 

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command};
 
-/// Where the program is.
+/// The path of the program.
 #[must_use]
 pub fn path() -> PathBuf {
     let path = PathBuf::from(env!("DPDKPROJ_BIN"));
@@ -18,7 +18,7 @@ pub fn path() -> PathBuf {
     path
 }
 
-/// The program with the modes in `cpp/tests/modes`, too.
+/// The path of the program that also has the modes in `cpp/tests/modes`.
 #[must_use]
 pub fn path_with_test_modes() -> PathBuf {
     let path = path().with_file_name("dpdkproj-test-modes");
@@ -26,22 +26,23 @@ pub fn path_with_test_modes() -> PathBuf {
     path
 }
 
-/// One of the first two CPUs that this process may use (the only one, where there is one).
+/// The first or second CPU that this process may use (the only one, if there is only one).
 #[must_use]
 pub fn cpu(which: usize) -> usize {
     let cpus = cpus_allowed(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     *cpus.get(which).unwrap_or(&cpus[0])
 }
 
-/// The article's command line of the sender, behind the `--`: 15 rx queues, one tx queue, 16 lcores. To its own address: of
-/// its 20001 flows, that from port 10000 is its own mirror image.
+/// The article's command line of the sender, after the `--`: 15 rx queues, one tx queue, 16 lcores.
+/// It sends to its own address: of its 20,001 flows, the one from port 10000 is its own mirror
+/// image.
 pub const ARTICLE_S_SENDRECV: &str = "sendrecv -p 00:00:00:00:00:00 -r 15 -t 1 -s /dev/stdout \
     --src 10.0.0.4 --src-port-range 10000-30000 --dest 10.0.0.4:10000 \
     --dest-mac 12:34:56:78:9a:bc --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
     --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32";
 
-/// A command line of the program, with EAL's part in front of the `--` such that it needs no NIC,
-/// no hugepages and no other user's permission.
+/// A command line of the program, with EAL arguments that need no NIC, no hugepages and no
+/// additional permissions.
 pub struct Program {
     wrapper: Vec<String>,
     binary: PathBuf,
@@ -56,7 +57,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// `args` stand behind the `--`, separated by white space.
+    /// `args` follow the `--`, separated by white space.
     #[must_use]
     pub fn new(args: &str) -> Self {
         Self {
@@ -73,55 +74,55 @@ impl Program {
         }
     }
 
-    /// The same of the program with the modes in `cpp/tests/modes`, too.
+    /// Like [`Program::new`], for the program that also has the modes in `cpp/tests/modes`.
     #[must_use]
     pub fn with_test_modes(args: &str) -> Self {
         Self { binary: path_with_test_modes(), ..Self::new(args) }
     }
 
-    /// Gives it this device.
+    /// Adds this device.
     #[must_use]
     pub fn vdev(mut self, vdev: impl Into<String>) -> Self {
         self.vdevs.push(vdev.into());
         self
     }
 
-    /// Gives EAL this option besides.
+    /// Adds this EAL option.
     #[must_use]
     pub fn eal(mut self, option: impl Into<String>) -> Self {
         self.eal.push(option.into());
         self
     }
 
-    /// Gives it these lcores, instead of one on the first CPU.
+    /// Uses these lcores instead of one on the first CPU.
     #[must_use]
     pub fn lcores(mut self, lcores: impl Into<String>) -> Self {
         self.lcores = lcores.into();
         self
     }
 
-    /// Gives it so much memory, instead of 512 MiB.
+    /// Sets the memory of EAL, instead of 512 MiB.
     #[must_use]
     pub fn megabytes(mut self, megabytes: u32) -> Self {
         self.megabytes = megabytes;
         self
     }
 
-    /// Gives it the same `--file-prefix` as `other`, which cannot go well.
+    /// Uses the `--file-prefix` of `other`, which must lead to a collision.
     #[must_use]
     pub fn with_file_prefix_of(mut self, other: &Run) -> Self {
         self.file_prefix = Some(other.files.prefix.clone());
         self
     }
 
-    /// Adds an argument behind the `--`.
+    /// Adds an argument after the `--`.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// Has it write a row of CSV every `interval_ms` and its summary, for [`Outcome::table`] and
+    /// Requests a CSV row every `interval_ms` and the summary, for [`Outcome::table`] and
     /// [`Outcome::summary`].
     #[must_use]
     pub fn measured(self, interval_ms: u32) -> Self {
@@ -133,41 +134,42 @@ impl Program {
             .summed_up()
     }
 
-    /// Has it write its summary, for [`Outcome::summary`].
+    /// Requests the summary, for [`Outcome::summary`].
     #[must_use]
     pub fn summed_up(self) -> Self {
         let summary = self.scratch.path("summary.json");
         self.arg("--json").arg(summary)
     }
 
-    /// Lets nothing ordinary take its CPU away, where that is permitted.
+    /// Gives it a priority that no ordinary process can preempt, where that is permitted.
     #[must_use]
     pub fn undisturbed(mut self) -> Self {
         self.wrapper.extend(["nice", "-n", "-10"].map(Into::into));
         self
     }
 
-    /// Gives it these variables, each as `NAME=VALUE`, and nobody who starts it.
+    /// Sets these environment variables, each as `NAME=VALUE`, for the program only, not for the
+    /// wrappers that start it.
     #[must_use]
     pub fn with_environment(mut self, variables: impl IntoIterator<Item = String>) -> Self {
         self.environment.extend(variables);
         self
     }
 
-    /// Leaves it this CPU alone.
+    /// Restricts it to this CPU.
     #[must_use]
     pub fn on_cpu(mut self, cpu: usize) -> Self {
         self.wrapper.extend(["taskset", "-c", &cpu.to_string()].map(Into::into));
         self
     }
 
-    /// Has a shell start it with these redirections, such as `>&- 2>/dev/full`.
+    /// Starts it from a shell with these redirections, such as `>&- 2>/dev/full`.
     #[must_use]
     pub fn redirected(self, redirections: &str) -> Self {
         self.started_by(&format!("exec \"$@\" {redirections}"))
     }
 
-    /// Has a shell start it, with this script in which `"$@"` is its command line.
+    /// Starts it from a shell with this script, in which `"$@"` is its command line.
     #[must_use]
     pub fn started_by(mut self, script: &str) -> Self {
         self.wrapper.extend(["sh", "-c", script, "sh"].map(Into::into));
@@ -217,7 +219,7 @@ impl Program {
         Run { process, files, scratch: self.scratch }
     }
 
-    /// Starts it with its stdout for the caller to read, or not.
+    /// Starts it; `stdout` may belong to the caller.
     #[must_use]
     pub fn start_with_stdout(self) -> (Run, ChildStdout) {
         let files = RuntimeFiles::new();
@@ -233,14 +235,14 @@ impl Program {
         run
     }
 
-    /// Runs it to its end.
+    /// Runs it until it ends.
     #[must_use]
     pub fn run(self) -> Outcome {
         self.start().finish()
     }
 }
 
-/// EAL's files of one process, which it leaves behind.
+/// The files that EAL of one process leaves behind.
 struct RuntimeFiles {
     prefix: String,
 }
@@ -260,7 +262,7 @@ impl Drop for RuntimeFiles {
     }
 }
 
-/// The program, running. Dropped in this order: first the process, then its files.
+/// The running program. Fields are dropped in this order: first the process, then its files.
 pub struct Run {
     process: Process,
     files: RuntimeFiles,
@@ -283,13 +285,13 @@ impl Run {
         self.wait_for(" runs on port ");
     }
 
-    /// All of its threads: their names, and the CPUs that they may use.
+    /// All threads of the program: their names, and the CPUs that they may use.
     #[must_use]
     pub fn threads(&self) -> Vec<(String, Vec<usize>)> {
         self.process.threads()
     }
 
-    /// The memory that it has at this moment.
+    /// The current memory usage.
     #[must_use]
     pub fn memory(&self) -> Memory {
         self.process.memory()
@@ -316,7 +318,7 @@ impl Run {
     }
 }
 
-/// The program when it has ended, and what it wrote.
+/// The program after its end, and its results.
 #[derive(Debug)]
 pub struct Outcome {
     ended: Ended,
@@ -330,32 +332,33 @@ impl Outcome {
         Self { ended: self.ended.expect_code(code), ..self }
     }
 
-    /// What it printed on stdout.
+    /// The complete stdout.
     #[must_use]
     pub fn stdout(&self) -> &str {
         &self.ended.stdout
     }
 
-    /// What it printed on stderr.
+    /// The complete stderr.
     #[must_use]
     pub fn stderr(&self) -> &str {
         &self.ended.stderr
     }
 
-    /// The lines on stderr that are the program's own and not EAL's or a driver's.
+    /// The lines of stderr that come from the program itself, not from EAL or a driver.
     #[must_use]
     pub fn own_lines(&self) -> Vec<&str> {
         self.stderr().lines().filter(|line| line.starts_with("dpdkproj: ")).collect()
     }
 
-    /// The summary of a run that ended well: exit code 0 and a ledger that balances.
+    /// The summary of a successful run; fails the test unless the exit code is 0 and the ledger
+    /// balances.
     #[must_use]
     pub fn summary(&self) -> Summary {
         assert!(self.ended.status.success(), "{}", self.ended);
         let summary = Summary::read(&self.scratch.path("summary.json"));
         assert!(summary.is_balanced(), "{summary}{}", self.ended);
         let all = "ledger    balanced: every packet is accounted for";
-        // Where packets are only counted, nobody knows what became of them.
+        // A mode that only counts does not know what became of packets.
         let says_all = summary.value("meaning") != "counts";
         assert_eq!(self.stderr().contains(all), says_all, "{}", self.ended);
         assert!(self.stderr().contains("ledger    balanced: "), "{}", self.ended);
@@ -373,7 +376,7 @@ impl Outcome {
     }
 }
 
-/// Two ports joined by shared memory.
+/// Two ports connected by shared memory (net_memif).
 #[derive(Default)]
 pub struct Memif {
     scratch: Scratch,
@@ -383,7 +386,7 @@ const SENDER_MAC: &str = "02:00:00:00:00:01";
 const REFLECTOR_MAC: &str = "02:00:00:00:00:02";
 
 impl Memif {
-    /// A new link, with both ends still open.
+    /// A new link, with neither end in use.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -396,26 +399,26 @@ impl Memif {
         format!("net_memif0,role={role},socket={socket},socket-abstract=no,mac={mac},rsize=12")
     }
 
-    /// A reflector on the first CPU; it polls.
+    /// Starts a reflector on the first CPU, and waits until it polls.
     #[must_use]
     pub fn reflect(&self, options: &str) -> Run {
         self.reflect_by(Program::new(&format!("reflect {options}")).summed_up())
     }
 
-    /// The same with a reflector of another name.
+    /// Like [`Self::reflect`], with any program as the reflector.
     #[must_use]
     pub fn reflect_by(&self, program: Program) -> Run {
         let program = program.undisturbed();
         program.vdev(self.vdev("server", REFLECTOR_MAC)).start_polling()
     }
 
-    /// A sender for the second CPU.
+    /// A sender on the second CPU.
     #[must_use]
     pub fn sendrecv(&self, options: &str) -> Program {
         self.sendrecv_as("client", options)
     }
 
-    /// The same with a role in which it can be started before its peer.
+    /// Like [`Self::sendrecv`], with a memif role that allows it to start before its peer.
     #[must_use]
     pub fn sendrecv_as(&self, role: &str, options: &str) -> Program {
         let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac";
@@ -425,20 +428,21 @@ impl Memif {
             .undisturbed()
     }
 
-    /// Runs what `sender` makes of a link that has a reflector at its other end. Returns how both
-    /// ended.
+    /// Runs the sender that `sender` makes of a link with a reflector at its other end. Returns
+    /// both results.
     ///
-    /// When one end of a link goes, `net_memif` unmaps the memory at the other end in a thread of
-    /// its own; a worker there that lost its CPU in the middle of a burst then goes on without:
-    /// SIGSEGV, now and then, on a busy machine (seen with DPDK 22.11). The reflector is that other
-    /// end here. When it dies so behind a sender that has ended well, all is done again, but not for ever.
+    /// When one end of a link ends, `net_memif` unmaps the memory at the other end in a separate
+    /// thread. A worker that lost its CPU in the middle of a burst then accesses unmapped memory:
+    /// an occasional SIGSEGV on a busy machine (seen with DPDK 22.11). Here the reflector is that
+    /// other end. If it dies this way after a successful sender, everything is repeated, but only a
+    /// limited number of times.
     #[must_use]
     pub fn measure(reflect_options: &str, sender: impl Fn(&Self) -> Outcome) -> [Outcome; 2] {
         let reflector = || Program::new(&format!("reflect {reflect_options}")).summed_up();
         Self::measure_by(reflector, sender)
     }
 
-    /// The same with a reflector of another name.
+    /// Like [`Self::measure`], with any program as the reflector.
     #[must_use]
     pub fn measure_by(
         reflector: impl Fn() -> Program,

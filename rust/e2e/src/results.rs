@@ -53,7 +53,7 @@ impl Summary {
         self.value(key).as_f64().unwrap_or_else(|| panic!("'{key}' is not a number in {self}"))
     }
 
-    /// Whether it says that every packet is accounted for, and its own numbers agree.
+    /// Whether it says that every packet is accounted for and its own numbers agree.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         self.value("ledger_balanced") == true && self.adds_up()
@@ -79,15 +79,15 @@ impl Summary {
             && self.count("rx.received") == sum(&received)
     }
 
-    /// Fails the test unless these counts are these.
+    /// Fails the test unless the counts at these keys are as given.
     pub fn assert_counts(&self, expected: &[(&str, u64)]) {
         for (key, count) in expected {
             assert_eq!(self.count(key), *count, "{key} in {self}");
         }
     }
 
-    /// Fails the test unless `count` packets were sent and all of them came back intact, once,
-    /// and nothing else did.
+    /// Fails the test unless `count` packets were sent, all of them came back intact and once, and
+    /// nothing else arrived.
     pub fn assert_lossless(&self, count: u64) {
         self.assert_counts(&[
             ("tx.sent", count),
@@ -98,14 +98,15 @@ impl Summary {
         assert_eq!(self.value("loss_ratio"), 0.0, "{self}");
     }
 
-    /// What its port says it had no room for.
+    /// The packets for which its port says it had no room.
     #[must_use]
     pub fn port_missed(&self) -> u64 {
         self.count("port.imissed") + self.count("port.rx_nombuf")
     }
 
-    /// Of a sender: fails the test unless it reports what the reflector says it did because of `--impair {impair}`, and
-    /// nothing else went wrong on the way but what one of the two ports says it had no room for.
+    /// For a sender: fails the test unless it reports what the reflector did because of `--impair
+    /// {impair}`, and nothing else was lost except packets for which one of the two ports says it
+    /// had no room.
     pub fn assert_knows(&self, impair: &str, reflected: &Self) {
         let did = |what: &str| reflected.count(&format!("impaired.{what}"));
         let refused = reflected.count("tx.not_sent_reasons.tx_queue_full");
@@ -152,7 +153,7 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// The columns as they are documented; later ones may follow.
+/// The documented columns; others may follow.
 const COLUMNS: [&str; 20] = [
     "time_ms",
     "tx_packets",
@@ -176,27 +177,27 @@ const COLUMNS: [&str; 20] = [
     "sent_late_packets",
 ];
 
-/// That of `due_packets`, which `not_sent_packets` follows.
+/// The index of `due_packets`; `not_sent_packets` follows it.
 const DUE: usize = 11;
 
-/// One interval; `None` is an empty cell.
+/// One row, that is, one interval; `None` is an empty cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Row {
-    /// Its start, in ms since the start of the run.
+    /// Start of the interval, in ms since the start of the run.
     pub time_ms: u64,
-    /// Packets sent in it.
+    /// Packets sent in the interval.
     pub tx: u64,
-    /// Those of them that came back (sendrecv), or packets received in it.
+    /// Those of them that came back (sendrecv), or packets received in the interval.
     pub rx: u64,
     /// Those of them that did not.
     pub lost: Option<u64>,
-    /// `lost` as a share.
+    /// The loss ratio.
     pub loss_ratio: Option<f64>,
-    /// Mean, least and greatest round-trip time.
+    /// Mean, minimum and maximum round-trip time.
     pub latency_ns: Option<[u64; 3]>,
-    /// Packets that a mode which forwards dropped.
+    /// Packets dropped by a mode that forwards.
     pub dropped: Option<u64>,
-    /// Packets that were due in it, and those of them that were never sent (sendrecv).
+    /// Packets due in the interval, and those of them that were never sent (sendrecv).
     pub due: Option<[u64; 2]>,
 }
 
@@ -220,15 +221,15 @@ impl Row {
 /// All rows of a run.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// In the order of time.
+    /// The rows in order of time.
     pub rows: Vec<Row>,
     /// The columns of the mode's own counters, which follow the documented ones: name and cells.
     pub own: Vec<(String, Vec<u64>)>,
 }
 
 impl Table {
-    /// The rows in `text`, which is CSV with the documented header and nothing else, and ends with
-    /// a whole line.
+    /// The rows in `text`, which must be CSV with the documented header and end with a complete
+    /// line.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line is not whole: {text}");
@@ -255,7 +256,7 @@ impl Table {
         self.rows.iter().map(column).sum()
     }
 
-    /// Fails the test unless all packets of `summary` are in a row, and each row is sound.
+    /// Fails the test unless the rows add up to `summary` and each row is consistent.
     pub fn assert_adds_up_to(&self, summary: &Summary) {
         let ours = summary.value("meaning") == "measures";
         self.rows.iter().for_each(|row| row.check(ours));
@@ -276,7 +277,7 @@ impl Table {
 }
 
 impl Table {
-    /// No packet is sent or given up before it is due, and in the end all are.
+    /// No packet is sent or given up before it is due, and in the end all are sent or given up.
     fn assert_due(&self, summary: &Summary) {
         let [mut all_due, mut all_not_sent, mut sent] = [0; 3];
         for row in &self.rows {

@@ -1,22 +1,22 @@
-//! Folders and names that nobody else has.
+//! Unique directories and names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A name that neither this process nor another has used.
+/// A name that no process has used.
 #[must_use]
 pub fn unique(prefix: &str) -> String {
     static USED: AtomicU32 = AtomicU32::new(0);
     format!("{prefix}-{}-{}", std::process::id(), USED.fetch_add(1, Ordering::Relaxed))
 }
 
-/// An empty folder, removed with all that is in it.
+/// A temporary directory, initially empty, removed with its content.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
 
 impl Scratch {
-    /// A new one. Its path is short, as that of a socket must be.
+    /// Creates a directory. Its path is short, as required for the path of a socket in it.
     #[must_use]
     pub fn new() -> Self {
         let path = std::env::temp_dir().join(unique("dpdkproj-e2e"));
@@ -24,13 +24,13 @@ impl Scratch {
         Self(path)
     }
 
-    /// The path of `name` in it.
+    /// The path of `name` in the directory.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Its own path.
+    /// The path of the directory.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.0
@@ -45,7 +45,7 @@ impl Default for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is still there is at worst a few files in /tmp.
+        // At worst, a few files are left in /tmp.
         fs::remove_dir_all(&self.0).unwrap_or_default();
     }
 }

@@ -37,7 +37,7 @@ fn echo(address: &str) -> Result<()> {
     let mut bytes = vec![0; LARGEST];
     loop {
         let (len, from) = socket.recv_from(&mut bytes)?;
-        // When the link is down it cannot be sent: the sender will notice.
+        // Sending fails while the link is down: the sender will notice.
         if let Err(error) = socket.send_to(&bytes[..len], from) {
             eprintln!("udp-peer: {from}: {error}");
         }
@@ -65,7 +65,7 @@ fn client(address: &str, count: &str, size: &str) -> Result<()> {
     Ok(())
 }
 
-/// `size` bytes, different in every turn as far as there is room for it.
+/// `size` bytes that differ in every turn, as far as there is room for it.
 fn datagram(turn: usize, size: usize) -> Vec<u8> {
     let mut state = turn as u64 + 1;
     let byte = |_| {
