@@ -16,6 +16,9 @@ pub struct Namespace {
 
 impl Namespace {
     /// Creates a namespace without IPv6 (which would send packets by itself) and with `lo` up.
+    ///
+    /// # Errors
+    /// One line, if the host or its privileges do not allow it.
     pub fn new() -> Result<Self, String> {
         remove_orphans();
         let name = unique(PREFIX);

@@ -376,7 +376,7 @@ impl Outcome {
     }
 }
 
-/// Two ports connected by shared memory (net_memif).
+/// Two ports connected by shared memory (`net_memif`).
 #[derive(Default)]
 pub struct Memif {
     scratch: Scratch,
