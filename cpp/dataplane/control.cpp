@@ -39,7 +39,7 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
 }
 
 void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
-             const StopSignals& signals, std::atomic<Phase>& phase) {
+             const StopSignals& signals, std::atomic<Phase>& phase) noexcept {
   // Reading the counters may require a request to the NIC or the kernel.
   constexpr uint64_t kPortNs = 250'000'000;
   uint64_t next_port_ns = 0;

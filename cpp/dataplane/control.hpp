@@ -38,6 +38,6 @@ class StopSignals {
 /// decides on the phase, and `phase` follows it. Also returns if another thread sets `phase` to
 /// Phase::kStop.
 void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
-             const StopSignals& signals, std::atomic<Phase>& phase);
+             const StopSignals& signals, std::atomic<Phase>& phase) noexcept;
 
 }  // namespace dpdkproj

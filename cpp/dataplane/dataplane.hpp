@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <exception>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -127,24 +126,15 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
     session_.tick(0, {.stop_requested = true});
     return;
   }
-  std::exception_ptr failure;
   // A jthread, so that it is also joined if launching an lcore throws.
   std::jthread controller([&] {
     affinity_.apply(pthread_self());
-    try {
-      control(session_, port_, slow_path_, clock_, signals_, phase);
-    } catch (...) {
-      failure = std::current_exception();
-      phase.store(Phase::kStop);
-    }
+    control(session_, port_, slow_path_, clock_, signals_, phase);
   });
   run_on_lcores(lcores, work, [&phase] { phase.store(Phase::kStop); });
   controller.join();
   if (only_asks()) {
     port_.flush_mempool_caches();
-  }
-  if (failure) {
-    std::rethrow_exception(failure);
   }
 }
 

@@ -102,11 +102,11 @@ class SlowPath {
     uint64_t packets = 0;  // the outlet's worker: rw, others: ro once it has ended
   };
 
-  Mempool pool_;
-  std::vector<Ring> to_control_;
-  Ring to_worker_;
   Sent sent_;
   uint64_t sent_before_ = 0;
+  Mempool pool_;
+  Ring to_worker_;
+  std::vector<Ring> to_control_;
 };
 
 }  // namespace dpdkproj

@@ -21,14 +21,14 @@ class Send final {
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
+        offload_flags_(offload_flags(port.checksums())),
+        header_lens_(rte_mbuf_tx_offload(options.l2_len, options.l3_len, 0, 0, 0, 0, 0)),
         outlet_(outlet),
         max_burst_(next.tx_mode == rs::TxMode::Burst ? options.tx_burst : 1),
+        frame_len_(next.frame_len),
         // With launch times, the time of the driver's call says nothing about when packets leave.
         checks_pacing_(next.paced && next.tx_mode != rs::TxMode::Hardware),
-        spin_(next.tx_mode == rs::TxMode::Spin),
-        frame_len_(next.frame_len),
-        offload_flags_(offload_flags(port.checksums())),
-        header_lens_(rte_mbuf_tx_offload(options.l2_len, options.l3_len, 0, 0, 0, 0, 0)) {
+        spin_(next.tx_mode == rs::TxMode::Spin) {
     if (next.tx_mode == rs::TxMode::Hardware) {
       schedule_.emplace(port.id(), clock, stop);
     }
@@ -113,23 +113,24 @@ class Send final {
     }
   }
 
+  /// Buffers that are ready to use; packets are built in the last of them.
+  Burst burst_;
   TxQueue& queue_;
   rte_mempool* pool_;
   rust::Box<rs::Sender> sender_;
   const Clock& clock_;
-  SlowPath::Outlet outlet_;
-  uint16_t max_burst_;
-  bool checks_pacing_;
-  bool spin_;
-  uint16_t frame_len_;
   uint64_t offload_flags_;
   uint64_t header_lens_;
+  /// Those of `burst_`.
+  rust::Slice<rs::Frame> frames_;
+  SlowPath::Outlet outlet_;
   /// Only if the port keeps the schedule.
   std::optional<TxSchedule> schedule_;
-  /// Buffers that are ready to use; packets are built in the last of them.
-  Burst burst_;
   Frames ready_;
-  rust::Slice<rs::Frame> frames_;
+  uint16_t max_burst_;
+  uint16_t frame_len_;
+  bool checks_pacing_;
+  bool spin_;
 };
 
 /// Receives on one rx queue.
