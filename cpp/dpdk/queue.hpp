@@ -53,13 +53,16 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
   /// the others stay in place.
   uint16_t offer(Burst& burst, uint16_t first) noexcept {
     uint16_t next = first;
-    uint16_t offered = 0;
-    uint16_t accepted = 0;
-    do {
-      offered = std::min(burst_, static_cast<uint16_t>(burst.size - next));
-      accepted = rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + next, offered);
+    // Never call the driver with an empty burst: net_memif of DPDK 24.11 does not return from that.
+    while (next < burst.size) {
+      const uint16_t offered = std::min(burst_, static_cast<uint16_t>(burst.size - next));
+      const uint16_t accepted =
+          rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + next, offered);
       next = static_cast<uint16_t>(next + accepted);
-    } while (accepted == offered && next < burst.size);
+      if (accepted < offered) {
+        break;
+      }
+    }
     const auto taken = static_cast<uint16_t>(next - first);
     accepted_ += taken;
     return taken;
