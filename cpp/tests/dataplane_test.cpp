@@ -75,14 +75,7 @@ class DataplaneTest : public testing::Test {
       next.stage = rs::Stage::Preliminary;
     }
     const rs::Options options = config->options();
-    Port port(find_port(""), {.rx_queues = 1,
-                              .tx_queues = 1,
-                              .rx_descriptors = 256,
-                              .tx_descriptors = 256,
-                              .rx_burst = 32,
-                              .tx_burst = 32,
-                              .checksum_offload = false,
-                              .held_mbufs = 0});
+    Port port(find_port(""), small_port(1));
     const Clock clock(ClockReading::take());
     SlowPath slow_path(port);
     Dataplane dataplane(port, slow_path, *session, next, options, clock, signals, affinity);

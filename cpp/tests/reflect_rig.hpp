@@ -181,15 +181,7 @@ class ReflectRig : public testing::Test {
   Burst others;
   const VirtualPort device{"net_ring"};
   PortInfo info = find_port("");
-  Port port{info,
-            {.rx_queues = 2,
-             .tx_queues = 2,
-             .rx_descriptors = 256,
-             .tx_descriptors = 256,
-             .rx_burst = 32,
-             .tx_burst = 32,
-             .checksum_offload = false,
-             .held_mbufs = 0}};
+  Port port{info, small_port(2)};
   SlowPath slow{port};
   const Clock clock{ClockReading::take()};
   rust::Box<rs::Config> config;

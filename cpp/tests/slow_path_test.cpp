@@ -49,15 +49,7 @@ class SlowPathTest : public testing::Test {
   }
 
   const VirtualPort device{"net_ring"};
-  Port port{find_port(""),
-            {.rx_queues = 1,
-             .tx_queues = 1,
-             .rx_descriptors = 256,
-             .tx_descriptors = 256,
-             .rx_burst = 32,
-             .tx_burst = 32,
-             .checksum_offload = false,
-             .held_mbufs = 0}};
+  Port port{find_port(""), small_port(1)};
   std::optional<SlowPath> slow{std::in_place, port};
   rust::Box<rs::Session> session = asking();
   Burst burst;

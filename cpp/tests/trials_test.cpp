@@ -16,6 +16,7 @@
 #include "dataplane/frames.hpp"
 #include "dataplane/mode.hpp"
 #include "dpdk/find_port.hpp"
+#include "tests/virtual_port.hpp"
 
 namespace dpdkproj {
 namespace {
@@ -100,14 +101,7 @@ TEST(Trials, LeaveThreadsMbufsAndMemoryAsTheyWereAfterTheFirst) {
                    {.packets = 1, .period_ns = 1, .duration_ns = 1, .payload_len = UINT16_MAX}),
                rust::Error)
       << "larger than the MTU";
-  Port port(info, {.rx_queues = 1,
-                   .tx_queues = 1,
-                   .rx_descriptors = 256,
-                   .tx_descriptors = 256,
-                   .rx_burst = 32,
-                   .tx_burst = 32,
-                   .checksum_offload = false,
-                   .held_mbufs = 0});
+  Port port(info, small_port(1));
   SlowPath slow_path(port);
   const StopSignals signals;
   Affinity affinity;

@@ -3,9 +3,24 @@
 #include <gtest/gtest.h>
 #include <rte_dev.h>
 
+#include <cstdint>
 #include <string>
 
+#include "dpdk/port.hpp"
+
 namespace dpdkproj {
+
+/// A port with as many rx as tx queues, and small pools.
+inline PortConfig small_port(uint16_t queues) {
+  return {.rx_queues = queues,
+          .tx_queues = queues,
+          .rx_descriptors = 256,
+          .tx_descriptors = 256,
+          .rx_burst = 32,
+          .tx_burst = 32,
+          .checksum_offload = false,
+          .held_mbufs = 0};
+}
 
 /// A port of `driver`, such as net_null or net_ring, for the lifetime of this object.
 class VirtualPort {
