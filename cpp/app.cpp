@@ -61,23 +61,39 @@ bool print(const rust::String& text) {
   return false;
 }
 
-/// Collects what only C++ knows about the run that ended at `now_ns`; `control_sent` is the number
-/// of frames that the control thread sent.
-rs::End end_of(const Port& port, uint64_t now_ns, uint64_t control_sent) {
+rs::PortEnd end_of(const ServedPort& served) {
+  const Port& port = served.port;
   rust::Vec<rs::PortCounter> counters;
   for (const auto& [name, value] : port.counters()) {
     counters.push_back({name, value});
   }
   const ChecksumOffload by_port = port.checksums();
-  return {.now_ns = now_ns,
+  return {.name = port.name(),
+          .driver = port.driver(),
           .delivered = port.delivered(),
           .accepted = port.accepted(),
-          .control_sent = control_sent,
-          .port_counters = std::move(counters),
-          .port_removed = port.is_removed(),
-          .checksums = {by_port.ipv4, by_port.udp},
-          .dpdk_version = rte_version(),
-          .driver = port.driver()};
+          .control_sent = served.slow_path.sent(),
+          .counters = std::move(counters),
+          .is_removed = port.is_removed(),
+          .checksums = {by_port.ipv4, by_port.udp}};
+}
+
+/// Collects what only C++ knows about the run that ended at `now_ns`.
+rs::End end_of(const ServedPorts& ports, uint64_t now_ns) {
+  rs::End end{.now_ns = now_ns, .ports = {}, .dpdk_version = rte_version()};
+  for (const ServedPort& served : ports) {
+    end.ports.push_back(end_of(served));
+  }
+  return end;
+}
+
+/// `port 0`, or `ports 0, 1`.
+std::string names(const ServedPorts& ports) {
+  std::string names = ports.size() > 1 ? "ports " : "port ";
+  for (const ServedPort& served : ports) {
+    names += (&served == &ports.front() ? "" : ", ") + std::to_string(served.port.id());
+  }
+  return names;
 }
 
 PassingOn passing_on(rs::Queues queues) {
@@ -110,9 +126,9 @@ void run_once(const Mode& mode, Dataplane& dataplane) {
   if (next.stage == rs::Stage::Measurement) {
     // A run that is stopped before it starts still writes results, so that those of an earlier run
     // are not mistaken for its own.
-    std::fprintf(stderr, "dpdkproj: %s %s on port %u\n", name.c_str(),
+    std::fprintf(stderr, "dpdkproj: %s %s on %s\n", name.c_str(),
                  dataplane.stop().is_made() ? "was stopped before it began" : "runs",
-                 dataplane.port().id());
+                 names(dataplane.ports()).c_str());
   } else if (next.warmup_ns > 0) {
     std::fprintf(stderr, "dpdkproj: %s warms up for %.1f s\n", name.c_str(),
                  static_cast<double>(next.warmup_ns) / 1e9);
@@ -132,33 +148,56 @@ int report(const rs::Finished& finished, bool has_files) {
   return is_said || has_files || code != kSuccess ? code : kFailure;
 }
 
-/// Waits for the link, and executes all runs of the session on `port`. Returns the exit code.
-int run_on(Port& port, const Mode& mode, const rs::Options& options, rs::Session& session,
-           const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
-  if (mode.needs_link) {
-    if (!port.wait_for_link(kLinkTimeout, signals.request()) && !signals.requested()) {
+/// Waits for the links of all ports. Returns false, after an error message, if one stays down.
+bool wait_for_links(const ServedPorts& ports, const StopRequest& stop) {
+  for (const ServedPort& served : ports) {
+    if (!served.port.wait_for_link(kLinkTimeout, stop) && !stop.is_made()) {
+      const std::string whose =
+          ports.size() > 1 ? "the link of port " + served.port.name() : "the port's link";
       std::fprintf(stderr,
-                   "dpdkproj: the port's link is down, and stayed so for 10 s: start the "
-                   "peer first, or choose another port with -p\n");
-      return kFailure;
+                   "dpdkproj: %s is down, and stayed so for 10 s: start the peer first, or choose "
+                   "another port with -p\n",
+                   whose.c_str());
+      return false;
     }
   }
+  return true;
+}
+
+/// The speed of the slowest link in Mbit/s; 0 if a driver does not report it.
+uint32_t slowest_mbps(const ServedPorts& ports) {
+  uint32_t slowest = UINT32_MAX;
+  for (const ServedPort& served : ports) {
+    slowest = std::min(slowest, served.port.link_mbps());
+  }
+  return slowest;
+}
+
+/// Waits for the links, and executes all runs of the session on `ports`. Returns the exit code.
+int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs::Session& session,
+           const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
+  if (mode.needs_link && !wait_for_links(ports, signals.request())) {
+    return kFailure;
+  }
   if (!signals.requested()) {
-    session.link_is_up(port.link_mbps());  // if stopped, nothing is sent: the speed is not needed
+    session.link_is_up(slowest_mbps(ports));  // if stopped, nothing is sent: it is not needed
   }
   const Clock clock(started, signals.request());
-  SlowPath slow_path(port);
+  std::vector<rs::MacAddress> macs;
+  for (const ServedPort& served : ports) {
+    macs.push_back({served.port.mac()});
+  }
   int code = kSuccess;
   for (;;) {
-    const rs::Next next = session.next(port.mac(), signals.requested());
+    const rs::Next next = session.next({macs.data(), macs.size()}, signals.requested());
     if (next.stage == rs::Stage::Nothing) {
       return code;
     }
-    Dataplane dataplane(port, slow_path, session, next, options, clock, signals, affinity);
+    Dataplane dataplane(ports, session, next, options, clock, signals, affinity);
     run_once(mode, dataplane);
     if (next.stage == rs::Stage::Measurement) {
       const uint64_t end_ns = dataplane.clock().now_ns();
-      const rs::Finished finished = session.finish(end_of(port, end_ns, slow_path.sent()));
+      const rs::Finished finished = session.finish(end_of(ports, end_ns));
       code = std::max(code, report(finished, options.has_files));
     }
   }
@@ -172,16 +211,27 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
   redirect_stdout_to_stderr();
 
   const Eal eal(eal_args);
-  const PortInfo info = find_port(std::string(options.port));
-  session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
-  Port port(
-      info,
-      {options.rx_queues, options.tx_queues, options.rx_descriptors, options.tx_descriptors,
-       options.rx_burst, options.tx_burst, options.checksum_offload, options.send_on_timestamp,
-       options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0, passing_on(mode.queues)},
-      signals.request());
-  const int code = run_on(port, mode, options, *session, started, signals, affinity);
-  if (port.is_removed()) {
+  const std::vector<PortInfo> infos = find_ports({options.ports.begin(), options.ports.end()});
+  for (const PortInfo& info : infos) {
+    session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
+  }
+  const PortConfig port_config{options.rx_queues,
+                               options.tx_queues,
+                               options.rx_descriptors,
+                               options.tx_descriptors,
+                               options.rx_burst,
+                               options.tx_burst,
+                               options.checksum_offload,
+                               options.send_on_timestamp,
+                               options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
+                               passing_on(mode.queues)};
+  ServedPorts ports;
+  for (const PortInfo& info : infos) {
+    ports.emplace_back(info, port_config, signals.request());
+  }
+  const int code = run_on(ports, mode, options, *session, started, signals, affinity);
+  const auto is_removed = [](const ServedPort& served) { return served.port.is_removed(); };
+  if (std::ranges::any_of(ports, is_removed)) {
     end_soon(code);
   }
   return code;

@@ -24,7 +24,7 @@ namespace dpdkproj {
 namespace {
 
 constexpr uint16_t kBurst = 32;
-constexpr std::array<uint8_t, 6> kMac = {2, 0, 0, 0, 0, 1};
+constexpr rs::MacAddress kMac{{2, 0, 0, 0, 0, 1}};
 
 /// The cost of two consecutive readings of the TSC.
 uint64_t overhead_cycles() noexcept {
@@ -141,14 +141,16 @@ rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
 /// A session with its first run started.
 rust::Box<rs::Session> begun(const rs::Config& config) {
   rust::Box<rs::Session> session = rs::open_session(config, {});
-  session->next(kMac, false);
+  session->next({&kMac, 1}, false);
   return session;
 }
 
 rs::End end_after(uint64_t delivered, uint64_t accepted) {
+  rs::PortEnd port{};
+  port.delivered = delivered;
+  port.accepted = accepted;
   rs::End end{};
-  end.delivered = delivered;
-  end.accepted = accepted;
+  end.ports.push_back(std::move(port));
   return end;
 }
 
@@ -232,11 +234,11 @@ class Chain {
     const auto room = [&bytes] {
       return rs::Frame{bytes.data(), bytes.size(), 0, 0, rs::Verdict::Slow};
     };
-    for (rs::Frame frame = room(); session.send_slow(frame); frame = room()) {
-      reflecting_->receive_slow(clock_.now_ns(), frame);
+    for (rs::Frame frame = room(); session.send_slow(0, frame); frame = room()) {
+      reflecting_->receive_slow(clock_.now_ns(), 0, frame);
     }
-    for (rs::Frame frame = room(); reflecting_->send_slow(frame); frame = room()) {
-      session.receive_slow(now_ns, frame);
+    for (rs::Frame frame = room(); reflecting_->send_slow(0, frame); frame = room()) {
+      session.receive_slow(now_ns, 0, frame);
     }
   }
 
@@ -379,12 +381,12 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
   const rust::Box<rs::Config> config = parse(args);
   rust::Box<rs::Session> session = rs::open_session(*config, {});
   Chain chain(clock);
-  rs::Next next = session->next(kMac, false);
+  rs::Next next = session->next({&kMac, 1}, false);
   while (next.stage == rs::Stage::Preliminary) {
     // The reflector only stamps packets of flows that have asked it.
     Legs ignored;
     chain.go(*session, next.frame_len, UINT64_MAX, 0, kBurst, {Order::kKept, 0}, ignored);
-    next = session->next(kMac, false);
+    next = session->next({&kMac, 1}, false);
   }
   Legs legs;
   chain.go(*session, next.frame_len, static_cast<uint64_t>(seconds * kNsPerSecond), variant.gap_ns,

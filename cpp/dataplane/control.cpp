@@ -38,9 +38,27 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
   waiting.detach();
 }
 
-void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
+namespace {
+
+/// What the ports report. May require requests to NICs or the kernel.
+void read_ports(const ServedPorts& ports, rs::Facts& facts) {
+  facts.port_says_missed = true;
+  facts.port_missed = 0;
+  facts.ports_removed = 0;
+  uint64_t bit = 1;
+  for (const ServedPort& served : ports) {
+    const std::optional<uint64_t> missed = served.port.missed();
+    facts.port_says_missed = facts.port_says_missed && missed.has_value();
+    facts.port_missed += missed.value_or(0);
+    facts.ports_removed |= served.port.is_removed() ? bit : 0;
+    bit <<= 1;
+  }
+}
+
+}  // namespace
+
+void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
              const StopSignals& signals, std::atomic<Phase>& phase) noexcept {
-  // Reading the counters may require a request to the NIC or the kernel.
   constexpr uint64_t kPortNs = 250'000'000;
   uint64_t next_port_ns = 0;
   rs::Facts facts{};
@@ -48,14 +66,14 @@ void control(rs::Session& session, const Port& port, SlowPath& slow_path, const 
     const uint64_t now_ns = clock.now_ns();
     if (now_ns >= next_port_ns) {
       next_port_ns = now_ns + kPortNs;
-      const std::optional<uint64_t> missed = port.missed();
-      facts.port_says_missed = missed.has_value();
-      facts.port_missed = missed.value_or(0);
-      facts.port_removed = port.is_removed();
+      read_ports(ports, facts);
     }
     facts.stop_requested = signals.requested();
     const rs::Tick tick = session.tick(now_ns, facts);
-    slow_path.serve(session, now_ns);
+    uint16_t index = 0;
+    for (ServedPort& served : ports) {
+      served.slow_path.serve(session, index++, now_ns);
+    }
     switch (tick.phase) {
       case rs::Phase::Drain:
         phase.store(Phase::kDrain, std::memory_order_relaxed);

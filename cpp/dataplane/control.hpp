@@ -6,10 +6,9 @@
 #include <cstdint>
 #include <memory>
 
-#include "dataplane/slow_path.hpp"
+#include "dataplane/served_port.hpp"
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
-#include "dpdk/port.hpp"
 #include "dpdk/stop.hpp"
 #include "dpdkproj_rs/ffi.h"
 
@@ -37,7 +36,7 @@ class StopSignals {
 /// The control thread's loop: drives the current run of `session` until it is over. `session`
 /// decides on the phase, and `phase` follows it. Also returns if another thread sets `phase` to
 /// Phase::kStop.
-void control(rs::Session& session, const Port& port, SlowPath& slow_path, const Clock& clock,
+void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
              const StopSignals& signals, std::atomic<Phase>& phase) noexcept;
 
 }  // namespace dpdkproj

@@ -14,22 +14,20 @@
 #include "dataplane/lcore_plan.hpp"
 #include "dataplane/lcores.hpp"
 #include "dataplane/mode_options.hpp"
-#include "dataplane/slow_path.hpp"
+#include "dataplane/served_port.hpp"
 #include "dataplane/worker.hpp"
 #include "dpdk/clock.hpp"
-#include "dpdk/port.hpp"
 #include "dpdkproj_rs/ffi.h"
 
 namespace dpdkproj {
 
-/// What a mode works with: a started port, the session, a clock and the lcores. One object per run.
+/// What a mode works with: started ports, the session, a clock and the lcores. One object per run.
 class Dataplane {
  public:
-  Dataplane(Port& port, SlowPath& slow_path, rs::Session& session, const rs::Next& next,
+  Dataplane(ServedPorts& ports, rs::Session& session, const rs::Next& next,
             const rs::Options& options, const Clock& clock, const StopSignals& signals,
             Affinity& affinity)
-      : port_(port),
-        slow_path_(slow_path),
+      : ports_(ports),
         session_(session),
         next_(next),
         options_(options),
@@ -37,7 +35,11 @@ class Dataplane {
         signals_(signals),
         affinity_(affinity) {}
 
-  Port& port() noexcept { return port_; }
+  ServedPorts& ports() noexcept { return ports_; }
+  /// The rx queues of all ports. A mode makes a worker for each.
+  std::vector<QueueOfRun> rx_queues() { return all_queues(options_.rx_queues); }
+  /// The tx queues of all ports.
+  std::vector<QueueOfRun> tx_queues() { return all_queues(options_.tx_queues); }
   rs::Session& session() noexcept { return session_; }
   const rs::Options& options() const noexcept { return options_; }
   /// The parameters of the run for which the mode makes workers.
@@ -47,9 +49,6 @@ class Dataplane {
   /// run_workers() resets its zero to the moment when workers start, so that no run includes the
   /// time that making them takes. Workers keep it by reference.
   const Clock& clock() const noexcept { return clock_; }
-
-  /// Frames that no worker takes, and frames that the control thread sends.
-  SlowPath& slow_path() noexcept { return slow_path_; }
 
   /// For everything that waits while workers are made.
   const StopRequest& stop() const noexcept { return signals_.request(); }
@@ -67,8 +66,17 @@ class Dataplane {
     return next_.stage == rs::Stage::Preliminary && next_.warmup_ns == 0;
   }
 
-  Port& port_;
-  SlowPath& slow_path_;
+  std::vector<QueueOfRun> all_queues(uint16_t of_each_port) {
+    std::vector<QueueOfRun> queues;
+    for (ServedPort& served : ports_) {
+      for (uint16_t queue = 0; queue < of_each_port; ++queue) {
+        queues.push_back({served, queue, static_cast<uint16_t>(queues.size())});
+      }
+    }
+    return queues;
+  }
+
+  ServedPorts& ports_;
   rs::Session& session_;
   rs::Next next_;
   const rs::Options& options_;
@@ -100,7 +108,9 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   };
   (deal_out(workers), ...);
 
-  warn_about_nodes(port_.id(), port_.numa_node(), lcores);
+  for (const ServedPort& served : ports_) {
+    warn_about_nodes(served.port.id(), served.port.numa_node(), lcores);
+  }
   const Cpus polling = cpus_of(lcores);
   affinity_.leave_to_lcores(polling);
   affinity_.apply(signals_.thread());
@@ -119,8 +129,10 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
     });
   }
   // Excludes from the run what arrived before any lcore polled.
-  port_.begin_counting();
-  slow_path_.begin_counting();
+  for (ServedPort& served : ports_) {
+    served.port.begin_counting();
+    served.slow_path.begin_counting();
+  }
   clock_ = clock_.restarted();
   if (signals_.requested()) {
     session_.tick(0, {.stop_requested = true});
@@ -129,12 +141,14 @@ void Dataplane::run_workers(std::vector<Ws>... workers) {
   // A jthread, so that it is also joined if launching an lcore throws.
   std::jthread controller([&] {
     affinity_.apply(pthread_self());
-    control(session_, port_, slow_path_, clock_, signals_, phase);
+    control(session_, ports_, clock_, signals_, phase);
   });
   run_on_lcores(lcores, work, [&phase] { phase.store(Phase::kStop); });
   controller.join();
   if (only_asks()) {
-    port_.flush_mempool_caches();
+    for (const ServedPort& served : ports_) {
+      served.port.flush_mempool_caches();
+    }
   }
 }
 

@@ -71,13 +71,14 @@ void SlowPath::Outlet::send(TxQueue& queue) noexcept {
   }
 }
 
-void SlowPath::serve(rs::Session& session, uint64_t now_ns) {
+void SlowPath::serve(rs::Session& session, uint16_t port, uint64_t now_ns) {
   void* waiting = nullptr;
   for (const Ring& ring : to_control_) {
     while (rte_ring_sc_dequeue(ring.get(), &waiting) == 0) {
       auto* mbuf = static_cast<rte_mbuf*>(waiting);
       session.receive_slow(
-          now_ns, {rte_pktmbuf_mtod(mbuf, uint8_t*), mbuf->data_len, 0, 0, rs::Verdict::Slow});
+          now_ns, port,
+          {rte_pktmbuf_mtod(mbuf, uint8_t*), mbuf->data_len, 0, 0, rs::Verdict::Slow});
       rte_pktmbuf_free(mbuf);
     }
   }
@@ -88,7 +89,7 @@ void SlowPath::serve(rs::Session& session, uint64_t now_ns) {
     }
     rs::Frame frame{rte_pktmbuf_mtod(mbuf, uint8_t*), rte_pktmbuf_tailroom(mbuf), 0, 0,
                     rs::Verdict::Slow};
-    if (!session.send_slow(frame)) {
+    if (!session.send_slow(port, frame)) {
       rte_pktmbuf_free(mbuf);
       return;
     }

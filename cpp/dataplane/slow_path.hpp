@@ -80,8 +80,8 @@ class SlowPath {
   }
 
   /// The control thread's end: passes received frames to `session`, and queues the frames that it
-  /// sends.
-  void serve(rs::Session& session, uint64_t now_ns);
+  /// sends. `port` is the index of the port in the run.
+  void serve(rs::Session& session, uint16_t port, uint64_t now_ns);
 
   /// Starts the counter of a new run.
   void begin_counting() noexcept { sent_before_ = sent_.packets; }

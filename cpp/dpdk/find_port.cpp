@@ -149,15 +149,34 @@ Named choose(const std::string& asked) {
   return found.front();
 }
 
-}  // namespace
-
-PortInfo find_port(const std::string& asked) {
-  join_bonds();
-  const uint16_t port_id = choose(asked).id;
+PortInfo describe(uint16_t port_id) {
   const rte_eth_dev_info info = info_of(port_id);
   uint16_t mtu = 0;
   check(rte_eth_dev_get_mtu(port_id, &mtu), "rte_eth_dev_get_mtu");
   return {port_id, info.max_rx_queues, info.max_tx_queues, mtu};
+}
+
+}  // namespace
+
+PortInfo find_port(const std::string& asked) {
+  join_bonds();
+  return describe(choose(asked).id);
+}
+
+std::vector<PortInfo> find_ports(const std::vector<std::string>& asked) {
+  if (asked.empty()) {
+    return {find_port("")};
+  }
+  std::vector<PortInfo> found;
+  for (const std::string& name : asked) {
+    const PortInfo port = find_port(name);
+    if (std::ranges::find(found, port.port_id, &PortInfo::port_id) != found.end()) {
+      throw UsageError("-p " + name + ": another -p names the same port, " + name_of(port.port_id) +
+                       "; leave one of them out");
+    }
+    found.push_back(port);
+  }
+  return found;
 }
 
 }  // namespace dpdkproj

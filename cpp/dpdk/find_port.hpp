@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace dpdkproj {
 
@@ -21,5 +22,9 @@ struct PortInfo {
 /// Throws UsageError with a list of ports if no port matches, or several do. Also configures bonds,
 /// because only then do their members join.
 PortInfo find_port(const std::string& asked);
+
+/// Finds the ports named by `asked`, in this order; if `asked` is empty, the only port there is.
+/// Throws a UsageError as find_port(), and if two names are those of one port.
+std::vector<PortInfo> find_ports(const std::vector<std::string>& asked);
 
 }  // namespace dpdkproj

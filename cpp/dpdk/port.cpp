@@ -273,6 +273,12 @@ void Port::flush_mempool_caches() const noexcept {
   std::ranges::for_each(tx_pools_, flush);
 }
 
+std::string Port::name() const {
+  std::array<char, RTE_ETH_NAME_MAX_LEN> name;
+  check(rte_eth_dev_get_name_by_port(port_id_, name.data()), "rte_eth_dev_get_name_by_port");
+  return name.data();
+}
+
 std::array<uint8_t, 6> Port::mac() const {
   rte_ether_addr address;
   check(rte_eth_macaddr_get(port_id_, &address), "rte_eth_macaddr_get");

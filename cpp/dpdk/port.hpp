@@ -76,6 +76,7 @@ class Port {
   Port& operator=(const Port&) = delete;
 
   uint16_t id() const noexcept { return port_id_; }
+  std::string name() const;
   uint16_t rx_queues() const noexcept { return static_cast<uint16_t>(rx_queues_.size()); }
   /// Bytes of the longest frame that the port sends and receives.
   unsigned longest_frame() const noexcept { return mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN; }

@@ -13,11 +13,11 @@ enum Counter : std::size_t { kDecimated };  // in the order of Mode::counters
 /// The worker of one rx queue and the tx queue with the same number.
 class Decimate final {
  public:
-  Decimate(Port& port, uint16_t queue, rust::Box<rs::Tally> tally, uint64_t every)
-      : rx_(port.rx_queue(queue)),
-        tx_(port.tx_queue(queue)),
+  Decimate(const QueueOfRun& queue, rust::Box<rs::Tally> tally, uint64_t every)
+      : rx_(queue.rx()),
+        tx_(queue.tx()),
         tally_(std::move(tally)),
-        partial_checksums_(port.may_deliver_partial_checksums()),
+        partial_checksums_(queue.port().may_deliver_partial_checksums()),
         every_(every),
         left_(every) {}
 
@@ -55,8 +55,8 @@ class Decimate final {
 void run(Dataplane& dataplane) {
   const uint64_t every = dataplane.mode_options().number("every");
   std::vector<Decimate> workers;
-  for (uint16_t queue = 0; queue < dataplane.options().rx_queues; ++queue) {
-    workers.emplace_back(dataplane.port(), queue, rs::new_tally(dataplane.session(), queue), every);
+  for (const QueueOfRun& queue : dataplane.rx_queues()) {
+    workers.emplace_back(queue, rs::new_tally(dataplane.session(), queue.number), every);
   }
   dataplane.run_workers(std::move(workers));
 }

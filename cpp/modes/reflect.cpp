@@ -9,24 +9,23 @@ namespace dpdkproj {
 namespace {
 
 void run(Dataplane& dataplane) {
-  Port& port = dataplane.port();
   const rs::Options& options = dataplane.options();
   std::vector<Reflect> workers;
   std::vector<ReflectImpaired> impaired;
-  for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
+  for (const QueueOfRun& queue : dataplane.rx_queues()) {
+    Port& port = queue.port();
     rust::Box<rs::Reflector> reflector =
-        rs::new_reflector(dataplane.session(), queue, port.may_deliver_partial_checksums());
-    SlowPath& slow = dataplane.slow_path();
-    const SlowPath::Inlet inlet = slow.inlet(queue);
+        rs::new_reflector(dataplane.session(), queue.number, port.may_deliver_partial_checksums());
+    const SlowPath::Inlet inlet = queue.slow_path().inlet(queue.queue);
     // All packets of a tx queue come from the pool of the rx queue with its number.
     const SlowPath::Outlet outlet =
-        queue == 0 ? slow.outlet(port.rx_pool(0), 0) : SlowPath::Outlet();
+        queue.queue == 0 ? queue.slow_path().outlet(port.rx_pool(0), 0) : SlowPath::Outlet();
     if (options.impaired) {
-      impaired.emplace_back(port.rx_queue(queue), port.tx_queue(queue), std::move(reflector),
-                            dataplane.clock(), port.rx_pool(queue), options, inlet, outlet);
+      impaired.emplace_back(queue.rx(), queue.tx(), std::move(reflector), dataplane.clock(),
+                            port.rx_pool(queue.queue), options, inlet, outlet);
     } else {
-      workers.emplace_back(port.rx_queue(queue), port.tx_queue(queue), std::move(reflector),
-                           dataplane.clock(), inlet, outlet);
+      workers.emplace_back(queue.rx(), queue.tx(), std::move(reflector), dataplane.clock(), inlet,
+                           outlet);
     }
   }
   dataplane.run_workers(std::move(workers), std::move(impaired));

@@ -25,9 +25,8 @@ class RxOnly final {
 
 void run(Dataplane& dataplane) {
   std::vector<RxOnly> workers;
-  for (uint16_t queue = 0; queue < dataplane.options().rx_queues; ++queue) {
-    workers.emplace_back(dataplane.port().rx_queue(queue),
-                         rs::new_tally(dataplane.session(), queue));
+  for (const QueueOfRun& queue : dataplane.rx_queues()) {
+    workers.emplace_back(queue.rx(), rs::new_tally(dataplane.session(), queue.number));
   }
   dataplane.run_workers(std::move(workers));
 }

@@ -160,11 +160,10 @@ class Receive final {
   Burst burst_;
 };
 
-/// Reports once which checksums the port cannot compute.
+/// Reports which checksums the port cannot compute.
 void report_software_checksums(const Port& port) {
-  static bool said = false;
   const ChecksumOffload by_port = port.checksums();
-  if ((by_port.ipv4 && by_port.udp) || std::exchange(said, true)) {
+  if (by_port.ipv4 && by_port.udp) {
     return;
   }
   const bool both = !by_port.ipv4 && !by_port.udp;
@@ -174,29 +173,33 @@ void report_software_checksums(const Port& port) {
 }
 
 void run(Dataplane& dataplane) {
-  Port& port = dataplane.port();
   rs::Session& session = dataplane.session();
   const rs::Options& options = dataplane.options();
   const rs::Next& next = dataplane.next();
-  if (options.checksum_offload) {
-    report_software_checksums(port);
+  static bool said = false;
+  if (options.checksum_offload && !std::exchange(said, true)) {
+    for (const ServedPort& served : dataplane.ports()) {
+      report_software_checksums(served.port);
+    }
   }
-  const ChecksumOffload by_port = port.checksums();
   std::vector<Send> senders;
-  for (uint16_t queue = 0; queue < options.tx_queues; ++queue) {
-    senders.emplace_back(port, queue, rs::new_sender(session, queue, {by_port.ipv4, by_port.udp}),
-                         dataplane.clock(), options, next, dataplane.stop(),
-                         queue == 0 ? dataplane.slow_path().outlet(port.tx_pool(0), next.frame_len)
-                                    : SlowPath::Outlet());
+  for (const QueueOfRun& queue : dataplane.tx_queues()) {
+    Port& port = queue.port();
+    const ChecksumOffload by_port = port.checksums();
+    senders.emplace_back(
+        port, queue.queue, rs::new_sender(session, queue.number, {by_port.ipv4, by_port.udp}),
+        dataplane.clock(), options, next, dataplane.stop(),
+        queue.queue == 0 ? queue.slow_path().outlet(port.tx_pool(0), next.frame_len)
+                         : SlowPath::Outlet());
     if (next.prepares) {
       senders.back().prepare_buffers();
     }
   }
   std::vector<Receive> receivers;
-  for (uint16_t queue = 0; queue < options.rx_queues; ++queue) {
-    receivers.emplace_back(port.rx_queue(queue),
-                           rs::new_receiver(session, queue, port.may_deliver_partial_checksums()),
-                           dataplane.clock(), dataplane.slow_path().inlet(queue));
+  for (const QueueOfRun& queue : dataplane.rx_queues()) {
+    const bool partial = queue.port().may_deliver_partial_checksums();
+    receivers.emplace_back(queue.rx(), rs::new_receiver(session, queue.number, partial),
+                           dataplane.clock(), queue.slow_path().inlet(queue.queue));
   }
   dataplane.run_workers(std::move(senders), std::move(receivers));
 }

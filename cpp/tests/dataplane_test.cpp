@@ -70,15 +70,15 @@ class DataplaneTest : public testing::Test {
   void run(std::vector<Record>& sending, std::vector<Record>& plain, bool only_asks = false) {
     const rust::Box<rs::Config> config = parse({"test", "-q", "--duration", "0.05"});
     rust::Box<rs::Session> session = rs::open_session(*config, {});
-    rs::Next next = session->next({2, 0, 0, 0, 0, 1}, false);
+    rs::Next next = session->next(one_mac(), false);
     if (only_asks) {
       next.stage = rs::Stage::Preliminary;
     }
     const rs::Options options = config->options();
-    Port port(find_port(""), small_port(1));
+    ServedPorts ports;
+    ports.emplace_back(find_port(""), small_port(1));
     const Clock clock(ClockReading::take());
-    SlowPath slow_path(port);
-    Dataplane dataplane(port, slow_path, *session, next, options, clock, signals, affinity);
+    Dataplane dataplane(ports, *session, next, options, clock, signals, affinity);
     std::vector<Sending> senders;
     for (Record& record : sending) {
       senders.push_back({&record});

@@ -110,9 +110,11 @@ class ReflectRig : public testing::Test {
   /// Expects these lines in the summary, and a balanced ledger.
   void expect_summary(const std::string& lines) {
     session->tick(0, {.stop_requested = true});
+    rs::PortEnd port_end{};
+    port_end.delivered = port.rx_queue(1).delivered();
+    port_end.accepted = port.tx_queue(0).accepted() - before;
     rs::End end{};
-    end.delivered = port.rx_queue(1).delivered();
-    end.accepted = port.tx_queue(0).accepted() - before;
+    end.ports.push_back(std::move(port_end));
     const rs::Finished finished = session->finish(std::move(end));
     EXPECT_EQ(std::string(finished.problem), "");
     const std::string summary(finished.summary);
@@ -139,7 +141,7 @@ class ReflectRig : public testing::Test {
 
   static rust::Box<rs::Session> begun(const rs::Config& config) {
     rust::Box<rs::Session> session = rs::open_session(config, {});
-    session->next({2, 0, 0, 0, 0, 1}, false);
+    session->next(one_mac(), false);
     return session;
   }
 
@@ -161,7 +163,7 @@ class ReflectRig : public testing::Test {
         parse({"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
                "02:00:00:00:00:02", "--packet-size", "64", "--reflector-seq", "-q"});
     rust::Box<rs::Session> asking = rs::open_session(*sending, {});
-    ASSERT_EQ(asking->next({2, 0, 0, 0, 0, 1}, false).stage, rs::Stage::Preliminary);
+    ASSERT_EQ(asking->next(one_mac(), false).stage, rs::Stage::Preliminary);
     const rust::Box<rs::Sender> sender = rs::new_sender(*asking, 0, {false, false});
     // The sender only asks.
     const rs::Facts stopped{.stop_requested = true};
@@ -171,7 +173,7 @@ class ReflectRig : public testing::Test {
     rte_mbuf* mbuf = others.mbufs[0];
     rs::Frame frame{rte_pktmbuf_mtod(mbuf, uint8_t*), rte_pktmbuf_tailroom(mbuf), 0, 0,
                     rs::Verdict::Drop};
-    ASSERT_TRUE(asking->send_slow(frame));
+    ASSERT_TRUE(asking->send_slow(0, frame));
     mbuf->data_len = frame.len;
     mbuf->pkt_len = frame.len;
     ASSERT_EQ(port.tx_queue(1).send(others), 1);

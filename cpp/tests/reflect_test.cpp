@@ -89,9 +89,9 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   // Only packets of flows that have asked are stamped.
   ask();
   reflect.poll(1);
-  slow.serve(*session, 1);
+  slow.serve(*session, 0, 1);
   rust::Box<rs::Session> asked = rs::open_session(*sending, {});
-  asked->next({2, 0, 0, 0, 0, 1}, true);
+  asked->next(one_mac(), true);
   arrive_from(*rs::new_sender(*asked, 0, {false, false}));
   reflect.poll(1000);
   make_room(kMaxBurst);
@@ -126,14 +126,14 @@ TEST_F(ReflectOnTwoQueuesTest, AnswersWhenAllWorkersHaveCountedWhatTheyDid) {
   const unsigned in_use = rte_mempool_in_use_count(pool.get());
   ask();
   reflect.poll(kMs);
-  slow.serve(*session, kMs);
+  slow.serve(*session, 0, kMs);
   EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use) << "it is freed where it came from";
   reflect.poll(3 * kMs);
-  slow.serve(*session, 3 * kMs);
+  slow.serve(*session, 0, 3 * kMs);
   reflect.poll(4 * kMs);
   EXPECT_EQ(port.tx_queue(0).accepted(), before) << "the other worker has not polled";
   other->reflect(4 * kMs, {});
-  slow.serve(*session, 5 * kMs);
+  slow.serve(*session, 0, 5 * kMs);
   reflect.poll(6 * kMs);
   EXPECT_EQ(port.tx_queue(0).accepted(), before + 1);
   EXPECT_EQ(slow.sent(), 1U);
@@ -146,7 +146,7 @@ TEST_F(ReflectOnTwoQueuesTest, LeavesNoMoreQuestionsWaitingThanThereIsRoomFor) {
     reflect.poll(2);
   }
   EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use + SlowPath::kWaiting);
-  slow.serve(*session, 3);
+  slow.serve(*session, 0, 3);
   EXPECT_EQ(rte_mempool_in_use_count(pool.get()), in_use);
 }
 

@@ -13,8 +13,6 @@
 namespace dpdkproj {
 namespace {
 
-constexpr std::array<uint8_t, 6> kMac = {2, 0, 0, 0, 0, 1};
-
 rust::Box<rs::Session> asking() {
   rust::Vec<rust::String> args;
   for (const char* word : {"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac",
@@ -25,7 +23,7 @@ rust::Box<rs::Session> asking() {
   modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
   rust::Box<rs::Session> session =
       rs::open_session(*rs::parse_args(std::move(args), std::move(modes)), {});
-  session->next(kMac, false);
+  session->next(one_mac(), false);
   return session;
 }
 
@@ -58,7 +56,7 @@ class SlowPathTest : public testing::Test {
 TEST_F(SlowPathTest, SendsFromTheQueuesPoolAndLeavesItsBuffersAsTheyWerePrepared) {
   SlowPath::Outlet outlet = slow->outlet(port.tx_pool(0), kPrepared);
   EXPECT_FALSE(outlet.is_waiting());
-  slow->serve(*session, 1);
+  slow->serve(*session, 0, 1);
   ASSERT_TRUE(outlet.is_waiting());
   outlet.send(port.tx_queue(0));
   EXPECT_FALSE(outlet.is_waiting());
@@ -69,7 +67,8 @@ TEST_F(SlowPathTest, SendsFromTheQueuesPoolAndLeavesItsBuffersAsTheyWerePrepared
   EXPECT_EQ(mbuf->pool, port.tx_pool(0));
   EXPECT_EQ(rte_mbuf_refcnt_read(mbuf), 1);
   const auto* bytes = rte_pktmbuf_mtod(mbuf, const uint8_t*);
-  EXPECT_TRUE(std::equal(kMac.begin(), kMac.end(), bytes + 6)) << "from the port's address";
+  EXPECT_TRUE(std::ranges::equal(one_mac()[0].bytes, std::span(bytes + 6, 6)))
+      << "from the port's address";
   EXPECT_GT(mbuf->data_len, 42);
   EXPECT_EQ(rte_mempool_in_use_count(port.tx_pool(0)), 1U) << "what is sent is the driver's";
   burst.free_from(0);
@@ -84,7 +83,7 @@ TEST_F(SlowPathTest, SendsNothingWhereBuffersHaveNoRoomForIt) {
   const auto room = static_cast<uint16_t>(rte_pktmbuf_data_room_size(port.tx_pool(0)) -
                                           RTE_PKTMBUF_HEADROOM - 64);
   SlowPath::Outlet outlet = slow->outlet(port.tx_pool(0), room);
-  slow->serve(*session, 1);
+  slow->serve(*session, 0, 1);
   outlet.send(port.tx_queue(0));
   EXPECT_EQ(slow->sent(), 0U);
   port.rx_queue(0).receive(burst);

@@ -97,8 +97,8 @@ TEST(Trials, LeaveThreadsMbufsAndMemoryAsTheyWereAfterTheFirst) {
                    {.packets = 1, .period_ns = 1, .duration_ns = 1, .payload_len = UINT16_MAX}),
                rust::Error)
       << "larger than the MTU";
-  Port port(info, small_port(1));
-  SlowPath slow_path(port);
+  ServedPorts ports;
+  Port& port = ports.emplace_back(info, small_port(1)).port;
   const StopSignals signals;
   Affinity affinity;
   const Clock clock(ClockReading::take());
@@ -109,21 +109,23 @@ TEST(Trials, LeaveThreadsMbufsAndMemoryAsTheyWereAfterTheFirst) {
   uint64_t bytes_after_ten = 0;
   const unsigned idle = rte_mempool_avail_count(port.tx_pool(0));
   for (unsigned trial = 0; trial < kTrials; ++trial) {
-    const rs::Next next = session->next(port.mac(), false);
+    const rs::Next next = session->next(one_mac(), false);
     ASSERT_EQ(next.stage, rs::Stage::Measurement) << trial;
     const uint64_t rate = trial == 0 ? 1'000 : kRates.at(trial % kRates.size());
     const uint16_t size = trial == 0 ? 64 : kSizes.at(trial % kSizes.size());
     EXPECT_EQ(next.frame_len, 42 + size);
-    Dataplane dataplane(port, slow_path, *session, next, options, clock, signals, affinity);
+    Dataplane dataplane(ports, *session, next, options, clock, signals, affinity);
     mode->run(dataplane);
     session->add_trial({.packets = kRates.at((trial + 1) % kRates.size()),
                         .period_ns = 1'000'000'000,
                         .duration_ns = kDurationNs,
                         .payload_len = kSizes.at((trial + 1) % kSizes.size())});
+    rs::PortEnd port_end{};
+    port_end.delivered = port.delivered();
+    port_end.accepted = port.accepted();
     rs::End end{};
     end.now_ns = dataplane.clock().now_ns();
-    end.delivered = port.delivered();
-    end.accepted = port.accepted();
+    end.ports.push_back(std::move(port_end));
     const rs::Finished finished = session->finish(std::move(end));
     EXPECT_EQ(std::string(finished.problem), "");
     const std::string summary(finished.summary);

@@ -246,7 +246,7 @@ TEST_F(TxScheduleTest, FollowsThePortsClock) {
 }
 
 /// Runs sendrecv with these options. Returns how much later than `clock` its clock started.
-uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> words) {
+uint64_t run(const Clock& clock, ServedPorts& ports, std::initializer_list<const char*> words) {
   rust::Vec<rust::String> args;
   for (const char* word :
        {"sendrecv", "--src", "10.0.0.1", "--dest", "10.0.0.2:7", "--dest-mac", "02:00:00:00:00:02",
@@ -260,12 +260,11 @@ uint64_t run(const Clock& clock, Port& port, std::initializer_list<const char*> 
   infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
   const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
   rust::Box<rs::Session> session = rs::open_session(*config, {});
-  const rs::Next next = session->next({2, 0, 0, 0, 0, 1}, false);
+  const rs::Next next = session->next(one_mac(), false);
   const rs::Options options = config->options();
   const StopSignals signals;
   Affinity affinity;
-  SlowPath slow_path(port);
-  Dataplane dataplane(port, slow_path, *session, next, options, clock, signals, affinity);
+  Dataplane dataplane(ports, *session, next, options, clock, signals, affinity);
   const std::vector<Mode> modes = all_modes();
   const auto mode = std::ranges::find(modes, std::string_view("sendrecv"), &Mode::name);
   if (mode == modes.end()) {
@@ -281,12 +280,14 @@ TEST_F(TxScheduleTest, TellsThePortWhenEachPacketIsDue) {
   constexpr uint64_t kGapNs = 50'000;  // per queue: two queues at 40 kpps
   constexpr std::size_t kPackets = 1'000;
   fake.clock = &clock;
-  Port port(find_port(""), scheduled());
+  ServedPorts ports;
+  const Port& port = ports.emplace_back(find_port(""), scheduled()).port;
   EXPECT_EQ(fake.configured, 1);
   EXPECT_EQ(fake.queues, 2);
   EXPECT_TRUE(fake.knows_flag);
   const Listener departures(port);
-  const uint64_t zero_ns = run(clock, port, {"--rate", "40k", "--pacing", "hw", "--count", "2000"});
+  const uint64_t zero_ns =
+      run(clock, ports, {"--rate", "40k", "--pacing", "hw", "--count", "2000"});
   for (uint64_t queue = 0; queue < 2; ++queue) {
     const std::vector<Departure>& packets = departures[queue].packets;
     ASSERT_EQ(packets.size(), kPackets);
@@ -314,9 +315,10 @@ TEST_F(TxScheduleTest, SpinSendsPacketsOneByOneAndNotEarly) {
   constexpr std::size_t kPackets = 10'000;
   PortConfig config = scheduled();
   config.send_on_timestamp = false;
-  Port port(find_port(""), config);
+  ServedPorts ports;
+  const Port& port = ports.emplace_back(find_port(""), config).port;
   const Listener departures(port);
-  run(clock, port, {"--rate", "1m", "--pacing", "spin", "--count", "20000"});
+  run(clock, ports, {"--rate", "1m", "--pacing", "spin", "--count", "20000"});
   for (uint64_t queue = 0; queue < 2; ++queue) {
     const std::vector<Departure>& packets = departures[queue].packets;
     ASSERT_EQ(packets.size(), kPackets);

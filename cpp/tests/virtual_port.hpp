@@ -7,8 +7,15 @@
 #include <string>
 
 #include "dpdk/port.hpp"
+#include "dpdkproj_rs/ffi.h"
 
 namespace dpdkproj {
+
+/// The MAC addresses of the only port of a session.
+inline rust::Slice<const rs::MacAddress> one_mac() {
+  static constexpr rs::MacAddress kMac{{2, 0, 0, 0, 0, 1}};
+  return {&kMac, 1};
+}
 
 /// A port with as many rx as tx queues, and small pools.
 inline PortConfig small_port(uint16_t queues) {

@@ -60,16 +60,14 @@ class Thin final {
   Burst burst_;
 };
 
-/// Forwards packets of rx queue `i` to tx queue `i + kShift`, modulo the number of queues.
+/// Forwards packets of rx queue `i` of all ports to tx queue `i + kShift`, modulo their number.
 template <typename W, uint16_t kShift>
 void run(Dataplane& dataplane) {
-  Port& port = dataplane.port();
-  const uint16_t queues = dataplane.options().rx_queues;
+  const std::vector<QueueOfRun> queues = dataplane.rx_queues();
   std::vector<W> workers;
-  for (uint16_t queue = 0; queue < queues; ++queue) {
-    const auto to = static_cast<uint16_t>((queue + kShift) % queues);
-    workers.emplace_back(port.rx_queue(queue), port.tx_queue(to),
-                         rs::new_tally(dataplane.session(), queue));
+  for (const QueueOfRun& queue : queues) {
+    const QueueOfRun& to = queues[(queue.number + kShift) % queues.size()];
+    workers.emplace_back(queue.rx(), to.tx(), rs::new_tally(dataplane.session(), queue.number));
   }
   dataplane.run_workers(std::move(workers));
 }

@@ -99,7 +99,7 @@ impl Config {
         Options {
             help: String::new(),
             mode: config.mode.clone(),
-            port: config.port.clone().unwrap_or_default(),
+            ports: config.ports.clone(),
             rx_queues: config.rx_queues,
             tx_queues: config.tx_queues,
             rx_descriptors: config.rx_descriptors,

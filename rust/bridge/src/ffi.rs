@@ -226,8 +226,9 @@ pub(crate) mod bridge {
         /// Text to print on stdout instead of running; empty if there is something to run.
         help: String,
         mode: String,
-        /// MAC address or name of the port; empty: the only port.
-        port: String,
+        /// MAC addresses or names of the ports; empty: the only port.
+        ports: Vec<String>,
+        /// Queues of each port.
         rx_queues: u16,
         tx_queues: u16,
         rx_descriptors: u16,
@@ -278,11 +279,11 @@ pub(crate) mod bridge {
 
     /// Input of `Session::tick`.
     struct Facts {
-        /// Whether the driver reports dropped packets, and how many so far.
+        /// Whether all drivers report dropped packets, and how many so far on all ports.
         port_says_missed: bool,
         port_missed: u64,
-        /// The port's device was removed.
-        port_removed: bool,
+        /// Bit `p` is set if the device of port `p` was removed.
+        ports_removed: u64,
         /// A signal asked to stop.
         stop_requested: bool,
     }
@@ -344,21 +345,32 @@ pub(crate) mod bridge {
         payload_len: u16,
     }
 
-    /// Input of `Session::finish` that only C++ knows.
-    struct End {
-        /// The current time, in ns since the start of the last run.
-        now_ns: u64,
+    /// The MAC address of a port.
+    struct MacAddress {
+        bytes: [u8; 6],
+    }
+
+    /// A port at the end of a run.
+    struct PortEnd {
+        name: String,
+        driver: String,
         /// Packets that the driver delivered and accepted.
         delivered: u64,
         accepted: u64,
         /// Accepted packets that the control thread sent.
         control_sent: u64,
-        port_counters: Vec<PortCounter>,
-        /// The port's device was removed.
-        port_removed: bool,
+        counters: Vec<PortCounter>,
+        /// Its device was removed.
+        is_removed: bool,
         checksums: Checksums,
+    }
+
+    /// Input of `Session::finish` that only C++ knows.
+    struct End {
+        /// The current time, in ns since the start of the last run.
+        now_ns: u64,
+        ports: Vec<PortEnd>,
         dpdk_version: String,
-        driver: String,
     }
 
     /// The result of a measurement.
@@ -386,14 +398,16 @@ pub(crate) mod bridge {
 
         /// Opens all files. `command` is the complete command line. The error names the option.
         fn open_session(config: &Config, command: Vec<String>) -> Result<Box<Session>>;
-        /// The error says what was asked for, what is possible and which option to change.
+        /// Call once for each port. The error says what was asked for, what is possible and which
+        /// option to change.
         fn check_port(self: &mut Session, limits: PortLimits) -> Result<()>;
-        /// Call when the link is up: converts a share of the line rate to packets per second.
-        /// `link_mbps` is 0 if the driver does not report it. The error is as that of `check_port`.
+        /// Call when all links are up: converts a share of the line rate to packets per second.
+        /// `link_mbps` is the speed of the slowest; 0 if a driver does not report it. The error is
+        /// as that of `check_port`.
         fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
-        /// Starts the next run on a port with this MAC address. Workers are then created for this
+        /// Starts the next run on ports with these MAC addresses. Workers are then created for this
         /// run. With `stop_requested`, there are no preliminary runs and no further measurements.
-        fn next(self: &mut Session, mac: [u8; 6], stop_requested: bool) -> Next;
+        fn next(self: &mut Session, macs: &[MacAddress], stop_requested: bool) -> Next;
         /// Appends a further measurement to the queue. The error is as that of `check_port`.
         fn add_trial(self: &mut Session, trial: &Trial) -> Result<()>;
         /// Call before workers start on these CPUs. Starts the writer threads, which inherit the
@@ -402,12 +416,13 @@ pub(crate) mod bridge {
         /// Closes intervals, passes their rows to the writer threads of CSV and stderr, and decides
         /// the phase. Never blocks.
         fn tick(self: &mut Session, now_ns: u64, facts: &Facts) -> Tick;
-        /// Handles a frame that a worker passed to the control thread before `now_ns`.
-        unsafe fn receive_slow(self: &mut Session, now_ns: u64, frame: &Frame);
-        /// Writes the next frame that the control thread has to send, with all checksums, into the
-        /// memory of `frame`, and sets `len`. Returns `false` if there is nothing more for now. A
+        /// Handles a frame that a worker of port `port` passed to the control thread before
+        /// `now_ns`.
+        unsafe fn receive_slow(self: &mut Session, now_ns: u64, port: u16, frame: &Frame);
+        /// Writes the next frame that the control thread has to send on port `port`, with all
+        /// checksums, into the memory of `frame`, and sets `len`. Returns `false` if there is nothing more for now. A
         /// frame that does not fit is skipped.
-        unsafe fn send_slow(self: &mut Session, frame: &mut Frame) -> bool;
+        unsafe fn send_slow(self: &mut Session, port: u16, frame: &mut Frame) -> bool;
         /// Finishes a measurement: writes all files and returns the result. Call after all workers
         /// have stopped for good.
         fn finish(self: &mut Session, end: End) -> Finished;
@@ -415,7 +430,7 @@ pub(crate) mod bridge {
 
     // --- workers (hot path: a few calls per burst, none of them can fail)
     //
-    // Creating a worker fails if the mode has another meaning, if there is no such queue, or if the
+    // Queues are numbered through all ports. Creating a worker fails if the mode has another meaning, if there is no such queue, or if the
     // worker of this queue already exists.
     //
     // The frames passed to a call do not overlap, are readable for `len` bytes, are writable where
@@ -499,7 +514,7 @@ pub(crate) mod bridge {
         type Tally;
 
         /// The tally of worker `index`, for a mode whose workers are in C++. There can be as many
-        /// as the mode has rx and tx queues together.
+        /// as the mode has rx and tx queues on all ports together: those of rx queues first.
         fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>>;
         /// Counts the poll at `now_ns`. Call in every poll, also when nothing happened. `polled`
         /// must not include packets in a mode's own counter whose ledger place is dropped or

@@ -1,7 +1,9 @@
 //! The runs of a command line.
 
 use crate::config::Config;
-use crate::ffi::bridge::{self, End, Facts, Finished, Frame, Next, PortLimits, Stage, Tick, Trial};
+use crate::ffi::bridge::{
+    self, End, Facts, Finished, Frame, MacAddress, Next, PortEnd, PortLimits, Stage, Tick, Trial,
+};
 use dpdkproj_core::report;
 use dpdkproj_core::run::config::{PortLimits as CorePortLimits, Trial as CoreTrial};
 use dpdkproj_core::run::{Driver, Facts as CoreFacts, Phase, Run};
@@ -31,8 +33,9 @@ impl Session {
         self.0.link_is_up((link_mbps > 0).then_some(link_mbps))
     }
 
-    pub(crate) fn next(&mut self, mac: [u8; 6], stop_requested: bool) -> Next {
-        let (stage, warmup_ns, profile) = match self.0.next(Mac(mac), stop_requested) {
+    pub(crate) fn next(&mut self, macs: &[MacAddress], stop_requested: bool) -> Next {
+        let macs: Vec<_> = macs.iter().map(|mac| Mac(mac.bytes)).collect();
+        let (stage, warmup_ns, profile) = match self.0.next(&macs, stop_requested) {
             report::Next::Preliminary { warmup_ns, profile } => {
                 (Stage::Preliminary, warmup_ns, Some(profile))
             }
@@ -66,7 +69,7 @@ impl Session {
     pub(crate) fn tick(&mut self, now_ns: u64, facts: &Facts) -> Tick {
         let facts = CoreFacts {
             port_missed: facts.port_says_missed.then_some(facts.port_missed),
-            port_removed: facts.port_removed,
+            ports_removed: facts.ports_removed,
             stop_requested: facts.stop_requested,
         };
         let tick = self.0.tick(now_ns, facts);
@@ -78,13 +81,13 @@ impl Session {
         Tick { phase, next_ns: tick.next_ns }
     }
 
-    pub(crate) unsafe fn receive_slow(&mut self, now_ns: u64, frame: &Frame) {
+    pub(crate) unsafe fn receive_slow(&mut self, now_ns: u64, port: u16, frame: &Frame) {
         // SAFETY: C++ lends a readable frame for this call.
-        self.0.receive_slow(now_ns, unsafe { frame.bytes() });
+        self.0.receive_slow(now_ns, port, unsafe { frame.bytes() });
     }
 
-    pub(crate) unsafe fn send_slow(&mut self, frame: &mut Frame) -> bool {
-        while let Some(bytes) = self.0.send_slow() {
+    pub(crate) unsafe fn send_slow(&mut self, port: u16, frame: &mut Frame) -> bool {
+        while let Some(bytes) = self.0.send_slow(port) {
             // SAFETY: C++ lends a writable frame for this call.
             let room = unsafe { frame.bytes_mut() };
             let (Some(place), Ok(len)) = (room.get_mut(..bytes.len()), u16::try_from(bytes.len()))
@@ -99,19 +102,28 @@ impl Session {
     }
 
     pub(crate) fn finish(&mut self, end: End) -> Finished {
-        let counters = end.port_counters.into_iter();
-        let report::Finished { summary, problem, limits_broken } = self.0.finish(report::End {
-            now_ns: end.now_ns,
+        let End { now_ns, ports, dpdk_version } = end;
+        let ports = ports.into_iter().map(Into::into).collect();
+        let report::Finished { summary, problem, limits_broken } =
+            self.0.finish(report::End { now_ns, ports, dpdk_version });
+        Finished { summary, problem: problem.unwrap_or_default(), limits_broken }
+    }
+}
+
+impl From<PortEnd> for report::PortEnd {
+    fn from(end: PortEnd) -> Self {
+        let counters = end.counters.into_iter();
+        Self {
+            name: end.name,
+            driver_name: end.driver,
             driver: Driver {
                 delivered: end.delivered,
                 accepted: end.accepted,
                 control_sent: end.control_sent,
             },
-            port: counters.map(|counter| (counter.name, counter.value)).collect(),
-            port_removed: end.port_removed,
+            counters: counters.map(|counter| (counter.name, counter.value)).collect(),
+            is_removed: end.is_removed,
             checksums: end.checksums.into(),
-            versions: report::Versions { dpdk: end.dpdk_version, driver: end.driver },
-        });
-        Finished { summary, problem: problem.unwrap_or_default(), limits_broken }
+        }
     }
 }

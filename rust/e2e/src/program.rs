@@ -282,7 +282,7 @@ impl Run {
 
     /// Waits until its lcores poll.
     pub fn wait_for_polling(&mut self) {
-        self.wait_for(" runs on port ");
+        self.wait_for(" runs on port");
     }
 
     /// All threads of the program: their names, and the CPUs that they may use.
@@ -393,10 +393,18 @@ impl Memif {
     }
 
     fn vdev(&self, role: &str, mac: &str) -> String {
+        self.end(0, role, mac)
+    }
+
+    /// The device `net_memif{index}` for one end of the link.
+    #[must_use]
+    pub fn end(&self, index: usize, role: &str, mac: &str) -> String {
         let socket = self.scratch.path("memif");
         let socket = socket.display();
         // The rings hold 4096 packets: 40 ms at 100 kpps.
-        format!("net_memif0,role={role},socket={socket},socket-abstract=no,mac={mac},rsize=12")
+        format!(
+            "net_memif{index},role={role},socket={socket},socket-abstract=no,mac={mac},rsize=12"
+        )
     }
 
     /// Starts a reflector on the first CPU, and waits until it polls.
@@ -430,12 +438,6 @@ impl Memif {
 
     /// Runs the sender that `sender` makes of a link with a reflector at its other end. Returns
     /// both results.
-    ///
-    /// When one end of a link ends, `net_memif` unmaps the memory at the other end in a separate
-    /// thread. A worker that lost its CPU in the middle of a burst then accesses unmapped memory:
-    /// an occasional SIGSEGV on a busy machine (seen with DPDK 22.11). Here the reflector is that
-    /// other end. If it dies this way after a successful sender, everything is repeated, but only a
-    /// limited number of times.
     #[must_use]
     pub fn measure(reflect_options: &str, sender: impl Fn(&Self) -> Outcome) -> [Outcome; 2] {
         let reflector = || Program::new(&format!("reflect {reflect_options}")).summed_up();
@@ -448,17 +450,33 @@ impl Memif {
         reflector: impl Fn() -> Program,
         sender: impl Fn(&Self) -> Outcome,
     ) -> [Outcome; 2] {
-        const SIGSEGV: i32 = 11;
-        for _ in 0..3 {
+        Self::repeat_if_it_dies(|| {
             let link = Self::new();
             let reflector = link.reflect_by(reflector());
             let sent = sender(&link);
-            let reflected = reflector.finish_by(Signal::Term);
-            if reflected.ended.status.signal() != Some(SIGSEGV) || !sent.ended.status.success() {
-                return [sent, reflected];
+            [sent, reflector.finish_by(Signal::Term)]
+        })
+    }
+
+    /// Returns what `measure` returns: the results of a sender, and of the reflectors that ended
+    /// after it.
+    ///
+    /// When one end of a link ends, `net_memif` unmaps the memory at the other end in a separate
+    /// thread. A worker that lost its CPU in the middle of a burst then accesses unmapped memory:
+    /// an occasional SIGSEGV on a busy machine (seen with DPDK 22.11). If a reflector dies this way
+    /// after a successful sender, everything is repeated, but only a limited number of times.
+    #[must_use]
+    pub fn repeat_if_it_dies<const N: usize>(measure: impl Fn() -> [Outcome; N]) -> [Outcome; N] {
+        const SIGSEGV: i32 = 11;
+        for _ in 0..3 {
+            let outcomes = measure();
+            let [sent, reflected @ ..] = &outcomes[..] else { panic!("no sender") };
+            let has_died = |outcome: &Outcome| outcome.ended.status.signal() == Some(SIGSEGV);
+            if !reflected.iter().any(has_died) || !sent.ended.status.success() {
+                return outcomes;
             }
-            println!("the reflector died of SIGSEGV when the sender had gone; once more");
+            println!("a reflector died of SIGSEGV when the sender had gone; once more");
         }
-        panic!("the reflector always dies of SIGSEGV when the sender goes");
+        panic!("a reflector always dies of SIGSEGV when the sender goes");
     }
 }

@@ -3,7 +3,7 @@
 mod mode_options;
 mod values;
 
-use crate::run::config::{Config, Sendrecv};
+use crate::run::config::{Config, Ends, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
 use crate::run::{LatencyLimit, Limits, LossLimit};
 use crate::wire::flow::{Mac, PortRange};
@@ -39,17 +39,39 @@ const BURST: RangeInclusive<i64> = 1..=512;
 /// Upper bound of a packet count.
 const COUNT_MAX: u64 = 1 << 48;
 
+/// Options that may be repeated. They are arguments of the program and of each mode: of a global
+/// argument, clap forgets what was given before the mode if more is given after it.
+#[derive(Args)]
+struct Repeated {
+    /// Port to use: its MAC address, PCI address or name, as given to EAL; optional if there is
+    /// only one; repeat it to use several
+    #[arg(short, long, value_name = "PORT", value_parser = values::port)]
+    port: Vec<String>,
+    /// Exit with 3 if a latency is greater, such as p99=200us; NAME is p50, p90, p99, p99.9,
+    /// p99.99, mean or max
+    #[arg(long, value_name = "NAME=TIME")]
+    max_latency: Vec<LatencyLimit>,
+}
+
+impl Repeated {
+    /// What was given before and after the mode.
+    fn of(program: &ArgMatches, mode: &ArgMatches) -> Result<Self, String> {
+        let [mut all, after] = [program, mode].map(Self::from_arg_matches);
+        if let (Ok(all), Ok(after)) = (&mut all, after) {
+            all.port.extend(after.port);
+            all.max_latency.extend(after.max_latency);
+        }
+        all.map_err(|error| one_line(&error))
+    }
+}
+
 #[derive(Args)]
 struct Common {
-    /// Port to use: its MAC address, PCI address or name, as given to EAL; optional if there is
-    /// only one
-    #[arg(short, long, value_name = "PORT", global = true, value_parser = values::port)]
-    port: Option<String>,
-    /// Number of rx queues
+    /// Number of rx queues of each port
     #[arg(short, long, value_name = "N", global = true, default_value = "1",
           value_parser = clap::value_parser!(u16).range(QUEUES))]
     rx_queues: u16,
-    /// Number of tx queues [default: 1; as many as -r in modes that send on the tx queue with the
+    /// Number of tx queues of each port [default: 1; as many as -r in modes that send on the tx queue with the
     /// number of the rx queue]
     #[arg(short, long, value_name = "N", global = true,
           value_parser = clap::value_parser!(u16).range(QUEUES))]
@@ -108,10 +130,6 @@ struct Common {
     /// Exit with 3 if more packets are lost: a share such as 0.1% or 0.001
     #[arg(long, value_name = "SHARE", global = true)]
     max_loss: Option<LossLimit>,
-    /// Exit with 3 if a latency is greater, such as p99=200us; NAME is p50, p90, p99, p99.9,
-    /// p99.99, mean or max
-    #[arg(long, value_name = "NAME=TIME", global = true)]
-    max_latency: Vec<LatencyLimit>,
     /// Do not print a line per second on stderr
     #[arg(short, long, global = true)]
     quiet: bool,
@@ -119,18 +137,19 @@ struct Common {
 
 #[derive(Args)]
 struct SendrecvArgs {
-    /// Our IPv4 address
-    #[arg(long, value_name = "IPV4", value_parser = values::address)]
-    src: Ipv4Addr,
+    /// Our IPv4 address; with several ports, one for all of them, or one for each in the order of -p
+    #[arg(long, value_name = "IPV4", required = true, value_parser = values::address)]
+    src: Vec<Ipv4Addr>,
     /// Our UDP ports, used in turn packet by packet, so that RSS and the network see many flows
     #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
     src_port_range: PortRange,
-    /// The peer's IPv4 address and UDP port
-    #[arg(long, value_name = "IPV4:PORT", value_parser = address_and_port)]
-    dest: (Ipv4Addr, u16),
-    /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc)
-    #[arg(long, value_name = "MAC", value_parser = values::peer_mac)]
-    dest_mac: Mac,
+    /// The peer's IPv4 address and UDP port; one for all ports or one for each, as --src
+    #[arg(long, value_name = "IPV4:PORT", required = true, value_parser = address_and_port)]
+    dest: Vec<(Ipv4Addr, u16)>,
+    /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc); one for all
+    /// ports or one for each, as --src
+    #[arg(long, value_name = "MAC", required = true, value_parser = values::peer_mac)]
+    dest_mac: Vec<Mac>,
     /// Bytes of UDP payload: from 16 to what the port's MTU allows
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
     packet_size: u16,
@@ -209,15 +228,17 @@ fn command(modes: &[ModeInfo]) -> Command {
         .subcommand_value_name("MODE")
         .subcommand_help_heading("Modes")
         .disable_help_subcommand(true);
-    modes.iter().fold(Common::augment_args(root), |root, mode| {
-        root.subcommand(mode_options::extend(mode_command(mode), mode))
-    })
+    let root = Repeated::augment_args(Common::augment_args(root));
+    modes
+        .iter()
+        .fold(root, |root, mode| root.subcommand(mode_options::extend(mode_command(mode), mode)))
 }
 
 /// The command of one mode, without the mode's own options.
 fn mode_command(mode: &ModeInfo) -> Command {
     let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
     let command = Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
+    let command = Repeated::augment_args(command);
     match mode.meaning {
         Meaning::Measures => SendrecvArgs::augment_args(command),
         Meaning::Returns => ReflectArgs::augment_args(command),
@@ -243,18 +264,16 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     let Some((mode, options)) = chosen else {
         return Err(format!("no mode given: {}", possible(modes)));
     };
-    if let Some(error) = refused_limits(mode, options, modes) {
-        return Err(error);
+    let repeated = Repeated::of(&matches, options)?;
+    let has_limits = options.contains_id("max_loss") || !repeated.max_latency.is_empty();
+    if has_limits && mode.meaning != Meaning::Measures {
+        return Err(refused_limits(mode, modes));
     }
-    config(mode, options).map(|config| Parsed::Run(Box::new(config)))
+    config(mode, options, repeated).map(|config| Parsed::Run(Box::new(config)))
 }
 
-/// The error for limits given to a mode that cannot check them, if any.
-fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> Option<String> {
-    let is_given = ["max_loss", "max_latency"].iter().any(|limit| options.contains_id(limit));
-    if mode.meaning == Meaning::Measures || !is_given {
-        return None;
-    }
+/// The error for limits given to a mode that cannot check them.
+fn refused_limits(mode: &ModeInfo, modes: &[ModeInfo]) -> String {
     let measures = modes.iter().filter(|mode| mode.meaning == Meaning::Measures);
     let names: Vec<_> = measures.map(|mode| mode.name.as_str()).collect();
     let advice = if names.is_empty() {
@@ -262,11 +281,11 @@ fn refused_limits(mode: &ModeInfo, options: &ArgMatches, modes: &[ModeInfo]) -> 
     } else {
         format!("give them to {}", names.join(" or "))
     };
-    Some(format!("--max-loss, --max-latency: {} cannot know; {advice}", mode.name))
+    format!("--max-loss, --max-latency: {} cannot know; {advice}", mode.name)
 }
 
 /// The options of a mode that measures.
-fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> {
+fn sendrecv(options: &ArgMatches, interval_ms: u32, ports: usize) -> Result<Sendrecv, String> {
     let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let random = RandomState::new();
     let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
@@ -279,11 +298,8 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
         ));
     }
     Ok(Sendrecv {
-        src_ip: args.src,
+        ends: ends(&args, ports)?,
         src_ports: args.src_port_range,
-        dst_ip: args.dest.0,
-        dst_port: args.dest.1,
-        dst_mac: args.dest_mac,
         payload_len: args.packet_size,
         pacing: pacing(&args, interval_ms, seed)?,
         line_share: match args.rate {
@@ -296,6 +312,27 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32) -> Result<Sendrecv, String> 
         warmup_ns: args.warmup.map_or(0, nanoseconds),
         ask_peer: !args.no_peer_report,
     })
+}
+
+/// The addresses of the packets of each port, or of all ports.
+fn ends(args: &SendrecvArgs, ports: usize) -> Result<Vec<Ends>, String> {
+    let given = [args.src.len(), args.dest.len(), args.dest_mac.len()];
+    for (option, given) in ["--src", "--dest", "--dest-mac"].into_iter().zip(given) {
+        if given != 1 && given != ports.max(1) {
+            return Err(format!(
+                "{option} is given {given} times, and -p {ports} times: give {option} once for all ports, or once for \
+                 each in the order of -p"
+            ));
+        }
+    }
+    // An option that is given once is repeated for all ports.
+    let last = |given: usize, port: usize| port.min(given - 1);
+    let ends = |port: usize| {
+        let (dst_ip, dst_port) = args.dest[last(args.dest.len(), port)];
+        let src_ip = args.src[last(args.src.len(), port)];
+        Ends { src_ip, dst_ip, dst_port, dst_mac: args.dest_mac[last(args.dest_mac.len(), port)] }
+    };
+    Ok((0..given.into_iter().max().unwrap_or(1)).map(ends).collect())
 }
 
 fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pacing>, String> {
@@ -325,11 +362,11 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
     Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, tx_mode: args.pacing }))
 }
 
-fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
+fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<Config, String> {
     let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
     let sendrecv = if mode.meaning == Meaning::Measures {
-        Some(sendrecv(options, common.stats_interval_ms)?)
+        Some(sendrecv(options, common.stats_interval_ms, repeated.port.len())?)
     } else {
         None
     };
@@ -346,7 +383,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
         meaning: mode.meaning,
         counters: mode.counters.clone(),
         mode_options: mode_options::values(mode, options),
-        port: common.port,
+        ports: repeated.port,
         rx_queues: common.rx_queues,
         tx_queues: mode.queues.tx(&mode.name, common.rx_queues, common.tx_queues)?,
         rx_descriptors: common.rx_descriptors.get(),
@@ -364,11 +401,22 @@ fn config(mode: &ModeInfo, options: &ArgMatches) -> Result<Config, String> {
         duration_ns: common.duration.map(nanoseconds),
         count: common.count,
         live: !common.quiet,
-        limits: Limits { loss: common.max_loss, latencies: common.max_latency },
+        limits: Limits { loss: common.max_loss, latencies: repeated.max_latency },
         sendrecv,
         udp_ports,
         impairments,
     };
+    let ports = config.ports();
+    let queues = ports.all_rx_queues().max(ports.all_tx_queues());
+    if i64::from(queues) > *QUEUES.end() {
+        return Err(format!(
+            "-r {} -t {}: with {} ports that is {queues} queues, and at most {} can be told apart; lower -r or -t",
+            ports.rx_queues,
+            ports.tx_queues,
+            ports.count,
+            QUEUES.end()
+        ));
+    }
     config.check_statistics()?;
     Ok(config)
 }

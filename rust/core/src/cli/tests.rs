@@ -101,14 +101,15 @@ fn the_article_s_sendrecv_line() {
          --src-port-range 10000-30000 --dest 10.0.0.5:10000 --dest-mac 12:34:56:78:9a:bc \
          --stats-evict-interval-secs 120 --stats-evict-threshold-secs 1 \
          --stats-interval-ms 1 --packet-size 16 -R 3500 --burst-size 32");
-    assert_eq!(config.port.as_deref(), Some("00:0d:3a:01:02:03"));
+    assert_eq!(config.ports, ["00:0d:3a:01:02:03"]);
     assert_eq!((config.rx_queues, config.tx_queues), (15, 1));
     assert_eq!((config.rx_burst, config.tx_burst), (32, 32));
     assert_eq!(config.stats_path, Some("/dev/stdout".into()));
     assert_eq!((config.interval_ns, config.timeout_ns), (1_000_000, 1_000_000_000));
     let sendrecv = config.sendrecv.unwrap();
     assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
-    assert_eq!((sendrecv.dst_ip, sendrecv.dst_port), ([10, 0, 0, 5].into(), 10000));
+    let [ends] = sendrecv.ends[..] else { panic!() };
+    assert_eq!((ends.dst_ip, ends.dst_port), ([10, 0, 0, 5].into(), 10000));
     assert_eq!(sendrecv.payload_len, 16);
     assert_eq!(sendrecv.pacing.map(|pacing| pacing.rate), Rate::new(3500, 1_000_000));
 }
@@ -136,11 +137,35 @@ fn a_port_has_an_address_or_a_name() {
         // A device of VMBus.
         ("635a7ae3-091e-4410-ad59-667c4f8c04c3", "635a7ae3-091e-4410-ad59-667c4f8c04c3"),
     ] {
-        assert_eq!(run(&format!("rxonly -p {asked}")).port.as_deref(), Some(expected));
+        assert_eq!(run(&format!("rxonly -p {asked}")).ports, [expected]);
     }
     for bad in ["", "00:11:22:33:44", "00:11:22:33:44:gg", "eth0:1"] {
         assert!(values::port(bad).unwrap_err().contains("a PCI address such as"), "{bad}");
     }
+}
+
+#[test]
+fn several_ports_share_addresses_or_have_their_own() {
+    let shared = run(&format!("-p a {SENDRECV} -p b -r 4 -t 2"));
+    assert_eq!(shared.ports, ["a", "b"]);
+    let ports = shared.ports();
+    assert_eq!((ports.count, ports.all_rx_queues(), ports.all_tx_queues()), (2, 8, 4));
+    let sendrecv = shared.sendrecv.as_ref().unwrap();
+    assert_eq!((sendrecv.ends.len(), sendrecv.asking_ports()), (1, vec![0]));
+    // The flow of two ports with the same addresses is one flow to the reflector, over two paths.
+    let two_paths = run(&format!("{SENDRECV} -p a -p b --dest-mac 2:0:0:0:0:1"));
+    let sendrecv = two_paths.sendrecv.as_ref().unwrap();
+    assert_eq!((sendrecv.ends.len(), sendrecv.asking_ports()), (2, vec![0]));
+    let before = run(&format!("--max-latency p50=1ms {SENDRECV} --max-latency max=1s"));
+    assert_eq!(before.limits.latencies.len(), 2, "another option that may be repeated");
+    let own = run(&format!("{SENDRECV} -p a -p b --src 10.1.0.4 --dest 10.1.0.5:7"));
+    let sendrecv = own.sendrecv.as_ref().unwrap();
+    assert_eq!(sendrecv.asking_ports(), [0, 1]);
+    let sources: Vec<_> = sendrecv.ends.iter().map(|ends| ends.src_ip.to_string()).collect();
+    assert_eq!(sources, ["10.0.0.4", "10.1.0.4"]);
+    assert_eq!(sendrecv.ends[0].dst_mac, sendrecv.ends[1].dst_mac, "given once, for both");
+    let error = error(&format!("{SENDRECV} -p a -p b -t 512"));
+    assert!(error.contains("with 2 ports that is 1024 queues, and at most 1023"), "{error}");
 }
 
 #[test]
@@ -222,7 +247,8 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
         ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),
         ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
-        ("{} --src 1.2.3", ["--src", "cannot be used multiple times"]),
+        ("{} --src 1.2.3.4", ["--src is given 2 times, and -p 0 times", "give --src once"]),
+        ("{} --src 1.2.3", ["'1.2.3' for '--src", "expected an IPv4 address"]),
         ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
         ("{} --packet-size 65508", ["'65508' for '--packet-size", "to 65507 bytes"]),
         ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),

@@ -2,4 +2,5 @@
 
 pub mod answers;
 pub mod flows;
+pub mod inquiries;
 pub mod peer;

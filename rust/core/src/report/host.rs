@@ -14,21 +14,12 @@ pub struct Host {
     pub cpu: String,
     /// DPDK's version.
     pub dpdk: String,
-    /// The driver of the port.
-    pub driver: String,
-}
-
-/// Versions of what the program runs with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Versions {
-    /// DPDK's version.
-    pub dpdk: String,
-    /// The name of the port's driver.
+    /// The driver of the port; several, separated by commas, if ports differ.
     pub driver: String,
 }
 
 /// Describes this machine. Strings are empty where the system gives no answer.
-pub(super) fn describe(versions: Versions) -> Host {
+pub(super) fn describe(dpdk: String, driver: String) -> Host {
     let read = |path| fs::read_to_string(path).unwrap_or_default().trim().to_string();
     let cpus = read("/proc/cpuinfo");
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -40,8 +31,8 @@ pub(super) fn describe(versions: Versions) -> Host {
             read("/proc/sys/kernel/osrelease")
         ),
         cpu: model.map(|(_, model)| model.to_string()).unwrap_or_default(),
-        dpdk: versions.dpdk,
-        driver: versions.driver,
+        dpdk,
+        driver,
     }
 }
 

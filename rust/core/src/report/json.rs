@@ -54,7 +54,8 @@ struct Document<'a> {
     pacing: Option<Departures>,
     steal_ms: Option<u64>,
     queues: Vec<Queue>,
-    port: &'a BTreeMap<String, u64>,
+    ports: Vec<port::Port<'a>>,
+    port: Counted<'a>,
     port_remarks: Vec<&'a str>,
     port_removed_s: Option<f64>,
     limits_broken: Vec<String>,
@@ -263,7 +264,7 @@ pub fn to_json(outcome: &Outcome) -> String {
                 reasons.extend(outcome.counted_at(LedgerPlace::Refused));
                 reasons
             },
-            control: outcome.driver.control_sent,
+            control: outcome.driver().control_sent,
             checksums: port::checksums(outcome),
         },
         rx: Rx {
@@ -305,9 +306,10 @@ pub fn to_json(outcome: &Outcome) -> String {
         pacing: outcome.departures,
         steal_ms: outcome.steal_ms,
         queues: queues(outcome),
-        port: &outcome.port,
+        ports: port::ports(outcome),
+        port: outcome.port_counters(),
         port_remarks: port::remarks(outcome),
-        port_removed_s: outcome.port_removed_ns.map(|ns| ns as f64 / 1e9),
+        port_removed_s: outcome.removed_ns().map(|ns| ns as f64 / 1e9),
         limits_broken: limits::broken(outcome),
         ledger_balanced: ledger(outcome).is_empty(),
         ledger_broken: ledger(outcome),

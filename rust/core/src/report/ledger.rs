@@ -28,6 +28,29 @@ fn of_a_reflector(counts: &Counts) -> Equation {
     )
 }
 
+/// The equations of each port, in a mode in which a worker polls one port only. Whether a packet
+/// comes back on the port that sent it is the path's choice, so what is lost is not among them.
+fn of_ports(outcome: &Outcome) -> impl Iterator<Item = Equation> {
+    (0..).zip(&outcome.ports).flat_map(|(index, port)| {
+        let mut sum = Counts::default();
+        outcome.workers_of(index).for_each(|worker| sum += &worker.counts);
+        let received = sum.sum(&[Counter::Received, Counter::ControlReceived]);
+        let sent = sum[Counter::Sent] + port.driver.control_sent;
+        [
+            (
+                "sent + control = packets accepted by the driver of a port",
+                sent,
+                port.driver.accepted,
+            ),
+            (
+                "received + control = packets delivered by the driver of a port",
+                received,
+                port.driver.delivered,
+            ),
+        ]
+    })
+}
+
 /// What a balanced ledger means in this mode, and no more.
 #[must_use]
 pub(crate) fn when_balanced(meaning: Meaning) -> &'static str {
@@ -43,16 +66,17 @@ pub(crate) fn when_balanced(meaning: Meaning) -> &'static str {
 #[must_use]
 pub fn ledger(outcome: &Outcome) -> Vec<String> {
     let counts = &outcome.totals.counts;
+    let driver = outcome.driver();
     let mut equations = vec![
         (
             "sent + control = packets accepted by the driver",
-            counts[Counter::Sent] + outcome.driver.control_sent,
-            outcome.driver.accepted,
+            counts[Counter::Sent] + driver.control_sent,
+            driver.accepted,
         ),
         (
             "received + control = packets delivered by the driver",
             counts.sum(&[Counter::Received, Counter::ControlReceived]),
-            outcome.driver.delivered,
+            driver.delivered,
         ),
     ];
     let of_workers =
@@ -112,6 +136,9 @@ pub fn ledger(outcome: &Outcome) -> Vec<String> {
         )),
         Meaning::Counts => {}
     }
+    if matches!(outcome.meaning, Meaning::Measures | Meaning::Returns) {
+        equations.extend(of_ports(outcome));
+    }
     let broken = equations.into_iter().filter(|(_, left, right)| left != right);
     broken.map(|(equation, left, right)| format!("{equation}: {left} is not {right}")).collect()
 }
@@ -163,7 +190,7 @@ mod tests {
             outcome.totals.counts[counter] = packets;
             outcome.workers[0].counts[counter] = packets;
         }
-        outcome.driver = Driver { delivered: 10, accepted: 5, control_sent: 0 };
+        outcome.ports[0].driver = Driver { delivered: 10, accepted: 5, control_sent: 0 };
         outcome
     }
 
@@ -181,7 +208,7 @@ mod tests {
         outcome.meaning = Meaning::Counts;
         assert_eq!(ledger(&outcome), Vec::<String>::new());
         assert!(!when_balanced(outcome.meaning).contains("accounted for"));
-        outcome.driver.delivered += 1;
+        outcome.ports[0].driver.delivered += 1;
         assert_eq!(
             ledger(&outcome),
             ["received + control = packets delivered by the driver: 10 is not 11"]

@@ -214,7 +214,7 @@ pub(crate) mod tests {
     #[test]
     fn what_ports_threw_away_is_theirs() {
         let mut outcome = example(false, [0, 0]);
-        outcome.port.insert("imissed".into(), 20);
+        outcome.ports[0].counters.insert("imissed".into(), 20);
         if let Peer::Counted(report) = &mut outcome.peer {
             report.port_missed = Some(100);
         }

@@ -23,12 +23,12 @@ mod text;
 
 pub use csv::{COLUMNS, Table};
 pub use destination::Destination;
-pub use host::{Host, Versions};
+pub use host::Host;
 pub use json::to_json;
 pub use ledger::ledger;
 pub use limits::broken;
 pub use loss::{Loss, attribute};
-pub use outcome::{KnownFlows, Outcome};
+pub use outcome::{KnownFlows, Outcome, PortOutcome};
 pub use output::Output;
-pub use session::{End, Finished, Next, Session};
+pub use session::{End, Finished, Next, PortEnd, Session};
 pub use text::{live_line, summary};

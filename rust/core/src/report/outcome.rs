@@ -1,6 +1,7 @@
 //! The outcome: everything known about a run when it is over.
 
 use super::host::Host;
+use super::session::PortEnd;
 use crate::control::peer::Peer;
 use crate::count::Counter;
 use crate::count::Departures;
@@ -10,9 +11,9 @@ use crate::count::{LedgerPlace, ModeCounter};
 use crate::run::Limits;
 use crate::run::LossRuns;
 use crate::run::Run;
-use crate::run::config::Sendrecv;
 use crate::run::mode::Meaning;
-use crate::run::{Driver, Totals, WorkerCounts};
+use crate::run::{Driver, Ports, Totals, WorkerCounts};
+use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
 use crate::work::pacer::{Rate, TxMode};
 use serde::Serialize;
@@ -52,6 +53,55 @@ pub struct KnownFlows {
     pub known: u64,
     /// Questions of further flows that got no answer, because the flow table was full.
     pub refused_questions: u64,
+}
+
+/// What is known about a port when a run on it is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortOutcome {
+    /// Its name, as DPDK writes it.
+    pub name: String,
+    /// The name of its driver.
+    pub driver_name: String,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// What the C++ side counted independently.
+    pub driver: Driver,
+    /// Its counters of packets that were not delivered to a queue, by name, and other counters of
+    /// its driver with such names. Empty if they are unknown.
+    pub counters: BTreeMap<String, u64>,
+    /// When the removal of its device was noticed, in ns since the start.
+    pub removed_ns: Option<u64>,
+    /// Which checksums the port wrote and which the software; `None` if the mode writes none.
+    pub checksums: Option<Checksums>,
+    /// Of the packets sent on it, those that were lost; 0 unless the mode measures.
+    pub lost: u64,
+}
+
+impl PortOutcome {
+    /// All ports of a run that is over, in the order of `ends`.
+    #[must_use]
+    pub fn all(run: &Run, ends: Vec<PortEnd>) -> Vec<Self> {
+        let numbering = run.config().ports();
+        let writes = run.config().meaning == Meaning::Measures;
+        let lost_on = |port: u16| {
+            let streams = (0..).zip(run.collector().lost_by_stream());
+            let mine = streams.filter(|(stream, _)| numbering.port_of_tx(*stream) == port);
+            mine.map(|(_, lost)| lost).sum()
+        };
+        let known = run.macs().iter().zip(run.ports_removed_ns());
+        let all = (0..).zip(ends.into_iter().zip(known));
+        all.map(|(port, (end, (mac, removed_ns)))| Self {
+            name: end.name,
+            driver_name: end.driver_name,
+            mac: *mac,
+            driver: end.driver,
+            counters: end.counters,
+            removed_ns: *removed_ns,
+            checksums: writes.then_some(end.checksums),
+            lost: lost_on(port),
+        })
+        .collect()
+    }
 }
 
 /// Everything known about a run when it is over.
@@ -94,15 +144,10 @@ pub struct Outcome {
     pub departures: Option<Departures>,
     /// Steal time of the CPUs that lcores run on, in ms; `None` if the system does not report it.
     pub steal_ms: Option<u64>,
-    /// What the C++ side counted independently.
-    pub driver: Driver,
-    /// The port's counters of packets that were not delivered to a queue, by name, and other
-    /// counters of its driver with such names.
-    pub port: BTreeMap<String, u64>,
-    /// When the removal of the port's device was noticed, in ns since the start.
-    pub port_removed_ns: Option<u64>,
-    /// Which checksums the port wrote and which the software; `None` if the mode writes none.
-    pub checksums: Option<Checksums>,
+    /// How queues are numbered.
+    pub numbering: Ports,
+    /// What is known about each port.
+    pub ports: Vec<PortOutcome>,
     /// The reflector's counters.
     pub peer: Peer,
     /// Source and destination of the packets of the first port; `None` if the mode sends none of
@@ -122,8 +167,8 @@ pub struct Outcome {
 const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 
 impl Outcome {
-    /// The outcome of a run that is over. The caller has to fill in `command`, `host`, `steal_ms`,
-    /// `driver`, `port` and `checksums`.
+    /// The outcome of a run that is over. The caller has to fill in `command`, `host`, `steal_ms`
+    /// and `ports`.
     #[must_use]
     pub fn new(run: &Run) -> Self {
         let (config, collector) = (run.config(), run.collector());
@@ -158,12 +203,11 @@ impl Outcome {
             loss_runs: collector.loss_runs().clone(),
             departures,
             steal_ms: None,
-            driver: Driver::default(),
-            port: BTreeMap::new(),
-            port_removed_ns: run.port_removed_ns(),
-            checksums: None,
+            numbering: config.ports(),
+            ports: Vec::new(),
             peer: run.peer(),
-            ends: sendrecv.map(Sendrecv::ends),
+            ends: sendrecv
+                .and_then(|sendrecv| Some(sendrecv.ends.first()?.sockets(sendrecv.src_ports))),
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
             flows: (config.meaning == Meaning::Returns).then(|| KnownFlows {
@@ -181,11 +225,47 @@ impl Outcome {
         here.map(|(counter, packets)| (counter.name.as_str(), packets))
     }
 
-    /// Packets of any flow that the port reports as dropped on reception; `None` if it does not
+    /// What the C++ side counted independently on all ports.
+    #[must_use]
+    pub fn driver(&self) -> Driver {
+        self.ports.iter().fold(Driver::default(), |sum, port| Driver {
+            delivered: sum.delivered + port.driver.delivered,
+            accepted: sum.accepted + port.driver.accepted,
+            control_sent: sum.control_sent + port.driver.control_sent,
+        })
+    }
+
+    /// The counters of all ports, added by name.
+    #[must_use]
+    pub fn port_counters(&self) -> BTreeMap<&str, u64> {
+        let mut sums = BTreeMap::new();
+        for (name, packets) in self.ports.iter().flat_map(|port| &port.counters) {
+            *sums.entry(name.as_str()).or_default() += packets;
+        }
+        sums
+    }
+
+    /// When the first removal of a port's device was noticed, in ns since the start.
+    #[must_use]
+    pub fn removed_ns(&self) -> Option<u64> {
+        self.ports.iter().filter_map(|port| port.removed_ns).min()
+    }
+
+    /// Packets of any flow that ports report as dropped on reception; `None` if a port does not
     /// report them.
     #[must_use]
     pub fn port_missed(&self) -> Option<u64> {
-        PORT_MISSED.iter().map(|name| self.port.get(*name).copied()).sum()
+        let missed = |port: &PortOutcome| -> Option<u64> {
+            PORT_MISSED.iter().map(|name| port.counters.get(*name).copied()).sum()
+        };
+        self.ports.iter().map(missed).sum()
+    }
+
+    /// What the workers of port `port` counted.
+    pub(crate) fn workers_of(&self, port: u16) -> impl Iterator<Item = &WorkerCounts> {
+        let is_of_port =
+            move |worker: &&WorkerCounts| self.numbering.port_of(worker.role, worker.place) == port;
+        self.workers.iter().filter(is_of_port)
     }
 
     /// Time from the first packet to the last, in ns; `None` if there are fewer than two.
@@ -262,9 +342,13 @@ pub(crate) mod tests {
         }
         counts.mode[..3].copy_from_slice(&[8, 3, 5]);
         outcome.totals = Totals { counts, ..Totals::default() };
-        outcome.workers =
-            vec![WorkerCounts { role: Role::Count, counts, departures: Departures::default() }];
-        outcome.driver = Driver { delivered: 20, accepted: 6, ..Driver::default() };
+        outcome.workers = vec![WorkerCounts {
+            role: Role::Count,
+            place: 0,
+            counts,
+            departures: Departures::default(),
+        }];
+        outcome.ports[0].driver = Driver { delivered: 20, accepted: 6, ..Driver::default() };
         outcome.departures = None;
         outcome
     }
@@ -311,6 +395,7 @@ pub(crate) mod tests {
         {
             let mut worker = WorkerCounts {
                 role,
+                place: u16::from(role == Role::Receive),
                 counts: crate::count::Counts::default(),
                 departures: if role == Role::Receive { Departures::default() } else { departures },
             };
@@ -339,10 +424,17 @@ pub(crate) mod tests {
             loss_runs: LossRuns::default(),
             departures: Some(departures),
             steal_ms: Some(10),
-            driver: Driver { delivered: 1006, accepted: 1002, control_sent: 2 },
-            port: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
-            port_removed_ns: None,
-            checksums: None,
+            numbering: Ports { count: 1, rx_queues: 1, tx_queues: 1 },
+            ports: vec![PortOutcome {
+                name: "net_ring0".into(),
+                driver_name: "net_ring".into(),
+                mac: Mac([2; 6]),
+                driver: Driver { delivered: 1006, accepted: 1002, control_sent: 2 },
+                counters: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
+                removed_ns: None,
+                checksums: None,
+                lost: 3,
+            }],
             peer: Peer::Silent,
             ends: None,
             stamp: false,

@@ -1,26 +1,81 @@
-//! What the port did and counted, for the summary and JSON.
+//! What the ports did and counted, for the summary and JSON.
 
 use super::loss::attribute;
 use super::numbers::grouped;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, PortOutcome};
+use crate::count::Counter;
+use crate::run::mode::Meaning;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Drop counters that every port has (`rte_eth_stats`). Others are the driver's own
 /// (`rte_eth_xstats`).
 const BASIC: [&str; 4] = ["imissed", "ierrors", "oerrors", "rx_nombuf"];
 
 /// Who writes the checksums of the packets that we send: `port` or `software`.
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 pub(crate) struct Checksums {
     ipv4: &'static str,
     udp: &'static str,
 }
 
+/// A port, for JSON.
+#[derive(Serialize)]
+pub(crate) struct Port<'a> {
+    name: &'a str,
+    driver: &'a str,
+    mac: String,
+    sent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
+    received: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid: Option<u64>,
+    control_sent: u64,
+    control_received: u64,
+    counters: &'a BTreeMap<String, u64>,
+    removed_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksums: Option<Checksums>,
+}
+
+/// All ports, for JSON.
+pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
+    let of_ours = |value: u64| (outcome.meaning == Meaning::Measures).then_some(value);
+    let all = (0..).zip(&outcome.ports);
+    all.map(|(index, port)| {
+        let count = |counter: Counter| {
+            outcome.workers_of(index).map(|worker| worker.counts[counter]).sum::<u64>()
+        };
+        Port {
+            name: &port.name,
+            driver: &port.driver_name,
+            mac: port.mac.to_string(),
+            sent: count(Counter::Sent),
+            lost: of_ours(port.lost),
+            received: count(Counter::Received),
+            valid: of_ours(count(Counter::Valid)),
+            control_sent: port.driver.control_sent,
+            control_received: count(Counter::ControlReceived),
+            counters: &port.counters,
+            removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
+            checksums: by_whom(port),
+        }
+    })
+    .collect()
+}
+
 /// `None` if the mode writes none.
-pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
+fn by_whom(port: &PortOutcome) -> Option<Checksums> {
     let by = |port: bool| if port { "port" } else { "software" };
-    let checksums = outcome.checksums?;
+    let checksums = port.checksums?;
     Some(Checksums { ipv4: by(checksums.ipv4_by_port), udp: by(checksums.udp_by_port) })
+}
+
+/// Who writes the checksums on all ports; `None` if the mode writes none, or if ports differ.
+pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
+    let first = by_whom(outcome.ports.first()?)?;
+    outcome.ports.iter().all(|port| by_whom(port).as_ref() == Some(&first)).then_some(first)
 }
 
 /// Whether the port may have lost packets that are missing; `None` if unknown.
@@ -36,23 +91,26 @@ pub(crate) fn remarks(outcome: &Outcome) -> Vec<&str> {
     if may_have_lost(outcome) == Some(true) {
         return Vec::new();
     }
-    outcome.port.keys().map(String::as_str).filter(|name| !BASIC.contains(name)).collect()
+    outcome.port_counters().into_keys().filter(|name| !BASIC.contains(name)).collect()
 }
 
 /// Lines for the summary.
 pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let remarks = remarks(outcome);
+    let counters = outcome.port_counters();
     let told = |wanted: bool| {
-        let counters =
-            outcome.port.iter().filter(|(name, _)| remarks.contains(&name.as_str()) == wanted);
+        let counters = counters.iter().filter(|(name, _)| remarks.contains(name) == wanted);
         let counters = counters.map(|(name, value)| format!("{name} {}", grouped(*value)));
         counters.collect::<Vec<_>>().join("  ")
     };
     let mut lines = Vec::new();
+    if outcome.ports.len() > 1 {
+        lines.extend((0..).zip(ports(outcome)).map(|(index, port)| of_one(index, &port)));
+    }
     if let Some(Checksums { ipv4, udp }) = checksums(outcome) {
         lines.push(format!("checksums IPv4 {ipv4}  UDP {udp}"));
     }
-    if !outcome.port.is_empty() {
+    if !counters.is_empty() {
         lines.push(format!("port      {}", told(false)));
     }
     if !remarks.is_empty() {
@@ -62,23 +120,38 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         };
         lines.push(format!("remarks   {}  (the driver's own counters; {meaning})", told(true)));
     }
-    if let Some(ns) = outcome.port_removed_ns {
-        let at = ns as f64 / 1e9;
-        lines.push(format!("removed   the port's device, {at:.3} s after the start"));
+    for (index, port) in (0..).zip(&outcome.ports) {
+        if let Some(ns) = port.removed_ns {
+            let (whose, at) = (outcome.numbering.whose(index), ns as f64 / 1e9);
+            lines.push(format!("removed   {whose} device, {at:.3} s after the start"));
+        }
     }
     lines
+}
+
+/// The line of one of several ports.
+fn of_one(index: u16, port: &Port) -> String {
+    let lost = port.lost.map(|lost| format!("  of these lost {}", grouped(lost)));
+    let valid = port.valid.map(|valid| format!("  of these valid {}", grouped(valid)));
+    format!(
+        "port p{index}   sent {}{}  received {}{}  ({}, {})",
+        grouped(port.sent),
+        lost.unwrap_or_default(),
+        grouped(port.received),
+        valid.unwrap_or_default(),
+        port.name,
+        port.mac,
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::control::peer::Peer;
-    use crate::count::Counter;
     use crate::report::json::to_json;
     use crate::report::loss::tests::report;
     use crate::report::outcome::tests::outcome;
     use crate::report::text::summary;
-    use crate::run::mode::Meaning;
     use crate::wire::template::Checksums as ByPort;
 
     fn json(outcome: &Outcome) -> serde_json::Value {
@@ -88,7 +161,7 @@ mod tests {
     /// `igb` counts frames of 58 bytes in such a counter, and delivers them.
     fn undersize() -> Outcome {
         let mut outcome = outcome();
-        outcome.port.insert("rx_undersize_errors".into(), 2706);
+        outcome.ports[0].counters.insert("rx_undersize_errors".into(), 2706);
         outcome
     }
 
@@ -159,7 +232,7 @@ mod tests {
             (true, false, "port", "software"),
             (true, true, "port", "port"),
         ] {
-            outcome.checksums = Some(ByPort { ipv4_by_port, udp_by_port });
+            outcome.ports[0].checksums = Some(ByPort { ipv4_by_port, udp_by_port });
             let text = summary(&outcome);
             assert!(text.contains(&format!("\nchecksums IPv4 {ipv4}  UDP {udp}\n")), "{text}");
             let told = serde_json::json!({"ipv4": ipv4, "udp": udp});
@@ -171,8 +244,8 @@ mod tests {
     fn a_removed_device_is_told_with_its_time() {
         let mut outcome = outcome();
         assert!(json(&outcome)["port_removed_s"].is_null());
-        outcome.port.clear();
-        outcome.port_removed_ns = Some(22_750_000_000);
+        outcome.ports[0].counters.clear();
+        outcome.ports[0].removed_ns = Some(22_750_000_000);
         assert_eq!(json(&outcome)["port_removed_s"], 22.75);
         let text = summary(&outcome);
         assert!(

@@ -67,17 +67,8 @@ fn of_queue(outcome: &Outcome, worker: &WorkerCounts) -> BTreeMap<String, u64> {
 }
 
 fn named(outcome: &Outcome) -> impl Iterator<Item = (String, &WorkerCounts)> {
-    let mut rx = 0;
-    outcome.workers.iter().map(move |worker| {
-        let name = match worker.role {
-            Role::Send { stream } => format!("tx{stream}"),
-            Role::Receive | Role::Count => {
-                rx += 1;
-                format!("rx{}", rx - 1)
-            }
-        };
-        (name, worker)
-    })
+    let name = |worker: &WorkerCounts| outcome.numbering.queue_name(worker.role, worker.place);
+    outcome.workers.iter().map(move |worker| (name(worker), worker))
 }
 
 /// All queues, for JSON.

@@ -1,10 +1,9 @@
 //! A session: all runs of one command line, and everything that is written about them.
 
 use super::files::Files;
-use super::host::{self, Versions};
-use super::{Outcome, Table, broken, ledger, live_line, summary};
+use super::host;
+use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::run::config::{Config, PortLimits, Trial};
-use crate::run::mode::Meaning;
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
@@ -48,16 +47,27 @@ pub struct TxProfile {
 pub struct End {
     /// The current time, in ns since the start of the last run.
     pub now_ns: u64,
+    /// Each port.
+    pub ports: Vec<PortEnd>,
+    /// DPDK's version.
+    pub dpdk_version: String,
+}
+
+/// A port at the end of a run.
+#[derive(Clone, Debug, Default)]
+pub struct PortEnd {
+    /// Its name, as DPDK writes it.
+    pub name: String,
+    /// The name of its driver.
+    pub driver_name: String,
     /// Packets that the driver delivered and accepted.
     pub driver: Driver,
-    /// The port's own counters, by name.
-    pub port: BTreeMap<String, u64>,
-    /// The port's device was removed.
-    pub port_removed: bool,
-    /// Which checksums the port wrote into packets.
+    /// Its own counters, by name.
+    pub counters: BTreeMap<String, u64>,
+    /// Its device was removed.
+    pub is_removed: bool,
+    /// Which checksums it wrote into packets.
     pub checksums: Checksums,
-    /// Versions of DPDK and of the driver.
-    pub versions: Versions,
 }
 
 /// The result of a measurement.
@@ -71,7 +81,7 @@ pub struct Finished {
     pub limits_broken: bool,
 }
 
-/// The runs of one command line on a port, one after the other.
+/// The runs of one command line, one after the other, on the same ports.
 pub struct Session {
     command: Vec<String>,
     files: Files,
@@ -82,7 +92,8 @@ pub struct Session {
     waiting: VecDeque<Config>,
     /// Configuration of the last measurement in the queue.
     last: Config,
-    limits: Option<PortLimits>,
+    /// Of each port.
+    limits: Vec<PortLimits>,
     /// Length of the frames that buffers are prepared for; `None` before the first run.
     prepared_len: Option<u16>,
     /// CSV rows of the measurement.
@@ -106,7 +117,7 @@ impl Session {
             table: Table::new(config.meaning, &config.counters),
             waiting: VecDeque::from([config.clone()]),
             last: config,
-            limits: None,
+            limits: Vec::new(),
             prepared_len: None,
             command,
             run: None,
@@ -118,16 +129,18 @@ impl Session {
         })
     }
 
-    /// Checks whether a port can carry what was asked for.
+    /// Checks whether a port can carry what was asked for. Call once for each port.
     ///
     /// # Errors
     /// As those of [`Config::check_port`].
     pub fn check_port(&mut self, limits: PortLimits) -> Result<(), String> {
-        self.limits = Some(limits);
-        self.last.check_port(&limits)
+        self.last.check_port(&limits)?;
+        self.limits.push(limits);
+        Ok(())
     }
 
-    /// Call when the link is up: converts a share of the line rate to packets per second.
+    /// Call when all links are up: converts a share of the line rate to packets per second.
+    /// `link_mbps` is the speed of the slowest in Mbit/s; `None` if a driver does not report it.
     ///
     /// # Errors
     /// As those of [`Config::resolve_line_rate`].
@@ -141,19 +154,17 @@ impl Session {
     /// As those of [`Config::of_trial`] and [`Config::check_port`].
     pub fn add_trial(&mut self, trial: &Trial) -> Result<(), String> {
         let config = self.last.of_trial(trial)?;
-        if let Some(limits) = &self.limits {
-            config.check_port(limits)?;
-        }
+        self.limits.iter().try_for_each(|limits| config.check_port(limits))?;
         self.last = config.clone();
         self.waiting.push_back(config);
         Ok(())
     }
 
-    /// Starts the next run on a port with MAC address `mac`: it becomes the current run. Call after
+    /// Starts the next run on ports with MAC addresses `macs`: it becomes the current run. Call after
     /// all workers of the last run have stopped for good, and a measurement was finished with
     /// [`Session::finish`]. With `stop_requested`, there are no preliminary runs and no further
     /// measurements.
-    pub fn next(&mut self, mac: Mac, stop_requested: bool) -> Next {
+    pub fn next(&mut self, macs: &[Mac], stop_requested: bool) -> Next {
         let last = self.run.take();
         let is_behind_another = self.is_measuring;
         let Some(config) = self.waiting.front().filter(|_| !(is_behind_another && stop_requested))
@@ -166,7 +177,7 @@ impl Session {
         // Free its memory before the next run allocates as much.
         drop(last);
         if found.is_none() && !stop_requested {
-            if let Some(run) = Run::preliminary(config, mac) {
+            if let Some(run) = Run::preliminary(config, macs) {
                 self.is_measuring = false;
                 let warmup_ns = run.config().duration_ns.unwrap_or(0);
                 let profile = self.begin(run);
@@ -176,7 +187,7 @@ impl Session {
         self.is_measuring = true;
         self.table.begin();
         let config = self.waiting.pop_front().unwrap_or_else(|| self.last.clone());
-        let run = Run::new(config, mac, found.unwrap_or_default());
+        let run = Run::new(config, macs.into(), found.unwrap_or_default());
         Next::Measurement { profile: self.begin(run) }
     }
 
@@ -229,15 +240,15 @@ impl Session {
     }
 
     /// See [`Run::receive_slow`].
-    pub fn receive_slow(&mut self, now_ns: u64, frame: &[u8]) {
+    pub fn receive_slow(&mut self, now_ns: u64, port: u16, frame: &[u8]) {
         if let Some(run) = &mut self.run {
-            run.receive_slow(now_ns, frame);
+            run.receive_slow(now_ns, port, frame);
         }
     }
 
     /// See [`Run::send_slow`].
-    pub fn send_slow(&mut self) -> Option<Vec<u8>> {
-        self.run.as_mut()?.send_slow()
+    pub fn send_slow(&mut self, port: u16) -> Option<Vec<u8>> {
+        self.run.as_mut()?.send_slow(port)
     }
 
     fn drive<R>(
@@ -289,20 +300,24 @@ impl Session {
     /// Finishes the current measurement: writes all files and returns the result. Call after all
     /// workers have stopped for good.
     pub fn finish(&mut self, end: End) -> Finished {
+        let is_removed = end.ports.iter().map(|port| u64::from(port.is_removed));
+        let ports_removed = (0..).zip(is_removed).map(|(port, bit)| bit << port).sum();
         self.drive(|run, row, snapshot| {
-            run.finish(end.now_ns, end.port_removed, row, snapshot);
+            run.finish(end.now_ns, ports_removed, row, snapshot);
         });
         let Some(run) = &self.run else { return Finished::nothing() };
         let steal_ms = host::steal_ms(&self.cpus)
             .zip(self.steal_before_ms)
             .and_then(|(after, before)| after.checked_sub(before));
+        let drivers: BTreeSet<_> = end.ports.iter().map(|port| port.driver_name.clone()).collect();
         let outcome = Outcome {
             command: self.command.clone(),
-            host: host::describe(end.versions),
+            host: host::describe(
+                end.dpdk_version,
+                drivers.into_iter().collect::<Vec<_>>().join(","),
+            ),
             steal_ms,
-            driver: end.driver,
-            port: end.port,
-            checksums: (run.config().meaning == Meaning::Measures).then_some(end.checksums),
+            ports: PortOutcome::all(run, end.ports),
             ..Outcome::new(run)
         };
         let mut problems =

@@ -31,6 +31,8 @@ pub struct Collector {
     /// this.
     touched: Box<[u64]>,
     totals: Totals,
+    /// Per stream: packets that were lost.
+    lost: Box<[u64]>,
     /// Counts of each worker over all rows, in the order of the board.
     by_worker: Box<[Counts]>,
     latencies: Histogram,
@@ -61,6 +63,7 @@ impl Collector {
             round: 0,
             next_seq: vec![0; streams].into(),
             closed_seq: vec![0; streams].into(),
+            lost: vec![0; streams].into(),
             totals: Totals::default(),
             mismatch: 0,
         }
@@ -118,10 +121,11 @@ impl Collector {
     /// What each worker counted, in the order of the board.
     #[must_use]
     pub fn by_worker(&self) -> Vec<WorkerCounts> {
-        let workers = self.board.all().zip(&self.by_worker);
-        let claimed = workers.filter(|(worker, _)| worker.is_claimed());
-        let of_one = |(worker, counts): (&WorkerRecord, &Counts)| WorkerCounts {
+        let workers = (0..).zip(self.board.all().zip(&self.by_worker));
+        let claimed = workers.filter(|(_, (worker, _))| worker.is_claimed());
+        let of_one = |(place, (worker, counts)): (u16, (&WorkerRecord, &Counts))| WorkerCounts {
             role: worker.role,
+            place,
             counts: *counts,
             departures: worker.departures(),
         };
@@ -132,6 +136,13 @@ impl Collector {
     #[must_use]
     pub fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Packets of each stream that were lost: sent, but not valid by the time their interval was
+    /// closed.
+    #[must_use]
+    pub fn lost_by_stream(&self) -> &[u64] {
+        &self.lost
     }
 
     /// By how many packets the valid counts and the arrived sequence numbers disagree. Anything but
@@ -339,10 +350,13 @@ impl Collector {
             let mut runs = self.loss_runs.pass(stream, start_ns, sending_ns, sent);
             let board = &self.board;
             let in_time = |block| in_time(board, stream, block);
+            let mut lost = 0;
             for_each_stretch(in_time, first..first + sent, |here, packets| {
-                arrived += if here { packets } else { 0 };
+                lost += if here { 0 } else { packets };
                 runs.next(here, packets);
             });
+            self.lost[stream] += lost;
+            arrived += sent - lost;
             totals.lost += sent;
         }
         // A packet that arrives on two rx queues is valid on both, or late on one and valid on the

@@ -1,5 +1,6 @@
 //! The configuration of a run, checked as far as possible without a port.
 
+use super::Ports;
 use super::mode::{Meaning, OptionValue};
 use crate::count::{HISTOGRAM_BYTES, ModeCounter, Role, SLOT_BYTES, Shape};
 use crate::run::Limits;
@@ -23,11 +24,11 @@ pub struct Config {
     pub counters: Vec<ModeCounter>,
     /// Values of the mode's own options, by name.
     pub mode_options: Vec<(String, OptionValue)>,
-    /// MAC address or name of the port, as DPDK writes them; `None`: the only port.
-    pub port: Option<String>,
-    /// Number of rx queues.
+    /// MAC addresses or names of the ports, as DPDK writes them; empty: the only port.
+    pub ports: Vec<String>,
+    /// Number of rx queues of each port.
     pub rx_queues: u16,
-    /// Number of tx queues; 0 in a mode that sends nothing.
+    /// Number of tx queues of each port; 0 in a mode that sends nothing.
     pub tx_queues: u16,
     /// Descriptors of each rx queue, before the port adjusts them.
     pub rx_descriptors: u16,
@@ -69,16 +70,11 @@ pub struct Config {
 /// What a mode that measures sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sendrecv {
-    /// Our IPv4 address.
-    pub src_ip: Ipv4Addr,
+    /// The addresses of the packets of each port, in the order of ports; one for all ports, if
+    /// there is only one.
+    pub ends: Vec<Ends>,
     /// Our UDP ports.
     pub src_ports: PortRange,
-    /// The IPv4 address of the peer.
-    pub dst_ip: Ipv4Addr,
-    /// The peer's UDP port.
-    pub dst_port: u16,
-    /// The peer's MAC address, or the gateway's.
-    pub dst_mac: Mac,
     /// Bytes of UDP payload.
     pub payload_len: u16,
     /// `None`: as fast as possible.
@@ -97,6 +93,19 @@ pub struct Sendrecv {
     pub warmup_ns: u64,
     /// Ask the reflector for its counters.
     pub ask_peer: bool,
+}
+
+/// The addresses of the packets of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Our IPv4 address.
+    pub src_ip: Ipv4Addr,
+    /// The IPv4 address of the peer.
+    pub dst_ip: Ipv4Addr,
+    /// The peer's UDP port.
+    pub dst_port: u16,
+    /// The peer's MAC address, or the gateway's.
+    pub dst_mac: Mac,
 }
 
 /// How a further run in the same process differs from the run that the command line asks for.
@@ -169,16 +178,19 @@ impl Config {
     }
 
     /// Converts a share of the line rate to packets per second, once the link is up. `link_mbps` is
-    /// the link speed in Mbit/s (`None`: the driver does not report it).
+    /// the link speed of the slowest port in Mbit/s (`None`: a driver does not report it). The ports
+    /// share the rate equally, so a share of 100 % loads each with the line rate of the slowest.
     ///
     /// # Errors
     /// As [`Config::check_port`], and as [`Config::check_statistics`].
     pub fn resolve_line_rate(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
+        let ports = u32::from(self.ports().count);
         let Some(sendrecv) = &mut self.sendrecv else { return Ok(()) };
         let (Some(share), Some(pacing)) = (&sendrecv.line_share, &mut sendrecv.pacing) else {
             return Ok(());
         };
-        let Some(rate) = link_mbps.and_then(|mbps| pacing.rate.times(mbps)) else {
+        let Some(rate) = link_mbps.and_then(|mbps| pacing.rate.times(mbps.checked_mul(ports)?))
+        else {
             return Err(format!(
                 "--rate {share}: the port's driver does not tell how fast the link is; give --rate in \
                  packets or bits per second, such as 3.5Mpps or 10GbpsL1"
@@ -229,6 +241,13 @@ impl Config {
         Ok(())
     }
 
+    /// Its ports and queues.
+    #[must_use]
+    pub fn ports(&self) -> Ports {
+        let count = u16::try_from(self.ports.len()).unwrap_or(u16::MAX).max(1);
+        Ports { count, rx_queues: self.rx_queues, tx_queues: self.tx_queues }
+    }
+
     /// Time span that may be open at once: the timeout, the interval being written, and a margin
     /// for the collector, which may share its core with workers.
     fn open_ns(&self) -> u64 {
@@ -238,7 +257,7 @@ impl Config {
 
     /// Maximum number of sequence numbers, all streams together, that one receiver can remember.
     fn max_window(&self) -> u64 {
-        let share = ALL_WINDOWS / u64::from(self.rx_queues.max(1));
+        let share = ALL_WINDOWS / u64::from(self.ports().all_rx_queues().max(1));
         // A power of two, like the maps.
         (1 << share.ilog2()).clamp(SURE_WINDOW, LARGEST_WINDOW)
     }
@@ -247,7 +266,8 @@ impl Config {
     /// the first of them is closed.
     #[must_use]
     pub fn window(&self) -> u64 {
-        let all = self.shape().window.saturating_mul(u64::from(self.tx_queues.max(1)));
+        let all =
+            self.shape().window.saturating_mul(u64::from(self.ports().all_tx_queues().max(1)));
         all.min(self.max_window())
     }
 
@@ -266,7 +286,7 @@ impl Config {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.rate)
     }
 
-    /// The pacer of tx queue `queue`, with its share of the rate and of the packet count.
+    /// The pacer of tx queue `queue` (numbered through all ports), with its share of the rate and of the packet count.
     #[must_use]
     pub fn pacer(&self, queue: u16) -> Pacer {
         let pacing = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.pacing);
@@ -276,7 +296,7 @@ impl Config {
             burst: self.tx_burst,
             latest_ns: self.timeout_ns,
         };
-        Pacer::new(pacing, queue, self.tx_queues, bounds)
+        Pacer::new(pacing, queue, self.ports().all_tx_queues(), bounds)
     }
 
     /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not yet
@@ -292,20 +312,22 @@ impl Config {
         self.sendrecv.as_ref()?.pacing.map(|pacing| pacing.tx_mode)
     }
 
-    /// The workers that this run may have. A mode that measures: one per tx queue, then one per rx
-    /// queue. A mode that returns packets: one per rx queue. Other modes: at most one per rx and tx
-    /// queue; they may use fewer.
+    /// The workers that this run may have, in the order of their places on the board. A mode that
+    /// measures: one per tx queue of all ports, then one per rx queue. A mode that returns packets:
+    /// one per rx queue. Other modes: at most one per rx queue, then one per tx queue; they may use
+    /// fewer.
     #[must_use]
     pub fn roles(&self) -> Vec<Role> {
+        let (rx_queues, tx_queues) = (self.ports().all_rx_queues(), self.ports().all_tx_queues());
         match self.meaning {
             Meaning::Measures => {}
-            Meaning::Returns => return vec![Role::Count; usize::from(self.rx_queues)],
+            Meaning::Returns => return vec![Role::Count; usize::from(rx_queues)],
             Meaning::Forwards | Meaning::Counts => {
-                return vec![Role::Count; usize::from(self.rx_queues + self.tx_queues)];
+                return vec![Role::Count; usize::from(rx_queues) + usize::from(tx_queues)];
             }
         }
-        let senders = (0..self.tx_queues).map(|stream| Role::Send { stream });
-        let receivers = (0..self.rx_queues).map(|_| Role::Receive);
+        let senders = (0..tx_queues).map(|stream| Role::Send { stream });
+        let receivers = (0..rx_queues).map(|_| Role::Receive);
         senders.chain(receivers).collect()
     }
 
@@ -313,8 +335,9 @@ impl Config {
     #[must_use]
     pub fn shape(&self) -> Shape {
         let open_ns = self.open_ns();
+        let streams = self.ports().all_tx_queues().max(1);
         let rate = self.rate();
-        let pps = rate.map_or(UNPACED_PPS, Rate::pps) / f64::from(self.tx_queues.max(1));
+        let pps = rate.map_or(UNPACED_PPS, Rate::pps) / f64::from(streams);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "capped below")]
         let window = (pps * open_ns as f64 / 1e9) as u64;
         Shape {
@@ -326,7 +349,7 @@ impl Config {
                 .saturating_mul(2)
                 .max(SMALL_WINDOW)
                 .min(self.count.unwrap_or(u64::MAX))
-                .clamp(1 << 12, self.max_window() / u64::from(self.tx_queues.max(1))),
+                .clamp(1 << 12, self.max_window() / u64::from(streams)),
         }
     }
 
@@ -383,30 +406,52 @@ impl Config {
     }
 }
 
-impl Sendrecv {
-    /// Source (with the first source port) and destination of packets.
+impl Ends {
+    /// Source (with the first of `src_ports`) and destination of packets.
     #[must_use]
-    pub fn ends(&self) -> [SocketAddr; 2] {
-        let from = SocketAddr::new(self.src_ip.into(), self.src_ports.first());
+    pub fn sockets(&self, src_ports: PortRange) -> [SocketAddr; 2] {
+        let from = SocketAddr::new(self.src_ip.into(), src_ports.first());
         [from, SocketAddr::new(self.dst_ip.into(), self.dst_port)]
+    }
+}
+
+impl Sendrecv {
+    /// The index in `ends` of the addresses of port `port`.
+    #[must_use]
+    pub fn ends_of(&self, port: u16) -> usize {
+        usize::from(port).min(self.ends.len().saturating_sub(1))
+    }
+
+    /// The ports that ask the reflector for its counters: one per flow that it counts. Ports with
+    /// the same addresses are one flow to it, whatever path they take.
+    #[must_use]
+    pub fn asking_ports(&self) -> Vec<u16> {
+        let flow = |ends: &Ends| (ends.src_ip, ends.dst_ip, ends.dst_port);
+        let is_first = |(index, ends): &(usize, &Ends)| {
+            self.ends.iter().position(|other| flow(other) == flow(ends)) == Some(*index)
+        };
+        let firsts = self.ends.iter().enumerate().filter(is_first);
+        firsts.filter_map(|(index, _)| u16::try_from(index).ok()).collect()
     }
 
     /// Header layout of packets.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        self.flow(Mac([0; 6]), 1).layout()
+        self.flow(Mac([0; 6]), 0, 1).layout()
     }
 
-    /// The flow of packets sent from `src_mac` on `streams` tx queues.
+    /// The flow of packets that port `port` sends from `src_mac`. `streams` is the number of tx
+    /// queues of all ports.
     #[must_use]
-    pub fn flow(&self, src_mac: Mac, streams: u16) -> Flow {
+    pub fn flow(&self, src_mac: Mac, port: u16, streams: u16) -> Flow {
+        let Ends { src_ip, dst_ip, dst_port, dst_mac } = self.ends[self.ends_of(port)];
         Flow {
             src_mac,
-            dst_mac: self.dst_mac,
+            dst_mac,
             vlans: Vlans::None,
-            addresses: Addresses::V4 { src: self.src_ip, dst: self.dst_ip },
+            addresses: Addresses::V4 { src: src_ip, dst: dst_ip },
             src_ports: self.src_ports,
-            dst_port: self.dst_port,
+            dst_port,
             payload_len: self.payload_len,
             streams,
             stamp: self.stamp,

@@ -10,6 +10,7 @@ mod limits;
 mod loss_runs;
 pub mod mode;
 mod phases;
+mod ports;
 mod snapshot;
 mod totals;
 mod workers;
@@ -18,6 +19,7 @@ pub use collector::Collector;
 pub use limits::{LatencyLimit, Limits, LossLimit};
 pub use loss_runs::{LossRun, LossRuns};
 pub use phases::{Facts, Found, Phase, Run, Tick};
+pub use ports::Ports;
 pub use snapshot::Snapshot;
 pub use totals::{Driver, Row, Totals, WorkerCounts};
 

@@ -6,12 +6,13 @@ use super::snapshot::{Seconds, Snapshot};
 use super::{Collector, Row};
 use crate::control::answers::Answers;
 use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
-use crate::control::peer::{Inquiry, Known, Peer};
-use crate::count::Board;
+use crate::control::inquiries::Inquiries;
+use crate::control::peer::{Known, Peer};
+use crate::count::{Board, Role};
 use crate::wire::content::Content;
 use crate::wire::control;
 use crate::wire::control::CONTROL_LEN;
-use crate::wire::flow::Mac;
+use crate::wire::flow::{Flow, Mac};
 use crate::wire::headers::Datagram;
 use crate::wire::template::{Checksums, write_single};
 use std::hash::{BuildHasher, RandomState};
@@ -42,10 +43,10 @@ pub enum Phase {
 /// Input of [`Run::tick`] that only its caller knows.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Facts {
-    /// Packets that the port has dropped so far; `None` if its driver does not report that.
+    /// Packets that the ports have dropped so far; `None` if a driver does not report that.
     pub port_missed: Option<u64>,
-    /// The port's device was removed.
-    pub port_removed: bool,
+    /// Bit `p` is set if the device of port `p` was removed.
+    pub ports_removed: u64,
     /// A signal asked to stop.
     pub stop_requested: bool,
 }
@@ -89,10 +90,10 @@ pub struct Run {
     is_preliminary: bool,
     board: Arc<Board>,
     collector: Collector,
-    /// MAC address of the port.
-    mac: Mac,
-    /// Content of packets; `None` in a mode that builds none.
-    content: Option<Arc<Content>>,
+    /// MAC addresses of the ports.
+    macs: Vec<Mac>,
+    /// Content of the packets of each port; empty in a mode that builds none.
+    contents: Vec<Arc<Content>>,
     seconds: Seconds,
     /// What the preliminary run found out.
     before: Found,
@@ -102,7 +103,7 @@ pub struct Run {
     stopped_ns: u64,
     /// Losses in the intervals that were closed by the time sending stopped.
     lost_at_stop: u64,
-    inquiry: Inquiry,
+    inquiries: Inquiries,
     /// When the reflector was last asked during the run, and the answer that `peer_second` ends
     /// with.
     asked_ns: u64,
@@ -111,57 +112,63 @@ pub struct Run {
     peer_second: Peer,
     flows: Arc<Flows>,
     registrar: Registrar,
-    answers: Answers,
-    port_removed_ns: Option<u64>,
+    /// Of each port.
+    answers: Vec<Answers>,
+    ports_removed_ns: Vec<Option<u64>>,
     /// Messages for the user, for [`Run::take_remarks`].
     remarks: Vec<String>,
 }
 
 impl Run {
-    /// A run of `config` on a port with MAC address `mac`. `before` is the result of the
+    /// A run of `config` on ports with MAC addresses `macs`. `before` is the result of the
     /// preliminary run.
     #[must_use]
-    pub fn new(config: Config, mac: Mac, before: Found) -> Self {
-        Self::with(config, mac, before, false)
+    pub fn new(config: Config, macs: Vec<Mac>, before: Found) -> Self {
+        Self::with(config, macs, before, false)
     }
 
     /// The preliminary run of `config`; `None` if none is needed.
     #[must_use]
-    pub fn preliminary(config: &Config, mac: Mac) -> Option<Self> {
-        config.preliminary().map(|config| Self::with(config, mac, Found::default(), true))
+    pub fn preliminary(config: &Config, macs: &[Mac]) -> Option<Self> {
+        config.preliminary().map(|config| Self::with(config, macs.into(), Found::default(), true))
     }
 
-    fn with(config: Config, mac: Mac, before: Found, is_preliminary: bool) -> Self {
+    fn with(config: Config, macs: Vec<Mac>, before: Found, is_preliminary: bool) -> Self {
         let board = Board::new(config.shape(), &config.roles());
-        let content = config.sendrecv.as_ref().map(|sendrecv| {
-            let flow = sendrecv.flow(mac, config.tx_queues);
-            Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
+        let ports = config.ports();
+        let contents = config.sendrecv.iter().flat_map(|sendrecv| {
+            (0..ports.count).zip(&macs).map(|(port, mac)| {
+                let flow = sendrecv.flow(*mac, port, ports.all_tx_queues());
+                Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
+            })
         });
         let random = RandomState::new();
+        let asking = config.sendrecv.as_ref().map(Sendrecv::asking_ports).unwrap_or_default();
         // Questions carry this number in the clear, so it must not depend on the key of the tags.
-        let inquiry = Inquiry::new(random.hash_one("run"));
-        let reflectors = if config.meaning == Meaning::Returns { config.rx_queues } else { 0 };
+        let inquiries = Inquiries::new(random.hash_one("run"), asking);
+        let returns = config.meaning == Meaning::Returns;
+        let reflectors = if returns { ports.all_rx_queues() } else { 0 };
         let flows = Flows::new(reflectors, random.hash_one("instance"));
         let mut run = Self {
             is_preliminary,
             collector: Collector::new(Arc::clone(&board), config.timeout_ns),
             board,
-            mac,
-            content,
+            contents: contents.collect(),
+            macs,
             seconds: Seconds::new(config.interval_ns),
             before,
             ending: Ending::NotYet,
             stopped_by_itself: false,
             stopped_ns: 0,
             lost_at_stop: 0,
-            inquiry,
+            inquiries,
             asked_ns: 0,
             peer_before: before.peer,
             peer_second: Peer::NotAsked,
             registrar: Registrar::new(Arc::clone(&flows)),
             flows,
-            answers: Answers::default(),
-            port_removed_ns: None,
+            answers: (0..ports.count).map(|_| Answers::default()).collect(),
+            ports_removed_ns: vec![None; ports.count.into()],
             remarks: Vec::new(),
             config,
         };
@@ -185,12 +192,12 @@ impl Run {
         &self.board
     }
 
-    pub(super) fn content(&self) -> Option<&Arc<Content>> {
-        self.content.as_ref()
-    }
-
-    pub(super) fn mac(&self) -> Mac {
-        self.mac
+    /// The flow of the packets of port `port`, and their content; `None` in a mode that builds none.
+    pub(super) fn packets_of(&self, port: u16) -> Option<(Flow, &Arc<Content>)> {
+        let (mac, content) =
+            (*self.macs.get(usize::from(port))?, self.contents.get(usize::from(port))?);
+        let streams = self.config.ports().all_tx_queues();
+        Some((self.config.sendrecv.as_ref()?.flow(mac, port, streams), content))
     }
 
     pub(super) fn flows(&self) -> &Arc<Flows> {
@@ -215,17 +222,23 @@ impl Run {
         self.before.warmup_ns
     }
 
-    /// When the removal of the port's device was noticed, in ns since the start.
+    /// MAC addresses of its ports.
     #[must_use]
-    pub fn port_removed_ns(&self) -> Option<u64> {
-        self.port_removed_ns
+    pub fn macs(&self) -> &[Mac] {
+        &self.macs
+    }
+
+    /// When the removal of each port's device was noticed, in ns since the start.
+    #[must_use]
+    pub fn ports_removed_ns(&self) -> &[Option<u64>] {
+        &self.ports_removed_ns
     }
 
     /// What the reflector counted in this run. Valid when the run is over.
     #[must_use]
     pub fn peer(&self) -> Peer {
         let end = match self.ending {
-            Ending::Asking => self.inquiry.known(),
+            Ending::Asking => self.inquiries.known(),
             Ending::NotYet | Ending::Draining => self.before.peer,
         };
         Peer::between(self.before.peer, end)
@@ -236,7 +249,7 @@ impl Run {
     pub fn found(&self) -> Found {
         // A signal may have made the warm-up shorter than was asked for.
         let asked_ns = self.config.duration_ns.unwrap_or(0);
-        Found { peer: self.inquiry.known(), warmup_ns: asked_ns.min(self.stopped_ns) }
+        Found { peer: self.inquiries.known(), warmup_ns: asked_ns.min(self.stopped_ns) }
     }
 
     /// Messages for the user since the last call, one line each. The same message may come again.
@@ -254,13 +267,12 @@ impl Run {
         snapshot: &mut dyn FnMut(Snapshot),
     ) -> Tick {
         self.collect(Collector::tick, row, snapshot);
-        if facts.port_removed {
-            self.port_removed(now_ns);
-        } else if let Some(missed) = facts.port_missed {
+        self.note_removed(now_ns, facts.ports_removed);
+        if let Some(missed) = facts.port_missed.filter(|_| facts.ports_removed == 0) {
             self.registrar.port_missed(missed);
         }
         self.registrar.tick(now_ns);
-        self.inquiry.tick(now_ns);
+        self.inquiries.tick(now_ns);
         self.ask_for_snapshot(now_ns);
         self.remark_on_trouble(now_ns);
         let phase = self.advance(now_ns, facts.stop_requested);
@@ -268,38 +280,40 @@ impl Run {
         Tick { phase, next_ns: end_ns.min(now_ns + TICK_NS) }
     }
 
-    /// Closes all open intervals. Call after all workers have stopped for good. `port_removed`: the
-    /// port's device was removed, as noticed at `now_ns`.
+    /// Closes all open intervals. Call after all workers have stopped for good. For `ports_removed`,
+    /// noticed at `now_ns`, see [`Facts`].
     pub fn finish(
         &mut self,
         now_ns: u64,
-        port_removed: bool,
+        ports_removed: u64,
         row: &mut dyn FnMut(&Row),
         snapshot: &mut dyn FnMut(Snapshot),
     ) {
-        if port_removed {
-            self.port_removed(now_ns);
-        }
+        self.note_removed(now_ns, ports_removed);
         self.collect(Collector::finish, row, snapshot);
     }
 
-    /// Handles a frame that a worker passed to the control thread: a question or an answer.
-    pub fn receive_slow(&mut self, now_ns: u64, frame: &[u8]) {
+    /// Handles a frame that a worker of port `port` passed to the control thread: a question or an
+    /// answer.
+    pub fn receive_slow(&mut self, now_ns: u64, port: u16, frame: &[u8]) {
         if self.config.meaning == Meaning::Returns {
-            self.answers.take(frame, now_ns, &mut self.registrar);
+            if let Some(answers) = self.answers.get_mut(usize::from(port)) {
+                answers.take(frame, now_ns, &mut self.registrar);
+            }
         } else if let Ok(datagram) = Datagram::parse(frame, frame.len()) {
-            self.inquiry.hear(&frame[datagram.payload()..datagram.end()]);
+            self.inquiries.hear(&frame[datagram.payload()..datagram.end()]);
         }
     }
 
-    /// The next frame that the control thread has to send, with all checksums; `None`: nothing more
-    /// for now.
-    pub fn send_slow(&mut self) -> Option<Vec<u8>> {
-        if let Some(frame) = self.answers.next(self.board.polled_ns(), &self.registrar) {
+    /// The next frame that the control thread has to send on port `port`, with all checksums;
+    /// `None`: nothing more for now.
+    pub fn send_slow(&mut self, port: u16) -> Option<Vec<u8>> {
+        let answers = self.answers.get_mut(usize::from(port))?;
+        if let Some(frame) = answers.next(self.board.polled_ns(), &self.registrar) {
             return Some(frame);
         }
-        let question = self.inquiry.take_question()?;
-        let flow = self.config.sendrecv.as_ref()?.flow(self.mac, self.config.tx_queues);
+        let question = self.inquiries.take_question(port)?;
+        let (flow, _) = self.packets_of(port)?;
         let mut frame = vec![0; flow.layout().payload() + CONTROL_LEN];
         write_single(&flow, &control::ask(question), Checksums::SOFTWARE, &mut frame);
         Some(frame)
@@ -353,7 +367,7 @@ impl Run {
     fn is_over(&mut self, now_ns: u64) -> bool {
         let Some(sendrecv) = &self.config.sendrecv else { return true };
         if let Ending::Asking = self.ending {
-            return !self.inquiry.is_waiting();
+            return !self.inquiries.is_waiting();
         }
         let sending_done = self.collector.sending_done_ns().is_some();
         // Packets that timed out since may still arrive, late.
@@ -375,40 +389,47 @@ impl Run {
             return true;
         }
         self.ending = Ending::Asking;
-        self.inquiry.begin(now_ns, now_ns + ANSWER_NS);
+        self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
         false
     }
 
     /// Asks the reflector every second and stores the difference between its answers.
     fn ask_for_snapshot(&mut self, now_ns: u64) {
         let (Known::Report(_), Ending::NotYet) = (self.before.peer, &self.ending) else { return };
-        if !self.config.live || self.inquiry.is_waiting() || now_ns < self.asked_ns + ASK_NS {
+        if !self.config.live || self.inquiries.is_waiting() || now_ns < self.asked_ns + ASK_NS {
             return;
         }
-        let known = self.inquiry.known();
+        let known = self.inquiries.known();
         self.peer_second = Peer::between(self.peer_before, known);
         if let Known::Report(_) = known {
             self.peer_before = known;
         }
         self.asked_ns = now_ns;
-        self.inquiry.begin(now_ns, now_ns + ANSWER_NS);
+        self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
     }
 
-    fn port_removed(&mut self, now_ns: u64) {
-        if self.port_removed_ns.is_none() {
-            self.port_removed_ns = Some(now_ns);
-            self.remarks.push(format!(
-                "the port's device was removed (noticed {:.3} s after the start): nothing is sent or received any \
-                 more, and the run goes on until it is stopped",
-                now_ns as f64 / 1e9
-            ));
+    fn note_removed(&mut self, now_ns: u64, ports_removed: u64) {
+        let ports = self.config.ports();
+        let is_removed =
+            |port: u16| ports_removed.checked_shr(port.into()).is_some_and(|bits| bits & 1 > 0);
+        for (port, removed_ns) in (0..).zip(&mut self.ports_removed_ns) {
+            if is_removed(port) && removed_ns.is_none() {
+                *removed_ns = Some(now_ns);
+                self.remarks.push(format!(
+                    "{} device was removed (noticed {:.3} s after the start): nothing is sent or received on it any \
+                     more, and the run goes on until it is stopped",
+                    ports.whose(port),
+                    now_ns as f64 / 1e9
+                ));
+            }
         }
     }
 
     /// Warns about addresses that are probably a mistake.
     fn remark_on_addresses(&mut self) {
-        let ends = self.config.sendrecv.as_ref().map(Sendrecv::ends);
-        if let Some([src, dest]) = ends.filter(|[src, dest]| src.ip() == dest.ip()) {
+        let Some(sendrecv) = &self.config.sendrecv else { return };
+        let sockets = sendrecv.ends.iter().map(|ends| ends.sockets(sendrecv.src_ports));
+        for [src, dest] in sockets.filter(|[src, dest]| src.ip() == dest.ip()) {
             self.remarks.push(format!(
                 "--src {} --dest {dest}: the same address: nobody but a port that hears itself answers; give --dest \
                  the peer's",
@@ -442,7 +463,7 @@ impl Run {
         let stalled = self.collector.stalled(now_ns, STALL_NS).map(|worker| {
             format!(
                 "{} has not polled for a second: its lcore is stuck or shares a CPU (EAL's -l)",
-                self.name(worker)
+                self.worker_name(worker)
             )
         });
         let stalled: Vec<_> = stalled.collect();
@@ -450,12 +471,9 @@ impl Run {
     }
 
     /// Name of a worker for messages, by queue.
-    fn name(&self, worker: usize) -> String {
-        let senders = usize::from(self.config.tx_queues);
-        match (&self.config.sendrecv, worker.checked_sub(senders)) {
-            (None, _) => format!("worker {worker}"),
-            (Some(_), None) => format!("the worker of tx queue {worker}"),
-            (Some(_), Some(queue)) => format!("the worker of rx queue {queue}"),
-        }
+    fn worker_name(&self, worker: usize) -> String {
+        let role = self.config.roles().get(worker).copied().unwrap_or(Role::Count);
+        let place = u16::try_from(worker).unwrap_or(u16::MAX);
+        format!("the worker of {}", self.config.ports().queue_name(role, place))
     }
 }

@@ -51,8 +51,8 @@ impl Rig {
     fn new() -> Self {
         let line =
             "sendrecv --src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 2:0:0:0:0:2 --packet-size 60";
-        let asking = Run::preliminary(&config(line), Mac([2; 6])).unwrap();
-        let reflecting = Run::new(config("reflect -r 2"), Mac([4; 6]), Found::default());
+        let asking = Run::preliminary(&config(line), &[Mac([2; 6])]).unwrap();
+        let reflecting = Run::new(config("reflect -r 2"), vec![Mac([4; 6])], Found::default());
         Self {
             sender: asking.sender(0, Checksums::SOFTWARE).unwrap(),
             asking,
@@ -66,7 +66,7 @@ impl Rig {
         tick(&mut self.asking, now_ns, true);
         self.sender.stop(now_ns);
         tick(&mut self.asking, now_ns, true);
-        self.asking.send_slow().expect("it has nothing to do but ask")
+        self.asking.send_slow(0).expect("it has nothing to do but ask")
     }
 
     /// The question arrives at worker 0, which passes it to the control thread.
@@ -75,11 +75,11 @@ impl Rig {
         let mut frame = question.to_vec();
         let verdict = reflect(&mut self.workers[0], now_ns, &mut frame, question.len()).0;
         assert_eq!((verdict, &frame[..]), (Verdict::Slow, question));
-        self.reflecting.receive_slow(now_ns, &frame);
+        self.reflecting.receive_slow(now_ns, 0, &frame);
     }
 
     fn known_at(&mut self, answer: &[u8], now_ns: u64) -> Known {
-        self.asking.receive_slow(now_ns, answer);
+        self.asking.receive_slow(now_ns, 0, answer);
         tick(&mut self.asking, now_ns, true);
         self.asking.found().peer
     }
@@ -90,12 +90,12 @@ fn the_first_question_is_answered_when_all_workers_know_the_flow() {
     let mut rig = Rig::new();
     let question = rig.question(0);
     rig.arrive(&question, 10 * MS);
-    assert_eq!(rig.reflecting.send_slow(), None);
+    assert_eq!(rig.reflecting.send_slow(0), None);
     rig.workers[0].poll(12 * MS);
-    assert_eq!(rig.reflecting.send_slow(), None, "the other one does not know it yet");
+    assert_eq!(rig.reflecting.send_slow(0), None, "the other one does not know it yet");
     rig.workers[1].poll(12 * MS);
-    let answer = rig.reflecting.send_slow().unwrap();
-    assert_eq!(rig.reflecting.send_slow(), None);
+    let answer = rig.reflecting.send_slow(0).unwrap();
+    assert_eq!(rig.reflecting.send_slow(0), None);
     assert_eq!(answer.len(), question.len());
     assert_eq!((&answer[..6], &answer[6..12]), (&question[6..12], &question[..6]));
     let Known::Report(report) = rig.known_at(&answer, 15 * MS) else { panic!() };
@@ -109,7 +109,7 @@ fn an_answer_waits_until_all_workers_have_counted_what_they_sent() {
     let question = rig.question(0);
     rig.arrive(&question, 10 * MS);
     rig.workers.iter_mut().for_each(|worker| worker.poll(20 * MS));
-    let first = rig.reflecting.send_slow().unwrap();
+    let first = rig.reflecting.send_slow(0).unwrap();
     // A data packet of that flow: the question with another first word.
     let mut packet = question.clone();
     packet[HEADERS_LEN..HEADERS_LEN + 8].fill(1);
@@ -117,11 +117,11 @@ fn an_answer_waits_until_all_workers_have_counted_what_they_sent() {
     let (_, slot) = reflect(&mut rig.workers[1], 20 * MS, &mut packet, len);
     rig.arrive(&question, 30 * MS);
     rig.workers[0].poll(40 * MS);
-    assert_eq!(rig.reflecting.send_slow(), None);
+    assert_eq!(rig.reflecting.send_slow(0), None);
     rig.workers[1].sent(1, [slot].into_iter(), 1);
-    assert_eq!(rig.reflecting.send_slow(), None, "who could know?");
+    assert_eq!(rig.reflecting.send_slow(0), None, "who could know?");
     rig.workers[1].poll(40 * MS);
-    let second = rig.reflecting.send_slow().unwrap();
+    let second = rig.reflecting.send_slow(0).unwrap();
     let Some(Question { run, .. }) = control::question(&question[HEADERS_LEN..]) else { panic!() };
     let [start, end] =
         [first, second].map(|answer| match control::read_answer(&answer[HEADERS_LEN..], run) {
@@ -142,6 +142,6 @@ fn questions_are_answered_in_their_order_and_too_many_are_dropped() {
         rig.arrive(&question, 10 * MS);
     }
     rig.workers.iter_mut().for_each(|worker| worker.poll(20 * MS));
-    let answers = std::iter::from_fn(|| rig.reflecting.send_slow());
+    let answers = std::iter::from_fn(|| rig.reflecting.send_slow(0));
     assert_eq!(answers.count(), 1024);
 }

@@ -51,6 +51,8 @@ pub struct Row {
 pub struct WorkerCounts {
     /// Role of the worker.
     pub role: Role,
+    /// Its place on the board: see [`Ports::queue_name`](super::Ports::queue_name).
+    pub place: u16,
     /// What it counted. `Valid` counts a packet on the first of the rx queues it arrived on.
     pub counts: Counts,
     /// Pacing of a paced sender.

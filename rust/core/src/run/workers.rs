@@ -6,6 +6,7 @@ use super::mode::Meaning;
 use crate::control::flows::FlowCounter;
 use crate::count::Recorder;
 use crate::wire::content::Content;
+use crate::wire::flow::Flow;
 use crate::wire::layout::Layout;
 use crate::wire::template::{Checksums, Template};
 use crate::wire::verify::Verifier;
@@ -23,11 +24,16 @@ const STAMPING_QUEUES: u16 = 64;
 /// Each of these functions fails if the mode has another meaning, if there is no such queue, or if
 /// the worker of this queue already exists.
 impl Run {
-    fn sendrecv(&self) -> Result<(&Sendrecv, &Arc<Content>), String> {
-        match (&self.config().sendrecv, self.content()) {
-            (Some(sendrecv), Some(content)) => Ok((sendrecv, content)),
-            _ => Err(self.has_no("senders and receivers")),
-        }
+    /// What the packets of port `port` are made of.
+    fn sendrecv(&self, port: u16) -> Result<(&Sendrecv, Flow, &Arc<Content>), String> {
+        let Some(sendrecv) = &self.config().sendrecv else {
+            return Err(self.has_no("senders and receivers"));
+        };
+        let Some((flow, content)) = self.packets_of(port) else {
+            let (mode, ports) = (&self.config().mode, self.config().ports().count);
+            return Err(format!("{mode}: a worker for port {port}, and there are {ports}"));
+        };
+        Ok((sendrecv, flow, content))
     }
 
     fn has_no(&self, workers: &str) -> String {
@@ -35,18 +41,17 @@ impl Run {
         format!("{mode}: a mode that {meaning} has no {workers}; register it with another meaning")
     }
 
-    /// The sender of tx queue `queue`.
+    /// The sender of tx queue `queue`, numbered through all ports as every queue here.
     ///
     /// # Errors
     /// One line; see above.
     pub fn sender(&self, queue: u16, checksums: Checksums) -> Result<Sender, String> {
-        let (sendrecv, content) = self.sendrecv()?;
-        let streams = self.config().tx_queues;
-        let flow = sendrecv.flow(self.mac(), streams);
+        let ports = self.config().ports();
+        let (_, flow, content) = self.sendrecv(ports.port_of_tx(queue))?;
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
         let pacer = self.config().pacer(queue);
         let duration_ns = self.config().duration_ns;
-        let recorder = self.recorder("tx queue", queue, 0..streams)?;
+        let recorder = self.recorder("tx queue", queue, 0..ports.all_tx_queues())?;
         Ok(Sender::new(recorder, pacer, template, queue, duration_ns))
     }
 
@@ -55,16 +60,16 @@ impl Run {
     /// # Errors
     /// One line; see above.
     pub fn receiver(&self, queue: u16) -> Result<Receiver, String> {
-        let (sendrecv, content) = self.sendrecv()?;
-        let flow = sendrecv.flow(self.mac(), self.config().tx_queues);
+        let ports = self.config().ports();
+        let (sendrecv, flow, content) = self.sendrecv(ports.port_of_rx(queue))?;
         let verifier = Verifier::new(&flow, Arc::clone(content));
         let options = ReceiverOptions {
             due_times: sendrecv.pacing.is_some(),
             stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
             stamps: self.config().window(),
         };
-        let streams = self.config().tx_queues;
-        let places = streams..streams + self.config().rx_queues;
+        let streams = ports.all_tx_queues();
+        let places = streams..streams + ports.all_rx_queues();
         let recorder = self.recorder("rx queue", queue, places)?;
         Ok(Receiver::new(recorder, verifier, options))
     }
@@ -78,7 +83,8 @@ impl Run {
         if self.config().meaning != Meaning::Returns {
             return Err(self.has_no("reflectors"));
         }
-        let recorder = self.recorder("rx queue", queue, 0..self.config().rx_queues)?;
+        let recorder =
+            self.recorder("rx queue", queue, 0..self.config().ports().all_rx_queues())?;
         let flows = FlowCounter::new(Arc::clone(self.flows()), queue);
         let dice =
             self.config().impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
@@ -98,7 +104,8 @@ impl Run {
         if !matches!(self.config().meaning, Meaning::Forwards | Meaning::Counts) {
             return Err(self.has_no("tallies"));
         }
-        let places = 0..self.config().rx_queues + self.config().tx_queues;
+        let ports = self.config().ports();
+        let places = 0..ports.all_rx_queues() + ports.all_tx_queues();
         Ok(Tally::new(self.recorder("queue", index, places)?, &self.config().counters))
     }
 

@@ -63,7 +63,7 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
 #[test]
 fn a_sender_waits_only_for_what_is_due_soon() {
     let config = config("", "--rate 40k --count 2 --pacing spin");
-    let mut run = Run::new(config, Mac([2; 6]), Found::default());
+    let mut run = Run::new(config, vec![Mac([2; 6])], Found::default());
     let mut sender = run.sender(0, Checksums::SOFTWARE).unwrap();
     let mut frame = [vec![0; run.config().frame_len().into()]];
     // Due at 0 and at 25 us.
@@ -78,7 +78,7 @@ fn a_sender_waits_only_for_what_is_due_soon() {
         let next = if due == 0 { 25_000 } else { due + 5_000 };
         assert_eq!(sender.wait_until(due + 5_000), next, "nothing is due after the second");
     }
-    run.finish(0, false, &mut |_| {}, &mut |_| {});
+    run.finish(0, 0, &mut |_| {}, &mut |_| {});
     let departures = Outcome::new(&run).departures.unwrap();
     assert_eq!((departures.gaps, departures.within_64_ns, departures.stalls), (1, 1, 0));
 }
@@ -163,7 +163,7 @@ impl Alone {
     fn new() -> Self {
         let config = config("", "");
         let sendrecv = config.sendrecv.as_ref().unwrap();
-        let flow = sendrecv.flow(Mac([2; 6]), 1);
+        let flow = sendrecv.flow(Mac([2; 6]), 0, 1);
         let content = Arc::new(Content::new(&flow, sendrecv.seed));
         let board = Board::new(config.shape(), &config.roles());
         let verifier = Verifier::new(&flow, Arc::clone(&content));

@@ -2,7 +2,7 @@
 
 use dpdkproj_core::cli;
 use dpdkproj_core::count::Counter;
-use dpdkproj_core::report::{Outcome, ledger};
+use dpdkproj_core::report::{Outcome, PortEnd, PortOutcome, ledger};
 use dpdkproj_core::run::config::Config;
 use dpdkproj_core::run::mode::{Meaning, ModeInfo, Queues};
 use dpdkproj_core::run::{Driver, Facts, Found, Row, Run, Totals};
@@ -83,7 +83,7 @@ pub fn config(queues: &str, more: &str) -> Config {
 
 #[allow(clippy::too_many_lines, reason = "one simulation, told from beginning to end")]
 pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured {
-    let mut run = Run::new(config.clone(), Mac([2; 6]), Found::default());
+    let mut run = Run::new(config.clone(), vec![Mac([2; 6])], Found::default());
     let mut senders: Vec<Sender> = (0..config.tx_queues)
         .map(|queue| run.sender(queue, Checksums::SOFTWARE).unwrap())
         .collect();
@@ -198,10 +198,16 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     for (_, _, _) in &much_later {
         known.late -= 1;
     }
-    run.finish(now, false, &mut |row| rows.push(*row), &mut |_| {});
+    run.finish(now, 0, &mut |row| rows.push(*row), &mut |_| {});
     let totals = *run.collector().totals();
     let run = Outcome {
-        driver: Driver { delivered, accepted: known.sent, control_sent: 0 },
+        ports: PortOutcome::all(
+            &run,
+            vec![PortEnd {
+                driver: Driver { delivered, accepted: known.sent, control_sent: 0 },
+                ..PortEnd::default()
+            }],
+        ),
         ..Outcome::new(&run)
     };
     Measured { known, rows, totals, intervals, run }
