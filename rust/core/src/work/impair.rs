@@ -84,19 +84,11 @@ fn share(text: &str) -> Option<f64> {
     text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
 }
 
-/// A time such as `50us`, `2ms`, `1.5s`.
+/// A time such as `50us`, `2ms`, `1.5s` or `2h 30m`: what `jiff` calls friendly durations, not below
+/// 0.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
-    let unit = text.find(|c: char| c.is_ascii_alphabetic())?;
-    let scale = match &text[unit..] {
-        "ns" => 1e-9,
-        "us" => 1e-6,
-        "ms" => 1e-3,
-        "s" => 1.0,
-        _ => return None,
-    };
-    let value: f64 = text[..unit].parse().ok()?;
-    Duration::try_from_secs_f64(value * scale).ok()
+    text.parse::<jiff::SignedDuration>().ok()?.try_into().ok()
 }
 
 /// What happens to one packet.
@@ -175,6 +167,22 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_exact_and_have_units() {
+        for (text, ns) in [
+            ("50us", 50_000),
+            ("1.5s", 1_500_000_000),
+            ("100000000.000000001s", 100_000_000_000_000_001),
+            ("1m 30s", 90_000_000_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text).unwrap().as_nanos(), ns, "{text}");
+        }
+        for refused in ["", "5", "-1s", "1x", "s", "inf", "1e3s", "99999999999999999999s"] {
+            assert_eq!(duration(refused), None, "{refused}");
+        }
+    }
 
     #[test]
     fn words_are_read() {
