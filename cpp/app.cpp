@@ -114,7 +114,8 @@ void end_soon(int code) {
   static constexpr std::chrono::seconds kTimeout{2};
   std::thread([code] {
     std::this_thread::sleep_for(kTimeout);
-    std::fprintf(stderr, "dpdkproj: the removed device did not stop within 2 s: not waited for\n");
+    std::fprintf(stderr,
+                 "dpdkproj: the removed device did not stop within 2 s: exiting without it\n");
     std::_Exit(code);
   }).detach();
 }
@@ -155,7 +156,7 @@ bool wait_for_links(const ServedPorts& ports, const StopRequest& stop) {
       const std::string whose =
           ports.size() > 1 ? "the link of port " + served.port.name() : "the port's link";
       std::fprintf(stderr,
-                   "dpdkproj: %s is down, and stayed so for 10 s: start the peer first, or choose "
+                   "dpdkproj: %s has been down for 10 s: start the peer first, or choose "
                    "another port with -p\n",
                    whose.c_str());
       return false;

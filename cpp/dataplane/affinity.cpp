@@ -90,9 +90,10 @@ void Affinity::leave_to_lcores(const Cpus& polling) {
   control_ = allowed_;
   static bool said = false;
   if (!std::exchange(said, true)) {
-    std::fprintf(stderr,
-                 "dpdkproj: lcores poll on every CPU there is: statistics take turns with them; "
-                 "EAL's -l with one CPU less leaves them one\n");
+    std::fprintf(
+        stderr,
+        "dpdkproj: lcores poll on every CPU, so the statistics threads share CPUs with them; "
+        "EAL's -l with one CPU less leaves one free\n");
   }
 }
 
@@ -100,7 +101,7 @@ void Affinity::apply(pthread_t thread) const {
   static bool said = false;
   if (!bind_to(thread, control_) && !std::exchange(said, true)) {
     std::fprintf(stderr,
-                 "dpdkproj: statistics take turns with the main lcore: their threads cannot be "
+                 "dpdkproj: the statistics threads share the CPU of the main lcore: they cannot be "
                  "moved to another CPU (%s)\n",
                  unknown_.empty() ? "the system refuses" : unknown_.c_str());
   }

@@ -85,7 +85,7 @@ uint16_t usable_rx_burst(uint16_t asked) {
     std::fprintf(
         stderr,
         "dpdkproj: --rx-burst %u: packets are received in bursts of up to %u, because some "
-        "drivers know only multiples of %u\n",
+        "drivers support only multiples of %u\n",
         asked, burst, kRxBurstStep);
   }
   return burst;

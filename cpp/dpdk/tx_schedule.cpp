@@ -24,7 +24,7 @@ TxSchedule::TxSchedule(uint16_t port_id, const Clock& clock, const StopRequest& 
       uint64_t ticks = 0;
       const int result = rte_eth_read_clock(port_id_, &ticks);
       throw DpdkError("rte_eth_read_clock", result,
-                      "this port does not tell its clock: use --pacing burst or spin");
+                      "this port does not report its clock: use --pacing burst or spin");
     }
     return *reading;
   };

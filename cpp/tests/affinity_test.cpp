@@ -96,9 +96,10 @@ TEST_F(AffinityTest, IsWhatLcoresLeave) {
 TEST_F(AffinityTest, IsAllThereIsWhereLcoresLeaveNothingAndSaysSoOnce) {
   kernel = {1024, {2, 3}};
   Affinity affinity;
-  EXPECT_EQ(leave(affinity, {2, 3}),
-            "dpdkproj: lcores poll on every CPU there is: statistics take turns with them; EAL's "
-            "-l with one CPU less leaves them one\n");
+  EXPECT_EQ(
+      leave(affinity, {2, 3}),
+      "dpdkproj: lcores poll on every CPU, so the statistics threads share CPUs with them; EAL's "
+      "-l with one CPU less leaves one free\n");
   EXPECT_EQ(bound, (Cpus{2, 3}));
   EXPECT_EQ(leave(affinity, {2, 3}), "");
 }
@@ -119,9 +120,10 @@ TEST_F(AffinityTest, SaysOnceWhereItCannotBeRead) {
   kernel = {1024, {0, 1}, EPERM};
   EXPECT_THROW(allowed_cpus(), std::system_error);
   Affinity affinity;
-  EXPECT_EQ(leave(affinity, {0}),
-            "dpdkproj: statistics take turns with the main lcore: their threads cannot be moved to "
-            "another CPU (sched_getaffinity: Operation not permitted)\n");
+  EXPECT_EQ(
+      leave(affinity, {0}),
+      "dpdkproj: the statistics threads share the CPU of the main lcore: they cannot be moved to "
+      "another CPU (sched_getaffinity: Operation not permitted)\n");
   EXPECT_EQ(bound, Cpus{});
   EXPECT_EQ(leave(affinity, {0}), "");
 }

@@ -51,7 +51,7 @@ TEST_F(DuplicateTest, CopiesWaitToo) {
   reflect.poll(2);
   expect_summary(
       "received  2 + duplicated 2 = sent 4 + tx_queue_full 0 + ignored 0\n"
-      "waited    1 of those that were sent, for room in a tx queue");
+      "waited    1 of the sent ones, for room in a tx queue");
 }
 
 TEST_F(DuplicateTest, ACopyThatFindsNoRoomWasNeverMade) {

@@ -106,7 +106,8 @@ TEST(ModeOptions, AreRefusedWhereTheProgramHasOneOfThatName) {
     ADD_FAILURE() << "it is taken";
   } catch (const rust::Error& error) {
     EXPECT_STREQ(error.what(),
-                 "mode mine, option --duration: the program has one of that name; choose another");
+                 "mode mine, option --duration: the program already has an option of that name; "
+                 "choose another");
   }
 }
 

@@ -104,7 +104,7 @@ class ReflectRig : public testing::Test {
     EXPECT_EQ(sent_back(), first(15));
     expect_summary(
         "received  15 = sent 15 + tx_queue_full 0 + ignored 0\n"
-        "waited    6 of those that were sent, for room in a tx queue");
+        "waited    6 of the sent ones, for room in a tx queue");
   }
 
   /// Expects these lines in the summary, and a balanced ledger.

@@ -47,7 +47,7 @@ TEST_F(ReflectTest, WaitsAsLongAsSomebodyEmptiesItsTxQueue) {
   }
   expect_summary(
       "received  3 = sent 3 + tx_queue_full 0 + ignored 0\n"
-      "waited    3 of those that were sent, for room in a tx queue");
+      "waited    3 of the sent ones, for room in a tx queue");
 }
 
 TEST_F(ReflectTest, LetsNothingWaitWhenItEnds) {
@@ -60,7 +60,7 @@ TEST_F(ReflectTest, LetsNothingWaitWhenItEnds) {
   reflect.poll(2);
   expect_summary(
       "received  12 = sent 5 + tx_queue_full 7 + ignored 0\n"
-      "waited    1 of those that were sent, for room in a tx queue");
+      "waited    1 of the sent ones, for room in a tx queue");
 }
 
 TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
@@ -77,7 +77,7 @@ TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
   EXPECT_EQ(sent_back(), first(8));
   expect_summary(
       "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (not_ipv4 1)\n"
-      "waited    6 of those that were sent, for room in a tx queue");
+      "waited    6 of the sent ones, for room in a tx queue");
 }
 
 TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {

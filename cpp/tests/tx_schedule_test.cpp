@@ -218,7 +218,7 @@ TEST_F(TxScheduleTest, NeedsThePortsClock) {
     const TxSchedule schedule(0, clock);
     FAIL() << "not refused";
   } catch (const DpdkError& error) {
-    EXPECT_NE(std::string(error.what()).find("does not tell its clock"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("does not report its clock"), std::string::npos)
         << error.what();
   }
 }

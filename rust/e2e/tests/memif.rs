@@ -64,6 +64,6 @@ fn a_sender_without_a_peer_gives_up() {
     let outcome = Memif::new().sendrecv_as("server", "--duration 1").run().expect_code(1);
     let lines = outcome.own_lines();
     let said = |text: &str| lines.iter().any(|line| line.contains(text));
-    assert!(said("link is down") && said("start the peer first"), "{lines:?}");
+    assert!(said("link has been down") && said("start the peer first"), "{lines:?}");
     assert!(!said("runs on port"), "{lines:?}");
 }

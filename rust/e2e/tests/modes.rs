@@ -91,7 +91,7 @@ fn limits_and_queues_are_refused_by_what_a_mode_is() {
         ("mistaken", "mistaken: asks for --many as a duration, and has registered it as a number"),
         (
             "decimate --every 0",
-            "invalid value '0' for '--every <N>': expected a whole number, 1 at least",
+            "invalid value '0' for '--every <N>': expected a whole number, at least 1",
         ),
         ("rxonly --every 2", "unexpected argument '--every' found"),
     ] {
@@ -254,8 +254,8 @@ fn a_mode_that_only_counts_claims_no_more() {
         outcome.summary().assert_counts(&[("rx.received", FRAMES as u64)]);
         assert_eq!(
             ledger_of(&outcome),
-            "ledger    balanced: what was counted is what the port delivered and took; what became \
-             of it is not checked"
+            "ledger    balanced: the counts equal what the port delivered and accepted; nothing else \
+             is checked"
         );
         assert!(!outcome.stderr().contains("accounted for"), "{}", outcome.stderr());
     }

@@ -121,7 +121,7 @@ fn what_was_waited_for_in_vain_is_said() {
                     the peer first, with role=server and the same socket";
     assert_eq!(client.own_lines().last(), Some(&expected), "{client:?}");
     let server = server.finish().expect_code(1);
-    let expected = "dpdkproj: the port's link is down, and stayed so for 10 s: start the peer first, \
+    let expected = "dpdkproj: the port's link has been down for 10 s: start the peer first, \
                     or choose another port with -p";
     assert_eq!(server.own_lines().last(), Some(&expected), "{server:?}");
 }
@@ -183,7 +183,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn a_signal_while_packets_are_waited_for_ends_that() {
     let mut run = never_drained().arg("--count").arg("10").summed_up().start_polling();
-    run.wait_for("packets under way are waited for, up to 600 s (--drain)");
+    run.wait_for("waiting up to 600 s for in-flight packets (--drain)");
     let summary = run.finish_by(Signal::Int).summary();
     summary.assert_counts(&[("tx.sent", 10), ("rx.received", 10), ("lost.total", 10)]);
     assert!(summary.number("drain_s") < 40.0, "not longer than the test had timeout: {summary}");

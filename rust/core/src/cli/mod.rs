@@ -342,7 +342,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
         rate.filter(|_| packets <= most).ok_or_else(|| {
             format!(
                 "-R {packets}: at {interval_ms} ms per interval (--stats-interval-ms) it may be \
-                 {most} at most"
+                 at most {most}"
             )
         })
     });

@@ -45,7 +45,7 @@ fn parse(option: &ModeOption, text: &str) -> Result<OptionValue, String> {
         OptionKind::Number => {
             text.parse().ok().filter(is_possible).map(OptionValue::Number).ok_or_else(|| {
                 if most == u64::MAX {
-                    format!("expected a whole number, {least} at least")
+                    format!("expected a whole number, at least {least}")
                 } else {
                     format!("expected a whole number from {least} to {most}")
                 }
@@ -128,21 +128,21 @@ fn check_options<'a>(mode: &'a ModeInfo, built_in: &[&Command]) -> Result<(), Wr
             return wrong("a name has lower-case letters, digits and single dashes".into());
         }
         if taken.contains(&option.name) {
-            return wrong("the program has one of that name; choose another".into());
+            return wrong("the program already has an option of that name; choose another".into());
         }
         if !own.insert(&option.name) {
             return wrong("registered twice".into());
         }
         if option.range.is_empty() {
-            return wrong("its least value is greater than its greatest".into());
+            return wrong("its minimum is greater than its maximum".into());
         }
         match (&option.default_value, option.kind) {
             (Some(_), OptionKind::Flag) => {
-                return wrong("a flag has no default value: it is not given".into());
+                return wrong("a flag has no default value".into());
             }
-            (Some(value), _) => parse(option, value)
-                .map(|_| ())
-                .or_else(|why| wrong(format!("its default value '{value}' cannot be: {why}")))?,
+            (Some(value), _) => parse(option, value).map(|_| ()).or_else(|why| {
+                wrong(format!("its default value '{value}' is not allowed: {why}"))
+            })?,
             (None, _) => {}
         }
     }
@@ -159,13 +159,13 @@ fn check_counters(mode: &ModeInfo) -> Result<(), Wrong<'_>> {
         let counted = [Counter::Received, Counter::Sent, Counter::Dropped];
         let mut counted = counted.iter().chain(Counter::NOT_SENT).map(|counter| counter.name());
         if COLUMNS.contains(&counter.name.as_str()) || counted.any(|name| name == counter.name) {
-            return wrong("the program has one of that name; choose another".into());
+            return wrong("the program already has an option of that name; choose another".into());
         }
         if !own.insert(&counter.name) {
             return wrong("registered twice".into());
         }
         if index >= MODE_COUNTERS {
-            return wrong(format!("a mode has {MODE_COUNTERS} counters at most"));
+            return wrong(format!("a mode has at most {MODE_COUNTERS} counters"));
         }
         match (mode.meaning, counter.place) {
             (Meaning::Forwards, _) | (Meaning::Counts, LedgerPlace::Note) => {}

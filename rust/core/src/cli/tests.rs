@@ -256,7 +256,7 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("{} --src-port-range 1-65536", ["'1-65536' for '--src-port-range", "65535"]),
         ("{} --rate 2g", ["'2g' for '--rate <RATE>'", "10GbpsL1"]),
         ("{} --rate 1GBps", ["'1GBps' for '--rate <RATE>'", "write 1Gbps for bits"]),
-        ("{} -R 1000000001", ["-R 1000000001", "1000000000 at most"]),
+        ("{} -R 1000000001", ["-R 1000000001", "at most 1000000000"]),
         (
             "{} --rate 10m --stats-interval-ms 60000",
             ["--stats-interval-ms 60000", "packets per second"],

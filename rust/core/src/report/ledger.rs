@@ -57,7 +57,7 @@ pub(crate) fn when_balanced(meaning: Meaning) -> &'static str {
     match meaning {
         Meaning::Measures | Meaning::Returns | Meaning::Forwards => "every packet is accounted for",
         Meaning::Counts => {
-            "what was counted is what the port delivered and took; what became of it is not checked"
+            "the counts equal what the port delivered and accepted; nothing else is checked"
         }
     }
 }
@@ -105,7 +105,7 @@ pub fn ledger(outcome: &Outcome) -> Vec<String> {
                     counts[Counter::Valid] + outcome.totals.lost,
                 ),
                 (
-                    "those that were sent late are among those that were sent",
+                    "packets sent late <= packets sent",
                     counts[Counter::SentLate],
                     counts[Counter::SentLate].min(counts[Counter::Sent]),
                 ),
@@ -121,7 +121,7 @@ pub fn ledger(outcome: &Outcome) -> Vec<String> {
             equations.extend([
                 of_a_reflector(counts),
                 (
-                    "those that waited are among those that were sent",
+                    "packets that waited <= packets sent",
                     counts[Counter::Waited],
                     counts[Counter::Waited].min(counts[Counter::Sent]),
                 ),
@@ -253,7 +253,7 @@ mod tests {
         let mut outcome = outcome();
         outcome.meaning = Meaning::Returns;
         let is_broken = |outcome: &Outcome| {
-            ledger(outcome).iter().any(|line| line.starts_with("those that waited"))
+            ledger(outcome).iter().any(|line| line.starts_with("packets that waited"))
         };
         outcome.totals.counts[Counter::Waited] = outcome.totals.counts[Counter::Sent];
         assert!(!is_broken(&outcome));

@@ -88,7 +88,7 @@ impl Output {
         }
         let mut state = self.shared.state.lock();
         if state.waiting.len() > MOST_WAITING {
-            state.error.get_or_insert_with(|| io::Error::other("nobody reads it"));
+            state.error.get_or_insert_with(|| io::Error::other("no reader: "));
         }
         if state.error.is_none() {
             state.waiting.extend_from_slice(text);
@@ -111,7 +111,7 @@ impl Output {
             if self.shared.changed.wait_until(&mut state, until).timed_out() {
                 self.is_stuck = true;
                 return Err(format!(
-                    "-s {path}: nobody reads it: at least {} bytes of statistics are not written",
+                    "-s {path}: no reader: at least {} bytes of statistics are not written",
                     state.waiting.len()
                 ));
             }
@@ -271,7 +271,7 @@ mod tests {
         let (_reader, mut output) = pipe();
         output.push(&vec![b'x'; 1 << 20]);
         let error = output.finish(Duration::from_millis(1)).unwrap_err();
-        assert!(error.contains("nobody reads it"), "{error}");
+        assert!(error.contains("no reader: "), "{error}");
     }
 
     #[test]

@@ -116,7 +116,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     if !remarks.is_empty() {
         let meaning = match may_have_lost(outcome) {
             None => "whether packets are missing is not known here",
-            Some(_) => "no packet is missing that the port may have lost",
+            Some(_) => "none of the missing packets can be the port's loss",
         };
         lines.push(format!("remarks   {}  (the driver's own counters; {meaning})", told(true)));
     }
@@ -181,8 +181,8 @@ mod tests {
         outcome.totals.lost = 0;
         let text = summary(&outcome);
         assert!(text.contains("\nport      ierrors 0  imissed 0  rx_nombuf 0\n"), "{text}");
-        let remark = "\nremarks   rx_undersize_errors 2,706  (the driver's own counters; no packet is \
-                      missing that the port may have lost)\n";
+        let remark = "\nremarks   rx_undersize_errors 2,706  (the driver's own counters; none of the \
+                      missing packets can be the port's loss)\n";
         assert!(text.contains(remark), "{text}");
         assert_eq!(json(&outcome)["port_remarks"], serde_json::json!(["rx_undersize_errors"]));
         assert_eq!(json(&outcome)["port"]["rx_undersize_errors"], 2706, "it is told all the same");

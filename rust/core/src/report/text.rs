@@ -146,7 +146,7 @@ fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
     ));
     for (counter, text) in [
         (Counter::NoUdpChecksum, "of the valid ones came without a UDP checksum"),
-        (Counter::LateForgotten, "of the late ones may be duplicates: nobody remembers that long"),
+        (Counter::LateForgotten, "of the late ones may be duplicates: they are too old to tell"),
     ] {
         if counts[counter] > 0 {
             lines.push(format!("          {} {text}", grouped(counts[counter])));
@@ -198,17 +198,20 @@ fn other_address(outcome: &Outcome) -> Option<String> {
     let packets = grouped(outcome.totals.counts[Counter::ForeignAddress]);
     let why = if other == dest {
         format!(
-            "and not to the port at {} that they were sent from: something on the path changes it",
+            "but not to the UDP port at {} that they were sent from: something on the path changes it",
             src.ip()
         )
     } else if other.ip() == src.ip() && src.ip() != dest.ip() {
-        "as they were sent: nobody has turned them round (a loop, or this port hears itself)".into()
+        "as they were sent: they were not reflected (a loop on the path, or a port in loopback)"
+            .into()
     } else {
         format!(
-            "not from {dest}: the peer answers from there; give --dest that address, or have the peer use the other"
+            "not from {dest}: the peer answers from that address; give it as --dest, or change the peer's"
         )
     };
-    Some(format!("          {packets} of the foreign bear our tag and came from {other}, {why}"))
+    Some(format!(
+        "          {packets} of the foreign ones have our tag and came from {other}, {why}"
+    ))
 }
 
 /// Pacing accuracy, in the columns that are usual in papers on packet generators.
@@ -322,7 +325,7 @@ fn reflect(outcome: &Outcome, lines: &mut Vec<String>) {
     ));
     if counts[Counter::Waited] > 0 {
         let waited = grouped(counts[Counter::Waited]);
-        lines.push(format!("waited    {waited} of those that were sent, for room in a tx queue"));
+        lines.push(format!("waited    {waited} of the sent ones, for room in a tx queue"));
     }
     if let Some(flows) = outcome.flows.filter(|flows| flows.refused_questions > 0) {
         let [known, refused] = [flows.known, flows.refused_questions].map(grouped);
@@ -386,7 +389,7 @@ mod tests {
         outcome.meaning = Meaning::Returns;
         assert!(!summary(&outcome).contains("waited"));
         outcome.totals.counts[Counter::Waited] = 1234;
-        let waited = "\nwaited    1,234 of those that were sent, for room in a tx queue\n";
+        let waited = "\nwaited    1,234 of the sent ones, for room in a tx queue\n";
         assert!(summary(&outcome).contains(waited));
         outcome.meaning = Meaning::Measures;
         outcome.peer = Peer::Counted(report(&[(Counter::Sent, 9), (Counter::Waited, 4)]));
@@ -432,7 +435,7 @@ mod tests {
         assert!(
             text.contains(
                 "\n          12 of the valid ones came without a UDP checksum\n          \
-                 1 of the late ones may be duplicates: nobody remembers that long\n"
+                 1 of the late ones may be duplicates: they are too old to tell\n"
             ),
             "{text}"
         );
@@ -450,15 +453,15 @@ mod tests {
         for (from, said) in [
             (
                 "10.0.0.9:7",
-                "came from 10.0.0.9:7, not from 10.0.0.2:7: the peer answers from there",
+                "came from 10.0.0.9:7, not from 10.0.0.2:7: the peer answers from that address",
             ),
             ("10.0.0.1:10003", "came from 10.0.0.1:10003, as they were sent"),
-            ("10.0.0.2:7", "came from 10.0.0.2:7, and not to the port at 10.0.0.1"),
+            ("10.0.0.2:7", "came from 10.0.0.2:7, but not to the UDP port at 10.0.0.1"),
         ] {
             outcome.notes.other_address = Some(from.parse().unwrap());
             let text = summary(&outcome);
             assert!(
-                text.contains(&format!("4,321 of the foreign bear our tag and {said}")),
+                text.contains(&format!("4,321 of the foreign ones have our tag and {said}")),
                 "{text}"
             );
         }

@@ -154,7 +154,7 @@ impl Config {
             if asked <= possible {
                 return Ok(());
             }
-            Err(format!("{option} {asked}: the port has {possible} {name} at most; lower {option}"))
+            Err(format!("{option} {asked}: the port has at most {possible} {name}; lower {option}"))
         };
         queues("-r", "rx queue(s)", self.rx_queues, limits.max_rx_queues)?;
         queues("-t", "tx queue(s)", self.tx_queues, limits.max_tx_queues)?;
@@ -192,7 +192,7 @@ impl Config {
         let Some(rate) = link_mbps.and_then(|mbps| pacing.rate.times(mbps.checked_mul(ports)?))
         else {
             return Err(format!(
-                "--rate {share}: the port's driver does not tell how fast the link is; give --rate in \
+                "--rate {share}: the port's driver does not report the link speed; give --rate in \
                  packets or bits per second, such as 3.5Mpps or 10GbpsL1"
             ));
         };

@@ -45,7 +45,7 @@ impl FromStr for LatencyLimit {
         let largest = middle_ns(bucket(MAX_NS)) as f64;
         if limit.name.starts_with('p') && limit.ns >= largest {
             return Err(format!(
-                "percentiles are told apart below {:.3} s; give a shorter time, or limit max",
+                "percentiles are measured up to {:.3} s; give a shorter time, or limit max",
                 largest / 1e9
             ));
         }
@@ -78,7 +78,7 @@ mod tests {
         let largest = middle_ns(bucket(u64::MAX));
         assert!(format!("p99={}ns", largest - 1).parse::<LatencyLimit>().is_ok());
         let error = format!("p99={largest}ns").parse::<LatencyLimit>().unwrap_err();
-        assert!(error.starts_with("percentiles are told apart below 17.113 s"), "{error}");
+        assert!(error.starts_with("percentiles are measured up to 17.113 s"), "{error}");
         for text in ["", "p99", "p98=1us", "p99=1", "p99=-1us"] {
             assert!(text.parse::<LatencyLimit>().unwrap_err().contains("p99=200us"), "{text}");
         }

@@ -377,7 +377,7 @@ impl Run {
         if !drained && !expired {
             if now_ns >= self.stopped_ns + DRAIN_SAID_NS {
                 self.remarks.push(format!(
-                    "sending has ended, and packets under way are waited for, up to {} s (--drain)",
+                    "sending has ended; waiting up to {} s for in-flight packets (--drain)",
                     self.config.drain_ns as f64 / 1e9
                 ));
             }
@@ -431,7 +431,7 @@ impl Run {
         let sockets = sendrecv.ends.iter().map(|ends| ends.sockets(sendrecv.src_ports));
         for [src, dest] in sockets.filter(|[src, dest]| src.ip() == dest.ip()) {
             self.remarks.push(format!(
-                "--src {} --dest {dest}: the same address: nobody but a port that hears itself answers; give --dest \
+                "--src {} --dest {dest}: the same address, which only a port in loopback answers; give --dest \
                  the peer's",
                 src.ip()
             ));

@@ -100,7 +100,7 @@ fn bad_values_are_one_line_with_option_value_and_what_is_allowed() {
         ("--hold-for 5", format!("invalid value '5' for '--hold-for <X>': {time}")),
         (
             "--rank 1.5",
-            "invalid value '1.5' for '--rank <X>': expected a whole number, 0 at least".into(),
+            "invalid value '1.5' for '--rank <X>': expected a whole number, at least 0".into(),
         ),
     ] {
         let rank = if options.contains("--rank") { "" } else { "--rank 1" };
@@ -142,10 +142,10 @@ fn the_help_of_a_mode_has_its_options_and_counters() {
 #[test]
 fn options_that_cannot_be_are_refused_at_the_start() {
     for (name, why) in [
-        ("rx-queues", "the program has one of that name; choose another"),
+        ("rx-queues", "the program already has an option of that name; choose another"),
         ("rx_queues", "a name has lower-case letters, digits and single dashes"),
-        ("quiet", "the program has one of that name; choose another"),
-        ("help", "the program has one of that name; choose another"),
+        ("quiet", "the program already has an option of that name; choose another"),
+        ("help", "the program already has an option of that name; choose another"),
         ("Every", "a name has lower-case letters, digits and single dashes"),
         ("9th", "a name has lower-case letters, digits and single dashes"),
         ("-every", "a name has lower-case letters, digits and single dashes"),
@@ -165,28 +165,28 @@ fn options_that_cannot_be_are_refused_at_the_start() {
     let error = refused(reflects);
     assert_eq!(
         error,
-        "mode mine, option --impair: the program has one of that name; choose another"
+        "mode mine, option --impair: the program already has an option of that name; choose another"
     );
     assert_eq!(
         refused(|mode| mode.options[1].default_value = Some("0".into())),
-        "mode mine, option --every: its default value '0' cannot be: expected a whole number from 1 \
+        "mode mine, option --every: its default value '0' is not allowed: expected a whole number from 1 \
          to 100"
     );
     assert_eq!(
         refused(|mode| mode.options[0].default_value = Some("true".into())),
-        "mode mine, option --eager: a flag has no default value: it is not given"
+        "mode mine, option --eager: a flag has no default value"
     );
     #[expect(clippy::reversed_empty_ranges, reason = "it is to be refused")]
     let error = refused(|mode| mode.options[1].range = 5..=4);
-    assert_eq!(error, "mode mine, option --every: its least value is greater than its greatest");
+    assert_eq!(error, "mode mine, option --every: its minimum is greater than its maximum");
 }
 
 #[test]
 fn counters_that_cannot_be_are_refused_at_the_start() {
     for (name, why) in [
-        ("lost_packets", "the program has one of that name; choose another"),
-        ("tx_queue_full", "the program has one of that name; choose another"),
-        ("dropped", "the program has one of that name; choose another"),
+        ("lost_packets", "the program already has an option of that name; choose another"),
+        ("tx_queue_full", "the program already has an option of that name; choose another"),
+        ("dropped", "the program already has an option of that name; choose another"),
         ("seen,twice", "a name has lower-case letters, digits and single underscores"),
         ("decimated", "registered twice"),
     ] {
@@ -203,7 +203,7 @@ fn counters_that_cannot_be_are_refused_at_the_start() {
     many(MODE_COUNTERS)(&mut mode);
     assert!(parse_line("mine --rank 1", &[mode]).is_ok());
     let error = refused(many(MODE_COUNTERS + 1));
-    assert_eq!(error, "mode mine, counter c8: a mode has 8 counters at most");
+    assert_eq!(error, "mode mine, counter c8: a mode has at most 8 counters");
     let error = refused(|mode| mode.meaning = Meaning::Counts);
     assert_eq!(
         error,

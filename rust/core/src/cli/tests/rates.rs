@@ -117,7 +117,7 @@ fn a_share_of_the_line_rate_is_one_of_layer_1() {
     assert_eq!(at("--rate 50% --packet-size 16", Some(1000)), same);
     assert_eq!(at("--rate 7", Some(10_000)), Ok(Some(7.0)));
     let refused = at("--rate 12.5%", None).unwrap_err();
-    assert!(refused.starts_with("--rate 12.5%: the port's driver does not tell"), "{refused}");
+    assert!(refused.starts_with("--rate 12.5%: the port's driver does not report"), "{refused}");
     assert!(refused.contains("such as 3.5Mpps or 10GbpsL1"), "{refused}");
     let refused = at("--rate 100% --packet-size 16", Some(400_000)).unwrap_err();
     assert!(refused.contains("can be accounted for"), "{refused}");
