@@ -150,15 +150,16 @@ int report(const rs::Finished& finished, bool has_files) {
 }
 
 /// Waits for the links of all ports. Returns false, after an error message, if one stays down.
-bool wait_for_links(const ServedPorts& ports, const StopRequest& stop) {
+bool wait_for_links(const ServedPorts& ports, std::chrono::milliseconds timeout,
+                    const StopRequest& stop) {
   for (const ServedPort& served : ports) {
-    if (!served.port.wait_for_link(kLinkTimeout, stop) && !stop.is_made()) {
+    if (!served.port.wait_for_link(timeout, stop) && !stop.is_made()) {
       const std::string whose =
           ports.size() > 1 ? "the link of port " + served.port.name() : "the port's link";
       std::fprintf(stderr,
-                   "dpdkproj: %s has been down for 10 s: start the peer first, or choose "
-                   "another port with -p\n",
-                   whose.c_str());
+                   "dpdkproj: %s has been down for %s: start the peer first, choose another port "
+                   "with -p, or raise --wait-link\n",
+                   whose.c_str(), in_seconds(timeout).c_str());
       return false;
     }
   }
@@ -177,7 +178,8 @@ uint32_t slowest_mbps(const ServedPorts& ports) {
 /// Waits for the links, and executes all runs of the session on `ports`. Returns the exit code.
 int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs::Session& session,
            const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
-  if (mode.needs_link && !wait_for_links(ports, signals.request())) {
+  if (mode.needs_link &&
+      !wait_for_links(ports, std::chrono::milliseconds(options.wait_link_ms), signals.request())) {
     return kFailure;
   }
   if (!signals.requested()) {
@@ -216,6 +218,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
   for (const PortInfo& info : infos) {
     session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
   }
+  const std::chrono::milliseconds wait_link(options.wait_link_ms);
   const PortConfig port_config{options.rx_queues,
                                options.tx_queues,
                                options.rx_descriptors,
@@ -224,6 +227,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
                                options.tx_burst,
                                options.checksum_offload,
                                options.send_on_timestamp,
+                               wait_link,
                                options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
                                passing_on(mode.queues)};
   ServedPorts ports;

@@ -40,17 +40,29 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
 
 namespace {
 
-/// What the ports report. May require requests to NICs or the kernel.
-void read_ports(const ServedPorts& ports, rs::Facts& facts) {
+/// What the ports have dropped. May require requests to NICs or the kernel.
+void read_missed(const ServedPorts& ports, rs::Facts& facts) {
   facts.port_says_missed = true;
   facts.port_missed = 0;
-  facts.ports_removed = 0;
-  uint64_t bit = 1;
   for (const ServedPort& served : ports) {
     const std::optional<uint64_t> missed = served.port.missed();
     facts.port_says_missed = facts.port_says_missed && missed.has_value();
     facts.port_missed += missed.value_or(0);
-    facts.ports_removed |= served.port.is_removed() ? bit : 0;
+  }
+}
+
+/// What happens to the ports beside their traffic.
+void watch_ports(const ServedPorts& ports, rs::Facts& facts) {
+  facts.ports_removed = facts.links_down = facts.links_lost = 0;
+  facts.ports_recovering = facts.ports_failed = 0;
+  uint64_t bit = 1;
+  for (const ServedPort& served : ports) {
+    const PortWatch& watch = served.port.watch();
+    facts.ports_removed |= watch.is_removed() ? bit : 0;
+    facts.links_lost |= watch.take_link_loss() ? bit : 0;
+    facts.links_down |= watch.is_link_down() ? bit : 0;
+    facts.ports_recovering |= watch.is_recovering() ? bit : 0;
+    facts.ports_failed |= watch.has_failed() ? bit : 0;
     bit <<= 1;
   }
 }
@@ -59,14 +71,20 @@ void read_ports(const ServedPorts& ports, rs::Facts& facts) {
 
 void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
              const StopSignals& signals, std::atomic<Phase>& phase) noexcept {
-  constexpr uint64_t kPortNs = 250'000'000;
-  uint64_t next_port_ns = 0;
+  constexpr uint64_t kMissedNs = 250'000'000;
+  constexpr uint64_t kWatchNs = 50'000'000;
+  uint64_t next_missed_ns = 0;
+  uint64_t next_watch_ns = 0;
   rs::Facts facts{};
   while (phase.load(std::memory_order_relaxed) != Phase::kStop) {
     const uint64_t now_ns = clock.now_ns();
-    if (now_ns >= next_port_ns) {
-      next_port_ns = now_ns + kPortNs;
-      read_ports(ports, facts);
+    if (now_ns >= next_missed_ns) {
+      next_missed_ns = now_ns + kMissedNs;
+      read_missed(ports, facts);
+    }
+    if (now_ns >= next_watch_ns) {
+      next_watch_ns = now_ns + kWatchNs;
+      watch_ports(ports, facts);
     }
     facts.stop_requested = signals.requested();
     const rs::Tick tick = session.tick(now_ns, facts);

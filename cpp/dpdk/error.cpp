@@ -3,6 +3,7 @@
 #include <rte_errno.h>
 
 #include <cstdlib>
+#include <sstream>
 
 namespace dpdkproj {
 
@@ -31,6 +32,12 @@ void check(int result, const char* call, const std::string& advice) {
   if (result < 0) {
     throw DpdkError(call, result, advice);
   }
+}
+
+std::string in_seconds(std::chrono::milliseconds time) {
+  std::ostringstream text;
+  text << std::chrono::duration<double>(time).count() << " s";
+  return text.str();
 }
 
 }  // namespace dpdkproj

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
 
@@ -20,5 +21,8 @@ class UsageError : public std::runtime_error {
 
 /// Throws a DpdkError if `result` is negative.
 void check(int result, const char* call, const std::string& advice = "");
+
+/// A time for a message: `10 s`, `0.25 s`.
+std::string in_seconds(std::chrono::milliseconds time);
 
 }  // namespace dpdkproj

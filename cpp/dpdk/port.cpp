@@ -123,8 +123,8 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
   partial_checksums_ = is_on_kernel_stack(info_.driver_name);
   try {
     configure(config);
-    start(stop);
-    removal_.emplace(port_id_, info_.device);
+    start(config.peer_timeout, stop);
+    watch_.emplace(port_id_, info_.device);
     sockets_ = PacketSockets(info_);
   } catch (...) {
     rte_eth_dev_close(port_id_);
@@ -132,8 +132,8 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
   }
 }
 
-void Port::start(const StopRequest& stop) const {
-  const auto until = std::chrono::steady_clock::now() + kLinkTimeout;
+void Port::start(std::chrono::milliseconds peer_timeout, const StopRequest& stop) const {
+  const auto until = std::chrono::steady_clock::now() + peer_timeout;
   int result = rte_eth_dev_start(port_id_);
   // A memif client starts only once its server listens: this takes the place of a link.
   const bool is_memif = std::string_view(info_.driver_name) == "net_memif";
@@ -145,10 +145,12 @@ void Port::start(const StopRequest& stop) const {
   while (result != 0 && is_memif) {
     if (std::chrono::steady_clock::now() >= until) {
       throw std::runtime_error("port " + std::to_string(port_id_) +
-                               " (net_memif): no server has listened on its socket for 10 s: "
-                               "start the peer first, with role=server and the same socket");
+                               " (net_memif): no server has listened on its socket for " +
+                               in_seconds(peer_timeout) +
+                               ": start the peer first, with role=server and the same socket, or "
+                               "raise --wait-link");
     }
-    if (stop.sleep(std::chrono::milliseconds(500))) {
+    if (stop.sleep(std::min(peer_timeout, std::chrono::milliseconds(500)))) {
       return;
     }
     result = rte_eth_dev_start(port_id_);
@@ -195,8 +197,9 @@ void Port::configure(const PortConfig& config) {
   if (config.passing_on != PassingOn::kToAnyQueue) {
     conf.txmode.offloads |= info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
   }
-  // Drivers with a removal interrupt report it only on request.
+  // Drivers with interrupts for removal and link report them only on request.
   conf.intr_conf.rmv = (*info_.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
+  conf.intr_conf.lsc = (*info_.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0 ? 1 : 0;
   // Some drivers (af_xdp, mana) need as many tx as rx queues, others at least one.
   unused_tx_queues_ =
       config.tx_queues > 0 ? uint16_t{0} : std::min(config.rx_queues, info_.max_tx_queues);
@@ -251,7 +254,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
 }
 
 Port::~Port() {
-  removal_.reset();
+  watch_.reset();
   // Before the pools are freed: the driver still holds mbufs from them.
   rte_eth_dev_stop(port_id_);
   rte_eth_dev_close(port_id_);

@@ -13,13 +13,13 @@
 #include "dpdk/find_port.hpp"
 #include "dpdk/mempool.hpp"
 #include "dpdk/packet_sockets.hpp"
+#include "dpdk/port_watch.hpp"
 #include "dpdk/queue.hpp"
-#include "dpdk/removal.hpp"
 #include "dpdk/stop.hpp"
 
 namespace dpdkproj {
 
-/// How long to wait for the link, or for the peer of a memif port.
+/// How long to wait for the link, or for the peer of a memif port, unless told otherwise.
 inline constexpr std::chrono::seconds kLinkTimeout{10};
 
 /// Where a mode sends received packets. This decides how many mbufs the pool of an rx queue needs.
@@ -47,6 +47,8 @@ struct PortConfig {
   bool checksum_offload;
   /// Packets carry their launch time (TxSchedule); refused if the port has no such offload.
   bool send_on_timestamp = false;
+  /// How long to wait for the peer of a memif port.
+  std::chrono::milliseconds peer_timeout = kLinkTimeout;
   /// Mbufs of each rx queue that a worker may hold.
   unsigned held_mbufs = 0;
   /// Unless this is kToAnyQueue, all packets sent on a tx queue come from one pool and have no
@@ -132,15 +134,17 @@ class Port {
   /// it does not report them or its device is gone.
   std::optional<uint64_t> missed() const;
 
+  /// What happens to the port beside its traffic.
+  const PortWatch& watch() const noexcept { return *watch_; }
   /// Whether the port's device has been removed; its counters are then unknown. Makes system calls.
-  bool is_removed() const noexcept { return removal_->is_noticed(); }
+  bool is_removed() const noexcept { return watch_->is_removed(); }
 
   const char* driver() const noexcept { return info_.driver_name; }
 
  private:
   void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
-  void start(const StopRequest& stop) const;
+  void start(std::chrono::milliseconds peer_timeout, const StopRequest& stop) const;
   void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);
   bool read_stats(rte_eth_stats& stats) const;
 
@@ -155,7 +159,7 @@ class Port {
   /// Tx queues that only the driver needs.
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
-  std::optional<Removal> removal_;
+  std::optional<PortWatch> watch_;
   /// Not thread-safe.
   mutable PacketSockets sockets_;
   std::vector<Mempool> rx_pools_;

@@ -107,6 +107,7 @@ impl Config {
             rx_burst: config.rx_burst,
             tx_burst: config.tx_burst,
             checksum_offload: config.checksum_offload,
+            wait_link_ms: config.wait_link_ns / 1_000_000,
             send_on_timestamp: config.tx_mode() == Some(TxMode::Hardware),
             l2_len: len(Layout::l2_len),
             l3_len: len(Layout::l3_len),

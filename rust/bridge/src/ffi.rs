@@ -239,6 +239,8 @@ pub(crate) mod bridge {
         tx_burst: u16,
         /// Checksum offload is allowed.
         checksum_offload: bool,
+        /// How long to wait for links, in ms.
+        wait_link_ms: u64,
         /// The port has to send packets at given times (`RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP`).
         send_on_timestamp: bool,
         /// Length in bytes of the Ethernet header and VLAN tags of packets that the mode builds; 0
@@ -282,8 +284,16 @@ pub(crate) mod bridge {
         /// Whether all drivers report dropped packets, and how many so far on all ports.
         port_says_missed: bool,
         port_missed: u64,
-        /// Bit `p` is set if the device of port `p` was removed.
+        /// In each of these masks, bit `p` stands for port `p`. Its device was removed.
         ports_removed: u64,
+        /// Its link is down.
+        links_down: u64,
+        /// Its driver has reported since the last call that its link went down.
+        links_lost: u64,
+        /// Its driver is recovering from an error.
+        ports_recovering: u64,
+        /// Its driver could not recover.
+        ports_failed: u64,
         /// A signal asked to stop.
         stop_requested: bool,
     }

@@ -70,6 +70,10 @@ impl Session {
         let facts = CoreFacts {
             port_missed: facts.port_says_missed.then_some(facts.port_missed),
             ports_removed: facts.ports_removed,
+            links_down: facts.links_down,
+            links_lost: facts.links_lost,
+            ports_recovering: facts.ports_recovering,
+            ports_failed: facts.ports_failed,
             stop_requested: facts.stop_requested,
         };
         let tick = self.0.tick(now_ns, facts);

@@ -102,7 +102,7 @@ impl Rig {
 
     fn tick(&mut self) {
         self.sender.poll_until(self.now, self.now);
-        self.collector.tick(&mut |row| self.rows.push(*row));
+        self.collector.tick(&mut |row| self.rows.push(row.clone()));
     }
 
     /// Lets so much time pass with nothing in it.
@@ -116,7 +116,7 @@ impl Rig {
     }
 
     fn finish(&mut self) -> (Counts, Vec<WorkerCounts>) {
-        self.collector.finish(&mut |row| self.rows.push(*row));
+        self.collector.finish(&mut |row| self.rows.push(row.clone()));
         for row in &self.rows {
             let counts = &row.totals.counts;
             assert_eq!(counts[Counter::Sent], counts[Counter::Valid] + row.totals.lost);

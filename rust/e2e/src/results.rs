@@ -154,7 +154,7 @@ impl std::fmt::Display for Summary {
 }
 
 /// The documented columns; others may follow.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 21] = [
     "time_ms",
     "tx_packets",
     "rx_packets",
@@ -175,6 +175,7 @@ const COLUMNS: [&str; 20] = [
     "reordered_packets",
     "dropped_packets",
     "sent_late_packets",
+    "events",
 ];
 
 /// The index of `due_packets`; `not_sent_packets` follows it.
@@ -223,6 +224,8 @@ impl Row {
 pub struct Table {
     /// The rows in order of time.
     pub rows: Vec<Row>,
+    /// What happened to ports, with the start of the interval in ms.
+    pub events: Vec<(u64, String)>,
     /// The columns of the mode's own counters, which follow the documented ones: name and cells.
     pub own: Vec<(String, Vec<u64>)>,
 }
@@ -238,16 +241,19 @@ impl Table {
         assert_eq!(header.iter().take(COLUMNS.len()).collect::<Vec<_>>(), COLUMNS);
         let names: Vec<_> = header.iter().skip(COLUMNS.len()).map(String::from).collect();
         let mut own: Vec<_> = names.into_iter().map(|name| (name, Vec::new())).collect();
-        let mut rows = Vec::new();
+        let (mut rows, mut events) = (Vec::new(), Vec::new());
         for record in reader.records() {
             let record = record.unwrap_or_else(|error| panic!("{error} in {text}"));
-            rows.push(row(&record));
+            let row = row(&record);
+            let happened = record[COLUMNS.len() - 1].split(';').filter(|event| !event.is_empty());
+            events.extend(happened.map(|event| (row.time_ms, event.to_string())));
+            rows.push(row);
             for ((_, cells), cell) in own.iter_mut().zip(record.iter().skip(COLUMNS.len())) {
                 cells.push(cell.parse().unwrap_or_else(|error| panic!("{error} in {text}")));
             }
         }
         assert!(rows.is_sorted_by(|a, b| a.time_ms < b.time_ms), "{rows:?}");
-        Self { rows, own }
+        Self { rows, events, own }
     }
 
     /// The sum of one column.

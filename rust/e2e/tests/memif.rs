@@ -61,7 +61,8 @@ fn as_fast_as_it_goes_no_packet_is_lost() {
 
 #[test]
 fn a_sender_without_a_peer_gives_up() {
-    let outcome = Memif::new().sendrecv_as("server", "--duration 1").run().expect_code(1);
+    let outcome =
+        Memif::new().sendrecv_as("server", "--duration 1 --wait-link 0.5").run().expect_code(1);
     let lines = outcome.own_lines();
     let said = |text: &str| lines.iter().any(|line| line.contains(text));
     assert!(said("link has been down") && said("start the peer first"), "{lines:?}");

@@ -23,7 +23,7 @@ fn a_count_is_sent_and_comes_back_exactly() {
     let summary = outcome.summary();
     summary.assert_lossless(COUNT);
     // Right here, and a mistake nearly everywhere else.
-    let said = "dpdkproj: --src 10.0.0.1 --dest 10.0.0.1:7: the same address: nobody but a port that hears itself";
+    let said = "dpdkproj: --src 10.0.0.1 --dest 10.0.0.1:7: the same address, which only a port in loopback answers";
     assert_eq!(outcome.stderr().matches(said).count(), 1, "{}", outcome.stderr());
     // Every packet that was due was sent, or has a reason.
     let reasons = ["no_mbuf", "pacer_shortfall", "tx_queue_full"];
@@ -74,9 +74,9 @@ fn packets_of_another_flow_are_foreign_and_ours_are_all_lost() {
         summary.value("rx.other_address").as_str().map(|from| &from[..9]),
         Some("10.0.0.1:")
     );
-    let said = "3,000 of the foreign bear our tag and came from 10.0.0.1:";
+    let said = "3,000 of the foreign ones have our tag and came from 10.0.0.1:";
     assert!(outcome.stderr().contains(said), "{}", outcome.stderr());
-    assert!(outcome.stderr().contains("as they were sent: nobody has turned them round"));
+    assert!(outcome.stderr().contains("as they were sent: they were not reflected"));
     assert_eq!(summary.value("loss_ratio"), 1.0, "{summary}");
     assert!(summary.value("latency_ns.mean").is_null(), "{summary}");
 

@@ -114,15 +114,15 @@ fn a_signal_while_it_waits_for_its_peer_ends_it_at_once() {
 #[test]
 fn what_was_waited_for_in_vain_is_said() {
     let links = [Memif::new(), Memif::new()];
-    let start = |link: &Memif, role| link.sendrecv_as(role, "-q").start();
+    let start = |link: &Memif, role| link.sendrecv_as(role, "-q --wait-link 1").start();
     let [client, server] = [start(&links[0], "client"), start(&links[1], "server")];
     let client = client.finish().expect_code(1);
-    let expected = "dpdkproj: port 0 (net_memif): no server has listened on its socket for 10 s: start \
-                    the peer first, with role=server and the same socket";
+    let expected = "dpdkproj: port 0 (net_memif): no server has listened on its socket for 1 s: start \
+                    the peer first, with role=server and the same socket, or raise --wait-link";
     assert_eq!(client.own_lines().last(), Some(&expected), "{client:?}");
     let server = server.finish().expect_code(1);
-    let expected = "dpdkproj: the port's link has been down for 10 s: start the peer first, \
-                    or choose another port with -p";
+    let expected = "dpdkproj: the port's link has been down for 1 s: start the peer first, \
+                    choose another port with -p, or raise --wait-link";
     assert_eq!(server.own_lines().last(), Some(&expected), "{server:?}");
 }
 

@@ -198,7 +198,7 @@ fn an_answer_from_another_address_is_named() {
     ]);
     let from = format!("{}:7", Veth::PEER_IP);
     assert_eq!(summary.value("rx.other_address"), from.as_str(), "{summary}");
-    let said = format!("bear our tag and came from {from}, not from 10.9.0.3:7: the peer answers");
+    let said = format!("have our tag and came from {from}, not from 10.9.0.3:7: the peer answers");
     assert!(outcome.stderr().contains(&said), "{}", outcome.stderr());
 }
 

@@ -127,6 +127,11 @@ struct Common {
     #[arg(long, value_name = "SECS", global = true, value_parser = duration,
           allow_negative_numbers = true)]
     drain: Option<Duration>,
+    /// How long to wait for the link of each port, or for the peer of a memif port, before giving
+    /// up; fractions are allowed
+    #[arg(long, value_name = "SECS", global = true, default_value = "10", value_parser = duration,
+          allow_negative_numbers = true)]
+    wait_link: Duration,
     /// Exit with 3 if more packets are lost: a share such as 0.1% or 0.001
     #[arg(long, value_name = "SHARE", global = true)]
     max_loss: Option<LossLimit>,
@@ -398,6 +403,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         drain_ns: common
             .drain
             .map_or(u64::from(common.stats_evict_threshold_secs) * 1_000_000_000, nanoseconds),
+        wait_link_ns: nanoseconds(common.wait_link),
         duration_ns: common.duration.map(nanoseconds),
         count: common.count,
         live: !common.quiet,

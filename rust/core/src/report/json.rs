@@ -12,8 +12,8 @@ use crate::count::Departures;
 use crate::count::Histogram;
 use crate::count::Latency;
 use crate::count::{Counter, Counts, LedgerPlace};
-use crate::run::LossRun;
 use crate::run::mode::Meaning;
+use crate::run::{Event, LossRun};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -58,9 +58,25 @@ struct Document<'a> {
     port: Counted<'a>,
     port_remarks: Vec<&'a str>,
     port_removed_s: Option<f64>,
+    events: Vec<PortEvent>,
+    events_omitted: u64,
     limits_broken: Vec<String>,
     ledger_balanced: bool,
     ledger_broken: Vec<String>,
+}
+
+/// What happened to a port.
+#[derive(Serialize)]
+struct PortEvent {
+    at_s: f64,
+    port: u16,
+    what: &'static str,
+}
+
+impl From<&Event> for PortEvent {
+    fn from(event: &Event) -> Self {
+        Self { at_s: event.at_ns as f64 / 1e9, port: event.port, what: event.what.name() }
+    }
 }
 
 #[derive(Serialize)]
@@ -310,6 +326,8 @@ pub fn to_json(outcome: &Outcome) -> String {
         port: outcome.port_counters(),
         port_remarks: port::remarks(outcome),
         port_removed_s: outcome.removed_ns().map(|ns| ns as f64 / 1e9),
+        events: outcome.events.iter().map(Into::into).collect(),
+        events_omitted: outcome.events_omitted,
         limits_broken: limits::broken(outcome),
         ledger_balanced: ledger(outcome).is_empty(),
         ledger_broken: ledger(outcome),

@@ -12,7 +12,7 @@ use crate::run::Limits;
 use crate::run::LossRuns;
 use crate::run::Run;
 use crate::run::mode::Meaning;
-use crate::run::{Driver, Ports, Totals, WorkerCounts};
+use crate::run::{Driver, Event, Ports, Totals, What, WorkerCounts};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
 use crate::work::pacer::{Rate, TxMode};
@@ -88,15 +88,18 @@ impl PortOutcome {
             let mine = streams.filter(|(stream, _)| numbering.port_of_tx(*stream) == port);
             mine.map(|(_, lost)| lost).sum()
         };
-        let known = run.macs().iter().zip(run.ports_removed_ns());
-        let all = (0..).zip(ends.into_iter().zip(known));
-        all.map(|(port, (end, (mac, removed_ns)))| Self {
+        let removed_ns = |port: u16| {
+            let is_removal = |event: &&Event| event.port == port && event.what == What::Removed;
+            run.events().iter().find(is_removal).map(|event| event.at_ns)
+        };
+        let all = (0..).zip(ends.into_iter().zip(run.macs()));
+        all.map(|(port, (end, mac))| Self {
             name: end.name,
             driver_name: end.driver_name,
             mac: *mac,
             driver: end.driver,
             counters: end.counters,
-            removed_ns: *removed_ns,
+            removed_ns: removed_ns(port),
             checksums: writes.then_some(end.checksums),
             lost: lost_on(port),
         })
@@ -148,6 +151,10 @@ pub struct Outcome {
     pub numbering: Ports,
     /// What is known about each port.
     pub ports: Vec<PortOutcome>,
+    /// What happened to ports, in order.
+    pub events: Vec<Event>,
+    /// Number of further events.
+    pub events_omitted: u64,
     /// The reflector's counters.
     pub peer: Peer,
     /// Source and destination of the packets of the first port; `None` if the mode sends none of
@@ -205,6 +212,8 @@ impl Outcome {
             steal_ms: None,
             numbering: config.ports(),
             ports: Vec::new(),
+            events: run.events().into(),
+            events_omitted: run.events_omitted(),
             peer: run.peer(),
             ends: sendrecv
                 .and_then(|sendrecv| Some(sendrecv.ends.first()?.sockets(sendrecv.src_ports))),
@@ -435,6 +444,8 @@ pub(crate) mod tests {
                 checksums: None,
                 lost: 3,
             }],
+            events: Vec::new(),
+            events_omitted: 0,
             peer: Peer::Silent,
             ends: None,
             stamp: false,

@@ -4,6 +4,7 @@ use super::loss::attribute;
 use super::numbers::grouped;
 use super::outcome::{Outcome, PortOutcome};
 use crate::count::Counter;
+use crate::run::What;
 use crate::run::mode::Meaning;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -120,6 +121,7 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         };
         lines.push(format!("remarks   {}  (the driver's own counters; {meaning})", told(true)));
     }
+    lines.extend(events(outcome));
     for (index, port) in (0..).zip(&outcome.ports) {
         if let Some(ns) = port.removed_ns {
             let (whose, at) = (outcome.numbering.whose(index), ns as f64 / 1e9);
@@ -127,6 +129,17 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What happened to links and drivers: the first few, because CSV and JSON have all.
+fn events(outcome: &Outcome) -> Option<String> {
+    const MOST: usize = 4;
+    let others = outcome.events.iter().filter(|event| event.what != What::Removed);
+    let texts: Vec<_> = others.map(|event| event.text(outcome.numbering)).collect();
+    let more = texts.len().saturating_sub(MOST) as u64 + outcome.events_omitted;
+    let more = if more > 0 { format!("; {} more", grouped(more)) } else { String::new() };
+    let first = texts[..texts.len().min(MOST)].join("; ");
+    (!texts.is_empty()).then(|| format!("events    {first}{more}"))
 }
 
 /// The line of one of several ports.

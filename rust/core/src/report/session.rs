@@ -114,7 +114,7 @@ impl Session {
     pub fn open(config: Config, command: Vec<String>) -> Result<Self, String> {
         Ok(Self {
             files: Files::open(&config)?,
-            table: Table::new(config.meaning, &config.counters),
+            table: Table::new(config.meaning, &config.counters, config.ports()),
             waiting: VecDeque::from([config.clone()]),
             last: config,
             limits: Vec::new(),

@@ -309,7 +309,7 @@ impl Collector {
             let percentiles_ns =
                 (!self.interval_latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
             let start_ns = self.next * self.board.interval_ns();
-            row(&Row { start_ns, totals, percentiles_ns });
+            row(&Row { start_ns, totals, percentiles_ns, events: Vec::new() });
             self.next += 1;
         }
         self.board.read_below(self.next);

@@ -50,6 +50,8 @@ pub struct Config {
     pub timeout_ns: u64,
     /// How long to wait for in-flight packets after sending ends, in ns.
     pub drain_ns: u64,
+    /// How long to wait for links to come up before the first run, in ns.
+    pub wait_link_ns: u64,
     /// When to stop, in ns since the start; `None`: when a signal comes.
     pub duration_ns: Option<u64>,
     /// Number of packets after which to stop: sent packets if the mode sends its own, otherwise

@@ -6,6 +6,7 @@
 
 mod collector;
 pub mod config;
+mod events;
 mod limits;
 mod loss_runs;
 pub mod mode;
@@ -16,6 +17,7 @@ mod totals;
 mod workers;
 
 pub use collector::Collector;
+pub use events::{Event, What};
 pub use limits::{LatencyLimit, Limits, LossLimit};
 pub use loss_runs::{LossRun, LossRuns};
 pub use phases::{Facts, Found, Phase, Run, Tick};

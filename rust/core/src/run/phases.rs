@@ -1,6 +1,7 @@
 //! One run, from the creation of its workers until the last packets have arrived or timed out.
 
 use super::config::{Config, Sendrecv};
+use super::events::{Event, Events};
 use super::mode::Meaning;
 use super::snapshot::{Seconds, Snapshot};
 use super::{Collector, Row};
@@ -45,8 +46,16 @@ pub enum Phase {
 pub struct Facts {
     /// Packets that the ports have dropped so far; `None` if a driver does not report that.
     pub port_missed: Option<u64>,
-    /// Bit `p` is set if the device of port `p` was removed.
+    /// In each of these masks, bit `p` stands for port `p`. Its device was removed.
     pub ports_removed: u64,
+    /// Its link is down.
+    pub links_down: u64,
+    /// Its driver has reported since the last facts that its link went down.
+    pub links_lost: u64,
+    /// Its driver is recovering from an error.
+    pub ports_recovering: u64,
+    /// Its driver could not recover.
+    pub ports_failed: u64,
     /// A signal asked to stop.
     pub stop_requested: bool,
 }
@@ -114,7 +123,7 @@ pub struct Run {
     registrar: Registrar,
     /// Of each port.
     answers: Vec<Answers>,
-    ports_removed_ns: Vec<Option<u64>>,
+    events: Events,
     /// Messages for the user, for [`Run::take_remarks`].
     remarks: Vec<String>,
 }
@@ -168,7 +177,7 @@ impl Run {
             registrar: Registrar::new(Arc::clone(&flows)),
             flows,
             answers: (0..ports.count).map(|_| Answers::default()).collect(),
-            ports_removed_ns: vec![None; ports.count.into()],
+            events: Events::new(ports.count),
             remarks: Vec::new(),
             config,
         };
@@ -228,10 +237,16 @@ impl Run {
         &self.macs
     }
 
-    /// When the removal of each port's device was noticed, in ns since the start.
+    /// What happened to its ports, in order: the first events, if there were very many.
     #[must_use]
-    pub fn ports_removed_ns(&self) -> &[Option<u64>] {
-        &self.ports_removed_ns
+    pub fn events(&self) -> &[Event] {
+        self.events.all()
+    }
+
+    /// Number of further events.
+    #[must_use]
+    pub fn events_omitted(&self) -> u64 {
+        self.events.omitted()
     }
 
     /// What the reflector counted in this run. Valid when the run is over.
@@ -267,7 +282,7 @@ impl Run {
         snapshot: &mut dyn FnMut(Snapshot),
     ) -> Tick {
         self.collect(Collector::tick, row, snapshot);
-        self.note_removed(now_ns, facts.ports_removed);
+        self.note_events(now_ns, facts);
         if let Some(missed) = facts.port_missed.filter(|_| facts.ports_removed == 0) {
             self.registrar.port_missed(missed);
         }
@@ -289,7 +304,7 @@ impl Run {
         row: &mut dyn FnMut(&Row),
         snapshot: &mut dyn FnMut(Snapshot),
     ) {
-        self.note_removed(now_ns, ports_removed);
+        self.note_events(now_ns, Facts { ports_removed, ..self.events.last() });
         self.collect(Collector::finish, row, snapshot);
     }
 
@@ -326,8 +341,10 @@ impl Run {
         snapshot: &mut dyn FnMut(Snapshot),
     ) {
         let mut complete = Vec::new();
+        let interval_ns = self.config.interval_ns;
         close(&mut self.collector, &mut |closed| {
-            row(closed);
+            let (start_ns, end_ns) = (closed.start_ns, closed.start_ns + interval_ns);
+            row(&Row { events: self.events.between(start_ns, end_ns), ..closed.clone() });
             complete.extend(self.seconds.push(closed));
         });
         for second in complete {
@@ -408,21 +425,10 @@ impl Run {
         self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
     }
 
-    fn note_removed(&mut self, now_ns: u64, ports_removed: u64) {
+    fn note_events(&mut self, now_ns: u64, facts: Facts) {
+        let fresh = self.events.observe(now_ns, facts);
         let ports = self.config.ports();
-        let is_removed =
-            |port: u16| ports_removed.checked_shr(port.into()).is_some_and(|bits| bits & 1 > 0);
-        for (port, removed_ns) in (0..).zip(&mut self.ports_removed_ns) {
-            if is_removed(port) && removed_ns.is_none() {
-                *removed_ns = Some(now_ns);
-                self.remarks.push(format!(
-                    "{} device was removed (noticed {:.3} s after the start): nothing is sent or received on it any \
-                     more, and the run goes on until it is stopped",
-                    ports.whose(port),
-                    now_ns as f64 / 1e9
-                ));
-            }
-        }
+        self.remarks.extend(fresh.iter().map(|event| event.text(ports)));
     }
 
     /// Warns about addresses that are probably a mistake.

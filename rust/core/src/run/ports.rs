@@ -67,7 +67,8 @@ impl Ports {
     }
 
     /// What names of a port's queues begin with: nothing, or `p1.` if there are several ports.
-    fn prefix(self, port: u16) -> String {
+    #[must_use]
+    pub fn prefix(self, port: u16) -> String {
         if self.count > 1 { format!("p{port}.") } else { String::new() }
     }
 

@@ -1,5 +1,6 @@
 //! Sums of an interval, of a run and of a worker.
 
+use super::Event;
 use crate::count::Departures;
 use crate::count::Latency;
 use crate::count::Role;
@@ -36,7 +37,7 @@ impl std::ops::AddAssign<&Self> for Totals {
 }
 
 /// A closed interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// When it began, in ns since the start of the run.
     pub start_ns: u64,
@@ -44,6 +45,8 @@ pub struct Row {
     pub totals: Totals,
     /// 50th, 99th and 99.9th percentile of the round-trip times of its valid packets, in ns.
     pub percentiles_ns: Option<[u64; 3]>,
+    /// What happened to ports in it.
+    pub events: Vec<Event>,
 }
 
 /// What one worker counted in the run.

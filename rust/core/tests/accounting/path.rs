@@ -190,7 +190,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
         }
         if now % (5 * MS) == 0 {
             let facts = Facts { stop_requested: stopped, ..Facts::default() };
-            run.tick(now, facts, &mut |row| rows.push(*row), &mut |_| {});
+            run.tick(now, facts, &mut |row| rows.push(row.clone()), &mut |_| {});
         }
         now += STEP_NS;
     }
@@ -198,7 +198,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     for (_, _, _) in &much_later {
         known.late -= 1;
     }
-    run.finish(now, 0, &mut |row| rows.push(*row), &mut |_| {});
+    run.finish(now, 0, &mut |row| rows.push(row.clone()), &mut |_| {});
     let totals = *run.collector().totals();
     let run = Outcome {
         ports: PortOutcome::all(

@@ -1,10 +1,11 @@
-#include "dpdk/removal.hpp"
+#include "dpdk/port_watch.hpp"
 
 #include <gtest/gtest.h>
 #include <rte_bus.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "dpdk/port.hpp"
@@ -12,9 +13,11 @@
 
 namespace {
 
-/// The callback that a port has registered for the removal event.
-rte_eth_dev_cb_fn on_removal = nullptr;
-void* on_removal_argument = nullptr;
+/// The callback that a port has registered for events.
+rte_eth_dev_cb_fn on_event = nullptr;
+void* watch = nullptr;
+/// The status of every link; nullopt: the real one.
+std::optional<uint16_t> link_status;
 /// The name of every bus; nullptr: the real names.
 const char* bus_name = nullptr;
 
@@ -25,16 +28,24 @@ int real_register(uint16_t port, rte_eth_event_type event, rte_eth_dev_cb_fn cal
                   void* argument) asm("__real_rte_eth_dev_callback_register");
 int fake_register(uint16_t port, rte_eth_event_type event, rte_eth_dev_cb_fn callback,
                   void* argument) asm("__wrap_rte_eth_dev_callback_register");
+int real_link_get(uint16_t port, rte_eth_link* link) asm("__real_rte_eth_link_get_nowait");
+int fake_link_get(uint16_t port, rte_eth_link* link) asm("__wrap_rte_eth_link_get_nowait");
 const char* real_bus_name(const rte_bus* bus) asm("__real_rte_bus_name");
 const char* fake_bus_name(const rte_bus* bus) asm("__wrap_rte_bus_name");
 
 int fake_register(uint16_t port, rte_eth_event_type event, rte_eth_dev_cb_fn callback,
                   void* argument) {
-  if (event == RTE_ETH_EVENT_INTR_RMV) {
-    on_removal = callback;
-    on_removal_argument = argument;
-  }
+  on_event = callback;
+  watch = argument;
   return real_register(port, event, callback, argument);
+}
+
+int fake_link_get(uint16_t port, rte_eth_link* link) {
+  const int result = real_link_get(port, link);
+  if (link_status) {
+    link->link_status = *link_status & 1U;
+  }
+  return result;
 }
 
 const char* fake_bus_name(const rte_bus* bus) {
@@ -54,26 +65,32 @@ constexpr PortConfig kSmall{.rx_queues = 1,
                             .checksum_offload = true,
                             .held_mbufs = 0};
 
-class RemovalTest : public testing::Test {
+class PortWatchTest : public testing::Test {
  protected:
+  ~PortWatchTest() override { link_status.reset(); }
+  /// The driver reports this event.
+  static void report(const Port& port, rte_eth_event_type event) {
+    on_event(port.id(), event, watch, nullptr);
+  }
+
   VirtualPort device{"net_null"};
   PortInfo info = find_port("");
 };
 
 /// What a removed device returns (usually all bits set) is not a packet count.
-TEST_F(RemovalTest, MakesThePortsCountersUnknown) {
+TEST_F(PortWatchTest, RemovalMakesThePortsCountersUnknown) {
   const Port port(info, kSmall);
   EXPECT_FALSE(port.is_removed());
   EXPECT_FALSE(port.counters().empty());
   EXPECT_TRUE(port.missed().has_value());
-  on_removal(port.id(), RTE_ETH_EVENT_INTR_RMV, on_removal_argument, nullptr);
+  report(port, RTE_ETH_EVENT_INTR_RMV);
   EXPECT_TRUE(port.is_removed());
   EXPECT_TRUE(port.counters().empty());
   EXPECT_FALSE(port.missed().has_value());
 }
 
 /// The kernel lists an existing device in /sys/bus/NAME/devices.
-TEST_F(RemovalTest, IsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
+TEST_F(PortWatchTest, RemovalIsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
   const std::string folder = "/tmp/dpdkproj-unit-" + std::to_string(getpid());
   const std::string shown = folder + "/devices/" + device.name();
   std::filesystem::create_directories(shown);
@@ -89,6 +106,35 @@ TEST_F(RemovalTest, IsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
   }
   bus_name = nullptr;
   std::filesystem::remove_all(folder);
+}
+
+/// A link that is up again when somebody looks has been down all the same.
+TEST_F(PortWatchTest, RemembersThatTheLinkWentDown) {
+  link_status = RTE_ETH_LINK_UP;
+  const Port port(info, kSmall);
+  EXPECT_FALSE(port.watch().is_link_down());
+  report(port, RTE_ETH_EVENT_INTR_LSC);
+  EXPECT_FALSE(port.watch().take_link_loss()) << "it came up";
+  link_status = RTE_ETH_LINK_DOWN;
+  EXPECT_TRUE(port.watch().is_link_down());
+  report(port, RTE_ETH_EVENT_INTR_LSC);
+  link_status = RTE_ETH_LINK_UP;
+  report(port, RTE_ETH_EVENT_INTR_LSC);
+  EXPECT_FALSE(port.watch().is_link_down());
+  EXPECT_TRUE(port.watch().take_link_loss());
+  EXPECT_FALSE(port.watch().take_link_loss()) << "it is told once";
+}
+
+TEST_F(PortWatchTest, FollowsARecovery) {
+  const Port port(info, kSmall);
+  report(port, RTE_ETH_EVENT_ERR_RECOVERING);
+  EXPECT_TRUE(port.watch().is_recovering());
+  report(port, RTE_ETH_EVENT_RECOVERY_SUCCESS);
+  EXPECT_FALSE(port.watch().is_recovering() || port.watch().has_failed());
+  report(port, RTE_ETH_EVENT_ERR_RECOVERING);
+  report(port, RTE_ETH_EVENT_RECOVERY_FAILED);
+  EXPECT_FALSE(port.watch().is_recovering());
+  EXPECT_TRUE(port.watch().has_failed());
 }
 
 }  // namespace
