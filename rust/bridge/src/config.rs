@@ -116,7 +116,9 @@ impl Config {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)
             }),
             reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
-            has_files: config.stats_path.is_some() || config.json_path.is_some(),
+            has_files: config.stats_path.is_some()
+                || config.queues_path.is_some()
+                || config.json_path.is_some(),
             of_mode: config.mode_options.iter().map(Into::into).collect(),
         }
     }

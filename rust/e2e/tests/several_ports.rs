@@ -5,6 +5,7 @@ use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Memif, Outcome, Program, cpu};
 use dpdkproj_e2e::results::Summary;
 use dpdkproj_e2e::scratch::Scratch;
+use std::fs;
 
 const PORTS: &str = "-p net_memif0 -p net_memif1 -r 2 -t 2";
 const SENDERS: [&str; 2] = ["02:00:00:00:00:01", "02:00:00:00:01:01"];
@@ -60,12 +61,24 @@ fn assert_even(summary: &Summary, packets: u64, queues: &[&str]) {
 #[test]
 fn two_ports_with_two_queues_share_the_rate() {
     for addresses in [SHARED, OWN] {
-        let [sent, reflected] = over_two_ports(&format!("{addresses} --count 20000"));
+        let scratch = Scratch::new();
+        let per_queue = scratch.path("queues.csv");
+        let options = format!("{addresses} --count 20000 --per-queue {}", per_queue.display());
+        let [sent, reflected] = over_two_ports(&options);
         sent.assert_lossless(20_000);
         let tx_and_rx =
             ["p0.tx0", "p0.tx1", "p1.tx0", "p1.tx1", "p0.rx0", "p0.rx1", "p1.rx0", "p1.rx1"];
         assert_even(&sent, 20_000, &tx_and_rx);
         assert_even(&reflected, 20_000, &["p0.rx0", "p0.rx1", "p1.rx0", "p1.rx1"]);
+        let rows = fs::read_to_string(&per_queue).unwrap();
+        for (column, queue) in [(4, "tx"), (5, "rx"), (6, "rx")] {
+            for name in tx_and_rx.iter().filter(|name| name.contains(queue)) {
+                let mine = rows.lines().filter(|line| line.split(',').nth(1) == Some(name));
+                let cells = mine.map(|line| line.split(',').nth(column).unwrap());
+                let sum: u64 = cells.map(|cell| cell.parse::<u64>().unwrap()).sum();
+                assert_eq!(sum, 5000, "column {column} of {name} in {rows}");
+            }
+        }
         // The counters of the reflector, for one flow or for two, are those of both ports.
         sent.assert_counts(&[("reflector.received", 20_000), ("reflector.sent", 20_000)]);
         for (port, mac) in SENDERS.iter().enumerate() {

@@ -99,6 +99,9 @@ struct Common {
     /// Write a row of CSV per interval to FILE ("-": stdout)
     #[arg(short, long = "stats", value_name = "FILE", global = true)]
     stats: Option<PathBuf>,
+    /// Write a row of CSV per interval and queue to FILE ("-": stdout)
+    #[arg(long, value_name = "FILE", global = true)]
+    per_queue: Option<PathBuf>,
     /// Length of a statistics interval
     #[arg(long, value_name = "MS", global = true, default_value = "1000",
           value_parser = clap::value_parser!(u32).range(1..=60_000))]
@@ -397,6 +400,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         tx_burst: common.tx_burst.unwrap_or(common.burst_size),
         checksum_offload: !common.software_checksums,
         stats_path: common.stats,
+        queues_path: common.per_queue,
         json_path: common.json,
         interval_ns,
         timeout_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,

@@ -258,6 +258,16 @@ impl std::ops::IndexMut<Counter> for Counts {
     }
 }
 
+impl std::ops::SubAssign<&Self> for Counts {
+    /// The counts that are added to `other` to get these.
+    fn sub_assign(&mut self, other: &Self) {
+        let totals = self.fixed.iter_mut().chain(&mut self.mode);
+        for (total, fewer) in totals.zip(other.fixed.iter().chain(&other.mode)) {
+            *total -= fewer;
+        }
+    }
+}
+
 impl std::ops::AddAssign<&Self> for Counts {
     fn add_assign(&mut self, other: &Self) {
         let totals = self.fixed.iter_mut().chain(&mut self.mode);

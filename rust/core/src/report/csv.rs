@@ -154,6 +154,7 @@ mod tests {
             totals,
             percentiles_ns: (valid > 0).then_some([9, 14, 15]),
             events: Vec::new(),
+            queues: Vec::new(),
         }
     }
 
@@ -193,7 +194,13 @@ mod tests {
         let mut table = table(Meaning::Counts, &[]);
         let mut totals = Totals::default();
         totals.counts[Counter::Received] = 5;
-        table.push(&Row { start_ns: 0, totals, percentiles_ns: None, events: Vec::new() });
+        table.push(&Row {
+            start_ns: 0,
+            totals,
+            percentiles_ns: None,
+            events: Vec::new(),
+            queues: Vec::new(),
+        });
         assert!(text(&mut table).ends_with("\n0,0,5,,,,,,,,,,,,,0,,,,,\n"));
     }
 
@@ -202,7 +209,13 @@ mod tests {
         let mut table = table(Meaning::Forwards, &ModeCounter::examples());
         let mut totals = Totals::default();
         totals.counts.mode[..3].copy_from_slice(&[7, 0, 9]);
-        table.push(&Row { start_ns: 0, totals, percentiles_ns: None, events: Vec::new() });
+        table.push(&Row {
+            start_ns: 0,
+            totals,
+            percentiles_ns: None,
+            events: Vec::new(),
+            queues: Vec::new(),
+        });
         let text = text(&mut table);
         let (header, row) = text.split_once('\n').unwrap();
         assert!(
@@ -223,7 +236,13 @@ mod tests {
         ] {
             totals.counts[counter] = packets;
         }
-        table.push(&Row { start_ns: 0, totals, percentiles_ns: None, events: Vec::new() });
+        table.push(&Row {
+            start_ns: 0,
+            totals,
+            percentiles_ns: None,
+            events: Vec::new(),
+            queues: Vec::new(),
+        });
         assert!(text(&mut table).ends_with("\n0,6,10,2,0.250000000,,,,,,,,,,,0,,,2,,\n"));
     }
 

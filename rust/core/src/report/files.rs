@@ -4,7 +4,7 @@ use super::{Destination, Outcome, Output, to_json};
 use crate::run::config::Config;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Timeout for writing the rest to a file or to stderr at the end of a run.
@@ -13,6 +13,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The files that were asked for, and stderr.
 pub(super) struct Files {
     table: Option<Output>,
+    queues: Option<Output>,
     json: Option<(PathBuf, Destination)>,
     /// stderr. Written by a thread, because a stopped terminal or a full pipe must not block a run.
     screen: Output,
@@ -33,27 +34,35 @@ impl Files {
         };
         let table = find("-s", &config.stats_path)?;
         let json = find("--json", &config.json_path)?;
-        let both = table.as_ref().zip(json.as_ref());
-        if let Some(((path, _), (again, _))) = both.filter(|(table, json)| table.1.is_same(&json.1))
-        {
-            return Err(format!(
-                "-s {} --json {}: the same file; give them one each",
-                path.display(),
-                again.display()
-            ));
+        let queues = find("--per-queue", &config.queues_path)?;
+        let all = [("-s", &table), ("--per-queue", &queues), ("--json", &json)];
+        let all: Vec<_> =
+            all.iter().filter_map(|(name, file)| Some((name, file.as_ref()?))).collect();
+        for (index, (name, (path, destination))) in all.iter().enumerate() {
+            let same = all[index + 1..].iter().find(|(_, other)| destination.is_same(&other.1));
+            if let Some((other, (again, _))) = same {
+                let (path, again) = (path.display(), again.display());
+                return Err(format!(
+                    "{name} {path} {other} {again}: the same file; give them one each"
+                ));
+            }
         }
-        let table = table.map(|(path, destination)| Output::new(&path, destination));
+        let output = |option: &str, file: Option<(PathBuf, _)>| {
+            let name = |path: PathBuf| format!("{option} {}", path.display());
+            file.map(|(path, destination)| Output::new(name(path), destination))
+        };
+        let (table, queues) = (output("-s", table), output("--per-queue", queues));
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
-        let screen = Output::new(Path::new("-"), Destination::open(File::from(stderr)));
-        Ok(Self { table, json, screen })
+        let screen = Output::new("stderr".into(), Destination::open(File::from(stderr)));
+        Ok(Self { table, queues, json, screen })
     }
 
     /// Starts the writer threads, with the CPU affinity of the calling thread, unless they are
     /// running.
     pub(super) fn start(&mut self) -> Result<(), String> {
         self.screen.start()?;
-        self.table.as_mut().map_or(Ok(()), Output::start)
+        self.table.iter_mut().chain(&mut self.queues).try_for_each(Output::start)
     }
 
     /// Prints lines on stderr. Never blocks.
@@ -61,17 +70,22 @@ impl Files {
         self.screen.push(lines.as_bytes());
     }
 
-    /// Queues CSV rows for writing. Never blocks. Returns why rows are no longer written, if so.
-    pub(super) fn push_rows(&self, text: &[u8]) -> Option<String> {
-        let output = self.table.as_ref()?;
-        output.push(text);
-        output.failure()
+    /// Queues CSV rows for writing, and those of queues. Never blocks. Returns why rows are no
+    /// longer written, if so.
+    pub(super) fn push_rows(&self, rows: &[u8], of_queues: &[u8]) -> Vec<String> {
+        let outputs = [(&self.table, rows), (&self.queues, of_queues)];
+        let push = |(output, text): (&Option<Output>, &[u8])| {
+            let output = output.as_ref()?;
+            output.push(text);
+            output.failure()
+        };
+        outputs.into_iter().filter_map(push).collect()
     }
 
     /// Writes what is left. Returns what went wrong, one line each.
     pub(super) fn finish(&mut self, outcome: &Outcome) -> Vec<String> {
         let mut problems = Vec::new();
-        if let Some(output) = &mut self.table {
+        for output in self.table.iter_mut().chain(&mut self.queues) {
             problems.extend(output.finish(WRITE_TIMEOUT).err());
         }
         if let Some((path, destination)) = self.json.take() {

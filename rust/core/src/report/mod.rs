@@ -17,6 +17,7 @@ mod numbers;
 mod outcome;
 mod output;
 mod port;
+mod queue_table;
 mod queues;
 mod session;
 mod text;

@@ -5,7 +5,6 @@
 use super::destination::Destination;
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ struct Shared {
 /// The control thread's end of the file. Dropping it joins the writer thread, unless that hangs in
 /// a write to something that nobody reads.
 pub struct Output {
-    path: PathBuf,
+    name: String,
     shared: Arc<Shared>,
     /// Passed to the thread by [`Output::start`].
     destination: Option<Destination>,
@@ -46,18 +45,12 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 const MOST_WAITING: usize = 64 << 20;
 
 impl Output {
-    /// An output to `destination`, which is named `path` in messages. Nothing is written before
+    /// An output to `destination`, which messages call `name`: its option and path. Nothing is written before
     /// [`Output::start`].
     #[must_use]
-    pub fn new(path: &Path, destination: Destination) -> Self {
+    pub fn new(name: String, destination: Destination) -> Self {
         let shared = Arc::default();
-        Self {
-            path: path.into(),
-            shared,
-            destination: Some(destination),
-            thread: None,
-            is_stuck: false,
-        }
+        Self { name, shared, destination: Some(destination), thread: None, is_stuck: false }
     }
 
     /// Starts the writer thread, with the CPU affinity of the calling thread, if it is not running
@@ -75,8 +68,8 @@ impl Output {
             state.ended = true;
             theirs.changed.notify_all();
         });
-        let thread = spawned
-            .map_err(|error| format!("{}: no thread to write it: {error}", self.path.display()))?;
+        let thread =
+            spawned.map_err(|error| format!("{}: no thread to write it: {error}", self.name))?;
         self.thread = Some(thread);
         Ok(())
     }
@@ -106,19 +99,19 @@ impl Output {
         let mut state = self.shared.state.lock();
         state.closed = true;
         self.shared.changed.notify_all();
-        let path = self.path.display();
+        let name = &self.name;
         while state.error.is_none() && (state.writing || !state.waiting.is_empty()) {
             if self.shared.changed.wait_until(&mut state, until).timed_out() {
                 self.is_stuck = true;
                 return Err(format!(
-                    "-s {path}: no reader: at least {} bytes of statistics are not written",
+                    "{name}: no reader: at least {} bytes of statistics are not written",
                     state.waiting.len()
                 ));
             }
         }
         match &state.error {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("-s {path}: cannot write statistics: {error}"))
+                Err(format!("{name}: cannot write statistics: {error}"))
             }
             _ => Ok(()),
         }
@@ -128,12 +121,12 @@ impl Output {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let state = self.shared.state.lock();
-        let path = self.path.display();
+        let name = &self.name;
         state.error.as_ref().map(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => {
-                format!("-s {path}: the reader has gone: statistics are no longer written")
+                format!("{name}: the reader has gone: statistics are no longer written")
             }
-            _ => format!("-s {path}: cannot write statistics: {error}"),
+            _ => format!("{name}: cannot write statistics: {error}"),
         })
     }
 }
@@ -187,6 +180,7 @@ mod tests {
     use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::path::Path;
 
     const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -200,7 +194,7 @@ mod tests {
     }
 
     fn started(path: &Path, destination: Destination) -> Output {
-        let mut output = Output::new(path, destination);
+        let mut output = Output::new(format!("-s {}", path.display()), destination);
         output.start().unwrap();
         output
     }
@@ -240,7 +234,7 @@ mod tests {
     #[test]
     fn what_comes_before_its_thread_waits_for_it() {
         let (mut reader, writer) = UnixStream::pair().unwrap();
-        let mut output = Output::new(Path::new("pipe"), to(File::from(OwnedFd::from(writer))));
+        let mut output = Output::new("-s pipe".into(), to(File::from(OwnedFd::from(writer))));
         output.push(b"early");
         output.finish(TIMEOUT).unwrap();
         drop(output);

@@ -2,6 +2,7 @@
 
 use super::files::Files;
 use super::host;
+use super::queue_table::QueueTable;
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::run::config::{Config, PortLimits, Trial};
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
@@ -96,8 +97,9 @@ pub struct Session {
     limits: Vec<PortLimits>,
     /// Length of the frames that buffers are prepared for; `None` before the first run.
     prepared_len: Option<u16>,
-    /// CSV rows of the measurement.
+    /// CSV rows of the measurement, and those of its queues.
     table: Table,
+    queue_table: QueueTable,
     snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
     /// Messages already printed: each is printed once.
     said: BTreeSet<String>,
@@ -114,6 +116,7 @@ impl Session {
     pub fn open(config: Config, command: Vec<String>) -> Result<Self, String> {
         Ok(Self {
             files: Files::open(&config)?,
+            queue_table: QueueTable::new(config.ports()),
             table: Table::new(config.meaning, &config.counters, config.ports()),
             waiting: VecDeque::from([config.clone()]),
             last: config,
@@ -256,13 +259,15 @@ impl Session {
         act: impl FnOnce(&mut Run, &mut dyn FnMut(&crate::run::Row), &mut dyn FnMut(Snapshot)) -> R,
     ) -> Option<R> {
         let run = self.run.as_mut()?;
-        let (is_measuring, table) = (self.is_measuring, &mut self.table);
+        let is_measuring = self.is_measuring;
+        let (table, queue_table) = (&mut self.table, &mut self.queue_table);
         let mut snapshots = Vec::new();
         let result = act(
             run,
             &mut |row| {
                 if is_measuring {
                     table.push(row);
+                    queue_table.push(row);
                 }
             },
             &mut |snapshot| snapshots.push(snapshot),
@@ -270,8 +275,8 @@ impl Session {
         let mut remarks = run.take_remarks();
         if is_measuring {
             self.publish(snapshots);
-            let rows = self.table.take();
-            remarks.extend(self.files.push_rows(&rows));
+            let (rows, of_queues) = (self.table.take(), self.queue_table.take());
+            remarks.extend(self.files.push_rows(&rows, &of_queues));
         }
         for remark in remarks {
             self.say_once(remark);

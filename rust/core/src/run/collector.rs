@@ -2,6 +2,7 @@
 
 use super::loss_runs::LossRuns;
 use super::totals::{Row, Totals, WorkerCounts};
+use crate::count::Departures;
 use crate::count::Histogram;
 use crate::count::RunNotes;
 use crate::count::SeqMap;
@@ -39,6 +40,8 @@ pub struct Collector {
     /// Histogram of the interval being merged.
     interval_latencies: Histogram,
     loss_runs: LossRuns,
+    /// Whether rows have what each worker counted.
+    keeps_queues: bool,
     /// Disagreement, in packets, between valid counts and arrived sequence numbers.
     mismatch: u64,
 }
@@ -65,8 +68,14 @@ impl Collector {
             closed_seq: vec![0; streams].into(),
             lost: vec![0; streams].into(),
             totals: Totals::default(),
+            keeps_queues: false,
             mismatch: 0,
         }
+    }
+
+    /// Rows have what each worker counted ([`Row::queues`]).
+    pub fn keep_queues(&mut self) {
+        self.keeps_queues = true;
     }
 
     /// Closes intervals that can be closed, and passes the rows of final intervals to `row`.
@@ -303,19 +312,33 @@ impl Collector {
     /// Emits the rows of all intervals below `end`, which no worker writes to any more.
     fn emit(&mut self, end: u64, row: &mut dyn FnMut(&Row)) {
         while self.next < end {
+            let before = self.keeps_queues.then(|| self.by_worker());
             let totals = self.merge(self.next);
+            let queues = before.map(|before| self.counted_since(&before)).unwrap_or_default();
             self.totals += &totals;
             let quantile = |quantile| self.interval_latencies.quantile_ns(quantile).unwrap_or(0);
             let percentiles_ns =
                 (!self.interval_latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
             let start_ns = self.next * self.board.interval_ns();
-            row(&Row { start_ns, totals, percentiles_ns, events: Vec::new() });
+            row(&Row { start_ns, totals, percentiles_ns, events: Vec::new(), queues });
             self.next += 1;
         }
         self.board.read_below(self.next);
         for (stream, seq) in (0..).zip(&self.next_seq) {
             self.board.release_below(stream, *seq);
         }
+    }
+
+    /// What each worker counted since its counts were `before`.
+    fn counted_since(&self, before: &[WorkerCounts]) -> Vec<WorkerCounts> {
+        let mut all = self.by_worker();
+        for queue in &mut all {
+            if let Some(before) = before.iter().find(|before| before.place == queue.place) {
+                queue.counts -= &before.counts;
+            }
+            queue.departures = Departures::default();
+        }
+        all
     }
 
     fn merge(&mut self, interval: u64) -> Totals {

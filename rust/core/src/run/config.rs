@@ -42,6 +42,8 @@ pub struct Config {
     pub checksum_offload: bool,
     /// CSV file for closed intervals.
     pub stats_path: Option<PathBuf>,
+    /// CSV file for closed intervals, queue by queue.
+    pub queues_path: Option<PathBuf>,
     /// JSON file for the final summary.
     pub json_path: Option<PathBuf>,
     /// Length of a statistics interval in ns.
@@ -396,6 +398,7 @@ impl Config {
         let warms_up = sendrecv.warmup_ns > 0;
         Some(Self {
             stats_path: None,
+            queues_path: None,
             json_path: None,
             interval_ns: self.interval_ns.max(100_000_000),
             duration_ns: warms_up.then_some(sendrecv.warmup_ns),

@@ -181,6 +181,9 @@ impl Run {
             remarks: Vec::new(),
             config,
         };
+        if run.config.queues_path.is_some() {
+            run.collector.keep_queues();
+        }
         run.remark_on_addresses();
         run
     }

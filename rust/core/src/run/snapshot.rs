@@ -76,7 +76,13 @@ mod tests {
         let mut totals = Totals { lost: 1, ..Totals::default() };
         totals.counts[Counter::Sent] = 250;
         totals.counts[Counter::Valid] = 249;
-        Row { start_ns: interval * interval_ns, totals, percentiles_ns: None, events: Vec::new() }
+        Row {
+            start_ns: interval * interval_ns,
+            totals,
+            percentiles_ns: None,
+            events: Vec::new(),
+            queues: Vec::new(),
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub struct Row {
     pub percentiles_ns: Option<[u64; 3]>,
     /// What happened to ports in it.
     pub events: Vec<Event>,
+    /// What each worker counted in it, without pacing; empty unless it was asked for.
+    pub queues: Vec<WorkerCounts>,
 }
 
 /// What one worker counted in the run.
