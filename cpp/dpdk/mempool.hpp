@@ -30,10 +30,13 @@ unsigned mempool_size(const MempoolDemand& demand) noexcept;
 /// Bytes reserved in each tx buffer for a question to the reflector, whatever the packet size.
 constexpr uint16_t kQuestionRoom = 512;
 
-/// The largest IPv4 packet to send, in bytes: what fits into an mbuf beside a question, whatever
-/// the MTU of the port.
-constexpr uint16_t kLargestSent =
-    UINT16_MAX - RTE_PKTMBUF_HEADROOM - RTE_ETHER_HDR_LEN - RTE_ETHER_CRC_LEN - kQuestionRoom;
+/// Bytes that a frame has beside its IP packet. As Ethernet counts, neither the MAC addresses nor
+/// the two VLAN tags that a frame may have are part of the MTU.
+constexpr uint16_t kAroundIp = RTE_ETHER_HDR_LEN + 2 * RTE_VLAN_HLEN + RTE_ETHER_CRC_LEN;
+
+/// The largest IP packet to send, in bytes: what fits into an mbuf beside a question, whatever the
+/// MTU of the port.
+constexpr uint16_t kLargestSent = UINT16_MAX - RTE_PKTMBUF_HEADROOM - kAroundIp - kQuestionRoom;
 
 /// Mbufs of each rx queue that may wait for the control thread.
 constexpr unsigned kSlowMbufs = 64;

@@ -107,8 +107,18 @@ unsigned passed_on_to(const PortConfig& config) {
 uint64_t usable_rss(uint64_t offered) {
   // UDP ports distinguish our flows: without them, all packets between two addresses go to one
   // queue.
-  const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4;
+  const uint64_t wanted = RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4 |
+                          RTE_ETH_RSS_NONFRAG_IPV6_UDP | RTE_ETH_RSS_IPV6;
   return offered & wanted;
+}
+
+/// Which packets a port with these hash functions cannot spread by UDP port; nullptr: it spreads
+/// all.
+const char* not_spread(uint64_t rss) {
+  if ((rss & RTE_ETH_RSS_NONFRAG_IPV4_UDP) == 0) {
+    return "packets";
+  }
+  return (rss & RTE_ETH_RSS_NONFRAG_IPV6_UDP) == 0 ? "IPv6 packets" : nullptr;
 }
 
 }  // namespace
@@ -176,11 +186,11 @@ void Port::configure(const PortConfig& config) {
       conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
       conf.rx_adv_conf.rss_conf.rss_hf = rss;
     }
-    if ((rss & RTE_ETH_RSS_NONFRAG_IPV4_UDP) == 0) {
+    if (const char* packets = not_spread(rss); packets != nullptr) {
       std::fprintf(stderr,
-                   "dpdkproj: port %u (%s) cannot spread packets over rx queues by UDP port: some "
-                   "of the %u queues may stay empty\n",
-                   port_id_, info_.driver_name, config.rx_queues);
+                   "dpdkproj: port %u (%s) cannot spread %s over rx queues by UDP port: some of "
+                   "the %u queues may stay empty\n",
+                   port_id_, info_.driver_name, packets, config.rx_queues);
     }
   }
   if (config.checksum_offload) {

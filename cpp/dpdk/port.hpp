@@ -81,7 +81,7 @@ class Port {
   std::string name() const;
   uint16_t rx_queues() const noexcept { return static_cast<uint16_t>(rx_queues_.size()); }
   /// Bytes of the longest frame that the port sends and receives.
-  unsigned longest_frame() const noexcept { return mtu_ + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN; }
+  unsigned longest_frame() const noexcept { return mtu_ + kAroundIp; }
   std::array<uint8_t, 6> mac() const;
 
   // For use before a run starts. All of them throw a UsageError if there is no such queue.

@@ -21,7 +21,7 @@ class Send final {
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
-        offload_flags_(offload_flags(port.checksums())),
+        offload_flags_(offload_flags(port.checksums(), options.ipv6)),
         header_lens_(rte_mbuf_tx_offload(options.l2_len, options.l3_len, 0, 0, 0, 0, 0)),
         outlet_(outlet),
         max_burst_(next.tx_mode == rs::TxMode::Burst ? options.tx_burst : 1),
@@ -89,7 +89,10 @@ class Send final {
 
  private:
   /// The mbuf flags that request the checksums that the port computes; 0: none.
-  static uint64_t offload_flags(const ChecksumOffload& checksums) noexcept {
+  static uint64_t offload_flags(const ChecksumOffload& checksums, bool ipv6) noexcept {
+    if (ipv6) {
+      return checksums.udp ? RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV6 : 0;
+    }
     const uint64_t flags = (checksums.ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
                            (checksums.udp ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
     return flags == 0 ? 0 : flags | RTE_MBUF_F_TX_IPV4;
@@ -160,9 +163,10 @@ class Receive final {
   Burst burst_;
 };
 
-/// Reports which checksums the port cannot compute.
-void report_software_checksums(const Port& port) {
-  const ChecksumOffload by_port = port.checksums();
+/// Reports which checksums the port cannot compute. IPv6 headers have none.
+void report_software_checksums(const Port& port, bool ipv6) {
+  ChecksumOffload by_port = port.checksums();
+  by_port.ipv4 = ipv6 ? by_port.udp : by_port.ipv4;
   if (by_port.ipv4 && by_port.udp) {
     return;
   }
@@ -179,7 +183,7 @@ void run(Dataplane& dataplane) {
   static bool said = false;
   if (options.checksum_offload && !std::exchange(said, true)) {
     for (const ServedPort& served : dataplane.ports()) {
-      report_software_checksums(served.port);
+      report_software_checksums(served.port, options.ipv6);
     }
   }
   std::vector<Send> senders;

@@ -38,7 +38,7 @@ TEST(MempoolDataRoom, HoldsThePacketBehindTheHeadroom) {
 }
 
 TEST(MempoolDataRoom, HoldsTheLargestPacketThatIsSentAndAQuestionBehindIt) {
-  const unsigned packet_len = kLargestSent + RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+  const unsigned packet_len = kLargestSent + kAroundIp;
   EXPECT_EQ(mempool_data_room(2 * packet_len), packet_len + RTE_PKTMBUF_HEADROOM + kQuestionRoom);
 }
 

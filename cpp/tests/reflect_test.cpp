@@ -76,7 +76,7 @@ TEST_F(ReflectTest, SendsBackWhatItIsToSendAlone) {
   reflect.poll(2);
   EXPECT_EQ(sent_back(), first(8));
   expect_summary(
-      "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (not_ipv4 1)\n"
+      "received  9 = sent 8 + tx_queue_full 0 + ignored 1 (other_ethertype 1)\n"
       "waited    6 of the sent ones, for room in a tx queue");
 }
 

@@ -6,7 +6,7 @@ use dpdkproj_core::count;
 use dpdkproj_core::run::config::{Config as CoreConfig, Sendrecv};
 use dpdkproj_core::run::mode;
 use dpdkproj_core::run::mode::{ModeInfo, OptionValue};
-use dpdkproj_core::wire::layout::Layout;
+use dpdkproj_core::wire::layout::{IpVersion, Layout};
 use dpdkproj_core::work::pacer::TxMode;
 
 /// The parsed command line.
@@ -111,6 +111,7 @@ impl Config {
             send_on_timestamp: config.tx_mode() == Some(TxMode::Hardware),
             l2_len: len(Layout::l2_len),
             l3_len: len(Layout::l3_len),
+            ipv6: layout.is_some_and(|layout| layout.ip == IpVersion::V6),
             impaired: config.impairments.is_some(),
             delay_ns: config.impairments.as_ref().map_or(0, |impairments| {
                 u64::try_from(impairments.delay.as_nanos()).unwrap_or(u64::MAX)

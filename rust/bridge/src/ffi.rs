@@ -248,6 +248,8 @@ pub(crate) mod bridge {
         l2_len: u16,
         /// Length in bytes of their IP header.
         l3_len: u16,
+        /// They are IPv6 packets.
+        ipv6: bool,
         /// Packets are impaired on purpose.
         impaired: bool,
         /// How long every packet is held, on purpose.

@@ -419,8 +419,8 @@ fn packets_with_ipv6_extension_headers_are_not_reflected() {
         stamp: false,
     };
     for (next_header, reason) in [
-        (IpNumber::IPV6_HEADER_HOP_BY_HOP, Counter::ForeignNotUdp),
-        (IpNumber::IPV6_DESTINATION_OPTIONS, Counter::ForeignNotUdp),
+        (IpNumber::IPV6_HEADER_HOP_BY_HOP, Counter::ForeignIpv6Extension),
+        (IpNumber::IPV6_DESTINATION_OPTIONS, Counter::ForeignIpv6Extension),
         (IpNumber::IPV6_FRAGMENTATION_HEADER, Counter::ForeignFragment),
         (IpNumber::IPV6_ICMP, Counter::ForeignNotUdp),
     ] {

@@ -4,8 +4,8 @@
 //! end, checksums included.
 
 use etherparse::{
-    ArpHardwareId, ArpOperation, ArpPacket, EtherType, IpNumber, Ipv4Header, Ipv4Options,
-    PacketBuilder, VlanId,
+    ArpHardwareId, ArpOperation, ArpPacket, EtherType, IpHeaders, IpNumber, Ipv4Header,
+    Ipv4Options, Ipv6Extensions, Ipv6Header, PacketBuilder, VlanId,
 };
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -200,9 +200,69 @@ fn comes_back() -> Vec<Case> {
             let sum = pseudo_header_sum(frame);
             frame[UDP + 6..UDP + 8].copy_from_slice(&sum.to_be_bytes());
         }),
-        ignored("segmented", "larger than the MTU, in several segments", datagram(4000).frame()),
     ]);
+    cases.extend(other_layouts());
+    let large = datagram(4000).frame();
+    cases.push(ignored("segmented", "larger than the MTU, in several segments", large));
     cases
+}
+
+/// A packet of [`SENDER`] or, if `is_reply`, the reply to it, over IPv6.
+fn ipv6(is_reply: bool) -> Vec<u8> {
+    let address = |end: End| [&[0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &end.ip].concat();
+    let [from, to] = if is_reply { [REFLECTOR, SENDER] } else { [SENDER, REFLECTOR] };
+    let [source, destination] = [from, to].map(|end| address(end).try_into().expect("16 bytes"));
+    let header = Ipv6Header {
+        source,
+        destination,
+        traffic_class: 0xb9,
+        flow_label: 0xabcde.try_into().expect("20 bits"),
+        hop_limit: 64 - u8::from(is_reply),
+        ..Ipv6Header::default()
+    };
+    let headers = IpHeaders::Ipv6(header, Ipv6Extensions::default());
+    let builder = PacketBuilder::ethernet2(from.mac, to.mac).ip(headers);
+    written(|frame| builder.udp(from.port, to.port).write(frame, &datagram(33).payload))
+}
+
+/// `frame` with VLAN tags: the type and the content of each, the outer one first.
+fn tagged(mut frame: Vec<u8>, tags: &[[u16; 2]]) -> Vec<u8> {
+    let bytes: Vec<_> = tags.as_flattened().iter().flat_map(|word| word.to_be_bytes()).collect();
+    frame.splice(12..12, bytes);
+    frame
+}
+
+/// IPv6 and VLAN tags.
+fn other_layouts() -> Vec<Case> {
+    const V6_UDP: usize = ETHERNET_LEN + 40;
+    let case = |name, make: &dyn Fn(bool) -> Vec<u8>| {
+        let [frame, back] = [false, true].map(make);
+        Case { name, frame, fate: Fate::Reflected(back) }
+    };
+    let ipv4 = |is_reply: bool| {
+        let datagram = datagram(20);
+        if is_reply { datagram.reply().frame() } else { datagram.frame() }
+    };
+    let spoilt = |is_reply: bool, at: usize, to: u8| {
+        let mut frame = ipv6(is_reply);
+        frame[at..at + 2].fill(to);
+        frame
+    };
+    // VLAN 5; with priority 3 and the drop eligible indicator; VLAN 0, which is a priority only.
+    let [customer, first, priority] = [[0x8100, 5], [0x8100, 0x7005], [0x8100, 0x6000]];
+    let [provider, old] = [[0x88a8, 0xe00a], [0x8100, 10]];
+    vec![
+        case("IPv6 with a flow label and a traffic class", &ipv6),
+        case("IPv6 without a UDP checksum, which is wrong", &|is| spoilt(is, V6_UDP + 6, 0)),
+        case("IPv6 with a wrong UDP checksum", &|is| spoilt(is, V6_UDP + 6, 0x55)),
+        case("IPv4 with a VLAN tag", &|is| tagged(ipv4(is), &[customer])),
+        case("IPv4 with a priority tag", &|is| tagged(ipv4(is), &[priority])),
+        case("IPv4 with a provider's tag alone", &|is| tagged(ipv4(is), &[provider])),
+        case("IPv4 in 802.1ad", &|is| tagged(ipv4(is), &[provider, first])),
+        case("IPv6 with a VLAN tag", &|is| tagged(ipv6(is), &[first])),
+        case("IPv6 in 802.1ad", &|is| tagged(ipv6(is), &[provider, customer])),
+        case("IPv6 with two tags of 802.1Q", &|is| tagged(ipv6(is), &[old, customer])),
+    ]
 }
 
 /// The unfinished UDP checksum that Linux leaves for a NIC to complete.
@@ -228,27 +288,50 @@ fn stays_away() -> Vec<Case> {
     let arp = arp.expect("the lengths fit");
     let udp = (SENDER.port, REFLECTOR.port);
     let vlan = VlanId::try_new(5).expect("12 bits");
-    let ipv6 = ethernet().ipv6([1; 16], [2; 16], 64).udp(udp.0, udp.1);
-    let tagged = ethernet().single_vlan(vlan).ipv4(SENDER.ip, REFLECTOR.ip, 64).udp(udp.0, udp.1);
+    let icmpv6 = ethernet().ipv6([1; 16], [2; 16], 64).icmpv6_echo_request(1, 2);
+    let tagged_arp = ethernet().single_vlan(vlan).arp(arp.clone());
+    let next_header = |number: u8| {
+        let mut frame = ipv6(false);
+        frame[ETHERNET_LEN + 6] = number;
+        frame
+    };
+    let last_hop = |hops: u8| {
+        let mut frame = ipv6(false);
+        frame[ETHERNET_LEN + 7] = hops;
+        frame
+    };
+    let tag = [0x8100, 5];
     let tcp = ipv4().tcp(udp.0, udp.1, 1, 1024);
     let icmp = ipv4().icmpv4_echo_request(1, 2);
     let no_hop = |ttl| Datagram { ipv4: (ttl, 1, 0), ..datagram(64) }.frame();
     vec![
-        ignored("not_ipv4", "ARP", written(|frame| ethernet().arp(arp).write(frame))),
-        ignored("not_ipv4", "IPv6", written(|frame| ipv6.write(frame, &[3; 64]))),
-        ignored("not_ipv4", "a VLAN tag", written(|frame| tagged.write(frame, &[3; 64]))),
+        ignored("arp", "ARP", written(|frame| ethernet().arp(arp).write(frame))),
+        ignored("arp", "ARP with a VLAN tag", written(|frame| tagged_arp.write(frame))),
+        spoilt("other_ethertype", "LLDP", |frame| {
+            frame[12..14].copy_from_slice(&[0x88, 0xcc]);
+        }),
+        spoilt("other_ethertype", "IEEE 802.3 with a length", |frame| frame[12..14].fill(0)),
+        ignored("vlan", "three VLAN tags", tagged(datagram(64).frame(), &[tag; 3])),
+        ignored("ipv6_extension", "hop-by-hop options", next_header(0)),
+        ignored("ipv6_extension", "a routing header", next_header(43)),
+        ignored("fragment", "a fragment of IPv6", next_header(44)),
+        ignored("not_udp", "TCP over IPv6", next_header(6)),
+        ignored("not_udp", "ICMPv6", written(|frame| icmpv6.write(frame, &[3; 64]))),
+        ignored("ttl", "hop limit 1", last_hop(1)),
         ignored("ttl", "TTL 1", no_hop(1)),
         ignored("ttl", "TTL 0", no_hop(0)),
         ignored("not_udp", "TCP", written(|frame| tcp.write(frame, &[3; 64]))),
         ignored("not_udp", "ICMP", written(|frame| icmp.write(frame, &[3; 64]))),
-        spoilt("not_ipv4", "1 byte", |frame| frame.truncate(1)),
-        spoilt("not_ipv4", "cut in the Ethernet header", |frame| frame.truncate(13)),
+        spoilt("malformed", "1 byte", |frame| frame.truncate(1)),
+        spoilt("malformed", "cut in the Ethernet header", |frame| frame.truncate(13)),
         spoilt("malformed", "nothing but an Ethernet header", |frame| frame.truncate(14)),
         spoilt("malformed", "cut in the IPv4 header", |frame| frame.truncate(33)),
         spoilt("malformed", "cut in front of the UDP header", |frame| frame.truncate(34)),
         spoilt("malformed", "cut in the UDP header", |frame| frame.truncate(41)),
         spoilt("malformed", "cut in the payload", |frame| frame.truncate(105)),
-        spoilt("not_ipv4", "version 6", |frame| frame[14] = 0x65),
+        ignored("malformed", "cut in a VLAN tag", vec![0x81; 17]),
+        ignored("malformed", "cut in the IPv6 header", ipv6(false)[..53].into()),
+        spoilt("malformed", "version 6", |frame| frame[14] = 0x65),
         spoilt("malformed", "an IPv4 header of 16 bytes", |frame| frame[14] = 0x44),
         spoilt("malformed", "an IPv4 header longer than the packet", |frame| {
             frame[14] = 0x4f;

@@ -28,7 +28,7 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let flows = Flows::new(1, 5);
     let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
-    let answered = Answered { layout: None, udp_ports: PortRange::ALL, partial_checksums };
+    let answered = Answered { udp_ports: PortRange::ALL, partial_checksums };
     Whole {
         reflector: Reflector::new(board.recorder(0), counter, 0, answered, dice),
         registrar: Registrar::new(flows),

@@ -6,7 +6,7 @@ mod values;
 use crate::run::config::{Config, Ends, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
 use crate::run::{LatencyLimit, Limits, LossLimit};
-use crate::wire::flow::{Mac, PortRange};
+use crate::wire::flow::{Addresses, Mac, PortRange, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::impair::Impairments;
@@ -14,7 +14,7 @@ use crate::work::pacer::{Pacing, Pattern, Rate, TxMode};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -145,19 +145,24 @@ struct Common {
 
 #[derive(Args)]
 struct SendrecvArgs {
-    /// Our IPv4 address; with several ports, one for all of them, or one for each in the order of -p
-    #[arg(long, value_name = "IPV4", required = true, value_parser = values::address)]
-    src: Vec<Ipv4Addr>,
+    /// Our IPv4 or IPv6 address; with several ports, one for all of them, or one for each in the order of -p
+    #[arg(long, value_name = "IP", required = true, value_parser = values::address)]
+    src: Vec<IpAddr>,
     /// Our UDP ports, used in turn packet by packet, so that RSS and the network see many flows
     #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
     src_port_range: PortRange,
-    /// The peer's IPv4 address and UDP port; one for all ports or one for each, as --src
-    #[arg(long, value_name = "IPV4:PORT", required = true, value_parser = address_and_port)]
-    dest: Vec<(Ipv4Addr, u16)>,
+    /// The peer's IP address and UDP port, such as 10.0.0.5:7 or [2001:db8::5]:7; one for all ports or
+    /// one for each, as --src
+    #[arg(long, value_name = "IP:PORT", required = true, value_parser = address_and_port)]
+    dest: Vec<(IpAddr, u16)>,
     /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc); one for all
     /// ports or one for each, as --src
     #[arg(long, value_name = "MAC", required = true, value_parser = values::peer_mac)]
     dest_mac: Vec<Mac>,
+    /// Send packets with this VLAN tag (IEEE 802.1Q), or with two (802.1ad outside, 802.1Q inside)
+    /// [default: untagged]
+    #[arg(long, value_name = "ID[,ID]", value_parser = values::vlans)]
+    vlan: Option<Vlans>,
     /// Bytes of UDP payload: from 16 to what the port's MTU allows
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
     packet_size: u16,
@@ -305,11 +310,15 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32, ports: usize) -> Result<Send
             args.packet_size
         ));
     }
+    let ends = ends(&args, ports)?;
+    let vlans = args.vlan.unwrap_or_default();
+    let layout = Layout { tags: vlans.tags(), ip: ends[0].addresses.version() };
     Ok(Sendrecv {
-        ends: ends(&args, ports)?,
+        pacing: pacing(&args, layout, interval_ms, seed)?,
+        ends,
+        vlans,
         src_ports: args.src_port_range,
         payload_len: args.packet_size,
-        pacing: pacing(&args, interval_ms, seed)?,
         line_share: match args.rate {
             Some(Asked::LineShare(percent)) => Some(format!("{percent}%")),
             _ => None,
@@ -338,12 +347,34 @@ fn ends(args: &SendrecvArgs, ports: usize) -> Result<Vec<Ends>, String> {
     let ends = |port: usize| {
         let (dst_ip, dst_port) = args.dest[last(args.dest.len(), port)];
         let src_ip = args.src[last(args.src.len(), port)];
-        Ends { src_ip, dst_ip, dst_port, dst_mac: args.dest_mac[last(args.dest_mac.len(), port)] }
+        let addresses = Addresses::new(src_ip, dst_ip).ok_or_else(|| {
+            format!(
+                "--src {src_ip} --dest {}: one is IPv4 and the other one IPv6; give both of one version",
+                SocketAddr::new(dst_ip, dst_port)
+            )
+        })?;
+        Ok(Ends { addresses, dst_port, dst_mac: args.dest_mac[last(args.dest_mac.len(), port)] })
     };
-    Ok((0..given.into_iter().max().unwrap_or(1)).map(ends).collect())
+    let all = (0..given.into_iter().max().unwrap_or(1)).map(ends);
+    let all = all.collect::<Result<Vec<_>, String>>()?;
+    let [first, ..] = all[..] else { return Err("--src, --dest: none is given".into()) };
+    let version = |ends: &Ends| ends.addresses.version();
+    if let Some(other) = all.iter().find(|ends| version(ends) != version(&first)) {
+        return Err(format!(
+            "--dest: one port sends to {} and another one to {}: all ports of a run have the same version of IP",
+            first.addresses.dst(),
+            other.addresses.dst()
+        ));
+    }
+    Ok(all)
 }
 
-fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pacing>, String> {
+fn pacing(
+    args: &SendrecvArgs,
+    layout: Layout,
+    interval_ms: u32,
+    seed: u64,
+) -> Result<Option<Pacing>, String> {
     let per_interval = args.rate_per_interval.filter(|packets| *packets > 0).map(|packets| {
         let most = RATE_MAX * u64::from(interval_ms) / 1000;
         let rate = Rate::new(packets, u64::from(interval_ms) * 1_000_000);
@@ -354,7 +385,7 @@ fn pacing(args: &SendrecvArgs, interval_ms: u32, seed: u64) -> Result<Option<Pac
             )
         })
     });
-    let asked = args.rate.and_then(|asked| asked.in_packets(Layout::default(), args.packet_size));
+    let asked = args.rate.and_then(|asked| asked.in_packets(layout, args.packet_size));
     let Some(rate) = asked.or(per_interval.transpose()?) else {
         let is_plain = args.pattern == Pattern::Cbr && args.pacing == TxMode::Burst;
         if !is_plain || args.catch_up.is_some() {

@@ -1,3 +1,4 @@
+mod addresses;
 mod rates;
 
 use super::*;
@@ -109,7 +110,9 @@ fn the_article_s_sendrecv_line() {
     let sendrecv = config.sendrecv.unwrap();
     assert_eq!(sendrecv.src_ports, PortRange::new(10000, 30000).unwrap());
     let [ends] = sendrecv.ends[..] else { panic!() };
-    assert_eq!((ends.dst_ip, ends.dst_port), ([10, 0, 0, 5].into(), 10000));
+    assert_eq!(ends.addresses.dst(), IpAddr::from([10, 0, 0, 5]));
+    assert_eq!(ends.dst_port, 10000);
+    assert_eq!(sendrecv.layout(), Layout::default());
     assert_eq!(sendrecv.payload_len, 16);
     assert_eq!(sendrecv.pacing.map(|pacing| pacing.rate), Rate::new(3500, 1_000_000));
 }
@@ -161,7 +164,8 @@ fn several_ports_share_addresses_or_have_their_own() {
     let own = run(&format!("{SENDRECV} -p a -p b --src 10.1.0.4 --dest 10.1.0.5:7"));
     let sendrecv = own.sendrecv.as_ref().unwrap();
     assert_eq!(sendrecv.asking_ports(), [0, 1]);
-    let sources: Vec<_> = sendrecv.ends.iter().map(|ends| ends.src_ip.to_string()).collect();
+    let sources: Vec<_> =
+        sendrecv.ends.iter().map(|ends| ends.addresses.src().to_string()).collect();
     assert_eq!(sources, ["10.0.0.4", "10.1.0.4"]);
     assert_eq!(sendrecv.ends[0].dst_mac, sendrecv.ends[1].dst_mac, "given once, for both");
     let error = error(&format!("{SENDRECV} -p a -p b -t 512"));
@@ -246,9 +250,9 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
         ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
         ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),
-        ("sendrecv", ["--src <IPV4>", "--dest-mac <MAC>"]),
+        ("sendrecv", ["--src <IP>", "--dest-mac <MAC>"]),
         ("{} --src 1.2.3.4", ["--src is given 2 times, and -p 0 times", "give --src once"]),
-        ("{} --src 1.2.3", ["'1.2.3' for '--src", "expected an IPv4 address"]),
+        ("{} --src 1.2.3", ["'1.2.3' for '--src", "expected an IP address"]),
         ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),
         ("{} --packet-size 65508", ["'65508' for '--packet-size", "to 65507 bytes"]),
         ("{} --src-port-range 5", ["'5' for '--src-port-range", "FIRST-LAST"]),
@@ -268,7 +272,7 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("{} -R 5 --rate 5", ["--rate-per-interval", "cannot be used with"]),
         (
             "sendrecv --src 1.2.3 --dest 1.2.3.4:5 --dest-mac 2:0:0:0:0:0",
-            ["'1.2.3' for '--src", "IPv4"],
+            ["'1.2.3' for '--src", "2001:db8::4"],
         ),
         (
             "sendrecv --src 1.2.3.4 --dest 1.2.3.4 --dest-mac 2:0:0:0:0:0",

@@ -1,10 +1,10 @@
 //! Parsers of option values.
 
-use crate::wire::flow::{Mac, PortRange};
+use crate::wire::flow::{Mac, PortRange, VlanId, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::payload;
 use crate::work::pacer::{Pattern, Rate, TxMode};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Upper bound of a rate in packets per second, more than any port does.
@@ -61,35 +61,68 @@ pub(crate) fn ports(text: &str) -> Result<PortRange, String> {
     })
 }
 
-pub(crate) fn address_and_port(text: &str) -> Result<(Ipv4Addr, u16), String> {
-    let parsed = text.split_once(':').and_then(|(address, port)| {
-        Some((address.parse().ok()?, port.parse().ok().filter(|port| *port > 0)?))
+/// An address and a port, as sockets are written: IPv6 addresses in brackets.
+pub(crate) fn address_and_port(text: &str) -> Result<(IpAddr, u16), String> {
+    // A scope (%eth0) is for hosts with several interfaces, and -p names ours.
+    let parsed = text.parse().ok().filter(|socket: &SocketAddr| {
+        let has_scope = matches!(socket, SocketAddr::V6(socket) if socket.scope_id() > 0);
+        socket.port() > 0 && !has_scope
     });
-    let (address, port) = parsed.ok_or_else(|| {
-        "expected an IPv4 address and a port from 1 to 65535, such as 10.0.0.5:10000".to_string()
+    let socket = parsed.ok_or_else(|| {
+        "expected an IP address and a port from 1 to 65535, such as 10.0.0.5:10000 or \
+         [2001:db8::5]:10000"
+            .to_string()
     })?;
-    Ok((one_host(address)?, port))
+    Ok((one_host(socket.ip())?, socket.port()))
 }
 
 /// Refuses addresses that do not stand for one host.
-pub(crate) fn one_host(address: Ipv4Addr) -> Result<Ipv4Addr, String> {
+pub(crate) fn one_host(address: IpAddr) -> Result<IpAddr, String> {
+    let is_no_host = match address {
+        IpAddr::V4(address) => address.octets()[0] == 0,
+        IpAddr::V6(address) => address.is_unspecified(),
+    };
+    let is_mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
     let kind = if address.is_multicast() {
         "a multicast address"
-    } else if address.is_broadcast() {
+    } else if matches!(address, IpAddr::V4(address) if address.is_broadcast()) {
         "the broadcast address"
     } else if address.is_loopback() {
         "a loopback address, which no other host answers to"
-    } else if address.octets()[0] == 0 {
+    } else if is_no_host {
         "no host's address"
+    } else if is_mapped {
+        "an IPv4 address in the notation of IPv6, which is not sent in packets"
     } else {
         return Ok(address);
     };
-    Err(format!("{address} is {kind}: expected that of one host, such as 10.0.0.5"))
+    let example = if address.is_ipv4() || is_mapped { "10.0.0.5" } else { "2001:db8::5" };
+    Err(format!("{address} is {kind}: expected that of one host, such as {example}"))
 }
 
-pub(crate) fn address(text: &str) -> Result<Ipv4Addr, String> {
-    let parsed = text.parse().map_err(|_| "expected an IPv4 address, such as 10.0.0.4".to_string());
-    one_host(parsed?)
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    let parsed = text.parse();
+    let address =
+        parsed.map_err(|_| "expected an IP address, such as 10.0.0.4 or 2001:db8::4".to_string());
+    one_host(address?)
+}
+
+/// The IDs of one or two VLAN tags, the outer one first.
+pub(crate) fn vlans(text: &str) -> Result<Vlans, String> {
+    // 0 is a priority tag, which belongs to no VLAN, and 4095 is reserved (IEEE 802.1Q).
+    let id = |text: &str| {
+        let id = text.parse().ok().filter(|id| (1..=4094).contains(id))?;
+        VlanId::try_new(id).ok()
+    };
+    let parsed = match text.split_once(',') {
+        None => id(text).map(Vlans::One),
+        Some((outer, inner)) => {
+            id(outer).zip(id(inner)).map(|(outer, inner)| Vlans::Two { outer, inner })
+        }
+    };
+    parsed.ok_or_else(|| {
+        "expected ID or OUTER,INNER with VLAN IDs from 1 to 4094, such as 100 or 10,100".into()
+    })
 }
 
 pub(crate) fn peer_mac(text: &str) -> Result<Mac, String> {

@@ -80,13 +80,23 @@ counters! {
     CorruptIpv4Checksum = "ipv4_checksum",
     /// Ours, but the UDP checksum is wrong.
     CorruptUdpChecksum = "udp_checksum",
-    /// Not IP; for a receiver also another IP version or number of VLAN tags than ours.
-    ForeignNotIpv4 = "not_ipv4",
+    /// ARP.
+    ForeignArp = "arp",
+    /// Another `EtherType` than those of IP, ARP and VLAN tags (LLDP, LACP, IEEE 802.3 frames).
+    ForeignEthertype = "other_ethertype",
+    /// With more than two VLAN tags; for a receiver also with other VLAN tags than ours.
+    ForeignVlan = "vlan",
+    /// IPv4, where a receiver expects IPv6.
+    ForeignIpv4 = "ipv4",
+    /// IPv6, where a receiver expects IPv4.
+    ForeignIpv6 = "ipv6",
+    /// IPv6 with an extension header other than a fragment header.
+    ForeignIpv6Extension = "ipv6_extension",
     /// IP, but not UDP.
     ForeignNotUdp = "not_udp",
     /// A fragment.
     ForeignFragment = "fragment",
-    /// IP with length fields that contradict each other or the frame's length.
+    /// Cut off in the headers, or IP with fields that contradict each other or the frame's length.
     ForeignMalformed = "malformed",
     /// In several mbuf segments: larger than the port's MTU allows.
     ForeignSegmented = "segmented",
@@ -133,7 +143,12 @@ impl Counter {
     ];
     /// Why packets are not ours.
     pub const FOREIGN: &[Self] = &[
-        Self::ForeignNotIpv4,
+        Self::ForeignArp,
+        Self::ForeignEthertype,
+        Self::ForeignVlan,
+        Self::ForeignIpv4,
+        Self::ForeignIpv6,
+        Self::ForeignIpv6Extension,
         Self::ForeignNotUdp,
         Self::ForeignFragment,
         Self::ForeignMalformed,

@@ -383,7 +383,7 @@ pub(crate) mod tests {
             (Counter::Duplicate, 2),
             (Counter::Late, 1),
             (Counter::CorruptTag, 1),
-            (Counter::ForeignNotIpv4, 4),
+            (Counter::ForeignArp, 4),
             (Counter::Reordered, 7),
         ];
         let departures = Departures {

@@ -16,7 +16,9 @@ const BASIC: [&str; 4] = ["imissed", "ierrors", "oerrors", "rx_nombuf"];
 /// Who writes the checksums of the packets that we send: `port` or `software`.
 #[derive(PartialEq, Serialize)]
 pub(crate) struct Checksums {
-    ipv4: &'static str,
+    /// `None` over IPv6, whose header has no checksum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ipv4: Option<&'static str>,
     udp: &'static str,
 }
 
@@ -60,23 +62,26 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             control_received: count(Counter::ControlReceived),
             counters: &port.counters,
             removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
-            checksums: by_whom(port),
+            checksums: by_whom(outcome, port),
         }
     })
     .collect()
 }
 
 /// `None` if the mode writes none.
-fn by_whom(port: &PortOutcome) -> Option<Checksums> {
+fn by_whom(outcome: &Outcome, port: &PortOutcome) -> Option<Checksums> {
     let by = |port: bool| if port { "port" } else { "software" };
     let checksums = port.checksums?;
-    Some(Checksums { ipv4: by(checksums.ipv4_by_port), udp: by(checksums.udp_by_port) })
+    let is_v6 = outcome.ends.is_some_and(|[src, _]| src.is_ipv6());
+    let ipv4 = (!is_v6).then_some(by(checksums.ipv4_by_port));
+    Some(Checksums { ipv4, udp: by(checksums.udp_by_port) })
 }
 
 /// Who writes the checksums on all ports; `None` if the mode writes none, or if ports differ.
 pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
-    let first = by_whom(outcome.ports.first()?)?;
-    outcome.ports.iter().all(|port| by_whom(port).as_ref() == Some(&first)).then_some(first)
+    let of = |port| by_whom(outcome, port);
+    let first = of(outcome.ports.first()?)?;
+    outcome.ports.iter().all(|port| of(port).as_ref() == Some(&first)).then_some(first)
 }
 
 /// Whether the port may have lost packets that are missing; `None` if unknown.
@@ -109,7 +114,8 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
         lines.extend((0..).zip(ports(outcome)).map(|(index, port)| of_one(index, &port)));
     }
     if let Some(Checksums { ipv4, udp }) = checksums(outcome) {
-        lines.push(format!("checksums IPv4 {ipv4}  UDP {udp}"));
+        let ipv4 = ipv4.map(|ipv4| format!("IPv4 {ipv4}  ")).unwrap_or_default();
+        lines.push(format!("checksums {ipv4}UDP {udp}"));
     }
     if !counters.is_empty() {
         lines.push(format!("port      {}", told(false)));
@@ -251,6 +257,16 @@ mod tests {
             let told = serde_json::json!({"ipv4": ipv4, "udp": udp});
             assert_eq!(json(&outcome)["tx"]["checksums"], told);
         }
+    }
+
+    #[test]
+    fn ipv6_has_no_header_checksum() {
+        let mut outcome = outcome();
+        let end = "[2001:db8::1]:7".parse().unwrap();
+        outcome.ends = Some([end; 2]);
+        outcome.ports[0].checksums = Some(ByPort::BY_PORT);
+        assert!(summary(&outcome).contains("\nchecksums UDP port\n"));
+        assert_eq!(json(&outcome)["tx"]["checksums"], serde_json::json!({"udp": "port"}));
     }
 
     #[test]

@@ -404,7 +404,7 @@ mod tests {
              rate      tx 500.0 pps (requested 505.0 pps)  rx 498.5 pps\n\
              lost      3 (0.300 %): forward path unknown, reflector's NIC unknown, reflector unknown, return path unknown, corrupt 1, late 1, of unknown place 1 (the reflector did not answer)\n\
              due       1,010 = sent 1,000 + not sent 10 (pacer_shortfall 4, tx_queue_full 6)  sent late 5 (by more than 1 ms)\n\
-             received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (not_ipv4 4) + late 1\n\
+             received  1,005 = valid 997 + duplicate 2 + corrupt 1 (tag 1) + foreign 4 (arp 4) + late 1\n\
              pacing    within 64 ns 97.097 %  128 ns 98.098 %  256 ns 99.099 %  512 ns 99.600 %  micro-bursts 3 (0.300 %), 2 after stalls of the lcore\n\
              latency   min 500 ns  mean 1.00 us  p50 -  p99 -  p99.9 -  max 2.00 ms  (round trip since sent)\n\
              jitter    0 ns  (RFC 3550)\n\

@@ -10,7 +10,7 @@ use crate::wire::layout::Layout;
 use crate::wire::payload::mix;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, TxMode};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Everything from the command line.
@@ -75,8 +75,10 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sendrecv {
     /// The addresses of the packets of each port, in the order of ports; one for all ports, if
-    /// there is only one.
+    /// there is only one. All have the same version of IP.
     pub ends: Vec<Ends>,
+    /// VLAN tags of all packets.
+    pub vlans: Vlans,
     /// Our UDP ports.
     pub src_ports: PortRange,
     /// Bytes of UDP payload.
@@ -102,10 +104,8 @@ pub struct Sendrecv {
 /// The addresses of the packets of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ends {
-    /// Our IPv4 address.
-    pub src_ip: Ipv4Addr,
-    /// The IPv4 address of the peer.
-    pub dst_ip: Ipv4Addr,
+    /// Our address and the peer's.
+    pub addresses: Addresses,
     /// The peer's UDP port.
     pub dst_port: u16,
     /// The peer's MAC address, or the gateway's.
@@ -415,8 +415,8 @@ impl Ends {
     /// Source (with the first of `src_ports`) and destination of packets.
     #[must_use]
     pub fn sockets(&self, src_ports: PortRange) -> [SocketAddr; 2] {
-        let from = SocketAddr::new(self.src_ip.into(), src_ports.first());
-        [from, SocketAddr::new(self.dst_ip.into(), self.dst_port)]
+        let from = SocketAddr::new(self.addresses.src(), src_ports.first());
+        [from, SocketAddr::new(self.addresses.dst(), self.dst_port)]
     }
 }
 
@@ -431,7 +431,7 @@ impl Sendrecv {
     /// the same addresses are one flow to it, whatever path they take.
     #[must_use]
     pub fn asking_ports(&self) -> Vec<u16> {
-        let flow = |ends: &Ends| (ends.src_ip, ends.dst_ip, ends.dst_port);
+        let flow = |ends: &Ends| (ends.addresses, ends.dst_port);
         let is_first = |(index, ends): &(usize, &Ends)| {
             self.ends.iter().position(|other| flow(other) == flow(ends)) == Some(*index)
         };
@@ -449,12 +449,12 @@ impl Sendrecv {
     /// queues of all ports.
     #[must_use]
     pub fn flow(&self, src_mac: Mac, port: u16, streams: u16) -> Flow {
-        let Ends { src_ip, dst_ip, dst_port, dst_mac } = self.ends[self.ends_of(port)];
+        let Ends { addresses, dst_port, dst_mac } = self.ends[self.ends_of(port)];
         Flow {
             src_mac,
             dst_mac,
-            vlans: Vlans::None,
-            addresses: Addresses::V4 { src: src_ip, dst: dst_ip },
+            vlans: self.vlans,
+            addresses,
             src_ports: self.src_ports,
             dst_port,
             payload_len: self.payload_len,

@@ -7,7 +7,6 @@ use crate::control::flows::FlowCounter;
 use crate::count::Recorder;
 use crate::wire::content::Content;
 use crate::wire::flow::Flow;
-use crate::wire::layout::Layout;
 use crate::wire::template::{Checksums, Template};
 use crate::wire::verify::Verifier;
 use crate::work::impair::Dice;
@@ -89,10 +88,7 @@ impl Run {
         let dice =
             self.config().impairments.as_ref().map(|impairments| Dice::new(impairments, queue));
         let udp_ports = self.config().udp_ports;
-        // The reflector could also return packets with VLAN tags or IPv6; for now, it ignores them
-        // by specification.
-        let layout = Some(Layout::default());
-        let answers = Answered { layout, udp_ports, partial_checksums };
+        let answers = Answered { udp_ports, partial_checksums };
         Ok(Reflector::new(recorder, flows, queue, answers, dice))
     }
 

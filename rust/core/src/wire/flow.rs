@@ -4,7 +4,7 @@ use super::checksum;
 use super::layout::{IpVersion, Layout, Tags};
 use super::payload::PacketId;
 pub use etherparse::VlanId;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A MAC address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,34 @@ pub enum Addresses {
 }
 
 impl Addresses {
+    /// The addresses of packets from `src` to `dst`; `None` if their IP versions differ.
+    #[must_use]
+    pub fn new(src: IpAddr, dst: IpAddr) -> Option<Self> {
+        match (src, dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => Some(Self::V4 { src, dst }),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => Some(Self::V6 { src, dst }),
+            _ => None,
+        }
+    }
+
+    /// The source address.
+    #[must_use]
+    pub fn src(self) -> IpAddr {
+        match self {
+            Self::V4 { src, .. } => src.into(),
+            Self::V6 { src, .. } => src.into(),
+        }
+    }
+
+    /// The destination address.
+    #[must_use]
+    pub fn dst(self) -> IpAddr {
+        match self {
+            Self::V4 { dst, .. } => dst.into(),
+            Self::V6 { dst, .. } => dst.into(),
+        }
+    }
+
     /// The addresses of the reflected packet.
     #[must_use]
     pub fn swapped(self) -> Self {

@@ -1,26 +1,40 @@
 //! Parsing UDP over IP from received bytes. Total: accepts any bytes of any length.
 
 use super::checksum;
-use super::layout::{FIRST_TYPE, Headers, IpVersion, Layout, Of, TAG_LEN, UDP_LEN};
+use super::layout::{
+    ETHERTYPE_ARP, FIRST_TYPE, Headers, IpVersion, Layout, Of, TAG_LEN, TAG_TYPES, UDP_LEN,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The IP protocol number of UDP (IANA).
 pub(crate) const PROTOCOL_UDP: u8 = 17;
 /// The protocol number of IPv6's fragment header (RFC 8200, section 4.5).
 const FRAGMENT_HEADER: u8 = 44;
+/// The protocol numbers of IPv6's other extension headers (IANA: IPv6 Extension Header Types): hop-by-hop
+/// options, routing, ESP, AH, destination options, mobility, HIP, shim6.
+const EXTENSION_HEADERS: [u8; 8] = [0, 43, 50, 51, 60, 135, 139, 140];
 /// Mask of "more fragments" and the fragment offset in IPv4, without "don't fragment" (RFC 791).
 pub(crate) const FRAGMENT_BITS: u16 = 0x3fff;
 
 /// Why a frame is not a whole UDP datagram over IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotUdp {
-    /// Not IP: another `EtherType` (ARP ...), too many VLAN tags, or too short to tell.
-    NotIp,
-    /// IP with another protocol, or IPv6 with an extension header.
+    /// ARP.
+    Arp,
+    /// Another `EtherType`.
+    OtherEthertype,
+    /// More than two VLAN tags.
+    TooManyTags,
+    /// IP with another protocol.
     OtherProtocol,
+    /// IPv6 with an extension header other than a fragment header.
+    Ipv6Extension,
     /// A fragment: only the first one has ports, and none has the whole payload.
     Fragment,
-    /// A length field contradicts another one or the number of received bytes.
+    /// The version in the IP header contradicts the `EtherType`.
+    BadVersion,
+    /// A length field contradicts another one or the number of received bytes, or the frame ends in its
+    /// headers.
     BadLength,
 }
 
@@ -72,7 +86,7 @@ impl Datagram {
 
     #[cold]
     fn parse_any(head: &[u8], wire_len: usize) -> Result<Self, NotUdp> {
-        let layout = Layout::announced_by(head).ok_or(NotUdp::NotIp)?;
+        let layout = Layout::announced_by(head).ok_or_else(|| not_ip(head))?;
         let ip = layout.l2_len();
         if head.len() < layout.udp() {
             return Err(NotUdp::BadLength);
@@ -82,7 +96,7 @@ impl Datagram {
             IpVersion::V6 => (head[ip] >> 4, 6),
         };
         if version != wanted {
-            return Err(NotUdp::NotIp);
+            return Err(NotUdp::BadVersion);
         }
         let (ip_header_len, ip_len) = match layout.ip {
             IpVersion::V4 => (usize::from(head[ip] & 0xf) * 4, usize::from(be16(head, ip + 2))),
@@ -97,6 +111,9 @@ impl Datagram {
         };
         if is_fragment && (protocol == PROTOCOL_UDP || layout.ip == IpVersion::V6) {
             return Err(NotUdp::Fragment);
+        }
+        if layout.ip == IpVersion::V6 && EXTENSION_HEADERS.contains(&protocol) {
+            return Err(NotUdp::Ipv6Extension);
         }
         if protocol != PROTOCOL_UDP {
             return Err(NotUdp::OtherProtocol);
@@ -163,6 +180,22 @@ impl Datagram {
             IpVersion::V6 => true,
         }
     }
+}
+
+/// What a frame is whose `EtherType`s announce no [`Layout`].
+fn not_ip(head: &[u8]) -> NotUdp {
+    for tags in 0..=2 {
+        let at = FIRST_TYPE + TAG_LEN * tags;
+        if head.len() < at + 2 {
+            return NotUdp::BadLength;
+        }
+        match be16(head, at) {
+            ETHERTYPE_ARP => return NotUdp::Arp,
+            other if TAG_TYPES.contains(&other) => {}
+            _ => return NotUdp::OtherEthertype,
+        }
+    }
+    NotUdp::TooManyTags
 }
 
 /// The VLAN IDs of a frame with this layout, the outer one first; 0 for a missing tag. Without the
@@ -299,9 +332,10 @@ mod tests {
             frame[at] = to;
             parse(&frame)
         };
-        assert_eq!(parse(&frame[..13]), Err(NotUdp::NotIp));
-        assert_eq!(broken(13, 6), Err(NotUdp::NotIp));
-        assert_eq!(broken(14, 0x65), Err(NotUdp::NotIp));
+        assert_eq!(broken(13, 6), Err(NotUdp::Arp));
+        assert_eq!(broken(13, 7), Err(NotUdp::OtherEthertype));
+        assert_eq!(broken(14, 0x65), Err(NotUdp::BadVersion));
+        assert_eq!(parse(&frame[..13]), Err(NotUdp::BadLength));
         assert_eq!(parse(&frame[..30]), Err(NotUdp::BadLength));
         assert_eq!(broken(14, 0x44), Err(NotUdp::BadLength));
         assert_eq!(broken(17, 200), Err(NotUdp::BadLength));

@@ -30,6 +30,8 @@ pub(crate) const LONGEST_HEADERS: usize = LONGEST.payload();
 
 /// `EtherType` of IPv4.
 pub(crate) const ETHERTYPE_IPV4: u16 = 0x0800;
+/// `EtherType` of ARP (RFC 826).
+pub(crate) const ETHERTYPE_ARP: u16 = 0x0806;
 /// `EtherType` of IPv6.
 pub(crate) const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// TPIDs: the `EtherType`s that announce a VLAN tag. IEEE 802.1Q and, for the outer of two tags, 802.1ad.

@@ -231,8 +231,8 @@ impl Verifier {
         wire_len: usize,
         partial_checksums: bool,
     ) -> Result<Arrival, Counter> {
-        if Layout::announced_by(frame) != Some(self.layout) {
-            return Err(self.not_udp(frame, NotUdp::NotIp));
+        if let Some(other) = Layout::announced_by(frame).filter(|layout| *layout != self.layout) {
+            return Err(self.other_layout(frame, other));
         }
         let datagram = match Datagram::parse(frame, wire_len) {
             Ok(datagram) => datagram,
@@ -243,7 +243,10 @@ impl Verifier {
         let of_our_flow = self.is_of_our_flow(frame, datagram);
         if !header_intact || !of_our_flow {
             let intact = is_udp_intact(frame, datagram, partial_checksums);
-            return Err(self.not_our_flow(frame, of_our_flow, header_intact, intact));
+            let counter = self.not_our_flow(frame, of_our_flow, header_intact, intact);
+            let is_other_vlan = vlan_ids(frame, self.layout) != self.vlans;
+            let is_foreign = Counter::FOREIGN.contains(&counter);
+            return Err(if is_foreign && is_other_vlan { Counter::ForeignVlan } else { counter });
         }
         if datagram.udp_len != self.content.udp_len() || frame.len() < datagram.end() {
             return Err(self.wrong_length(frame, datagram, partial_checksums));
@@ -297,6 +300,19 @@ impl Verifier {
         let offset = fields.filler_offset.map_or(0, |at| be16(payload, at));
         let words = [be64(payload, fields.header), be64(payload, fields.header + 8)];
         self.content.key.decode(words, offset).is_some()
+    }
+
+    /// The counter for a packet whose `EtherType`s announce another layout than ours.
+    #[cold]
+    fn other_layout(&self, frame: &[u8], other: Layout) -> Counter {
+        if self.has_our_tag(frame) {
+            return Counter::CorruptHeader;
+        }
+        match other.ip {
+            ip if ip == self.layout.ip => Counter::ForeignVlan,
+            IpVersion::V4 => Counter::ForeignIpv4,
+            IpVersion::V6 => Counter::ForeignIpv6,
+        }
     }
 
     #[cold]
@@ -390,10 +406,13 @@ fn is_udp_intact(frame: &[u8], datagram: Datagram, partial_checksums: bool) -> b
 impl From<NotUdp> for Counter {
     fn from(reason: NotUdp) -> Self {
         match reason {
-            NotUdp::NotIp => Self::ForeignNotIpv4,
+            NotUdp::Arp => Self::ForeignArp,
+            NotUdp::OtherEthertype => Self::ForeignEthertype,
+            NotUdp::TooManyTags => Self::ForeignVlan,
             NotUdp::OtherProtocol => Self::ForeignNotUdp,
+            NotUdp::Ipv6Extension => Self::ForeignIpv6Extension,
             NotUdp::Fragment => Self::ForeignFragment,
-            NotUdp::BadLength => Self::ForeignMalformed,
+            NotUdp::BadVersion | NotUdp::BadLength => Self::ForeignMalformed,
         }
     }
 }

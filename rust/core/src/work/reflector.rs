@@ -59,8 +59,6 @@ pub enum Later {
 /// Which packets a reflector sends back.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered {
-    /// Packets with these headers; `None`: with any supported layout.
-    pub layout: Option<Layout>,
     /// Packets to these UDP ports.
     pub udp_ports: PortRange,
     /// The port delivers packets with partial checksums: see
@@ -241,12 +239,8 @@ impl Reflector {
             let head = frame.get(..predicted_len::<H>());
             head.map_or(Prediction::NONE, |head| Prediction::of::<H>(head, wire_len))
         });
-        let Answered { layout, udp_ports, partial_checksums } = self.answers;
-        let found = if layout.is_none_or(|layout| layout == announced) {
-            examine(udp_ports, frame, wire_len)
-        } else {
-            Err(Counter::ForeignNotIpv4)
-        };
+        let Answered { udp_ports, partial_checksums } = self.answers;
+        let found = examine(udp_ports, frame, wire_len);
         if found.is_ok_and(|found| self.is_slow(frame, found.datagram)) {
             self.recorder.add(self.interval, Counter::ControlReceived, 1);
             self.drops += 1;

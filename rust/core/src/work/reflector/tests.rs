@@ -58,7 +58,7 @@ impl Rig {
                 board.recorder(0),
                 counter,
                 0,
-                Answered { layout: None, udp_ports: PortRange::ALL, partial_checksums },
+                Answered { udp_ports: PortRange::ALL, partial_checksums },
                 None,
             ),
             registrar: Registrar::new(flows),
@@ -251,24 +251,6 @@ fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
             assert_eq!(rig.predicts(&other), looked_at(at) & mask == 0, "{flow:?}: {bit}");
         }
         assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
-    }
-}
-
-#[test]
-fn other_layouts_than_the_one_that_is_answered_are_ignored() {
-    let flows = all_layouts(&flow(60, 1));
-    for layout in Layout::ALL {
-        let mut rig = Rig::new(false);
-        rig.reflector.answers.layout = Some(layout);
-        let packets: Vec<_> = flows.iter().map(|flow| packet(flow, &[1; 60])).collect();
-        for _ in 0..2 {
-            for (became, flow) in rig.burst(&packets, true).iter().zip(&flows) {
-                let expected = if flow.layout() == layout { Verdict::Send } else { Verdict::Drop };
-                assert_eq!(became.1, expected);
-            }
-        }
-        rig.collector.finish(&mut |_| ());
-        assert_eq!(rig.collector.totals().counts[Counter::ForeignNotIpv4], 10);
     }
 }
 
