@@ -10,7 +10,7 @@ use crate::wire::flow::{Addresses, Mac, PortRange, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::impair::Impairments;
-use crate::work::pacer::{Pacing, Pattern, Rate, TxMode};
+use crate::work::pacer::{PPS_MAX, Pacing, Pattern, Rate, TxMode};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use std::hash::{BuildHasher, RandomState};
@@ -19,7 +19,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
-use values::{Asked, RATE_MAX, address_and_port, duration, packet_size, port_range};
+use values::{Asked, address_and_port, duration, packet_size, port_range};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ struct SendrecvArgs {
     #[arg(long, value_name = "RATE", value_parser = values::rate)]
     rate: Option<Asked>,
     /// How packets are spread over time: cbr (evenly), poisson, or burst:N (N at once)
-    #[arg(long, value_name = "PATTERN", default_value = "cbr", value_parser = values::pattern)]
+    #[arg(long, value_name = "PATTERN", default_value = "cbr")]
     pattern: Pattern,
     /// Maximum number of late packets that each tx queue sends at once, after its lcore was stalled
     /// or the queue was full; further late packets are not sent, nor any that is later than
@@ -216,8 +216,9 @@ struct ReflectArgs {
     #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
     udp_port: Option<PortRange>,
     /// Impair packets on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (send after DEPTH
-    /// later packets of any flow), delay=TIME and blackout=START:TIME, separated by commas; P from
-    /// 0 to 1, TIME such as 2ms
+    /// later packets of any flow), delay=TIME, blackout=START:TIME and cap=RATE[:PACKETS] (drop what
+    /// exceeds RATE, after up to PACKETS at once; each rx queue has an equal share of both) [default:
+    /// 2 ms of RATE], separated by commas; P from 0 to 1, TIME such as 2ms, RATE such as 100k
     #[arg(long, value_name = "LIST")]
     impair: Option<Impairments>,
     /// Seed of the random numbers for --impair [default: 0]
@@ -376,7 +377,7 @@ fn pacing(
     seed: u64,
 ) -> Result<Option<Pacing>, String> {
     let per_interval = args.rate_per_interval.filter(|packets| *packets > 0).map(|packets| {
-        let most = RATE_MAX * u64::from(interval_ms) / 1000;
+        let most = PPS_MAX * u64::from(interval_ms) / 1000;
         let rate = Rate::new(packets, u64::from(interval_ms) * 1_000_000);
         rate.filter(|_| packets <= most).ok_or_else(|| {
             format!(

@@ -3,12 +3,9 @@
 use crate::wire::flow::{Mac, PortRange, VlanId, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::payload;
-use crate::work::pacer::{Pattern, Rate, TxMode};
+use crate::work::pacer::{PPS_MAX, Rate, TxMode};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-
-/// Upper bound of a rate in packets per second, more than any port does.
-pub(crate) const RATE_MAX: u64 = 1_000_000_000;
 
 /// A port's MAC address, PCI address or name, as DPDK writes it.
 pub(crate) fn port(text: &str) -> Result<String, String> {
@@ -209,7 +206,7 @@ const FRAME_MIN: u64 = 64;
 impl Asked {
     /// Converts to a packet rate, for packets of `payload_len` bytes of payload with headers of
     /// `layout`. A share of the line rate is converted for a link of 1 Mbit/s. `None` for
-    /// [`Asked::Unlimited`], and above [`RATE_MAX`].
+    /// [`Asked::Unlimited`], and above [`PPS_MAX`].
     pub(crate) fn in_packets(self, layout: Layout, payload_len: u16) -> Option<Rate> {
         const SECOND_NS: u128 = 1_000_000_000;
         // Percent of a million bits.
@@ -226,7 +223,7 @@ impl Asked {
                 Rate::ratio(percent.digits * PER_PERCENT, SECOND_NS * bits_l1 * percent.divisor)
             }
         };
-        rate.filter(|rate| rate.pps() <= RATE_MAX as f64)
+        rate.filter(|rate| rate.pps() <= PPS_MAX as f64)
     }
 }
 
@@ -273,18 +270,6 @@ pub(crate) fn rate(text: &str) -> Result<Asked, String> {
          80%, with 9 decimal places at most, or 0 for as fast as possible"
             .into()
     })
-}
-
-/// Parses `cbr`, `poisson` or `burst:N`. The seed of a Poisson process is set later.
-pub(crate) fn pattern(text: &str) -> Result<Pattern, String> {
-    let burst =
-        || text.strip_prefix("burst:")?.parse().ok().filter(|size| (1..=10_000).contains(size));
-    match text {
-        "cbr" => Some(Pattern::Cbr),
-        "poisson" => Some(Pattern::Poisson(0)),
-        _ => burst().map(Pattern::Burst),
-    }
-    .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
 }
 
 /// Parses `burst`, `spin` or `hw`.

@@ -115,6 +115,8 @@ counters! {
     ForeignRun = "other_run",
     /// Dropped by `reflect --impair`: `drop` or `blackout`.
     ImpairDropped = "dropped",
+    /// Dropped by `reflect --impair`, because it exceeds the rate: `cap`.
+    ImpairCapped = "capped",
     /// Sent twice by `reflect --impair`.
     ImpairDuplicated = "duplicated",
     /// Sent with one bit flipped by `reflect --impair`.
@@ -164,6 +166,7 @@ impl Counter {
     /// What `reflect --impair` did to packets.
     pub const IMPAIRED: &[Self] = &[
         Self::ImpairDropped,
+        Self::ImpairCapped,
         Self::ImpairDuplicated,
         Self::ImpairCorrupted,
         Self::ImpairReordered,
@@ -177,6 +180,7 @@ impl Counter {
         Self::Waited,
         Self::TxQueueFull,
         Self::ImpairDropped,
+        Self::ImpairCapped,
         Self::ImpairDuplicated,
         Self::ImpairCorrupted,
         Self::ImpairReordered,
@@ -188,7 +192,12 @@ impl Counter {
     /// Why a reflector ignored a packet of a flow.
     pub const IGNORED: &[Self] = &[Self::ForeignSegmented, Self::ForeignTtl];
     /// Why a reflector did not send a packet of a flow back.
-    pub const KEPT_BACK: &[Self] = &[Self::TxQueueFull, Self::ImpairDropped, Self::ImpairOverflow];
+    pub const KEPT_BACK: &[Self] = &[
+        Self::TxQueueFull,
+        Self::ImpairDropped,
+        Self::ImpairCapped,
+        Self::ImpairOverflow,
+    ];
 
     /// Whether this is one of [`Counter::CORRUPT`].
     #[must_use]

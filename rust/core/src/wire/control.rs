@@ -19,7 +19,7 @@ use siphasher::sip::SipHasher24;
 
 /// The first word. Read as a payload header of ours, it has a stream number that no run uses.
 pub const MAGIC: u64 = 0xfff6_6470_646b_7071;
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// The encoding of an unknown number.
 const UNKNOWN: u64 = u64::MAX;
 const COUNTS: usize = 6;

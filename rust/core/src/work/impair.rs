@@ -4,6 +4,8 @@
 //! A packet gets at most one impairment, apart from the delay. So each number that the reflector
 //! counts is a number that the sender must report.
 
+use super::bucket::Bucket;
+use super::pacer::Rate;
 use crate::wire::payload::mix;
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,8 +30,60 @@ pub struct Impairments {
     pub delay: Duration,
     /// Nothing is sent back during this time: start, relative to the first packet, and length.
     pub blackout: Option<(Duration, Duration)>,
+    /// The rate above which packets are dropped.
+    pub cap: Option<Cap>,
     /// Seed of the random generator.
     pub seed: u64,
+}
+
+/// A rate that a reflector does not exceed: each of its rx queues has an equal share, and drops what
+/// exceeds that.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cap {
+    /// The rate of all rx queues together.
+    pub rate: Rate,
+    /// How many packets may pass at once, after a pause.
+    pub depth: u32,
+}
+
+impl Cap {
+    /// Depth unless given: the packets of 2 ms, which a rate of one-second trials exceeds by 0.2 %,
+    /// and no less than a burst.
+    fn default_depth(rate: Rate) -> u32 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^31")]
+        let packets = (rate.pps() * 0.002) as u32;
+        packets.max(32)
+    }
+
+    /// The bucket of one of `workers` workers.
+    fn bucket(self, workers: u16) -> Option<Bucket> {
+        let depth = self.depth.div_ceil(workers.into());
+        Some(Bucket::new(self.rate.share(workers)?, depth))
+    }
+}
+
+impl FromStr for Cap {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (rate, depth) = text.split_once(':').map_or((text, None), |(r, d)| (r, Some(d)));
+        let rate = rate_of(rate).ok_or(())?;
+        let depth = match depth {
+            None => Self::default_depth(rate),
+            Some(depth) => depth.parse().ok().filter(|depth| *depth > 0).ok_or(())?,
+        };
+        Ok(Self { rate, depth })
+    }
+}
+
+/// A rate in packets per second such as `100k` or `3.5Mpps`.
+fn rate_of(text: &str) -> Option<Rate> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.strip_suffix("pps").unwrap_or(&lower);
+    let scales = [("k", 1e3), ("m", 1e6), ("g", 1e9)];
+    let scaled = scales.iter().find_map(|(unit, scale)| Some((number.strip_suffix(unit)?, *scale)));
+    let (number, scale) = scaled.unwrap_or((number, 1.0));
+    Rate::per_second(number.parse::<f64>().ok()? * scale)
 }
 
 /// Longest delay: held packets must fit in memory.
@@ -59,13 +113,15 @@ impl FromStr for Impairments {
                     all.blackout = Some((duration(start)?, duration(length)?));
                     Some(())
                 }),
+                "cap" => value.parse().ok().map(|cap| all.cap = Some(cap)),
                 _ => None,
             };
             known.ok_or_else(|| {
                 format!(
-                    "'{word}': expected drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH, delay=TIME or \
-                     blackout=START:TIME, separated by commas, with P from 0 to 1, DEPTH from 1 to \
-                     {DEPTH_MAX}, and times such as 50us, 2ms or 1.5s (a delay of {} s at most)",
+                    "'{word}': expected drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH, delay=TIME, \
+                     blackout=START:TIME or cap=RATE[:PACKETS], separated by commas, with P from 0 to 1, \
+                     DEPTH from 1 to {DEPTH_MAX}, times such as 50us, 2ms or 1.5s (a delay of {} s at \
+                     most), and RATE in packets per second such as 100k",
                     DELAY_MAX.as_secs()
                 )
             })?;
@@ -98,6 +154,8 @@ pub enum Fate {
     Pass,
     /// It is not sent back.
     Drop,
+    /// It is not sent back, because it exceeds the cap.
+    Cap,
     /// It is sent twice.
     Duplicate,
     /// One of its bits is flipped: this number modulo the number of bits is its index.
@@ -114,12 +172,13 @@ pub struct Dice {
     below: [u64; 4],
     blackout_ns: Option<(u64, u64)>,
     first_ns: Option<u64>,
+    cap: Option<Bucket>,
 }
 
 impl Dice {
-    /// The dice of worker `worker`.
+    /// The dice of worker `worker` of `workers`.
     #[must_use]
-    pub fn new(impairments: &Impairments, worker: u16) -> Self {
+    pub fn new(impairments: &Impairments, worker: u16, workers: u16) -> Self {
         let Impairments { drop, duplicate, corrupt, reorder, .. } = *impairments;
         let mut sum = 0.0;
         let below = [drop, duplicate, corrupt, reorder].map(|share| {
@@ -139,12 +198,16 @@ impl Dice {
             below,
             blackout_ns: impairments.blackout.map(|(start, length)| (ns(start), ns(length))),
             first_ns: None,
+            cap: impairments.cap.and_then(|cap| cap.bucket(workers)),
         }
     }
 
     /// The fate of the next packet, which arrived at `now_ns`.
     pub fn roll(&mut self, now_ns: u64) -> Fate {
         self.packets += 1;
+        if self.cap.as_mut().is_some_and(|cap| !cap.take(now_ns)) {
+            return Fate::Cap;
+        }
         if let Some((start_ns, length_ns)) = self.blackout_ns {
             let first_ns = *self.first_ns.get_or_insert(now_ns);
             if (now_ns - first_ns).checked_sub(start_ns).is_some_and(|since| since < length_ns) {
@@ -187,7 +250,7 @@ mod tests {
     #[test]
     fn words_are_read() {
         let all: Impairments =
-            "drop=1e-6,duplicate=0.25,corrupt=0,reorder=0.1:7,delay=1.5ms,blackout=2s:30ms"
+            "drop=1e-6,duplicate=0.25,corrupt=0,reorder=0.1:7,delay=1.5ms,blackout=2s:30ms,cap=1.5Mpps:9"
                 .parse()
                 .unwrap();
         let expected = Impairments {
@@ -198,6 +261,7 @@ mod tests {
             depth: 7,
             delay: Duration::from_micros(1500),
             blackout: Some((Duration::from_secs(2), Duration::from_millis(30))),
+            cap: Rate::new(1_500_000, 1_000_000_000).map(|rate| Cap { rate, depth: 9 }),
             seed: 0,
         };
         assert_eq!(all, expected);
@@ -221,6 +285,13 @@ mod tests {
             "delay=-1s",
             "blackout=1s",
             "drop=0.1,,",
+            "cap=",
+            "cap=0",
+            "cap=-5k",
+            "cap=2G",
+            "cap=10Gbps",
+            "cap=100k:0",
+            "cap=100k:x",
         ] {
             let error = text.parse::<Impairments>().unwrap_err();
             assert!(error.contains("expected drop=P"), "{text}: {error}");
@@ -234,7 +305,7 @@ mod tests {
         let impairments: Impairments =
             "drop=0.1,duplicate=0.2,corrupt=0.3,reorder=0.25:1".parse().unwrap();
         let rolls = |seed| {
-            let mut dice = Dice::new(&Impairments { seed, ..impairments.clone() }, 0);
+            let mut dice = Dice::new(&Impairments { seed, ..impairments.clone() }, 0, 1);
             (0..100_000).map(|_| dice.roll(0)).collect::<Vec<_>>()
         };
         let fates = rolls(1);
@@ -254,7 +325,7 @@ mod tests {
 
     #[test]
     fn all_and_nothing_are_exact() {
-        let dice = |text: &str| Dice::new(&text.parse().unwrap(), 3);
+        let dice = |text: &str| Dice::new(&text.parse().unwrap(), 3, 4);
         let (mut all, mut nothing) = (dice("drop=1"), dice("drop=0"));
         for now in 0..100_000 {
             assert_eq!((all.roll(now), nothing.roll(now)), (Fate::Drop, Fate::Pass));
@@ -263,8 +334,24 @@ mod tests {
 
     #[test]
     fn a_blackout_begins_after_the_first_packet() {
-        let mut dice = Dice::new(&"blackout=1us:2us".parse().unwrap(), 0);
+        let mut dice = Dice::new(&"blackout=1us:2us".parse().unwrap(), 0, 1);
         let dark: Vec<u64> = (0..5000).filter(|now| dice.roll(7_000 + now) == Fate::Drop).collect();
         assert_eq!(dark, (1000..3000).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_exceeds_the_cap_is_dropped_by_name_and_the_rest_as_ever() {
+        // Two workers of 50 kpps each, with one packet at once: one packet in 20 us.
+        let impairments: Impairments = "cap=100k:2,drop=0.5".parse().unwrap();
+        let mut dice = Dice::new(&impairments, 1, 2);
+        let fates: Vec<Fate> = (0..100_000).map(|packet| dice.roll(packet * 5_000)).collect();
+        let mut others = fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::Cap);
+        assert!(others.clone().all(|(packet, _)| packet % 4 == 0));
+        assert_eq!(others.clone().count(), 25_000);
+        assert!(others.any(|(_, fate)| *fate == Fate::Drop));
+        for (cap, depth) in [("cap=10k", 32), ("cap=1M", 2000), ("cap=1e5:1", 1)] {
+            let impairments: Impairments = cap.parse().unwrap();
+            assert_eq!(impairments.cap.unwrap().depth, depth, "{cap}");
+        }
     }
 }

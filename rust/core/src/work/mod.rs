@@ -1,5 +1,6 @@
 //! What an lcore does with a burst.
 
+mod bucket;
 pub mod impair;
 pub mod order;
 pub mod pacer;

@@ -8,6 +8,11 @@ mod random;
 mod share;
 
 use share::{Share, share_of};
+use std::fmt;
+use std::str::FromStr;
+
+/// Upper bound of a rate in packets per second, more than any port does.
+pub const PPS_MAX: u64 = 1_000_000_000;
 
 /// A rate as a whole number of packets in a whole number of nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,26 @@ impl Rate {
         Self::ratio(u128::from(self.packets) * u128::from(factor), self.period_ns)
     }
 
+    /// The rate in packets per second, to the millionth of a packet. `None` if that is 0, or above
+    /// [`PPS_MAX`].
+    #[must_use]
+    pub fn per_second(pps: f64) -> Option<Self> {
+        const PARTS: u64 = 1_000_000;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+        let parts = (0.0..=PPS_MAX as f64).contains(&pps).then(|| (pps * PARTS as f64).round() as u64)?;
+        Self::ratio(parts.into(), 1_000_000_000 * u128::from(PARTS))
+    }
+
+    /// Packets, and the time in ns in which they are due, in lowest terms.
+    pub(crate) fn parts(self) -> (u64, u128) {
+        (self.packets, self.period_ns)
+    }
+
+    /// One of `shares` equal shares of this rate.
+    pub(crate) fn share(self, shares: u16) -> Option<Self> {
+        Self::ratio(self.packets.into(), self.period_ns * u128::from(shares))
+    }
+
     /// Packets per second.
     #[must_use]
     pub fn pps(self) -> f64 {
@@ -64,6 +89,32 @@ pub enum Pattern {
     /// A Poisson process: exponentially distributed inter-departure times. The number is the seed
     /// of the random generator.
     Poisson(u64),
+}
+
+impl FromStr for Pattern {
+    type Err = String;
+
+    /// Parses `cbr`, `poisson` or `burst:N`. The seed of a Poisson process is set later.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let burst =
+            || text.strip_prefix("burst:")?.parse().ok().filter(|size| (1..=10_000).contains(size));
+        match text {
+            "cbr" => Some(Self::Cbr),
+            "poisson" => Some(Self::Poisson(0)),
+            _ => burst().map(Self::Burst),
+        }
+        .ok_or_else(|| "expected cbr, poisson or burst:N with N from 1 to 10000".into())
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cbr => f.write_str("cbr"),
+            Self::Burst(size) => write!(f, "burst:{size}"),
+            Self::Poisson(_) => f.write_str("poisson"),
+        }
+    }
 }
 
 /// How due packets are handed to the driver.

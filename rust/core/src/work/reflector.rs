@@ -310,6 +310,10 @@ impl Reflector {
                 self.count(slot, Counter::ImpairDropped, 1);
                 Verdict::Drop
             }
+            Fate::Cap => {
+                self.count(slot, Counter::ImpairCapped, 1);
+                Verdict::Drop
+            }
             Fate::Corrupt(random) => {
                 // The Ethernet header stays intact: links may drop frames with an unknown
                 // EtherType.
