@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 #include "dataplane/dataplane.hpp"
@@ -120,10 +121,14 @@ void end_soon(int code) {
   }).detach();
 }
 
-/// Announces the next run, and runs it.
+/// Announces the next run, unless it is one of many, and runs it.
 void run_once(const Mode& mode, Dataplane& dataplane) {
   const std::string name(mode.name);
   const rs::Next& next = dataplane.next();
+  if (dataplane.options().trials) {
+    mode.run(dataplane);
+    return;
+  }
   if (next.stage == rs::Stage::Measurement) {
     // A run that is stopped before it starts still writes results, so that those of an earlier run
     // are not mistaken for its own.
@@ -144,9 +149,20 @@ int report(const rs::Finished& finished, bool has_files) {
     std::fprintf(stderr, "dpdkproj: %s\n", std::string(finished.problem).c_str());
     code = kFailure;
   }
+  if (finished.summary.empty() && has_files) {
+    return code;
+  }
   const bool is_said = std::fprintf(stderr, "%s\n", std::string(finished.summary).c_str()) > 0;
   // With stderr closed and no result file, the results would be lost.
   return is_said || has_files || code != kSuccess ? code : kFailure;
+}
+
+/// The CPUs on which workers will poll.
+Cpus polling_cpus(const rs::Options& options, std::size_t ports) {
+  std::vector<unsigned> lcores = all_lcores();
+  const std::size_t workers = ports * (std::size_t{options.rx_queues} + options.tx_queues);
+  lcores.resize(std::clamp<std::size_t>(workers, 1, lcores.size()));
+  return cpus_of(lcores);
 }
 
 /// Waits for the links of all ports. Returns false, after an error message, if one stays down.
@@ -183,7 +199,16 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
     return kFailure;
   }
   if (!signals.requested()) {
-    session.link_is_up(slowest_mbps(ports));  // if stopped, nothing is sent: it is not needed
+    // If stopped, nothing is sent: neither the speed nor requests are needed.
+    std::optional<Affinity::Guest> guest;
+    if (options.trials) {
+      affinity.leave_to_lcores(polling_cpus(options, ports.size()));
+      guest.emplace(affinity);  // the thread that reads requests is no lcore
+    }
+    session.link_is_up(slowest_mbps(ports));
+  }
+  if (options.trials) {
+    std::fprintf(stderr, "dpdkproj: %s takes requests on stdin\n", std::string(mode.name).c_str());
   }
   const Clock clock(started, signals.request());
   std::vector<rs::MacAddress> macs;
@@ -195,6 +220,9 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
     const rs::Next next = session.next({macs.data(), macs.size()}, signals.requested());
     if (next.stage == rs::Stage::Nothing) {
       return code;
+    }
+    if (next.stage == rs::Stage::Waiting) {
+      continue;
     }
     Dataplane dataplane(ports, session, next, options, clock, signals, affinity);
     run_once(mode, dataplane);

@@ -87,11 +87,12 @@ void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
       watch_ports(ports, facts);
     }
     facts.stop_requested = signals.requested();
-    const rs::Tick tick = session.tick(now_ns, facts);
+    // In this order, so that an answer ends the run that waits for it without a further pause.
     uint16_t index = 0;
     for (ServedPort& served : ports) {
       served.slow_path.serve(session, index++, now_ns);
     }
+    const rs::Tick tick = session.tick(now_ns, facts);
     switch (tick.phase) {
       case rs::Phase::Drain:
         phase.store(Phase::kDrain, std::memory_order_relaxed);

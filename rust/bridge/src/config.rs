@@ -119,7 +119,9 @@ impl Config {
             reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
             has_files: config.stats_path.is_some()
                 || config.queues_path.is_some()
-                || config.json_path.is_some(),
+                || config.json_path.is_some()
+                || config.trials,
+            trials: config.trials,
             of_mode: config.mode_options.iter().map(Into::into).collect(),
         }
     }

@@ -256,8 +256,10 @@ pub(crate) mod bridge {
         delay_ns: u64,
         /// Number of later packets that a reordered packet is sent after.
         reorder_depth: u16,
-        /// Results are written to a file as well.
+        /// Results are written to a file as well, or answered on stdout.
         has_files: bool,
+        /// Measurements are requested on stdin.
+        trials: bool,
         /// Values of the mode's own options.
         of_mode: Vec<OptionValue>,
     }
@@ -325,6 +327,8 @@ pub(crate) mod bridge {
         Preliminary,
         /// A measurement.
         Measurement,
+        /// None yet: call `next` again.
+        Waiting,
         /// None: all runs are done.
         Nothing,
     }
@@ -387,7 +391,7 @@ pub(crate) mod bridge {
 
     /// The result of a measurement.
     struct Finished {
-        /// Summary for people: several lines in a fixed layout.
+        /// Summary for people: several lines in a fixed layout; of a trial on request at most one.
         summary: String,
         /// What went wrong with the run or its files, on one line; empty if nothing did.
         problem: String,
@@ -413,12 +417,14 @@ pub(crate) mod bridge {
         /// Call once for each port. The error says what was asked for, what is possible and which
         /// option to change.
         fn check_port(self: &mut Session, limits: PortLimits) -> Result<()>;
-        /// Call when all links are up: converts a share of the line rate to packets per second.
-        /// `link_mbps` is the speed of the slowest; 0 if a driver does not report it. The error is
-        /// as that of `check_port`.
+        /// Call when all links are up: converts a share of the line rate to packets per second, and
+        /// starts to read requests, in a thread that inherits the CPU affinity of the calling
+        /// thread. `link_mbps` is the speed of the slowest; 0 if a driver does not report it. The
+        /// error is as that of `check_port`.
         fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
         /// Starts the next run on ports with these MAC addresses. Workers are then created for this
         /// run. With `stop_requested`, there are no preliminary runs and no further measurements.
+        /// Waits for a request, if measurements are requested on stdin, but not for long.
         fn next(self: &mut Session, macs: &[MacAddress], stop_requested: bool) -> Next;
         /// Appends a further measurement to the queue. The error is as that of `check_port`.
         fn add_trial(self: &mut Session, trial: &Trial) -> Result<()>;

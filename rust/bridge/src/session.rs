@@ -40,6 +40,7 @@ impl Session {
                 (Stage::Preliminary, warmup_ns, Some(profile))
             }
             report::Next::Measurement { profile } => (Stage::Measurement, 0, Some(profile)),
+            report::Next::Waiting => (Stage::Waiting, 0, None),
             report::Next::Nothing => (Stage::Nothing, 0, None),
         };
         let tx_mode = profile.and_then(|profile| profile.tx_mode);
@@ -57,7 +58,9 @@ impl Session {
         let &Trial { packets, period_ns, duration_ns, payload_len } = trial;
         self.0.add_trial(&CoreTrial {
             rate: Rate::new(packets, period_ns),
-            duration_ns,
+            pattern: None,
+            duration_ns: Some(duration_ns),
+            count: None,
             payload_len,
         })
     }

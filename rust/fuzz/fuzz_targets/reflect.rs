@@ -26,7 +26,7 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let shape = Shape { interval_ns: 1 << 40, intervals: 4, window: 1 };
     let board = Board::new(shape, &[Role::Count]);
     let flows = Flows::new(1, 5);
-    let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0));
+    let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0, 1));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
     let answered = Answered { udp_ports: PortRange::ALL, partial_checksums };
     Whole {

@@ -205,6 +205,10 @@ struct SendrecvArgs {
     /// clouds
     #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
     warmup: Option<Duration>,
+    /// Measure what is requested on stdin, a JSON object per line, and answer each request with one
+    /// on stdout (data/README.md describes both); what a request leaves out is as given here
+    #[arg(long)]
+    trials: bool,
     /// Do not ask the reflector for its counters: it is then unknown where packets were lost
     #[arg(long, conflicts_with = "reflector_seq")]
     no_peer_report: bool,
@@ -405,7 +409,15 @@ fn pacing(
 fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<Config, String> {
     let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
-    let sendrecv = if mode.meaning == Meaning::Measures {
+    let is_sendrecv = mode.meaning == Meaning::Measures;
+    let trials = is_sendrecv && options.get_flag("trials");
+    if trials && (common.stats.is_some() || common.per_queue.is_some() || common.json.is_some()) {
+        return Err(
+            "--trials: each trial is answered on stdout; leave -s, --per-queue and --json out"
+                .into(),
+        );
+    }
+    let sendrecv = if is_sendrecv {
         Some(sendrecv(options, common.stats_interval_ms, repeated.port.len())?)
     } else {
         None
@@ -442,6 +454,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         wait_link_ns: nanoseconds(common.wait_link),
         duration_ns: common.duration.map(nanoseconds),
         count: common.count,
+        trials,
         live: !common.quiet,
         limits: Limits { loss: common.max_loss, latencies: repeated.max_latency },
         sendrecv,

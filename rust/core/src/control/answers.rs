@@ -47,6 +47,12 @@ impl Answers {
         }
     }
 
+    /// Whether a question is pending.
+    #[must_use]
+    pub fn is_any_due(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// The next answer to send; `None` if there is none yet. All workers have started a poll at
     /// `polled_ns` or later.
     ///

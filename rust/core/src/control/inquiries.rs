@@ -95,10 +95,10 @@ mod tests {
     }
 
     /// What is known when the two reflectors answer this.
-    fn known(answers: [Option<Report>; 2]) -> Known {
+    fn known(answers: &[Option<Report>; 2]) -> Known {
         let mut inquiries = Inquiries::new(5, [0, 3]);
         inquiries.begin(0, 100 * MS);
-        for (port, report) in [0, 3].into_iter().zip(answers) {
+        for (port, report) in [0, 3].into_iter().zip(*answers) {
             assert!(inquiries.is_waiting());
             let question = inquiries.take_question(port).unwrap();
             assert_eq!(inquiries.take_question(port), None, "each is sent once");
@@ -113,29 +113,31 @@ mod tests {
 
     #[test]
     fn the_counters_of_two_reflectors_are_added() {
-        let Known::Report(sum) = known([Some(report(1, 10)), Some(report(2, 5))]) else { panic!() };
+        let Known::Report(sum) = known(&[Some(report(1, 10)), Some(report(2, 5))]) else {
+            panic!()
+        };
         assert_eq!((sum.counts[0], sum.port_missed), (15, Some(15)));
     }
 
     #[test]
     fn two_flows_of_one_reflector_have_the_same_ports() {
-        let Known::Report(sum) = known([Some(report(1, 7)), Some(report(1, 7))]) else { panic!() };
+        let Known::Report(sum) = known(&[Some(report(1, 7)), Some(report(1, 7))]) else { panic!() };
         assert_eq!((sum.counts[0], sum.port_missed), (14, Some(7)));
     }
 
     #[test]
     fn one_that_is_silent_leaves_all_unknown() {
-        assert_eq!(known([Some(report(1, 10)), None]), Known::Silence);
+        assert_eq!(known(&[Some(report(1, 10)), None]), Known::Silence);
     }
 
     #[test]
     fn a_restart_of_either_is_noticed() {
-        let before = known([Some(report(1, 10)), Some(report(2, 10))]);
+        let before = known(&[Some(report(1, 10)), Some(report(2, 10))]);
         for after in [[3, 2], [1, 3], [2, 1]] {
-            let after = known(after.map(|instance| Some(report(instance, 20))));
+            let after = known(&after.map(|instance| Some(report(instance, 20))));
             assert_eq!(Peer::between(before, after), Peer::Restarted);
         }
-        let after = known([1, 2].map(|instance| Some(report(instance, 20))));
+        let after = known(&[1, 2].map(|instance| Some(report(instance, 20))));
         assert!(matches!(Peer::between(before, after), Peer::Counted(_)));
     }
 }

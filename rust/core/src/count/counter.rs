@@ -192,12 +192,8 @@ impl Counter {
     /// Why a reflector ignored a packet of a flow.
     pub const IGNORED: &[Self] = &[Self::ForeignSegmented, Self::ForeignTtl];
     /// Why a reflector did not send a packet of a flow back.
-    pub const KEPT_BACK: &[Self] = &[
-        Self::TxQueueFull,
-        Self::ImpairDropped,
-        Self::ImpairCapped,
-        Self::ImpairOverflow,
-    ];
+    pub const KEPT_BACK: &[Self] =
+        &[Self::TxQueueFull, Self::ImpairDropped, Self::ImpairCapped, Self::ImpairOverflow];
 
     /// Whether this is one of [`Counter::CORRUPT`].
     #[must_use]

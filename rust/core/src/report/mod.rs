@@ -19,8 +19,10 @@ mod output;
 mod port;
 mod queue_table;
 mod queues;
+mod requests;
 mod session;
 mod text;
+mod trials;
 
 pub use csv::{COLUMNS, Table};
 pub use destination::Destination;

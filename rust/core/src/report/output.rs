@@ -37,6 +37,23 @@ pub struct Output {
     is_stuck: bool,
 }
 
+/// Why something is not written.
+enum Failure {
+    /// In time; that many bytes wait at least.
+    NotRead(usize),
+    ReaderGone,
+    Other(String),
+}
+
+impl Failure {
+    fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ReaderGone,
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
 /// How long dropping an unfinished output waits for its thread.
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -95,25 +112,44 @@ impl Output {
     /// One line that says what was not written. A reader that closed the pipe is not an error.
     pub fn finish(&mut self, timeout: Duration) -> Result<(), String> {
         self.start()?;
+        self.shared.state.lock().closed = true;
+        self.shared.changed.notify_all();
+        match self.wait(timeout) {
+            Err(Failure::ReaderGone) => Ok(()),
+            result => result.map_err(|failure| self.told(&failure)),
+        }
+    }
+
+    /// Waits until everything so far is written, at most `timeout`. More may follow.
+    ///
+    /// # Errors
+    /// One line that says what was not written.
+    pub fn flush(&mut self, timeout: Duration) -> Result<(), String> {
+        self.wait(timeout).map_err(|failure| self.told(&failure))
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<(), Failure> {
         let until = Instant::now() + timeout;
         let mut state = self.shared.state.lock();
-        state.closed = true;
-        self.shared.changed.notify_all();
-        let name = &self.name;
         while state.error.is_none() && (state.writing || !state.waiting.is_empty()) {
             if self.shared.changed.wait_until(&mut state, until).timed_out() {
                 self.is_stuck = true;
-                return Err(format!(
-                    "{name}: no reader: at least {} bytes of statistics are not written",
-                    state.waiting.len()
-                ));
+                return Err(Failure::NotRead(state.waiting.len()));
             }
         }
-        match &state.error {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("{name}: cannot write statistics: {error}"))
+        state.error.as_ref().map_or(Ok(()), |error| Err(Failure::of(error)))
+    }
+
+    fn told(&self, failure: &Failure) -> String {
+        let name = &self.name;
+        match failure {
+            Failure::NotRead(bytes) => {
+                format!("{name}: no reader: at least {bytes} bytes of statistics are not written")
             }
-            _ => Ok(()),
+            Failure::ReaderGone => {
+                format!("{name}: the reader has gone: statistics are no longer written")
+            }
+            Failure::Other(error) => format!("{name}: cannot write statistics: {error}"),
         }
     }
 
@@ -121,13 +157,7 @@ impl Output {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         let state = self.shared.state.lock();
-        let name = &self.name;
-        state.error.as_ref().map(|error| match error.kind() {
-            io::ErrorKind::BrokenPipe => {
-                format!("{name}: the reader has gone: statistics are no longer written")
-            }
-            _ => format!("{name}: cannot write statistics: {error}"),
-        })
+        state.error.as_ref().map(|error| self.told(&Failure::of(error)))
     }
 }
 
@@ -258,6 +288,21 @@ mod tests {
         output.finish(TIMEOUT).unwrap();
         drop(output);
         assert_eq!(reader.join().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_flushed_is_written_and_more_may_follow() {
+        let (mut reader, mut output) = pipe();
+        let mut text = [0; 3];
+        for expected in [b"one", b"two"] {
+            output.push(expected);
+            output.flush(TIMEOUT).unwrap();
+            reader.read_exact(&mut text).unwrap();
+            assert_eq!(&text, expected);
+        }
+        drop(reader);
+        output.push(b"unread");
+        assert!(output.flush(TIMEOUT).unwrap_err().contains("the reader has gone"));
     }
 
     #[test]

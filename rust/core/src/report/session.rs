@@ -3,7 +3,9 @@
 use super::files::Files;
 use super::host;
 use super::queue_table::QueueTable;
+use super::trials::{self, Trials};
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
+use crate::control::peer::Known;
 use crate::run::config::{Config, PortLimits, Trial};
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
 use crate::wire::flow::Mac;
@@ -28,6 +30,8 @@ pub enum Next {
         /// What its senders send.
         profile: TxProfile,
     },
+    /// None yet: no request has come. Call [`Session::next`] again.
+    Waiting,
     /// None: all runs are done.
     Nothing,
 }
@@ -74,7 +78,8 @@ pub struct PortEnd {
 /// The result of a measurement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// Summary for people: several lines in a fixed layout.
+    /// Summary for people: several lines in a fixed layout. A single line for a trial on request,
+    /// and nothing if that is quiet.
     pub summary: String,
     /// What went wrong with the run or its files, on one line.
     pub problem: Option<String>,
@@ -91,8 +96,12 @@ pub struct Session {
     is_measuring: bool,
     /// Measurements still to run, each after its preliminary run.
     waiting: VecDeque<Config>,
-    /// Configuration of the last measurement in the queue.
-    last: Config,
+    /// What the command line asks for.
+    template: Config,
+    /// The tag key of the last measurement in the queue.
+    last_key: u64,
+    /// Requests for measurements, if they come on stdin.
+    trials: Option<Trials>,
     /// Of each port.
     limits: Vec<PortLimits>,
     /// Length of the frames that buffers are prepared for; `None` before the first run.
@@ -114,12 +123,20 @@ impl Session {
     /// # Errors
     /// One line that names the option whose file is not writable.
     pub fn open(config: Config, command: Vec<String>) -> Result<Self, String> {
+        let trials = config.trials.then(Trials::on_standard_streams).transpose()?;
+        let first = trials.is_none().then(|| config.clone());
+        let mut template = config;
+        if first.is_some() {
+            template.skip_warmup();
+        }
         Ok(Self {
-            files: Files::open(&config)?,
-            queue_table: QueueTable::new(config.ports()),
-            table: Table::new(config.meaning, &config.counters, config.ports()),
-            waiting: VecDeque::from([config.clone()]),
-            last: config,
+            files: Files::open(&template)?,
+            queue_table: QueueTable::new(template.ports()),
+            table: Table::new(template.meaning, &template.counters, template.ports()),
+            waiting: first.into_iter().collect(),
+            last_key: template.tag_key(),
+            template,
+            trials,
             limits: Vec::new(),
             prepared_len: None,
             command,
@@ -137,18 +154,21 @@ impl Session {
     /// # Errors
     /// As those of [`Config::check_port`].
     pub fn check_port(&mut self, limits: PortLimits) -> Result<(), String> {
-        self.last.check_port(&limits)?;
+        self.template.check_port(&limits)?;
         self.limits.push(limits);
         Ok(())
     }
 
-    /// Call when all links are up: converts a share of the line rate to packets per second.
+    /// Call when all links are up: converts a share of the line rate to packets per second,
+    /// and starts to read requests, in a thread that inherits the CPU affinity of the calling thread.
     /// `link_mbps` is the speed of the slowest in Mbit/s; `None` if a driver does not report it.
     ///
     /// # Errors
-    /// As those of [`Config::resolve_line_rate`].
+    /// As those of [`Config::resolve_line_rate`]; one line, if a thread cannot be created.
     pub fn link_is_up(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
-        self.waiting.iter_mut().try_for_each(|config| config.resolve_line_rate(link_mbps))
+        let configs = self.waiting.iter_mut().chain([&mut self.template]);
+        configs.into_iter().try_for_each(|config| config.resolve_line_rate(link_mbps))?;
+        self.trials.as_mut().map_or(Ok(()), Trials::start)
     }
 
     /// Appends a further measurement to the queue.
@@ -156,18 +176,45 @@ impl Session {
     /// # Errors
     /// As those of [`Config::of_trial`] and [`Config::check_port`].
     pub fn add_trial(&mut self, trial: &Trial) -> Result<(), String> {
-        let config = self.last.of_trial(trial)?;
+        let config = self.template.of_trial(trial, self.last_key)?;
         self.limits.iter().try_for_each(|limits| config.check_port(limits))?;
-        self.last = config.clone();
+        self.template.skip_warmup();
+        self.last_key = config.tag_key();
         self.waiting.push_back(config);
         Ok(())
+    }
+
+    /// Takes the next request, if there is one: then its measurement waits. Otherwise returns what
+    /// the caller of [`Session::next`] gets.
+    fn take_request(&mut self) -> Option<Next> {
+        let trials = self.trials.as_mut()?;
+        let refusal = match trials.next(&self.template) {
+            trials::Next::End => return Some(Next::Nothing),
+            trials::Next::Nothing => return Some(Next::Waiting),
+            trials::Next::Request(asked, trial) => {
+                trials.begin(*asked);
+                self.add_trial(&trial).err()?
+            }
+        };
+        if let Some(trials) = &mut self.trials {
+            trials.refuse(&refusal);
+        }
+        Some(Next::Waiting)
     }
 
     /// Starts the next run on ports with MAC addresses `macs`: it becomes the current run. Call after
     /// all workers of the last run have stopped for good, and a measurement was finished with
     /// [`Session::finish`]. With `stop_requested`, there are no preliminary runs and no further
-    /// measurements.
+    /// measurements. Waits for a request, if measurements are requested, but not for long.
     pub fn next(&mut self, macs: &[Mac], stop_requested: bool) -> Next {
+        if self.trials.is_some() && self.waiting.is_empty() {
+            if stop_requested {
+                return Next::Nothing;
+            }
+            if let Some(next) = self.take_request() {
+                return next;
+            }
+        }
         let last = self.run.take();
         let is_behind_another = self.is_measuring;
         let Some(config) = self.waiting.front().filter(|_| !(is_behind_another && stop_requested))
@@ -175,8 +222,12 @@ impl Session {
             self.run = last;
             return Next::Nothing;
         };
-        let is_behind_preliminary = last.is_some() && !is_behind_another;
-        let found = last.as_ref().filter(|_| is_behind_preliminary).map(Run::found);
+        let found = match &last {
+            Some(preliminary) if !is_behind_another => Some(preliminary.found()),
+            Some(trial) if self.trials.is_some() => trial.found_at_rest(),
+            _ => None,
+        };
+        let is_silent = found.is_some_and(|found| found.peer == Known::Silence);
         // Free its memory before the next run allocates as much.
         drop(last);
         if found.is_none() && !stop_requested {
@@ -189,7 +240,12 @@ impl Session {
         }
         self.is_measuring = true;
         self.table.begin();
-        let config = self.waiting.pop_front().unwrap_or_else(|| self.last.clone());
+        let Some(config) = self.waiting.pop_front() else { return Next::Nothing };
+        if is_silent && !stop_requested && self.trials.is_some() {
+            // Waiting for an answer takes a second each time.
+            self.template.ask_no_peer();
+            self.say_once("the reflector does not answer questions: later trials ask none".into());
+        }
         let run = Run::new(config, macs.into(), found.unwrap_or_default());
         Next::Measurement { profile: self.begin(run) }
     }
@@ -288,8 +344,8 @@ impl Session {
         for snapshot in snapshots {
             // No line for a second in which nothing happened: nothing has started yet, or all has
             // stopped.
-            if self.last.live && !snapshot.second.is_quiet() {
-                self.files.show(&format!("{}\n", live_line(self.last.meaning, &snapshot)));
+            if self.template.live && !snapshot.second.is_quiet() {
+                self.files.show(&format!("{}\n", live_line(self.template.meaning, &snapshot)));
             }
             *self.snapshot.lock() = Some(Arc::new(snapshot));
         }
@@ -325,16 +381,30 @@ impl Session {
             ports: PortOutcome::all(run, end.ports),
             ..Outcome::new(run)
         };
-        let mut problems =
-            if self.waiting.is_empty() { self.files.finish(&outcome) } else { Vec::new() };
+        let was_stopped = run.was_stopped();
+        let mut problems = Vec::new();
+        let summary = if let Some(trials) = &mut self.trials {
+            let line = trials.answer(&outcome, was_stopped);
+            line.map_err(|problem| problems.push(problem)).unwrap_or_default()
+        } else {
+            if self.waiting.is_empty() {
+                problems = self.files.finish(&outcome);
+            }
+            summary(&outcome)
+        };
         let unbalanced = ledger(&outcome);
         if !unbalanced.is_empty() {
             problems.push(format!("the ledger does not balance: {}", unbalanced.join("; ")));
         }
         Finished {
-            summary: summary(&outcome),
+            summary: if self.trials.is_some() && !self.template.live {
+                String::new()
+            } else {
+                summary
+            },
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
-            limits_broken: !broken(&outcome).is_empty(),
+            // Who asks for trials finds them in the answers.
+            limits_broken: self.trials.is_none() && !broken(&outcome).is_empty(),
         }
     }
 }

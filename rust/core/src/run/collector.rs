@@ -211,11 +211,17 @@ impl Collector {
     /// Packets received so far, including those in open intervals.
     #[must_use]
     pub fn received(&self) -> u64 {
+        self.counted(&[Counter::Received])
+    }
+
+    /// The sum of these counters so far, including what is in open intervals.
+    #[must_use]
+    pub fn counted(&self, counters: &[Counter]) -> u64 {
         let open = (self.next..=self.last_interval()).flat_map(|interval| {
             self.board.workers().filter_map(move |worker| worker.slots.read(interval))
         });
-        let open: u64 = open.map(|(counts, _)| counts[Counter::Received]).sum();
-        self.totals.counts[Counter::Received] + open
+        let open: u64 = open.map(|(counts, _)| counts.sum(counters)).sum();
+        self.totals.counts.sum(counters) + open
     }
 
     /// Indices of workers that have not polled in the `timeout_ns` before `now_ns`.

@@ -9,7 +9,7 @@ use crate::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::payload::mix;
 use crate::work::impair::Impairments;
-use crate::work::pacer::{Bounds, Pacer, Pacing, Rate, TxMode};
+use crate::work::pacer::{Bounds, Pacer, Pacing, Pattern, Rate, TxMode};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -59,6 +59,9 @@ pub struct Config {
     /// Number of packets after which to stop: sent packets if the mode sends its own, otherwise
     /// received packets.
     pub count: Option<u64>,
+    /// Measurements are requested on stdin, one after the other (`--trials`): this is what they have
+    /// in common, and what is not requested.
+    pub trials: bool,
     /// Whether to print a line per second.
     pub live: bool,
     /// Limits that make the run fail when exceeded.
@@ -117,8 +120,13 @@ pub struct Ends {
 pub struct Trial {
     /// Total rate; `None`: as fast as possible.
     pub rate: Option<Rate>,
-    /// How long to send, in ns.
-    pub duration_ns: u64,
+    /// How packets are spread over time; `None`: as the command line says. The seed of a Poisson
+    /// process is set by [`Config::of_trial`].
+    pub pattern: Option<Pattern>,
+    /// How long to send, in ns; `None`: until `count` packets are sent.
+    pub duration_ns: Option<u64>,
+    /// After how many sent packets to stop.
+    pub count: Option<u64>,
     /// Bytes of UDP payload.
     pub payload_len: u16,
 }
@@ -294,13 +302,39 @@ impl Config {
     #[must_use]
     pub fn pacer(&self, queue: u16) -> Pacer {
         let pacing = self.sendrecv.as_ref().and_then(|sendrecv| sendrecv.pacing);
+        let due = self.due_in_trial();
         let bounds = Bounds {
-            count: self.count,
+            count: due.map_or(self.count, |due| Some(due.min(self.count.unwrap_or(due)))),
             end_ns: self.duration_ns,
             burst: self.tx_burst,
             latest_ns: self.timeout_ns,
         };
         Pacer::new(pacing, queue, self.ports().all_tx_queues(), bounds)
+    }
+
+    /// Packets that are due in a trial with a rate and a duration. They are all sent, as far as
+    /// `--catch-up` allows, even if the last ones are late: a trial compares what was sent with
+    /// what was due, and a sender that was held up in its last moment has not failed.
+    fn due_in_trial(&self) -> Option<u64> {
+        let rate = self.rate().filter(|_| self.trials)?;
+        self.duration_ns.map(|duration_ns| rate.packets_before(duration_ns))
+    }
+
+    /// When sending ends at the latest, in ns since the start: after the duration, and in a trial
+    /// with a rate when all that was due by then is sent, or given up.
+    #[must_use]
+    pub fn sending_end_ns(&self) -> Option<u64> {
+        let late_ns = self.due_in_trial().map_or(0, |_| self.pacer(0).catch_up_ns());
+        self.duration_ns.map(|duration_ns| duration_ns.saturating_add(late_ns))
+    }
+
+    /// When sending ends at the earliest, in ns since the start, although all may be sent: a trial
+    /// with a rate lasts its duration, unless its packet count is reached before.
+    #[must_use]
+    pub fn sending_least_ns(&self) -> u64 {
+        let due = self.due_in_trial();
+        let is_whole = due.is_some_and(|due| self.count.is_none_or(|count| due <= count));
+        self.duration_ns.filter(|_| is_whole).unwrap_or(0)
     }
 
     /// Whether the rate is a share of the line rate that [`Config::resolve_line_rate`] has not yet
@@ -357,34 +391,60 @@ impl Config {
         }
     }
 
-    /// This configuration with the changes of `trial`, and with its own tag key: packets of an
-    /// earlier run are foreign.
+    /// This configuration, which the command line asks for, with the changes of `trial`. `last_key`
+    /// is the tag key of the run before it: this one has another, so that packets of an earlier run
+    /// are foreign.
     ///
     /// # Errors
     /// As [`Config::check_statistics`], and if the mode sends nothing.
-    pub fn of_trial(&self, trial: &Trial) -> Result<Self, String> {
+    pub fn of_trial(&self, trial: &Trial, last_key: u64) -> Result<Self, String> {
         let Some(sendrecv) = &self.sendrecv else {
             return Err(format!("{}: a mode that sends nothing has no trials", self.mode));
         };
+        // Applied twice, as the preliminary run before this trial takes `mix(key)`.
+        let tag_key = mix(mix(last_key));
         let pacing = trial.rate.map(|rate| {
-            let defaults = Pacing::of(rate);
-            sendrecv.pacing.map_or(defaults, |pacing| Pacing { rate, ..pacing })
+            let defaults = sendrecv.pacing.unwrap_or(Pacing::of(rate));
+            let pattern = match trial.pattern.unwrap_or(defaults.pattern) {
+                // Other times in each trial, which the seeds of the command line determine.
+                Pattern::Poisson(_) => Pattern::Poisson(mix(sendrecv.seed ^ tag_key)),
+                regular => regular,
+            };
+            Pacing { rate, pattern, ..defaults }
         });
         let config = Self {
-            duration_ns: Some(trial.duration_ns),
-            count: None,
+            duration_ns: trial.duration_ns,
+            count: trial.count,
             sendrecv: Some(Sendrecv {
                 pacing,
                 line_share: None,
                 payload_len: trial.payload_len,
-                // Applied twice, as the preliminary run before this trial takes `mix(key)`.
-                tag_key: mix(mix(sendrecv.tag_key)),
-                warmup_ns: 0,
+                tag_key,
                 ..sendrecv.clone()
             }),
             ..self.clone()
         };
         config.check_statistics().map(|()| config)
+    }
+
+    /// From now on without a warm-up.
+    pub fn skip_warmup(&mut self) {
+        if let Some(sendrecv) = &mut self.sendrecv {
+            sendrecv.warmup_ns = 0;
+        }
+    }
+
+    /// From now on without questions to the reflector.
+    pub fn ask_no_peer(&mut self) {
+        if let Some(sendrecv) = &mut self.sendrecv {
+            sendrecv.ask_peer = false;
+        }
+    }
+
+    /// The key of the tags; 0 in a mode that sends nothing.
+    #[must_use]
+    pub fn tag_key(&self) -> u64 {
+        self.sendrecv.as_ref().map_or(0, |sendrecv| sendrecv.tag_key)
     }
 
     /// The run before this one, whose packets are not counted. It warms up the path and at its end

@@ -9,7 +9,7 @@ use crate::control::answers::Answers;
 use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
 use crate::control::inquiries::Inquiries;
 use crate::control::peer::{Known, Peer};
-use crate::count::{Board, Role};
+use crate::count::{Board, Counter, Role};
 use crate::wire::content::Content;
 use crate::wire::control;
 use crate::wire::control::CONTROL_LEN;
@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 /// Longest time between two calls of [`Run::tick`].
 const TICK_NS: u64 = 5_000_000;
+/// The same while somebody waits for the end of the run, or for an answer.
+const SHORT_TICK_NS: u64 = 1_000_000;
 /// A worker that has not polled for this time is reported.
 const STALL_NS: u64 = 1_000_000_000;
 /// How long in-flight packets are waited for before the user is told.
@@ -29,6 +31,8 @@ const DRAIN_SAID_NS: u64 = 2_000_000_000;
 const ANSWER_NS: u64 = 1_000_000_000;
 /// How often the reflector is asked during the run, for the snapshot.
 const ASK_NS: u64 = 1_000_000_000;
+/// How often it is asked after a trial whether packets are still in flight.
+const SETTLE_NS: u64 = 20_000_000;
 
 /// The phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +192,12 @@ impl Run {
         run
     }
 
+    /// A signal ended it before its time.
+    #[must_use]
+    pub fn was_stopped(&self) -> bool {
+        !self.stopped_by_itself
+    }
+
     /// Its configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
@@ -270,6 +280,15 @@ impl Run {
         Found { peer: self.inquiries.known(), warmup_ns: asked_ns.min(self.stopped_ns) }
     }
 
+    /// What the end of this run tells about the start of the next one: the reflector's counters,
+    /// which no packet in flight can change any more. `None` if they may still change, or are
+    /// unknown. Valid when it is finished.
+    #[must_use]
+    pub fn found_at_rest(&self) -> Option<Found> {
+        let is_known = matches!(self.ending, Ending::Asking) && self.nothing_is_in_flight();
+        is_known.then(|| Found { peer: self.inquiries.known(), warmup_ns: 0 })
+    }
+
     /// Messages for the user since the last call, one line each. The same message may come again.
     pub fn take_remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
@@ -294,8 +313,13 @@ impl Run {
         self.ask_for_snapshot(now_ns);
         self.remark_on_trouble(now_ns);
         let phase = self.advance(now_ns, facts.stop_requested);
-        let end_ns = self.config.duration_ns.filter(|_| phase == Phase::Run).unwrap_or(u64::MAX);
-        Tick { phase, next_ns: end_ns.min(now_ns + TICK_NS) }
+        let end_ns = self.config.duration_ns.filter(|end_ns| now_ns < *end_ns);
+        let is_waited_for = end_ns != self.config.duration_ns
+            || phase != Phase::Run
+            || self.answers.iter().any(Answers::is_any_due);
+        let end_ns = end_ns.filter(|_| phase == Phase::Run).unwrap_or(u64::MAX);
+        let pause_ns = if is_waited_for { SHORT_TICK_NS } else { TICK_NS };
+        Tick { phase, next_ns: end_ns.min(now_ns + pause_ns) }
     }
 
     /// Closes all open intervals. Call after all workers have stopped for good. For `ports_removed`,
@@ -363,8 +387,7 @@ impl Run {
             self.config.drain_ns = self.config.drain_ns.min(waited_ns);
         }
         if let Ending::NotYet = self.ending {
-            let is_due = self.config.duration_ns.is_some_and(|end_ns| now_ns >= end_ns);
-            if !stop_requested && !is_due && !self.is_count_reached() {
+            if !stop_requested && !self.is_time_over(now_ns) && !self.is_count_reached() {
                 return Phase::Run;
             }
             self.stopped_by_itself = !stop_requested;
@@ -374,6 +397,12 @@ impl Run {
             return Phase::Drain;
         }
         if self.is_over(now_ns) { Phase::Over } else { Phase::Drain }
+    }
+
+    fn is_time_over(&self, now_ns: u64) -> bool {
+        let is_after = |end_ns: Option<u64>| end_ns.is_some_and(|end_ns| now_ns >= end_ns);
+        is_after(self.config.sending_end_ns())
+            || is_after(self.config.duration_ns) && self.collector.sending_done_ns().is_some()
     }
 
     fn is_count_reached(&self) -> bool {
@@ -401,7 +430,7 @@ impl Run {
                     self.config.drain_ns as f64 / 1e9
                 ));
             }
-            return false;
+            return self.config.trials && sending_done && self.is_settled(now_ns);
         }
         // The preliminary run finds out whether there is an answer at all.
         let answers = matches!(self.before.peer, Known::Report(_));
@@ -411,6 +440,37 @@ impl Run {
         self.ending = Ending::Asking;
         self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
         false
+    }
+
+    /// Whether no packet is in flight any more although some have not come back, so that waiting for
+    /// them is of no use: the reflector has received all that was sent, and all that it sent back is
+    /// here. Asks it until it says so. If packets are lost on the path, it never does.
+    fn is_settled(&mut self, now_ns: u64) -> bool {
+        if self.inquiries.is_waiting() {
+            return false;
+        }
+        if self.nothing_is_in_flight() {
+            // Its last answer is that for the whole run.
+            self.ending = Ending::Asking;
+            return true;
+        }
+        if now_ns >= self.asked_ns + SETTLE_NS && matches!(self.before.peer, Known::Report(_)) {
+            self.asked_ns = now_ns;
+            self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
+        }
+        false
+    }
+
+    /// Whether the last answer of the reflector, if it is one for this run, accounts for every packet
+    /// that is not here.
+    fn nothing_is_in_flight(&self) -> bool {
+        const ARRIVED: [Counter; 3] = [Counter::Valid, Counter::Duplicate, Counter::Late];
+        let Peer::Counted(report) = Peer::between(self.before.peer, self.inquiries.known()) else {
+            return false;
+        };
+        let sent = self.collector.counted(&[Counter::Sent]);
+        let arrived = self.collector.counted(&ARRIVED) + self.collector.counted(Counter::CORRUPT);
+        (report.count(Counter::Received), report.count(Counter::Sent)) == (sent, arrived)
     }
 
     /// Asks the reflector every second and stores the difference between its answers.

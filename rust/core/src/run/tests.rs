@@ -1,6 +1,6 @@
 use super::config::Config;
 use super::mode::{Meaning, ModeInfo, Queues};
-use super::{Facts, Found, Run};
+use super::{Facts, Found, Phase, Run};
 use crate::cli;
 use crate::control::peer::{Known, Peer};
 use crate::count::Counter;
@@ -144,4 +144,52 @@ fn questions_are_answered_in_their_order_and_too_many_are_dropped() {
     rig.workers.iter_mut().for_each(|worker| worker.poll(20 * MS));
     let answers = std::iter::from_fn(|| rig.reflecting.send_slow(0));
     assert_eq!(answers.count(), 1024);
+}
+
+/// A trial whose sender is held up at its end sends what was due before, as far as it may be late,
+/// and then its time is over.
+#[test]
+fn a_trial_sends_what_was_due_in_its_last_moment() {
+    let line = "sendrecv --src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 2:0:0:0:0:2 --rate 10k --duration 0.1 \
+                --catch-up 100 --no-peer-report";
+    // Packets 0 to 979 leave in time. The sender is polled again after the end: in a trial it
+    // sends the last 20 late, or gives up those that are 10 ms late.
+    for (options, polled_ms, sent, not_sent, done_ms) in [
+        ("", 100, 980, 20, 100),
+        ("--trials", 100, 1000, 0, 100),
+        ("--trials", 102, 1000, 0, 102),
+        ("--trials", 109, 989, 11, 110),
+        ("--trials", 115, 980, 20, 110),
+        ("--trials --count 985", 99, 985, 0, 99),
+    ] {
+        let mut run =
+            Run::new(config(&format!("{line} {options}")), vec![Mac([2; 6])], Found::default());
+        let mut sender = run.sender(0, Checksums::SOFTWARE).unwrap();
+        let mut frames = vec![vec![0; HEADERS_LEN + 64]; 512];
+        let mut send = |now_ns| loop {
+            let built = sender.build(now_ns, now_ns, &mut frames);
+            if built.packets == 0 {
+                break;
+            }
+            sender.sent(now_ns, built.packets);
+        };
+        for now_us in (0..98_000).step_by(100) {
+            send(now_us * 1000);
+        }
+        let mut ended_ms = None;
+        for now_ms in polled_ms..polled_ms + 20 {
+            send(now_ms * MS);
+            let facts = Facts::default();
+            let tick = run.tick(now_ms * MS, facts, &mut |_| {}, &mut |_| {});
+            assert!(tick.next_ns > now_ms * MS);
+            if tick.phase != Phase::Run {
+                ended_ms.get_or_insert(now_ms);
+            }
+        }
+        let counted = |counter| run.collector().counted(&[counter]);
+        let found = (counted(Counter::Sent), counted(Counter::PacerShortfall));
+        assert_eq!(found, (sent, not_sent), "{options} polled at {polled_ms} ms");
+        assert_eq!(run.collector().sending_done_ns().map(|ns| ns.div_ceil(MS)), Some(done_ms));
+        assert!(ended_ms.is_some_and(|ms| ms >= done_ms), "{options} {polled_ms}: {ended_ms:?}");
+    }
 }

@@ -49,9 +49,10 @@ impl Run {
         let (_, flow, content) = self.sendrecv(ports.port_of_tx(queue))?;
         let template = Template::new(&flow, Arc::clone(content), queue, checksums);
         let pacer = self.config().pacer(queue);
-        let duration_ns = self.config().duration_ns;
+        let end_ns = self.config().sending_end_ns();
         let recorder = self.recorder("tx queue", queue, 0..ports.all_tx_queues())?;
-        Ok(Sender::new(recorder, pacer, template, queue, duration_ns))
+        let sender = Sender::new(recorder, pacer, template, queue, end_ns);
+        Ok(sender.not_done_before(self.config().sending_least_ns()))
     }
 
     /// The receiver of rx queue `queue`.

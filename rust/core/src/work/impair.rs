@@ -80,9 +80,10 @@ impl FromStr for Cap {
 fn rate_of(text: &str) -> Option<Rate> {
     let lower = text.to_ascii_lowercase();
     let number = lower.strip_suffix("pps").unwrap_or(&lower);
-    let scales = [("k", 1e3), ("m", 1e6), ("g", 1e9)];
-    let scaled = scales.iter().find_map(|(unit, scale)| Some((number.strip_suffix(unit)?, *scale)));
-    let (number, scale) = scaled.unwrap_or((number, 1.0));
+    let units = [("k", 1e3), ("m", 1e6), ("g", 1e9)];
+    let with_unit =
+        units.iter().find_map(|(unit, scale)| Some((number.strip_suffix(unit)?, *scale)));
+    let (number, scale) = with_unit.unwrap_or((number, 1.0));
     Rate::per_second(number.parse::<f64>().ok()? * scale)
 }
 

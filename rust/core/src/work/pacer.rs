@@ -56,9 +56,21 @@ impl Rate {
     #[must_use]
     pub fn per_second(pps: f64) -> Option<Self> {
         const PARTS: u64 = 1_000_000;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
-        let parts = (0.0..=PPS_MAX as f64).contains(&pps).then(|| (pps * PARTS as f64).round() as u64)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked before"
+        )]
+        let parts =
+            (0.0..=PPS_MAX as f64).contains(&pps).then(|| (pps * PARTS as f64).round() as u64)?;
         Self::ratio(parts.into(), 1_000_000_000 * u128::from(PARTS))
+    }
+
+    /// How many packets are due before `time_ns`: rounded up, as the first one is due at 0.
+    #[must_use]
+    pub fn packets_before(self, time_ns: u64) -> u64 {
+        let packets = (u128::from(time_ns) * u128::from(self.packets)).div_ceil(self.period_ns);
+        u64::try_from(packets).unwrap_or(u64::MAX)
     }
 
     /// Packets, and the time in ns in which they are due, in lowest terms.
@@ -181,6 +193,8 @@ pub struct Pacer {
     is_kept_here: bool,
     /// Packets that may still be granted.
     left: u64,
+    /// Nothing is due from this time on, although what was due before may be granted later.
+    end_ns: u64,
     /// When the pacer was stopped.
     stopped_ns: Option<u64>,
     /// Upper bound of the packets that were due by then and still have to be given up.
@@ -209,6 +223,7 @@ impl Pacer {
             share,
             is_kept_here: pacing.is_some_and(|pacing| pacing.tx_mode != TxMode::Hardware),
             left: bounds.count.map_or(u64::MAX, |count| share_of(count, group, worker, workers)),
+            end_ns: bounds.end_ns.unwrap_or(u64::MAX),
             stopped_ns: None,
             pending: 0,
             catch_up_ns,
@@ -224,7 +239,8 @@ impl Pacer {
         let want = usize::from(want).min(MOST_AT_ONCE).min(left);
         let packets = match &mut self.share {
             Some(share) => {
-                self.granted = share.take(now_ns, &mut self.due_ns[..want]);
+                self.granted =
+                    share.take(now_ns.min(self.end_ns.saturating_sub(1)), &mut self.due_ns[..want]);
                 self.granted
             }
             None => want,
@@ -255,9 +271,17 @@ impl Pacer {
     #[inline]
     pub fn next_due_ns(&self) -> u64 {
         match &self.share {
-            Some(share) if self.left | self.pending > 0 => share.next_ns(),
+            Some(share) if self.left | self.pending > 0 && share.next_ns() < self.end_ns => {
+                share.next_ns()
+            }
             _ => u64::MAX,
         }
+    }
+
+    /// Packets with this lateness, in ns, are given up; 0 without a rate.
+    #[must_use]
+    pub fn catch_up_ns(&self) -> u64 {
+        self.catch_up_ns
     }
 
     /// Inter-departure time of evenly spaced packets in ns, rounded down: each gap is this long or
@@ -298,7 +322,9 @@ impl Pacer {
     #[cold]
     pub fn pass(&mut self, before_ns: u64) -> u64 {
         let Some(share) = &mut self.share else { return 0 };
-        let Some(stopped_ns) = self.stopped_ns else { return share.pass(before_ns) };
+        let Some(stopped_ns) = self.stopped_ns else {
+            return share.pass(before_ns.min(self.end_ns));
+        };
         let packets = share.pass(before_ns.min(stopped_ns)).min(self.pending);
         self.pending = if share.next_ns() < stopped_ns { self.pending - packets } else { 0 };
         packets

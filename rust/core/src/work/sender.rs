@@ -24,6 +24,8 @@ pub struct Sender {
     /// End of sending. The worker checks it itself, so that the run ends exactly on an interval
     /// boundary and not on the next tick of the control thread.
     end_ns: u64,
+    /// It is not done before, although all may be sent.
+    least_ns: u64,
     /// Sequence number of the next packet. Only a packet that the driver accepted uses up a number,
     /// so that a gap is a loss.
     seq: u64,
@@ -72,6 +74,7 @@ impl Sender {
             template,
             stream,
             end_ns: end_ns.unwrap_or(u64::MAX),
+            least_ns: 0,
             seq: 0,
             granted: 0,
             stamp_ns: 0,
@@ -80,6 +83,13 @@ impl Sender {
             probe: 0,
             rewrites: false,
         }
+    }
+
+    /// The same sender, which is not done before `least_ns`, although all may be sent: its run has a
+    /// duration.
+    #[must_use]
+    pub fn not_done_before(self, least_ns: u64) -> Self {
+        Self { least_ns, ..self }
     }
 
     /// Fills buffer `index` of the mempool with what all packets of this sender have in common.
@@ -156,7 +166,7 @@ impl Sender {
             return 0;
         }
         self.granted = self.pacer.grant(now_ns, room);
-        if self.granted == 0 && self.pacer.is_done() {
+        if self.granted == 0 && self.pacer.is_done() && now_ns >= self.least_ns {
             self.recorder.done(now_ns);
         }
         self.granted
