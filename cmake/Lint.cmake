@@ -21,6 +21,12 @@ add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
 set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
 set_tests_properties(scripts-setup-host scripts-build scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
 
+# Both install MLRsearch into the same virtual environment; the second searches over memif, in less than a minute.
+add_test(NAME scripts-find-rate COMMAND ${scripts_tests}/find-rate-test ${CMAKE_BINARY_DIR})
+add_test(NAME scripts-find-rate-memif COMMAND ${scripts_tests}/find-rate-memif-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-find-rate scripts-find-rate-memif PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77
+  RESOURCE_LOCK find-rate-venv)
+set_tests_properties(scripts-find-rate-memif PROPERTIES LABELS e2e RUN_SERIAL TRUE)
 # Another implementation of HdrHistogram reads the histograms of our JSON.
 add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
