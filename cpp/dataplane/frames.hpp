@@ -29,18 +29,19 @@ class Frames {
   /// Describes the packets of `burst`. Segments of a packet are joined if the first one has room;
   /// otherwise Rust sees the first segment and the total length.
   Frames& of(Burst& burst) noexcept {
-    size_ = burst.size;
-    for (uint16_t i = 0; i < size_; ++i) {
+    const uint16_t size = burst.size;
+    size_ = size;
+    for (uint16_t i = 0; i < size; ++i) {
       rte_mbuf* mbuf = burst.mbufs[i];
-      uint16_t rest = 0;
       if (mbuf->nb_segs > 1) [[unlikely]] {
-        rest = joined(*mbuf);
+        set_joined(frames_[i], *mbuf);
+        continue;
       }
       frames_[i].data = rte_pktmbuf_mtod(mbuf, uint8_t*);
       // Another core or a device has usually written the data: prefetch all of the burst before
       // Rust reads the first packet.
       rte_prefetch0(frames_[i].data);
-      set_all_but_data(frames_[i], mbuf->data_len, rest);
+      set_all_but_data(frames_[i], mbuf->data_len, 0);
     }
     return *this;
   }
@@ -125,12 +126,13 @@ class Frames {
     std::memcpy(&frame.len, &wanted.len, sizeof(frame) - sizeof(wanted.data));
   }
 
-  /// Joins the segments of `mbuf` if the first one has room. Returns how many bytes remain in
-  /// further segments, at most UINT16_MAX, which exceeds the length of every packet that is
-  /// accepted.
-  [[gnu::noinline, gnu::cold]] static uint16_t joined(rte_mbuf& mbuf) noexcept {
+  /// Joins the segments of `mbuf` if the first one has room. If not, the number of bytes in further
+  /// segments is at most UINT16_MAX, which exceeds the length of every packet that is accepted.
+  [[gnu::noinline, gnu::cold]] static void set_joined(rs::Frame& frame, rte_mbuf& mbuf) noexcept {
     rte_pktmbuf_linearize(&mbuf);
-    return static_cast<uint16_t>(std::min<uint32_t>(mbuf.pkt_len - mbuf.data_len, UINT16_MAX));
+    const uint32_t rest = std::min<uint32_t>(mbuf.pkt_len - mbuf.data_len, UINT16_MAX);
+    frame.data = rte_pktmbuf_mtod(&mbuf, uint8_t*);
+    set_all_but_data(frame, mbuf.data_len, static_cast<uint16_t>(rest));
   }
 
   /// The slice of the previous burst, reused if the next one has the same size, as full bursts

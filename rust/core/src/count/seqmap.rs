@@ -62,8 +62,12 @@ impl SeqMap {
         let block = seq / BITS;
         let bits = self.bits(block);
         let bit = 1 << (seq % BITS);
+        if bits & bit != 0 {
+            // Without a store: the next packet would have to wait for it before it can read the word.
+            return false;
+        }
         self.word(block).store(u64::from(self.turn(block)) << 32 | bits | bit, Relaxed);
-        bits & bit == 0
+        true
     }
 
     /// Like [`SeqMap::insert`], for a map that several threads write with this function only, and for

@@ -87,11 +87,12 @@ pub fn time48(time_ns: u64) -> u64 {
 }
 
 /// The number nearest to `near` whose low `bits` bits are `low`.
+#[inline]
+#[expect(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "a signed difference")]
 fn nearest(near: u64, low: u64, bits: u32) -> u64 {
-    let mask = (1 << bits) - 1;
-    let ahead = low.wrapping_sub(near) & mask;
-    let behind = ahead >> (bits - 1) == 1;
-    near.wrapping_add(if behind { ahead | !mask } else { ahead })
+    let unused = u64::BITS - bits;
+    let ahead = (low.wrapping_sub(near) << unused) as i64 >> unused;
+    near.wrapping_add(ahead as u64)
 }
 
 /// The full send time in ns whose low 48 bits are `sent48`: the one nearest to `now_ns`. It may be
