@@ -86,7 +86,7 @@ impl Run {
         let recorder =
             self.recorder("rx queue", queue, 0..self.config().ports().all_rx_queues())?;
         let flows = FlowCounter::new(Arc::clone(self.flows()), queue);
-        let workers = self.config().rx_queues;
+        let workers = self.config().ports().all_rx_queues();
         let dice = self.config().impairments.as_ref();
         let dice = dice.map(|impairments| Dice::new(impairments, queue, workers));
         let udp_ports = self.config().udp_ports;
