@@ -356,6 +356,10 @@ struct Variant {
   uint64_t depth = 0;
   /// Packets that are sent at the same time.
   uint16_t at_once = kBurst;
+  /// Packets are IPv6.
+  bool ipv6 = false;
+  /// Measured with the smallest payload only.
+  bool smallest_only = false;
 };
 
 void measure(const Clock& clock, const Variant& variant, uint16_t payload, double seconds,
@@ -363,9 +367,9 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
   constexpr double kNsPerSecond = 1e9;
   std::vector<std::string> args = {"sendrecv",
                                    "--src",
-                                   "10.0.0.1",
+                                   variant.ipv6 ? "fd00::1" : "10.0.0.1",
                                    "--dest",
-                                   "10.0.0.2:10000",
+                                   variant.ipv6 ? "[fd00::2]:10000" : "10.0.0.2:10000",
                                    "--dest-mac",
                                    "02:00:00:00:00:02",
                                    "--seed",
@@ -401,6 +405,22 @@ void measure(const Clock& clock, const Variant& variant, uint16_t payload, doubl
       legs.reflect.json(ns_per_tick).c_str(), legs.receive.json(ns_per_tick).c_str());
 }
 
+/// A variant with other headers; `options` are those that make them.
+Variant headers(const char* name, std::vector<std::string> options, uint16_t payload, bool ipv6) {
+  options.emplace_back("--no-peer-report");
+  Variant variant{name, std::move(options), payload, 0};
+  variant.ipv6 = ipv6;
+  variant.smallest_only = true;
+  return variant;
+}
+
+/// A variant with a path that holds `depth` packets. Their payload does not matter.
+Variant held(const char* name, Order order, uint64_t depth, uint16_t at_once = kBurst) {
+  Variant variant{name, {"--no-peer-report"}, 16, 0, order, depth, at_once};
+  variant.smallest_only = true;
+  return variant;
+}
+
 }  // namespace
 
 void bench_bridge(double seconds, std::string_view only) {
@@ -411,15 +431,23 @@ void bench_bridge(double seconds, std::string_view only) {
   const std::vector<Variant> variants = {
       {"plain", {"--no-peer-report"}, 16, 0},
       {"stamp", {"--reflector-seq"}, 34, 0},
+      // The cost of headers other than those of untagged IPv4. Payloads of 18 bytes have another
+      // format than those of 16.
+      headers("plain 18", {}, 18, false),
+      headers("vlan", {"--vlan", "5"}, 16, false),
+      headers("qinq", {"--vlan", "10,5"}, 16, false),
+      headers("ipv6", {}, 16, true),
+      headers("ipv6 18", {}, 18, true),
+      headers("ipv6 qinq", {"--vlan", "10,5"}, 16, true),
       {"paced", {"--no-peer-report", "--rate", "5.12m"}, 16, 1'000'000'000ULL * kBurst / 5'120'000},
       // The cost of reordering, compared with a path that holds packets and keeps their order
       // (held).
-      {"held", {"--no-peer-report"}, 16, 0, Order::kKept, 1000},
-      {"held, own times", {"--no-peer-report"}, 16, 0, Order::kKept, 1000, 1},
-      {"swapped", {"--no-peer-report"}, 16, 0, Order::kSwapped, 1000},
-      {"two paths", {"--no-peer-report"}, 16, 0, Order::kTwoPaths, 1000},
-      {"shuffled 64", {"--no-peer-report"}, 16, 0, Order::kRandom, 64},
-      {"shuffled 1000", {"--no-peer-report"}, 16, 0, Order::kRandom, 1000},
+      held("held", Order::kKept, 1000),
+      held("held, own times", Order::kKept, 1000, 1),
+      held("swapped", Order::kSwapped, 1000),
+      held("two paths", Order::kTwoPaths, 1000),
+      held("shuffled 64", Order::kRandom, 64),
+      held("shuffled 1000", Order::kRandom, 1000),
   };
   const ClockReading started = ClockReading::take();
   const Clock clock(started);
@@ -429,11 +457,10 @@ void bench_bridge(double seconds, std::string_view only) {
   const char* separator = "\n ";
   for (const Variant& variant : variants) {
     for (const uint16_t payload : kPayloads) {
-      const bool is_of_headers = variant.depth > 0;
       if (!only.empty() && only != variant.name) {
         continue;
       }
-      if (is_of_headers && payload != kPayloads.front()) {
+      if (variant.smallest_only && payload != kPayloads.front()) {
         continue;  // the payload does not matter here
       }
       measure(clock, variant, std::max(payload, variant.least_bytes), seconds, ns_per_tick,

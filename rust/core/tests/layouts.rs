@@ -9,7 +9,7 @@ use dpdkproj_core::wire::layout::{IpVersion, Layout, Tags};
 use dpdkproj_core::wire::reflect::{Reflected, reflect};
 use dpdkproj_core::wire::stamp::{self, STAMPED_LEN, Stamp};
 use dpdkproj_core::wire::template::{Checksums, Template, write_single};
-use dpdkproj_core::wire::verify::{Arrival, Verifier};
+use dpdkproj_core::wire::verify::{Arrival, Changed, Verifier};
 use etherparse::{
     EtherType, Ethernet2Header, IpHeaders, IpNumber, NetHeaders, PacketHeaders, SingleVlanHeader,
     UdpHeader, VlanId, VlanPcp,
@@ -35,8 +35,16 @@ fn flows() -> impl Strategy<Value = Flow> {
     ];
     let payload_len = prop_oneof![16..40u16, 16..1400u16];
     let ports = (1..60_000u16, 1..300u16, any::<u16>());
-    (vlans, addresses, any::<[[u8; 6]; 2]>(), ports, payload_len, any::<bool>()).prop_map(
-        |(vlans, addresses, macs, (first, count, dst_port), payload_len, stamp)| {
+    let rest = any::<(bool, u8)>();
+    (vlans, addresses, any::<[[u8; 6]; 2]>(), ports, payload_len, rest).prop_map(
+        |(
+            vlans,
+            addresses,
+            macs,
+            (first, count, dst_port),
+            payload_len,
+            (stamp, traffic_class),
+        )| {
             // No group addresses.
             let [src_mac, dst_mac] =
                 macs.map(|mac| Mac([mac[0] & 0xfe, mac[1], mac[2], mac[3], mac[4], mac[5]]));
@@ -49,6 +57,7 @@ fn flows() -> impl Strategy<Value = Flow> {
                 dst_port,
                 payload_len,
                 streams: 2,
+                traffic_class,
                 stamp: stamp && usize::from(payload_len) >= STAMPED_LEN,
             }
         },
@@ -207,11 +216,13 @@ proptest! {
             (IpHeaders::Ipv4(ipv4, _), Addresses::V4 { src, dst }) => {
                 prop_assert_eq!([ipv4.source, ipv4.destination], [src, dst].map(|ip| ip.octets()));
                 prop_assert_eq!(ipv4.total_len, 28 + flow.payload_len);
+                prop_assert_eq!(ipv4.dscp.value() << 2 | ipv4.ecn.value(), flow.traffic_class);
                 prop_assert_eq!((ipv4.time_to_live, ipv4.protocol), (64, IpNumber::UDP));
             }
             (IpHeaders::Ipv6(ipv6, _), Addresses::V6 { src, dst }) => {
                 prop_assert_eq!([ipv6.source, ipv6.destination], [src, dst].map(|ip| ip.octets()));
                 prop_assert_eq!(ipv6.payload_length, 8 + flow.payload_len);
+                prop_assert_eq!(ipv6.traffic_class, flow.traffic_class);
                 prop_assert_eq!((ipv6.hop_limit, ipv6.next_header), (64, IpNumber::UDP));
             }
             (ip, addresses) => panic!("{ip:?}: {addresses:?}"),
@@ -267,6 +278,18 @@ proptest! {
         let verifier = Verifier::new(&flow, Arc::new(Content::new(&flow, SEED)));
         let found = verifier.check(&turned, turned.len(), false);
         prop_assert_eq!(found.map(|arrival| arrival.header.id.seq), Ok(seq));
+        // But it is told, by both ways of looking at a packet.
+        let differs = |mask: u8| (class ^ flow.traffic_class) & mask != 0;
+        let changed = Changed { dscp: differs(0xfc), ecn: differs(3) };
+        prop_assert_eq!(found.map(|arrival| arrival.changed), Ok(changed));
+        let again = verifier.check(&turned, turned.len(), false);
+        prop_assert_eq!(again.map(|arrival| arrival.changed), Ok(changed));
+        let udp = datagram.udp();
+        let sum = dpdkproj_core::wire::checksum::fold(datagram.pseudo_header(&frame));
+        let mut partial = turned.clone();
+        partial[udp + 6..udp + 8].copy_from_slice(&sum.to_be_bytes());
+        let found = verifier.check(&partial, partial.len(), true);
+        prop_assert_eq!(found.map(|arrival| arrival.changed), Ok(changed));
 
         // The checksum of a peer on this host, which left it to a NIC, is computed.
         let mut partial = frame.clone();
@@ -416,6 +439,7 @@ fn packets_with_ipv6_extension_headers_are_not_reflected() {
         dst_port: 7,
         payload_len: 64,
         streams: 1,
+        traffic_class: 0,
         stamp: false,
     };
     for (next_header, reason) in [

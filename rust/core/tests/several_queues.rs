@@ -29,6 +29,7 @@ fn flow() -> Flow {
         dst_port: 7,
         payload_len: 40,
         streams: 1,
+        traffic_class: 0,
         stamp: false,
     }
 }
@@ -220,6 +221,35 @@ fn packets_without_a_checksum_are_counted() {
     assert_eq!(totals[Counter::NoUdpChecksum], 4);
     let of_queue = |queue: usize| by_worker[queue].counts[Counter::NoUdpChecksum];
     assert_eq!([of_queue(1), of_queue(2)], [4, 0]);
+}
+
+/// A network that resets the DSCP, and a router that is congested: as above.
+#[test]
+fn packets_with_another_dscp_or_ecn_are_counted() {
+    let mut rig = Rig::new(2);
+    for packet in 0..5 {
+        rig.send();
+        let frame = &mut rig.sent[packet];
+        let mut header = etherparse::Ipv4Header::from_slice(&frame[14..]).unwrap().0;
+        header.dscp = if packet == 3 { 0 } else { 46 }.try_into().unwrap();
+        header.ecn = if packet < 2 {
+            etherparse::IpEcn::CongestionExperienced
+        } else {
+            etherparse::IpEcn::NotEct
+        };
+        header.header_checksum = header.calc_header_checksum();
+        frame[14..34].copy_from_slice(&header.to_bytes());
+    }
+    for receiver in 0..2 {
+        rig.poll(receiver);
+        (receiver..5).for_each(|packet| rig.arrive(receiver, packet));
+    }
+    rig.arrive(0, 1);
+    let (totals, by_worker) = rig.finish();
+    assert_eq!(judged(&totals), [5, 0, 5]);
+    let changed = |counts: &Counts| [counts[Counter::DscpChanged], counts[Counter::EcnChanged]];
+    assert_eq!(changed(&totals), [4, 2]);
+    assert_eq!([1, 2].map(|queue| changed(&by_worker[queue].counts)), [[4, 2], [0, 0]]);
 }
 
 /// At 100 Mpps and a second each, 64 bits hold the sum of the latencies of three minutes.

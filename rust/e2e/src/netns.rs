@@ -76,9 +76,23 @@ impl Namespace {
         self.udp_counter("RcvbufErrors") + of_interface("rx_dropped") + of_interface("tx_dropped")
     }
 
-    /// A counter of the kernel's UDP in the namespace, such as `InCsumErrors`.
+    fn udp6_counter(&self, name: &str) -> u64 {
+        let text = self.output("cat", &["/proc/net/snmp6"]);
+        let mut lines = text.lines().map(str::split_whitespace);
+        let key = format!("Udp6{name}");
+        let value = lines.find_map(|mut words| {
+            (words.next() == Some(&key)).then(|| words.next()?.parse().ok()).flatten()
+        });
+        value.unwrap_or_else(|| panic!("no {key} in {text}"))
+    }
+
+    /// A counter of the kernel's UDP in the namespace, such as `InCsumErrors`, or `Udp6InCsumErrors` over
+    /// IPv6.
     #[must_use]
     pub fn udp_counter(&self, name: &str) -> u64 {
+        if let Some(name) = name.strip_prefix("Udp6") {
+            return self.udp6_counter(name);
+        }
         let text = self.output("cat", &["/proc/net/snmp"]);
         let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
         let (names, values) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
@@ -136,6 +150,10 @@ impl Veth {
     pub const OUR_IP: &str = "10.9.0.1";
     /// The kernel's IPv4 address.
     pub const PEER_IP: &str = "10.9.0.2";
+    /// The program's IPv6 address, as [`Veth::OUR_IP`]: see [`Veth::add_ipv6`].
+    pub const OUR_IPV6: &str = "fd00:9::1";
+    /// The kernel's IPv6 address.
+    pub const PEER_IPV6: &str = "fd00:9::2";
     /// The MAC address of the program's interface.
     pub const OUR_MAC: &str = "02:00:00:00:09:01";
     /// The MAC address of the kernel's interface.
@@ -169,6 +187,39 @@ impl Veth {
         veth.peer.ip(&format!("address add {}/24 dev {dev}", Self::PEER_IP));
         veth.peer.ip(&format!("neigh add {ip} lladdr {mac} dev {dev} nud permanent"));
         Ok(veth)
+    }
+}
+
+impl Veth {
+    /// Gives the kernel's end an IPv6 address, without what it would send by itself (link-local
+    /// address, duplicate address detection, router solicitations).
+    pub fn add_ipv6(&self) {
+        self.peer.ip(&format!("link set {} addrgenmode none", Self::PEER));
+        let conf = format!("/proc/sys/net/ipv6/conf/{}", Self::PEER);
+        for (key, value) in [("accept_dad", 0), ("router_solicitations", 0), ("disable_ipv6", 0)] {
+            self.peer.run("sh", &["-c", &format!("echo {value} > {conf}/{key}")]);
+        }
+        self.give(Self::PEER, &format!("{}/64", Self::PEER_IPV6), Self::OUR_IPV6);
+    }
+
+    /// Gives interface `dev` of the kernel an address, and the program's address `ours` on that link.
+    pub fn give(&self, dev: &str, address: &str, ours: &str) {
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        self.peer.ip(&format!("address add {address} dev {dev} {nodad}"));
+        let mac = Self::OUR_MAC;
+        self.peer.ip(&format!("neigh add {ours} lladdr {mac} dev {dev} nud permanent"));
+    }
+
+    /// Makes interface `vlan` of the kernel, with VLAN tag `id` on the link.
+    ///
+    /// # Errors
+    /// One line, if the kernel has no VLAN interfaces.
+    pub fn add_vlan(&self, id: u16) -> Result<(), String> {
+        let line = format!("link add link {} name vlan type vlan id {id}", Self::PEER);
+        let inside = ["netns", "exec", &self.peer.name, "ip"];
+        command("ip", &inside.into_iter().chain(line.split(' ')).collect::<Vec<_>>())?;
+        self.peer.ip("link set vlan up");
+        Ok(())
     }
 }
 

@@ -429,8 +429,13 @@ impl Memif {
     /// Like [`Self::sendrecv`], with a memif role that allows it to start before its peer.
     #[must_use]
     pub fn sendrecv_as(&self, role: &str, options: &str) -> Program {
-        let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac";
-        Program::new(&format!("sendrecv {flow} {REFLECTOR_MAC} {options}"))
+        self.sendrecv_to(role, "--src 10.0.0.1 --dest 10.0.0.2:7", options)
+    }
+
+    /// Like [`Self::sendrecv_as`], with `--src` and `--dest` in `flow`.
+    #[must_use]
+    pub fn sendrecv_to(&self, role: &str, flow: &str, options: &str) -> Program {
+        Program::new(&format!("sendrecv {flow} --dest-mac {REFLECTOR_MAC} {options}"))
             .vdev(self.vdev(role, SENDER_MAC))
             .lcores(format!("0@{}", cpu(1)))
             .undisturbed()

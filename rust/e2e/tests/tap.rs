@@ -8,7 +8,9 @@ use dpdkproj_e2e::program::Program;
 use std::fs::File;
 
 const PEER: &str = env!("CARGO_BIN_EXE_udp-peer");
-const ADDRESS: &str = "10.9.0.2:7";
+/// The flow, and the prefix of the kernel's counters.
+const FLOWS: [(&str, &str, &str); 2] =
+    [("10.9.0.1", "10.9.0.2:7", ""), ("fd00:9::1", "[fd00:9::2]:7", "Udp6")];
 /// Of the kernel's interface, too: the driver gives it its own.
 const MAC: &str = "02:00:00:00:00:05";
 
@@ -26,6 +28,9 @@ fn tap() -> Result<Namespace, String> {
     // kernel sends to any MAC address, and we take what comes.
     namespace.ip("link set tap arp off up");
     namespace.ip("address add 10.9.0.2/24 dev tap");
+    namespace.ip("link set tap addrgenmode none");
+    namespace.run("sh", &["-c", "echo 0 > /proc/sys/net/ipv6/conf/tap/disable_ipv6"]);
+    namespace.ip("address add fd00:9::2/64 dev tap nodad");
     Ok(namespace)
 }
 
@@ -36,28 +41,33 @@ fn the_kernel_accepts_checksums_of_either_kind() {
         Ok(namespace) => namespace,
         Err(reason) => return println!("SKIPPED: {reason}"),
     };
-    let mut echo = namespace.start(PEER, &["echo", ADDRESS]);
-    echo.wait_for_stdout("ready");
     let sizes = [16, 17, 64];
-    for size in sizes {
-        for checksums in ["", "--software-checksums"] {
-            let flow = format!("--src 10.9.0.1 --dest {ADDRESS} --dest-mac {MAC}");
-            let options = format!("--rate 2k --count {COUNT} --packet-size {size} -q {checksums}");
-            let program = Program::new(&format!("sendrecv {flow} --no-peer-report {options}"));
-            let program = program.vdev(format!("net_tap0,iface=tap,mac={MAC}")).summed_up();
-            let before = namespace.dropped("tap");
-            let summary = program.inside(&namespace).run().summary();
-            let missed = namespace.dropped("tap") - before + summary.count("lost.nic");
-            summary.assert_counts(&[
-                ("tx.sent", COUNT),
-                ("rx.valid", COUNT - missed),
-                ("lost.total", missed),
-                ("rx.corrupt", 0),
-            ]);
+    for (src, dest, counters) in FLOWS {
+        let mut echo = namespace.start(PEER, &["echo", dest]);
+        echo.wait_for_stdout("ready");
+        for size in sizes {
+            for checksums in ["", "--software-checksums"] {
+                let flow = format!("--src {src} --dest {dest} --dest-mac {MAC}");
+                let options =
+                    format!("--rate 2k --count {COUNT} --packet-size {size} -q {checksums}");
+                let program = Program::new(&format!("sendrecv {flow} --no-peer-report {options}"));
+                let program = program.vdev(format!("net_tap0,iface=tap,mac={MAC}")).summed_up();
+                let before = namespace.dropped("tap");
+                let summary = program.inside(&namespace).run().summary();
+                let missed = namespace.dropped("tap") - before + summary.count("lost.nic");
+                summary.assert_counts(&[
+                    ("tx.sent", COUNT),
+                    ("rx.valid", COUNT - missed),
+                    ("lost.total", missed),
+                    ("rx.corrupt", 0),
+                ]);
+                let by = if checksums.is_empty() { "port" } else { "software" };
+                assert_eq!(summary.value("tx.checksums.udp"), by);
+            }
         }
+        let counted = |name: &str| namespace.udp_counter(&format!("{counters}{name}"));
+        let arrived = counted("InDatagrams") + counted("RcvbufErrors");
+        assert_eq!(arrived, 2 * COUNT * sizes.len() as u64);
+        assert_eq!(counted("InCsumErrors"), 0);
     }
-    let arrived =
-        ["InDatagrams", "RcvbufErrors"].map(|name| namespace.udp_counter(name)).iter().sum::<u64>();
-    assert_eq!(arrived, 2 * COUNT * sizes.len() as u64);
-    assert_eq!(namespace.udp_counter("InCsumErrors"), 0);
 }

@@ -35,6 +35,7 @@ pub fn flow(which: u8, layout: Layout) -> Flow {
         dst_port: 7,
         payload_len: [16, 18, 64, 64.max(STAMPED_LEN as u16)][usize::from(which & 3)],
         streams: 2,
+        traffic_class: which,
         stamp: which & 3 == 3,
     }
 }

@@ -163,6 +163,13 @@ struct SendrecvArgs {
     /// [default: untagged]
     #[arg(long, value_name = "ID[,ID]", value_parser = values::vlans)]
     vlan: Option<Vlans>,
+    /// DSCP of packets: a name such as ef, af41, cs3, le or va, or a number from 0 to 63; packets that
+    /// come back with another one are valid, and counted
+    #[arg(long, value_name = "NAME", default_value = "cs0", value_parser = values::dscp)]
+    dscp: u8,
+    /// ECN field of packets: not-ect, ect0, ect1 or ce; as --dscp
+    #[arg(long, value_name = "NAME", default_value = "not-ect", value_parser = values::ecn)]
+    ecn: u8,
     /// Bytes of UDP payload: from 16 to what the port's MTU allows
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
     packet_size: u16,
@@ -322,6 +329,7 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32, ports: usize) -> Result<Send
         pacing: pacing(&args, layout, interval_ms, seed)?,
         ends,
         vlans,
+        traffic_class: args.dscp << 2 | args.ecn,
         src_ports: args.src_port_range,
         payload_len: args.packet_size,
         line_share: match args.rate {

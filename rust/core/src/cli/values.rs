@@ -5,6 +5,7 @@ use crate::wire::layout::Layout;
 use crate::wire::payload;
 use crate::work::pacer::{PPS_MAX, Rate, TxMode};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A port's MAC address, PCI address or name, as DPDK writes it.
@@ -120,6 +121,42 @@ pub(crate) fn vlans(text: &str) -> Result<Vlans, String> {
     parsed.ok_or_else(|| {
         "expected ID or OUTER,INNER with VLAN IDs from 1 to 4094, such as 100 or 10,100".into()
     })
+}
+
+/// A DSCP by its name in IANA's registry, or as a number.
+pub(crate) fn dscp(text: &str) -> Result<u8, String> {
+    let lower = text.to_ascii_lowercase();
+    let digit = |at: usize, possible: RangeInclusive<u8>| {
+        let digit = lower.as_bytes().get(at)?.checked_sub(b'0')?;
+        possible.contains(&digit).then_some(digit)
+    };
+    let class =
+        || (lower.len() == 3 && lower.starts_with("cs")).then(|| Some(8 * digit(2, 0..=7)?))?;
+    let assured = || {
+        let is_assured = lower.len() == 4 && lower.starts_with("af");
+        is_assured.then(|| Some(8 * digit(2, 1..=4)? + 2 * digit(3, 1..=3)?))?
+    };
+    let parsed = match lower.as_str() {
+        "ef" => Some(46),
+        "va" => Some(44),
+        "le" => Some(1),
+        "be" | "df" => Some(0),
+        number => number.parse().ok().filter(|dscp| *dscp <= 63).or_else(class).or_else(assured),
+    };
+    parsed.ok_or_else(|| {
+        "expected a DSCP: cs0 to cs7, af11 to af43, ef, va, le, or a number from 0 to 63".into()
+    })
+}
+
+/// The name of an ECN field (RFC 3168).
+pub(crate) fn ecn(text: &str) -> Result<u8, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "not-ect" => Ok(0),
+        "ect1" => Ok(1),
+        "ect0" => Ok(2),
+        "ce" => Ok(3),
+        _ => Err("expected not-ect, ect0, ect1 or ce".into()),
+    }
 }
 
 pub(crate) fn peer_mac(text: &str) -> Result<Mac, String> {

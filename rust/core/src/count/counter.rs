@@ -59,6 +59,10 @@ counters! {
     /// Of the valid ones: without a UDP checksum (0, RFC 768). Tag, filler and lengths alone show that
     /// it is intact.
     NoUdpChecksum = "no_udp_checksum",
+    /// Of the valid ones: with another DSCP (RFC 2474) than it was sent with.
+    DscpChanged = "dscp_changed",
+    /// Of the valid ones: with another ECN field (RFC 3168) than it was sent with.
+    EcnChanged = "ecn_changed",
     /// Of the duplicates: its reflector sequence number arrived before too, so the packet was
     /// duplicated on the return path.
     DuplicateOnWayBack = "on_way_back",
@@ -134,6 +138,8 @@ const COUNT: usize = Counter::ALL.len();
 impl Counter {
     /// Why packets that were due were not sent.
     pub const NOT_SENT: &[Self] = &[Self::PacerShortfall, Self::NoMbuf, Self::TxQueueFull];
+    /// What is counted of valid packets beside their being valid, apart from [`Counter::Reordered`].
+    pub const OF_VALID: &[Self] = &[Self::NoUdpChecksum, Self::DscpChanged, Self::EcnChanged];
     /// What is wrong with corrupt packets of ours.
     pub const CORRUPT: &[Self] = &[
         Self::CorruptHeader,

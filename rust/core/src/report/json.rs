@@ -103,6 +103,10 @@ struct Rx<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     no_udp_checksum: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    dscp_changed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ecn_changed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     corrupt: Option<u64>,
@@ -287,6 +291,8 @@ pub fn to_json(outcome: &Outcome) -> String {
             received: counts[Counter::Received],
             valid: of_ours(counts[Counter::Valid]),
             no_udp_checksum: of_ours(counts[Counter::NoUdpChecksum]),
+            dscp_changed: of_ours(counts[Counter::DscpChanged]),
+            ecn_changed: of_ours(counts[Counter::EcnChanged]),
             duplicate: of_ours(counts[Counter::Duplicate]),
             corrupt: of_ours(counts.sum(Counter::CORRUPT)),
             corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
@@ -410,6 +416,7 @@ mod tests {
         assert_eq!(found["queues"][0]["pacing"], found["pacing"]);
         assert!(found["queues"][1].get("pacing").is_none());
         assert_eq!(found["rx"]["no_udp_checksum"], 0);
+        assert_eq!([&found["rx"]["dscp_changed"], &found["rx"]["ecn_changed"]], [0, 0]);
         assert!(found["queues"][1].get("no_udp_checksum").is_none());
         outcome.workers[1].counts[Counter::NoUdpChecksum] = 4;
         assert_eq!(document(&outcome)["queues"][1]["no_udp_checksum"], 4);

@@ -52,9 +52,9 @@ fn of_queue(outcome: &Outcome, worker: &WorkerCounts) -> BTreeMap<String, u64> {
     for counter in always {
         all.insert(counter.name().into(), counts[*counter]);
     }
-    for counter in [Counter::NoUdpChecksum, Counter::LateForgotten] {
-        if counts[counter] > 0 {
-            all.insert(counter.name().into(), counts[counter]);
+    for counter in Counter::OF_VALID.iter().chain(&[Counter::LateForgotten]) {
+        if counts[*counter] > 0 {
+            all.insert(counter.name().into(), counts[*counter]);
         }
     }
     for (kind, reasons) in kinds {

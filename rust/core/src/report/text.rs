@@ -146,6 +146,8 @@ fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
     ));
     for (counter, text) in [
         (Counter::NoUdpChecksum, "of the valid ones came without a UDP checksum"),
+        (Counter::DscpChanged, "of the valid ones came back with another DSCP"),
+        (Counter::EcnChanged, "of the valid ones came back with another ECN field"),
         (Counter::LateForgotten, "of the late ones may be duplicates: they are too old to tell"),
     ] {
         if counts[counter] > 0 {
@@ -430,11 +432,15 @@ mod tests {
     fn what_is_less_sure_than_it_looks_is_told() {
         let mut outcome = outcome();
         outcome.totals.counts[Counter::NoUdpChecksum] = 12;
+        outcome.totals.counts[Counter::DscpChanged] = 1200;
+        outcome.totals.counts[Counter::EcnChanged] = 3;
         outcome.totals.counts[Counter::LateForgotten] = 1;
         let text = summary(&outcome);
         assert!(
             text.contains(
                 "\n          12 of the valid ones came without a UDP checksum\n          \
+                 1,200 of the valid ones came back with another DSCP\n          \
+                 3 of the valid ones came back with another ECN field\n          \
                  1 of the late ones may be duplicates: they are too old to tell\n"
             ),
             "{text}"

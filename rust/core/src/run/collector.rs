@@ -393,7 +393,9 @@ impl Collector {
         let again = totals.counts[Counter::Valid].saturating_sub(arrived);
         if again > 0 {
             let fewer = self.take_back_duplicates(interval, &sent);
-            totals.counts[Counter::NoUdpChecksum] -= fewer;
+            for counter in Counter::OF_VALID {
+                totals.counts[*counter] -= fewer[*counter];
+            }
         }
         for (stream, sent) in sent {
             self.next_seq[stream] += sent;
@@ -408,9 +410,9 @@ impl Collector {
 
     /// Turns repeated valid counts into duplicates. A packet that is valid on several rx queues
     /// stays valid on the first of them; a packet that was late on another queue stays valid on
-    /// none. Returns by how much [`Counter::NoUdpChecksum`] decreases.
-    fn take_back_duplicates(&mut self, interval: u64, sent: &[(usize, u64)]) -> u64 {
-        let mut fewer = 0;
+    /// none. Returns by how much the counters in [`Counter::OF_VALID`] decrease.
+    fn take_back_duplicates(&mut self, interval: u64, sent: &[(usize, u64)]) -> Counts {
+        let mut fewer = Counts::default();
         let mut maps: Vec<Vec<&SeqMap>> = vec![Vec::new(); sent.len()];
         let mut before = vec![0; sent.len()];
         for (worker, sum) in self.board.all().zip(&mut self.by_worker) {
@@ -430,11 +432,13 @@ impl Collector {
             let valid = counts[Counter::Valid].saturating_sub(again);
             sum[Counter::Valid] -= counts[Counter::Valid] - valid;
             sum[Counter::Duplicate] += again;
-            // It is unknown which of the copies had no checksum; usually all or none of them have
-            // one.
-            let less = counts[Counter::NoUdpChecksum].saturating_sub(valid);
-            sum[Counter::NoUdpChecksum] -= less;
-            fewer += less;
+            // It is unknown which of the copies had no checksum, or another DSCP; usually all or none
+            // of them.
+            for counter in Counter::OF_VALID {
+                let less = counts[*counter].saturating_sub(valid);
+                sum[*counter] -= less;
+                fewer[*counter] += less;
+            }
         }
         fewer
     }

@@ -82,6 +82,8 @@ pub struct Sendrecv {
     pub ends: Vec<Ends>,
     /// VLAN tags of all packets.
     pub vlans: Vlans,
+    /// DSCP and ECN field of all packets: see [`Flow::traffic_class`].
+    pub traffic_class: u8,
     /// Our UDP ports.
     pub src_ports: PortRange,
     /// Bytes of UDP payload.
@@ -519,6 +521,7 @@ impl Sendrecv {
             dst_port,
             payload_len: self.payload_len,
             streams,
+            traffic_class: self.traffic_class,
             stamp: self.stamp,
         }
     }

@@ -218,6 +218,9 @@ pub struct Flow {
     pub payload_len: u16,
     /// Number of tx queues that share the source ports.
     pub streams: u16,
+    /// DSCP in the upper 6 bits (RFC 2474), and the ECN field in the lower 2 (RFC 3168): the TOS of IPv4,
+    /// or the traffic class of IPv6.
+    pub traffic_class: u8,
     /// Whether packets have room for a reflector's stamp ([`super::stamp`]).
     pub stamp: bool,
 }

@@ -182,6 +182,14 @@ impl Datagram {
     }
 }
 
+/// The TOS (IPv4) or traffic class (IPv6) of a frame with headers of `H`.
+#[must_use]
+pub(crate) fn traffic_class<H: Headers>(frame: &[u8]) -> u8 {
+    let word = be16(frame, H::IP);
+    let [_, class] = if H::IS_V6 { word >> 4 } else { word }.to_be_bytes();
+    class
+}
+
 /// What a frame is whose `EtherType`s announce no [`Layout`].
 fn not_ip(head: &[u8]) -> NotUdp {
     for tags in 0..=2 {

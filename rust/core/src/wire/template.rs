@@ -11,8 +11,8 @@ use super::layout::{Headers, LONGEST_HEADERS, Layout, Of, TAG_LEN, UDP_LEN, for_
 use super::payload::{HEADER_LEN, Header, PacketId, TAG_BITS, lateness_field, time48};
 use super::stamp::{BLANK, STAMP_LEN};
 use etherparse::{
-    EtherType, Ethernet2Header, IpNumber, Ipv4Header, Ipv6Header, SingleVlanHeader, UdpHeader,
-    VlanId,
+    EtherType, Ethernet2Header, IpDscp, IpEcn, IpNumber, Ipv4Header, Ipv6Header, SingleVlanHeader,
+    UdpHeader, VlanId,
 };
 use std::hint::black_box;
 use std::iter::repeat;
@@ -89,6 +89,8 @@ fn headers(
                 total_len: udp.length + Ipv4Header::MIN_LEN_U16,
                 time_to_live: HOP_LIMIT,
                 dont_fragment: true,
+                dscp: IpDscp::try_new(flow.traffic_class >> 2).unwrap_or_default(),
+                ecn: IpEcn::try_new(flow.traffic_class & 3).unwrap_or_default(),
                 protocol: IpNumber::UDP,
                 ..Ipv4Header::default()
             };
@@ -104,6 +106,7 @@ fn headers(
                 destination: dst.octets(),
                 payload_length: udp.length,
                 hop_limit: HOP_LIMIT,
+                traffic_class: flow.traffic_class,
                 next_header: IpNumber::UDP,
                 ..Ipv6Header::default()
             };

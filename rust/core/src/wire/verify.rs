@@ -6,7 +6,7 @@ use super::control;
 use super::flow::{Flow, FlowId, PortSweep};
 use super::format::{Format, Payload, for_format};
 use super::headers::{
-    Datagram, FRAGMENT_BITS, NotUdp, PROTOCOL_UDP, be16, be32, be64, le64, vlan_ids,
+    Datagram, FRAGMENT_BITS, NotUdp, PROTOCOL_UDP, be16, be32, be64, le64, traffic_class, vlan_ids,
 };
 use super::layout::{
     ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIRST_TYPE, Headers, IpVersion, LONGEST, Layout, TAG_LEN,
@@ -31,7 +31,29 @@ pub struct Arrival {
     /// (RFC 768). Then only the tag protects the payload header (it misses one corrupt header in 65536),
     /// and nothing protects the stamp.
     pub has_checksum: bool,
+    /// What the network changed.
+    pub changed: Changed,
 }
+
+/// Fields that a network may rewrite, and whether they differ from what was sent. The packet is valid
+/// nevertheless.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The DSCP.
+    pub dscp: bool,
+    /// The ECN field.
+    pub ecn: bool,
+}
+
+impl Changed {
+    fn between(sent: u8, came: u8) -> Self {
+        let differences = sent ^ came;
+        Self { dscp: differences & !ECN != 0, ecn: differences & ECN != 0 }
+    }
+}
+
+/// The ECN field in a traffic class.
+const ECN: u8 = 3;
 
 /// Checks the reflected packets of a run, byte for byte.
 pub struct Verifier {
@@ -43,6 +65,7 @@ pub struct Verifier {
     /// the first word.
     addresses: [u64; 4],
     src_port: u16,
+    traffic_class: u8,
     sweeps: Box<[PortSweep]>,
     right: Beginning,
 }
@@ -98,6 +121,7 @@ impl Verifier {
             vlans: flow.vlans.ids(),
             addresses: flow.addresses.swapped().words(),
             src_port: flow.dst_port,
+            traffic_class: flow.traffic_class,
             sweeps: flow.sweeps(),
             right: Beginning::default(),
         }
@@ -129,7 +153,8 @@ impl Verifier {
         }
     }
 
-    /// Whether the headers up to the UDP source port are those of a packet of ours. If so, remembers them.
+    /// Whether the headers up to the UDP source port are those of a packet of ours, with the traffic class
+    /// that it was sent with: others take the slow path, which counts what changed. If so, remembers them.
     /// Not inlined, because it is rarely called.
     #[inline(never)]
     fn begins_right<H: Headers>(&self, head: &[u8]) -> bool {
@@ -160,6 +185,7 @@ impl Verifier {
             intact &= TAG_TYPES.contains(&be16(head, FIRST_TYPE + TAG_LEN * tag));
         }
         let is_right = differences == 0 && intact && vlan_ids(head, H::LAYOUT) == self.vlans;
+        let is_right = is_right && traffic_class::<H>(head) == self.traffic_class;
         if is_right {
             self.right.set::<H>(head);
         }
@@ -220,7 +246,8 @@ impl Verifier {
         let wanted = content.filler.slice(offset)?;
         // Skips the call to memcmp if there is no filler: it would cost more than all other comparisons.
         let intact = filler.is_empty() || wanted == filler;
-        intact.then_some(Arrival { header, flow, stamp, has_checksum: true })
+        let changed = Changed::default();
+        intact.then_some(Arrival { header, flow, stamp, has_checksum: true, changed })
     }
 
     /// The slow path: classifies any frame; see [`Verifier::check`].
@@ -277,7 +304,9 @@ impl Verifier {
                 return Err(Counter::CorruptUdpChecksum);
             }
         }
-        Ok(Arrival { header, flow, stamp, has_checksum })
+        let class = for_layout!(self.layout, H => traffic_class::<H>(frame));
+        let changed = Changed::between(self.traffic_class, class);
+        Ok(Arrival { header, flow, stamp, has_checksum, changed })
     }
 
     /// Whether addresses, VLANs and UDP source port are those of reflected packets of ours.

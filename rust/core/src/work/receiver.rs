@@ -9,7 +9,7 @@ use crate::wire::headers::Datagram;
 use crate::wire::layout::{Headers, for_layout};
 use crate::wire::payload::{expand, expand_seq};
 use crate::wire::stamp::Stamp;
-use crate::wire::verify::{Arrival, Verifier};
+use crate::wire::verify::{Arrival, Changed, Verifier};
 
 /// No interval has this number.
 const NO_INTERVAL: u64 = u64::MAX;
@@ -168,6 +168,9 @@ impl Receiver {
             // `arrive` has made `group` that of this packet, so both have the same interval.
             let interval = self.group.interval;
             self.recorder.add(interval, Counter::NoUdpChecksum, u64::from(!arrival.has_checksum));
+            let Changed { dscp, ecn } = arrival.changed;
+            self.recorder.add(interval, Counter::DscpChanged, u64::from(dscp));
+            self.recorder.add(interval, Counter::EcnChanged, u64::from(ecn));
             Ok(())
         });
         if arrived == Err(Counter::ControlReceived) {

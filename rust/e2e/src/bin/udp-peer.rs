@@ -47,7 +47,8 @@ fn echo(address: &str) -> Result<()> {
 fn client(address: &str, count: &str, size: &str) -> Result<()> {
     let number = |text: &str| text.parse::<usize>().map_err(Error::other);
     let (count, size) = (number(count)?, number(size)?);
-    let socket = UdpSocket::bind("0.0.0.0:0")?;
+    let any = if address.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
+    let socket = UdpSocket::bind(any)?;
     socket.connect(address)?;
     socket.set_read_timeout(Some(TIMEOUT))?;
     let mut back = vec![0; LARGEST];

@@ -106,3 +106,35 @@ fn errors_say_what_is_possible() {
     let expected = "one port sends to 10.0.0.2 and another one to fd00::2: all ports of a run have";
     assert!(mixed.contains(expected), "{mixed}");
 }
+
+#[test]
+fn dscp_and_ecn_have_names() {
+    let class = |options: &str| v6(options).flow(Mac([2; 6]), 0, 1).traffic_class;
+    assert_eq!(class(""), 0);
+    for (dscp, value) in [
+        ("ef", 46),
+        ("EF", 46),
+        ("va", 44),
+        ("le", 1),
+        ("be", 0),
+        ("cs0", 0),
+        ("cs3", 24),
+        ("cs7", 56),
+        ("af11", 10),
+        ("af23", 22),
+        ("af41", 34),
+        ("af43", 38),
+        ("63", 63),
+    ] {
+        assert_eq!(class(&format!("--dscp {dscp}")), value << 2, "{dscp}");
+    }
+    for (ecn, value) in [("not-ect", 0), ("ect1", 1), ("ect0", 2), ("ce", 3)] {
+        assert_eq!(class(&format!("--ecn {ecn} --dscp 63")), 0xfc | value, "{ecn}");
+    }
+    for bad in ["64", "-1", "cs8", "cs", "cs33", "af44", "af01", "af4", "eff", ""] {
+        assert!(values::dscp(bad).unwrap_err().contains("cs0 to cs7, af11 to af43, ef"), "{bad}");
+    }
+    for bad in ["4", "ect", "ect2", ""] {
+        assert!(values::ecn(bad).unwrap_err().contains("ect0, ect1 or ce"), "{bad}");
+    }
+}

@@ -23,6 +23,7 @@ pub(crate) fn flow(payload_len: u16, streams: u16) -> Flow {
         dst_port: 10000,
         payload_len,
         streams,
+        traffic_class: 0,
         stamp: false,
     }
 }
