@@ -108,6 +108,17 @@ PassingOn passing_on(rs::Queues queues) {
   }
 }
 
+/// Multicast addresses that the mode's own addresses are asked at.
+std::vector<rte_ether_addr> multicast(const rs::Options& options) {
+  std::vector<rte_ether_addr> addresses;
+  for (const rs::MacAddress& mac : options.multicast) {
+    rte_ether_addr address;
+    std::memcpy(address.addr_bytes, mac.bytes.data(), sizeof address.addr_bytes);
+    addresses.push_back(address);
+  }
+  return addresses;
+}
+
 /// Ends the process if closing the port takes too long. The driver of a removed device may try for
 /// half a minute to stop it (e1000). All results are written by now, and the memory of the driver
 /// ends with the process.
@@ -217,7 +228,13 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
   }
   int code = kSuccess;
   for (;;) {
-    const rs::Next next = session.next({macs.data(), macs.size()}, signals.requested());
+    rs::Next next{};
+    try {
+      next = session.next({macs.data(), macs.size()}, signals.requested());
+    } catch (const rust::Error& error) {
+      std::fprintf(stderr, "dpdkproj: %s\n", error.what());
+      return kFailure;
+    }
     if (next.stage == rs::Stage::Nothing) {
       return code;
     }
@@ -247,6 +264,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
     session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
   }
   const std::chrono::milliseconds wait_link(options.wait_link_ms);
+  const std::vector<rte_ether_addr> asked_at = multicast(options);
   const PortConfig port_config{options.rx_queues,
                                options.tx_queues,
                                options.rx_descriptors,
@@ -257,7 +275,8 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
                                options.send_on_timestamp,
                                wait_link,
                                options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
-                               passing_on(mode.queues)};
+                               passing_on(mode.queues),
+                               asked_at};
   ServedPorts ports;
   for (const PortInfo& info : infos) {
     ports.emplace_back(info, port_config, signals.request());

@@ -25,7 +25,8 @@ namespace dpdkproj {
 class SlowPath {
  public:
   /// Capacity of each ring. A frame that finds its ring full is freed: a peer that gets no answer
-  /// asks again.
+  /// asks again. The control thread empties the rings every 5 ms, so that no flood of requests gets
+  /// more answers per port than this in that time.
   static constexpr unsigned kWaiting = kSlowMbufs;
 
   explicit SlowPath(const Port& port);

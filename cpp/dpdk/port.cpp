@@ -134,6 +134,7 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
   try {
     configure(config);
     start(config.peer_timeout, stop);
+    receive_multicast(config.multicast);
     watch_.emplace(port_id_, info_.device);
     sockets_ = PacketSockets(info_);
   } catch (...) {
@@ -166,6 +167,24 @@ void Port::start(std::chrono::milliseconds peer_timeout, const StopRequest& stop
     result = rte_eth_dev_start(port_id_);
   }
   check(result, "rte_eth_dev_start");
+}
+
+void Port::receive_multicast(std::span<const rte_ether_addr> addresses) {
+  if (addresses.empty()) {
+    return;
+  }
+  std::vector<rte_ether_addr> list(addresses.begin(), addresses.end());
+  if (rte_eth_dev_set_mc_addr_list(port_id_, list.data(), static_cast<uint32_t>(list.size())) ==
+          0 ||
+      rte_eth_allmulticast_enable(port_id_) == 0) {
+    return;
+  }
+  promiscuous_ = rte_eth_promiscuous_enable(port_id_) == 0;
+  std::fprintf(stderr, "dpdkproj: port %u (%s) cannot select multicast addresses: %s\n", port_id_,
+               info_.driver_name,
+               promiscuous_
+                   ? "it receives everything on its link, so that it can be found over IPv6"
+                   : "IPv6 neighbours may not find it; give them a static entry");
 }
 
 void Port::require_send_on_timestamp() const {
@@ -265,6 +284,10 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
 
 Port::~Port() {
   watch_.reset();
+  if (promiscuous_) {
+    // Where the port is an interface of the kernel, that would outlast this process.
+    rte_eth_promiscuous_disable(port_id_);
+  }
   // Before the pools are freed: the driver still holds mbufs from them.
   rte_eth_dev_stop(port_id_);
   rte_eth_dev_close(port_id_);

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,8 @@ struct PortConfig {
   /// Unless this is kToAnyQueue, all packets sent on a tx queue come from one pool and have no
   /// other reference, which allows the port to free them faster (MBUF_FAST_FREE).
   PassingOn passing_on = PassingOn::kToAnyQueue;
+  /// Multicast addresses whose frames the port has to receive.
+  std::span<const rte_ether_addr> multicast = {};
 };
 
 /// Checksums that the port computes for packets that request it.
@@ -145,6 +148,7 @@ class Port {
   void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
   void start(std::chrono::milliseconds peer_timeout, const StopRequest& stop) const;
+  void receive_multicast(std::span<const rte_ether_addr> addresses);
   void set_up_queues(const PortConfig& config, const rte_eth_conf& conf);
   bool read_stats(rte_eth_stats& stats) const;
 
@@ -159,6 +163,7 @@ class Port {
   /// Tx queues that only the driver needs.
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
+  bool promiscuous_ = false;
   std::optional<PortWatch> watch_;
   /// Not thread-safe.
   mutable PacketSockets sockets_;

@@ -1,5 +1,6 @@
 //! Writes the seeds of all targets into the folder that is given.
 
+use dpdkproj_core::control::neighbours::request;
 use dpdkproj_core::count::Counter;
 use dpdkproj_core::wire::control::{Question, Report, answer, ask};
 use dpdkproj_core::wire::flow::Flow;
@@ -46,6 +47,11 @@ fn main() -> std::io::Result<()> {
     }
     for number in 0..6 {
         let flow = flow(0, layout(number));
+        let request = |ip| request(flow.addresses.src(), flow.src_mac, flow.vlans, ip);
+        let [ours, theirs] = [flow.addresses.dst(), flow.addresses.src()].map(request);
+        for (name, frame) in [("ours", ours), ("theirs", theirs)] {
+            write("neighbours", &format!("{name}-{number}"), &frame.expect("of one version"))?;
+        }
         let question = single(&flow, &asks);
         write("reflect", &format!("question-{number}"), &[&[0][..], &question].concat())?;
         let mut frame = single(&flow, &answers);

@@ -1,6 +1,6 @@
 //! The command line, as C++ sees it.
 
-use crate::ffi::bridge::{self, Mode, Options};
+use crate::ffi::bridge::{self, MacAddress, Mode, Options};
 use dpdkproj_core::cli::Parsed;
 use dpdkproj_core::count;
 use dpdkproj_core::run::config::{Config as CoreConfig, Sendrecv};
@@ -123,6 +123,7 @@ impl Config {
                 || config.trials,
             trials: config.trials,
             of_mode: config.mode_options.iter().map(Into::into).collect(),
+            multicast: config.multicast().map(|mac| MacAddress { bytes: mac.0 }).collect(),
         }
     }
 }

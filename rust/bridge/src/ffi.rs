@@ -262,6 +262,8 @@ pub(crate) mod bridge {
         trials: bool,
         /// Values of the mode's own options.
         of_mode: Vec<OptionValue>,
+        /// Multicast addresses that ports have to receive.
+        multicast: Vec<MacAddress>,
     }
 
     /// Limits of a port.
@@ -361,7 +363,8 @@ pub(crate) mod bridge {
         payload_len: u16,
     }
 
-    /// The MAC address of a port.
+    /// A MAC address.
+    #[derive(Clone, Copy)]
     struct MacAddress {
         bytes: [u8; 6],
     }
@@ -425,7 +428,8 @@ pub(crate) mod bridge {
         /// Starts the next run on ports with these MAC addresses. Workers are then created for this
         /// run. With `stop_requested`, there are no preliminary runs and no further measurements.
         /// Waits for a request, if measurements are requested on stdin, but not for long.
-        fn next(self: &mut Session, macs: &[MacAddress], stop_requested: bool) -> Next;
+        /// The error says that a next hop did not answer.
+        fn next(self: &mut Session, macs: &[MacAddress], stop_requested: bool) -> Result<Next>;
         /// Appends a further measurement to the queue. The error is as that of `check_port`.
         fn add_trial(self: &mut Session, trial: &Trial) -> Result<()>;
         /// Call before workers start on these CPUs. Starts the writer threads, which inherit the

@@ -33,9 +33,13 @@ impl Session {
         self.0.link_is_up((link_mbps > 0).then_some(link_mbps))
     }
 
-    pub(crate) fn next(&mut self, macs: &[MacAddress], stop_requested: bool) -> Next {
+    pub(crate) fn next(
+        &mut self,
+        macs: &[MacAddress],
+        stop_requested: bool,
+    ) -> Result<Next, String> {
         let macs: Vec<_> = macs.iter().map(|mac| Mac(mac.bytes)).collect();
-        let (stage, warmup_ns, profile) = match self.0.next(&macs, stop_requested) {
+        let (stage, warmup_ns, profile) = match self.0.next(&macs, stop_requested)? {
             report::Next::Preliminary { warmup_ns, profile } => {
                 (Stage::Preliminary, warmup_ns, Some(profile))
             }
@@ -44,14 +48,14 @@ impl Session {
             report::Next::Nothing => (Stage::Nothing, 0, None),
         };
         let tx_mode = profile.and_then(|profile| profile.tx_mode);
-        Next {
+        Ok(Next {
             stage,
             warmup_ns,
             frame_len: profile.map_or(0, |profile| profile.frame_len),
             paced: tx_mode.is_some(),
             tx_mode: tx_mode.unwrap_or_default().into(),
             prepares: profile.is_some_and(|profile| profile.prepares),
-        }
+        })
     }
 
     pub(crate) fn add_trial(&mut self, trial: &Trial) -> Result<(), String> {

@@ -55,6 +55,11 @@ impl Namespace {
         self.run("ip", &args);
     }
 
+    /// Moves an interface of this namespace to another one.
+    pub fn move_to(&self, interface: &str, other: &Self) {
+        self.ip(&format!("link set dev {interface} netns {}", other.name));
+    }
+
     /// Starts a program in the namespace.
     #[must_use]
     pub fn start(&self, program: &str, args: &[&str]) -> Process {
@@ -132,8 +137,8 @@ fn command(program: &str, args: &[&str]) -> Result<String, String> {
 
 /// A veth pair, `ours` for the program and `peer` for the kernel.
 ///
-/// The kernel's end has an address and a static neighbour entry for ours, because the program does
-/// not answer ARP.
+/// The kernel's end has an address and a static neighbour entry for ours, because a reflector without
+/// `--ip` does not answer ARP.
 pub struct Veth {
     /// The namespace of [`Veth::OURS`], on which the kernel has no address.
     pub ours: Namespace,

@@ -6,6 +6,7 @@ use dpdkproj_core::wire::layout::{IpVersion, Layout, Tags};
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::stamp::STAMPED_LEN;
 use dpdkproj_core::wire::template::{Checksums, Template};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub const SEED: u64 = 99;
@@ -38,6 +39,11 @@ pub fn flow(which: u8, layout: Layout) -> Flow {
         traffic_class: which,
         stamp: which & 3 == 3,
     }
+}
+
+/// Our own addresses: the destinations of these flows.
+pub fn own_ips() -> [IpAddr; 2] {
+    [IpAddr::from([10, 1, 2, 4]), IpAddr::from([0xfc; 16])]
 }
 
 pub fn content(flow: &Flow) -> Arc<Content> {

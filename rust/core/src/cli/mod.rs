@@ -1,6 +1,7 @@
 //! The command line after EAL's `--`.
 
 mod mode_options;
+mod next_hop;
 mod values;
 
 use crate::run::config::{Config, Ends, Sendrecv};
@@ -13,6 +14,7 @@ use crate::work::impair::Impairments;
 use crate::work::pacer::{PPS_MAX, Pacing, Pattern, Rate, TxMode};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use next_hop::{Source, next_hop};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
@@ -145,9 +147,11 @@ struct Common {
 
 #[derive(Args)]
 struct SendrecvArgs {
-    /// Our IPv4 or IPv6 address; with several ports, one for all of them, or one for each in the order of -p
-    #[arg(long, value_name = "IP", required = true, value_parser = values::address)]
-    src: Vec<IpAddr>,
+    /// Our IPv4 or IPv6 address, for which ARP, neighbour solicitations and echo requests are answered; with
+    /// /PREFIX, packets to other networks go through --gateway; with several ports, one for all of them, or
+    /// one for each in the order of -p
+    #[arg(long, value_name = "IP[/PREFIX]", required = true, value_parser = next_hop::source)]
+    src: Vec<Source>,
     /// Our UDP ports, used in turn packet by packet, so that RSS and the network see many flows
     #[arg(long, value_name = "FIRST-LAST", default_value = "10000-10255", value_parser = port_range)]
     src_port_range: PortRange,
@@ -156,9 +160,13 @@ struct SendrecvArgs {
     #[arg(long, value_name = "IP:PORT", required = true, value_parser = address_and_port)]
     dest: Vec<(IpAddr, u16)>,
     /// The peer's MAC address, or the gateway's (in Azure always 12:34:56:78:9a:bc); one for all
-    /// ports or one for each, as --src
-    #[arg(long, value_name = "MAC", required = true, value_parser = values::peer_mac)]
+    /// ports or one for each, as --src [default: that which answers ARP or neighbour discovery]
+    #[arg(long, value_name = "MAC", value_parser = values::peer_mac)]
     dest_mac: Vec<Mac>,
+    /// The router that packets go through: all of them or, if --src has a /PREFIX, those to other networks;
+    /// one for all ports or one for each, as --src [default: none]
+    #[arg(long, value_name = "IP", value_parser = values::address, conflicts_with = "dest_mac")]
+    gateway: Vec<IpAddr>,
     /// Send packets with this VLAN tag (IEEE 802.1Q), or with two (802.1ad outside, 802.1Q inside)
     /// [default: untagged]
     #[arg(long, value_name = "ID[,ID]", value_parser = values::vlans)]
@@ -226,6 +234,10 @@ struct ReflectArgs {
     /// Send back only packets to this UDP port, or to one of this range [default: any]
     #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
     udp_port: Option<PortRange>,
+    /// Our IPv4 or IPv6 address: answer ARP, neighbour solicitations and echo requests (ping) for it, on
+    /// every port and with the VLAN tags of the request; may be repeated [default: none; nothing is answered]
+    #[arg(long, value_name = "IP", value_parser = values::address)]
+    ip: Vec<IpAddr>,
     /// Impair packets on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (send after DEPTH
     /// later packets of any flow), delay=TIME, blackout=START:TIME and cap=RATE[:PACKETS] (drop what
     /// exceeds RATE, after up to PACKETS at once; each rx queue has an equal share of both) [default:
@@ -344,29 +356,34 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32, ports: usize) -> Result<Send
     })
 }
 
+/// The value for port `port` of an option that is given for each port, or once for all of them.
+fn of_port<T: Copy>(given: &[T], port: usize) -> Option<T> {
+    given.get(port).or(given.last()).copied()
+}
+
 /// The addresses of the packets of each port, or of all ports.
 fn ends(args: &SendrecvArgs, ports: usize) -> Result<Vec<Ends>, String> {
-    let given = [args.src.len(), args.dest.len(), args.dest_mac.len()];
-    for (option, given) in ["--src", "--dest", "--dest-mac"].into_iter().zip(given) {
-        if given != 1 && given != ports.max(1) {
+    let given = [args.src.len(), args.dest.len(), args.dest_mac.len(), args.gateway.len()];
+    for (option, given) in ["--src", "--dest", "--dest-mac", "--gateway"].into_iter().zip(given) {
+        if given > 1 && given != ports.max(1) {
             return Err(format!(
                 "{option} is given {given} times, and -p {ports} times: give {option} once for all ports, or once for \
                  each in the order of -p"
             ));
         }
     }
-    // An option that is given once is repeated for all ports.
-    let last = |given: usize, port: usize| port.min(given - 1);
     let ends = |port: usize| {
-        let (dst_ip, dst_port) = args.dest[last(args.dest.len(), port)];
-        let src_ip = args.src[last(args.src.len(), port)];
+        let both = of_port(&args.dest, port).zip(of_port(&args.src, port));
+        let ((dst_ip, dst_port), src) = both.ok_or("--src, --dest: none is given")?;
+        let src_ip = src.ip;
         let addresses = Addresses::new(src_ip, dst_ip).ok_or_else(|| {
             format!(
                 "--src {src_ip} --dest {}: one is IPv4 and the other one IPv6; give both of one version",
                 SocketAddr::new(dst_ip, dst_port)
             )
         })?;
-        Ok(Ends { addresses, dst_port, dst_mac: args.dest_mac[last(args.dest_mac.len(), port)] })
+        let (mac, gateway) = (of_port(&args.dest_mac, port), of_port(&args.gateway, port));
+        Ok(Ends { addresses, dst_port, next_hop: next_hop(src, dst_ip, mac, gateway)? })
     };
     let all = (0..given.into_iter().max().unwrap_or(1)).map(ends);
     let all = all.collect::<Result<Vec<_>, String>>()?;
@@ -430,13 +447,13 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
     } else {
         None
     };
-    let (udp_ports, impairments) = if mode.meaning == Meaning::Returns {
+    let (udp_ports, ips, impairments) = if mode.meaning == Meaning::Returns {
         let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
         let seed = args.impair_seed.unwrap_or(0);
         let impairments = args.impair.map(|impairments| Impairments { seed, ..impairments });
-        (args.udp_port.unwrap_or(PortRange::ALL), impairments)
+        (args.udp_port.unwrap_or(PortRange::ALL), args.ip, impairments)
     } else {
-        (PortRange::ALL, None)
+        (PortRange::ALL, Vec::new(), None)
     };
     let config = Config {
         mode: mode.name.clone(),
@@ -467,6 +484,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         limits: Limits { loss: common.max_loss, latencies: repeated.max_latency },
         sendrecv,
         udp_ports,
+        ips,
         impairments,
     };
     let ports = config.ports();

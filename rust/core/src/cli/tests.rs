@@ -2,6 +2,7 @@ mod addresses;
 mod rates;
 
 use super::*;
+use crate::run::config::NextHop;
 use crate::run::mode::Queues;
 
 fn modes() -> Vec<ModeInfo> {
@@ -167,9 +168,36 @@ fn several_ports_share_addresses_or_have_their_own() {
     let sources: Vec<_> =
         sendrecv.ends.iter().map(|ends| ends.addresses.src().to_string()).collect();
     assert_eq!(sources, ["10.0.0.4", "10.1.0.4"]);
-    assert_eq!(sendrecv.ends[0].dst_mac, sendrecv.ends[1].dst_mac, "given once, for both");
+    assert_eq!(sendrecv.ends[0].next_hop, sendrecv.ends[1].next_hop, "given once, for both");
     let error = error(&format!("{SENDRECV} -p a -p b -t 512"));
     assert!(error.contains("with 2 ports that is 1024 queues, and at most 1023"), "{error}");
+}
+
+#[test]
+fn who_has_an_address_is_asked_unless_a_mac_address_is_given() {
+    const FLOW: &str = "sendrecv --src 10.0.0.4/24 --dest 10.0.0.5:7";
+    let next_hops = |line: &str| -> Vec<_> {
+        run(line).sendrecv.unwrap().ends.iter().map(|ends| ends.next_hop).collect()
+    };
+    let asked = |ip: [u8; 4], is_gateway| NextHop { asked: Some(ip.into()), is_gateway, mac: None };
+    assert_eq!(next_hops(FLOW), [asked([10, 0, 0, 5], false)]);
+    // For each port, its own.
+    let two = "-p a -p b --src 10.0.1.4/24 --dest 10.0.2.5:7 --gateway 10.0.0.1 --gateway 10.0.1.1";
+    let expected = [asked([10, 0, 0, 5], false), asked([10, 0, 1, 1], true)];
+    assert_eq!(next_hops(&format!("{FLOW} {two}")), expected);
+    for (options, expected) in [
+        ("--dest-mac 2:0:0:0:0:1 --gateway 10.0.0.1", "cannot be used with"),
+        ("--gateway 224.0.0.1", "a multicast address"),
+        ("--gateway 10.0.0.1 --gateway 10.0.0.2", "--gateway is given 2 times"),
+    ] {
+        let error = error(&format!("{FLOW} {options}"));
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+    let error = error("sendrecv --src 10.0.0.4/24 --dest 10.0.1.5:7");
+    assert!(error.contains("--gateway") && error.contains("--dest-mac"), "{error}");
+    assert!(run("reflect").ips.is_empty());
+    let ips: Vec<_> = run("reflect --ip 10.0.0.5 --ip 2001:db8::5").ips;
+    assert_eq!(ips, [IpAddr::from([10, 0, 0, 5]), "2001:db8::5".parse().unwrap()]);
 }
 
 #[test]
@@ -250,7 +278,7 @@ fn a_bad_value_is_one_line_with_option_value_and_what_is_allowed() {
         ("reflect --duration -1", ["'-1' for '--duration <SECS>'", "seconds above 0"]),
         ("reflect --duration x", ["'x' for '--duration <SECS>'", "seconds above 0"]),
         ("reflect --count 0", ["'0' for '--count <PACKETS>'", "1..=281474976710656"]),
-        ("sendrecv", ["--src <IP>", "--dest-mac <MAC>"]),
+        ("sendrecv", ["--src <IP[/PREFIX]>", "--dest <IP:PORT>"]),
         ("{} --src 1.2.3.4", ["--src is given 2 times, and -p 0 times", "give --src once"]),
         ("{} --src 1.2.3", ["'1.2.3' for '--src", "expected an IP address"]),
         ("{} --packet-size 15", ["'15' for '--packet-size <BYTES>'", "expected 16"]),

@@ -1,6 +1,9 @@
-//! The slow path of a reflector's counters: questions and answers, and the flows that are counted.
+//! The slow path: questions and answers of senders and reflectors, the flows that are counted, and the
+//! neighbours on the link.
 
 pub mod answers;
 pub mod flows;
 pub mod inquiries;
+pub mod neighbours;
 pub mod peer;
+pub mod resolver;

@@ -11,6 +11,7 @@ use crate::count::{LedgerPlace, ModeCounter};
 use crate::run::Limits;
 use crate::run::LossRuns;
 use crate::run::Run;
+use crate::run::config::NextHop;
 use crate::run::mode::Meaning;
 use crate::run::{Driver, Event, Ports, Totals, What, WorkerCounts};
 use crate::wire::flow::Mac;
@@ -75,6 +76,8 @@ pub struct PortOutcome {
     pub checksums: Option<Checksums>,
     /// Of the packets sent on it, those that were lost; 0 unless the mode measures.
     pub lost: u64,
+    /// Where its packets are sent first; `None` if the mode sends none of its own.
+    pub next_hop: Option<NextHop>,
 }
 
 impl PortOutcome {
@@ -83,6 +86,7 @@ impl PortOutcome {
     pub fn all(run: &Run, ends: Vec<PortEnd>) -> Vec<Self> {
         let numbering = run.config().ports();
         let writes = run.config().meaning == Meaning::Measures;
+        let sendrecv = run.config().sendrecv.as_ref();
         let lost_on = |port: u16| {
             let streams = (0..).zip(run.collector().lost_by_stream());
             let mine = streams.filter(|(stream, _)| numbering.port_of_tx(*stream) == port);
@@ -102,6 +106,7 @@ impl PortOutcome {
             removed_ns: removed_ns(port),
             checksums: writes.then_some(end.checksums),
             lost: lost_on(port),
+            next_hop: sendrecv.map(|sendrecv| sendrecv.ends[sendrecv.ends_of(port)].next_hop),
         })
         .collect()
     }
@@ -443,6 +448,7 @@ pub(crate) mod tests {
                 removed_ns: None,
                 checksums: None,
                 lost: 3,
+                next_hop: None,
             }],
             events: Vec::new(),
             events_omitted: 0,

@@ -5,7 +5,9 @@ use super::numbers::grouped;
 use super::outcome::{Outcome, PortOutcome};
 use crate::count::Counter;
 use crate::run::What;
+use crate::run::config::NextHop;
 use crate::run::mode::Meaning;
+use crate::run::protocol;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -40,6 +42,42 @@ pub(crate) struct Port<'a> {
     removed_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksums: Option<Checksums>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_hop: Option<Hop>,
+}
+
+/// The next hop of a port's packets, for JSON.
+#[derive(Serialize)]
+struct Hop {
+    /// `None`: a signal came before it was found.
+    dest_mac: Option<String>,
+    /// How it is known: `given`, `arp` or `nd`.
+    known_by: String,
+    /// The gateway that was asked.
+    gateway: Option<String>,
+}
+
+impl From<NextHop> for Hop {
+    fn from(next_hop: NextHop) -> Self {
+        let known_by = next_hop.asked.map_or("given", protocol).to_ascii_lowercase();
+        let gateway = next_hop.asked.filter(|_| next_hop.is_gateway);
+        Self {
+            dest_mac: next_hop.mac.map(|mac| mac.to_string()),
+            known_by,
+            gateway: gateway.map(|ip| ip.to_string()),
+        }
+    }
+}
+
+/// `12:34:56:78:9a:bc (ARP, gateway 10.0.0.1)`.
+fn hop_text(next_hop: NextHop) -> String {
+    let mac = next_hop.mac.map_or("unknown".into(), |mac| mac.to_string());
+    let how = match next_hop.asked {
+        None => "given".into(),
+        Some(ip) if next_hop.is_gateway => format!("{}, gateway {ip}", protocol(ip)),
+        Some(ip) => protocol(ip).into(),
+    };
+    format!("{mac} ({how})")
 }
 
 /// All ports, for JSON.
@@ -63,6 +101,7 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             counters: &port.counters,
             removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
             checksums: by_whom(outcome, port),
+            next_hop: port.next_hop.map(Into::into),
         }
     })
     .collect()
@@ -116,6 +155,11 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     if let Some(Checksums { ipv4, udp }) = checksums(outcome) {
         let ipv4 = ipv4.map(|ipv4| format!("IPv4 {ipv4}  ")).unwrap_or_default();
         lines.push(format!("checksums {ipv4}UDP {udp}"));
+    }
+    let hops: Vec<_> =
+        outcome.ports.iter().filter_map(|port| port.next_hop).map(hop_text).collect();
+    if !hops.is_empty() {
+        lines.push(format!("dest MAC  {}", hops.join("  ")));
     }
     if !counters.is_empty() {
         lines.push(format!("port      {}", told(false)));
@@ -171,6 +215,7 @@ mod tests {
     use crate::report::loss::tests::report;
     use crate::report::outcome::tests::outcome;
     use crate::report::text::summary;
+    use crate::wire::flow::Mac;
     use crate::wire::template::Checksums as ByPort;
 
     fn json(outcome: &Outcome) -> serde_json::Value {
@@ -267,6 +312,44 @@ mod tests {
         outcome.ports[0].checksums = Some(ByPort::BY_PORT);
         assert!(summary(&outcome).contains("\nchecksums UDP port\n"));
         assert_eq!(json(&outcome)["tx"]["checksums"], serde_json::json!({"udp": "port"}));
+    }
+
+    #[test]
+    fn the_next_hop_is_told_and_how_it_is_known() {
+        let mut outcome = outcome();
+        assert!(!summary(&outcome).contains("dest MAC"));
+        assert!(json(&outcome)["ports"][0].get("next_hop").is_none());
+        let mac = Mac([2, 0, 0, 0, 0, 9]);
+        for (asked, is_gateway, mac, text, told) in [
+            (
+                None,
+                false,
+                Some(mac),
+                "02:00:00:00:00:09 (given)",
+                serde_json::json!({"dest_mac": "02:00:00:00:00:09", "known_by": "given", "gateway": null}),
+            ),
+            (
+                Some([10, 0, 0, 1].into()),
+                true,
+                Some(mac),
+                "02:00:00:00:00:09 (ARP, gateway 10.0.0.1)",
+                serde_json::json!({
+                    "dest_mac": "02:00:00:00:00:09", "known_by": "arp", "gateway": "10.0.0.1"
+                }),
+            ),
+            (
+                Some("2001:db8::2".parse().unwrap()),
+                false,
+                None,
+                "unknown (ND)",
+                serde_json::json!({"dest_mac": null, "known_by": "nd", "gateway": null}),
+            ),
+        ] {
+            outcome.ports[0].next_hop = Some(NextHop { asked, is_gateway, mac });
+            let written = summary(&outcome);
+            assert!(written.contains(&format!("\ndest MAC  {text}\n")), "{written}");
+            assert_eq!(json(&outcome)["ports"][0]["next_hop"], told);
+        }
     }
 
     #[test]

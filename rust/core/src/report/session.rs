@@ -6,7 +6,7 @@ use super::queue_table::QueueTable;
 use super::trials::{self, Trials};
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::control::peer::Known;
-use crate::run::config::{Config, PortLimits, Trial};
+use crate::run::config::{Config, NextHop, PortLimits, Trial};
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// The run that [`Session::next`] has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A run whose packets are not counted: it warms up, and asks the reflector for its counters.
+    /// A run whose packets are not counted: it finds the MAC addresses of next hops, or it warms up and
+    /// asks the reflector for its counters.
     Preliminary {
         /// How long it sends, in ns; 0: it only asks.
         warmup_ns: u64,
@@ -206,21 +207,32 @@ impl Session {
     /// all workers of the last run have stopped for good, and a measurement was finished with
     /// [`Session::finish`]. With `stop_requested`, there are no preliminary runs and no further
     /// measurements. Waits for a request, if measurements are requested, but not for long.
-    pub fn next(&mut self, macs: &[Mac], stop_requested: bool) -> Next {
+    ///
+    /// # Errors
+    /// One line, if the last run did not find the MAC address of a next hop. There is no next run then.
+    pub fn next(&mut self, macs: &[Mac], stop_requested: bool) -> Result<Next, String> {
         if self.trials.is_some() && self.waiting.is_empty() {
             if stop_requested {
-                return Next::Nothing;
+                return Ok(Next::Nothing);
             }
             if let Some(next) = self.take_request() {
-                return next;
+                return Ok(next);
             }
         }
-        let last = self.run.take();
+        let mut last = self.run.take();
+        if let Some(run) = last.take_if(|run| run.is_resolving()) {
+            match run.resolved() {
+                Ok(next_hops) => self.adopt(&next_hops),
+                // Nothing is sent any more: it need not be known.
+                Err(_) if stop_requested => {}
+                Err(unanswered) => return Err(unanswered),
+            }
+        }
         let is_behind_another = self.is_measuring;
         let Some(config) = self.waiting.front().filter(|_| !(is_behind_another && stop_requested))
         else {
             self.run = last;
-            return Next::Nothing;
+            return Ok(Next::Nothing);
         };
         let found = match &last {
             Some(preliminary) if !is_behind_another => Some(preliminary.found()),
@@ -231,23 +243,37 @@ impl Session {
         // Free its memory before the next run allocates as much.
         drop(last);
         if found.is_none() && !stop_requested {
+            if let Some(run) = Run::resolving(config, macs) {
+                self.is_measuring = false;
+                // It sends no packets that buffers would have to be prepared for.
+                let prepared_len = self.prepared_len;
+                let profile = TxProfile { prepares: false, ..self.begin(run) };
+                self.prepared_len = prepared_len;
+                return Ok(Next::Preliminary { warmup_ns: 0, profile });
+            }
             if let Some(run) = Run::preliminary(config, macs) {
                 self.is_measuring = false;
                 let warmup_ns = run.config().duration_ns.unwrap_or(0);
                 let profile = self.begin(run);
-                return Next::Preliminary { warmup_ns, profile };
+                return Ok(Next::Preliminary { warmup_ns, profile });
             }
         }
         self.is_measuring = true;
         self.table.begin();
-        let Some(config) = self.waiting.pop_front() else { return Next::Nothing };
+        let Some(config) = self.waiting.pop_front() else { return Ok(Next::Nothing) };
         if is_silent && !stop_requested && self.trials.is_some() {
             // Waiting for an answer takes a second each time.
             self.template.ask_no_peer();
             self.say_once("the reflector does not answer questions: later trials ask none".into());
         }
         let run = Run::new(config, macs.into(), found.unwrap_or_default());
-        Next::Measurement { profile: self.begin(run) }
+        Ok(Next::Measurement { profile: self.begin(run) })
+    }
+
+    /// Enters the next hop of each port in all measurements still to run.
+    fn adopt(&mut self, next_hops: &[Option<NextHop>]) {
+        self.waiting.iter_mut().for_each(|config| config.adopt(next_hops));
+        self.template.adopt(next_hops);
     }
 
     fn begin(&mut self, run: Run) -> TxProfile {

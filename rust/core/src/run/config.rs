@@ -10,7 +10,7 @@ use crate::wire::layout::Layout;
 use crate::wire::payload::mix;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Bounds, Pacer, Pacing, Pattern, Rate, TxMode};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Everything from the command line.
@@ -70,6 +70,8 @@ pub struct Config {
     pub sendrecv: Option<Sendrecv>,
     /// UDP ports that a mode that returns packets answers on.
     pub udp_ports: PortRange,
+    /// Addresses that such a mode answers ARP, neighbour discovery and echo requests for, on all ports.
+    pub ips: Vec<IpAddr>,
     /// What such a mode does to packets on purpose.
     pub impairments: Option<Impairments>,
 }
@@ -113,8 +115,19 @@ pub struct Ends {
     pub addresses: Addresses,
     /// The peer's UDP port.
     pub dst_port: u16,
-    /// The peer's MAC address, or the gateway's.
-    pub dst_mac: Mac,
+    /// Where packets are sent first.
+    pub next_hop: NextHop,
+}
+
+/// The host on our link that packets are sent to: the peer or a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextHop {
+    /// The address whose MAC address is asked for; `None` if that was given.
+    pub asked: Option<IpAddr>,
+    /// It is a gateway's address.
+    pub is_gateway: bool,
+    /// Its MAC address; `None` as long as it is not known.
+    pub mac: Option<Mac>,
 }
 
 /// How a further run in the same process differs from the run that the command line asks for.
@@ -449,6 +462,19 @@ impl Config {
         self.sendrecv.as_ref().map_or(0, |sendrecv| sendrecv.tag_key)
     }
 
+    /// Without anything that is only for a measurement.
+    pub(super) fn uncounted(&self) -> Self {
+        Self {
+            stats_path: None,
+            queues_path: None,
+            json_path: None,
+            interval_ns: self.interval_ns.max(100_000_000),
+            live: false,
+            limits: Limits::default(),
+            ..self.clone()
+        }
+    }
+
     /// The run before this one, whose packets are not counted. It warms up the path and at its end
     /// asks the reflector for its counters. `None` if neither was asked for.
     #[must_use]
@@ -459,16 +485,10 @@ impl Config {
         }
         let warms_up = sendrecv.warmup_ns > 0;
         Some(Self {
-            stats_path: None,
-            queues_path: None,
-            json_path: None,
-            interval_ns: self.interval_ns.max(100_000_000),
             duration_ns: warms_up.then_some(sendrecv.warmup_ns),
             count: if warms_up { None } else { Some(0) },
-            live: false,
-            limits: Limits::default(),
             sendrecv: Some(Sendrecv { tag_key: mix(sendrecv.tag_key), ..sendrecv.clone() }),
-            ..self.clone()
+            ..self.uncounted()
         })
     }
 }
@@ -511,10 +531,11 @@ impl Sendrecv {
     /// queues of all ports.
     #[must_use]
     pub fn flow(&self, src_mac: Mac, port: u16, streams: u16) -> Flow {
-        let Ends { addresses, dst_port, dst_mac } = self.ends[self.ends_of(port)];
+        let Ends { addresses, dst_port, next_hop } = self.ends[self.ends_of(port)];
         Flow {
             src_mac,
-            dst_mac,
+            // Nothing is sent before it is known.
+            dst_mac: next_hop.mac.unwrap_or(Mac([0; 6])),
             vlans: self.vlans,
             addresses,
             src_ports: self.src_ports,

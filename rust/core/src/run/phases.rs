@@ -3,6 +3,7 @@
 use super::config::{Config, Sendrecv};
 use super::events::{Event, Events};
 use super::mode::Meaning;
+use super::neighbours::Neighbours;
 use super::snapshot::{Seconds, Snapshot};
 use super::{Collector, Row};
 use crate::control::answers::Answers;
@@ -96,11 +97,19 @@ enum Ending {
     Asking,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Finds the MAC addresses of next hops.
+    Resolving,
+    /// Its packets are not counted: it warms up, and asks the reflector for its counters.
+    Preliminary,
+    Measurement,
+}
+
 /// A run: its configuration, its statistics and its phase. It knows no ports, threads or files.
 pub struct Run {
     config: Config,
-    /// A run whose packets are not counted: it warms up, and asks the reflector for its counters.
-    is_preliminary: bool,
+    kind: Kind,
     board: Arc<Board>,
     collector: Collector,
     /// MAC addresses of the ports.
@@ -127,6 +136,8 @@ pub struct Run {
     registrar: Registrar,
     /// Of each port.
     answers: Vec<Answers>,
+    /// Of each port.
+    pub(super) neighbours: Vec<Neighbours>,
     events: Events,
     /// Messages for the user, for [`Run::take_remarks`].
     remarks: Vec<String>,
@@ -137,16 +148,28 @@ impl Run {
     /// preliminary run.
     #[must_use]
     pub fn new(config: Config, macs: Vec<Mac>, before: Found) -> Self {
-        Self::with(config, macs, before, false)
+        Self::with(config, macs, before, Kind::Measurement)
     }
 
     /// The preliminary run of `config`; `None` if none is needed.
     #[must_use]
     pub fn preliminary(config: &Config, macs: &[Mac]) -> Option<Self> {
-        config.preliminary().map(|config| Self::with(config, macs.into(), Found::default(), true))
+        let run = |config| Self::with(config, macs.into(), Found::default(), Kind::Preliminary);
+        config.preliminary().map(run)
     }
 
-    fn with(config: Config, macs: Vec<Mac>, before: Found, is_preliminary: bool) -> Self {
+    /// A run of `config` that finds the MAC addresses of next hops.
+    pub(super) fn that_resolves(config: Config, macs: &[Mac]) -> Self {
+        Self::with(config, macs.into(), Found::default(), Kind::Resolving)
+    }
+
+    /// Whether it finds the MAC addresses of next hops.
+    #[must_use]
+    pub fn is_resolving(&self) -> bool {
+        self.kind == Kind::Resolving
+    }
+
+    fn with(config: Config, macs: Vec<Mac>, before: Found, kind: Kind) -> Self {
         let board = Board::new(config.shape(), &config.roles());
         let ports = config.ports();
         let contents = config.sendrecv.iter().flat_map(|sendrecv| {
@@ -163,7 +186,8 @@ impl Run {
         let reflectors = if returns { ports.all_rx_queues() } else { 0 };
         let flows = Flows::new(reflectors, random.hash_one("instance"));
         let mut run = Self {
-            is_preliminary,
+            kind,
+            neighbours: Neighbours::all(&config, &macs, kind == Kind::Resolving),
             collector: Collector::new(Arc::clone(&board), config.timeout_ns),
             board,
             contents: contents.collect(),
@@ -289,6 +313,11 @@ impl Run {
         is_known.then(|| Found { peer: self.inquiries.known(), warmup_ns: 0 })
     }
 
+    /// Tells the user something.
+    pub(super) fn remark(&mut self, remark: String) {
+        self.remarks.push(remark);
+    }
+
     /// Messages for the user since the last call, one line each. The same message may come again.
     pub fn take_remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
@@ -335,9 +364,15 @@ impl Run {
         self.collect(Collector::finish, row, snapshot);
     }
 
-    /// Handles a frame that a worker of port `port` passed to the control thread: a question or an
-    /// answer.
+    /// Handles a frame that a worker of port `port` passed to the control thread: one that concerns our
+    /// own addresses, a question or an answer.
     pub fn receive_slow(&mut self, now_ns: u64, port: u16, frame: &[u8]) {
+        if self.config.own_addresses(port).concern(frame) {
+            let neighbours = self.neighbours.get_mut(usize::from(port));
+            let remark = neighbours.and_then(|neighbours| neighbours.hear(frame));
+            self.remarks.extend(remark);
+            return;
+        }
         if self.config.meaning == Meaning::Returns {
             if let Some(answers) = self.answers.get_mut(usize::from(port)) {
                 answers.take(frame, now_ns, &mut self.registrar);
@@ -350,6 +385,10 @@ impl Run {
     /// The next frame that the control thread has to send on port `port`, with all checksums;
     /// `None`: nothing more for now.
     pub fn send_slow(&mut self, port: u16) -> Option<Vec<u8>> {
+        let neighbours = self.neighbours.get_mut(usize::from(port));
+        if let Some(frame) = neighbours.and_then(Neighbours::next) {
+            return Some(frame);
+        }
         let answers = self.answers.get_mut(usize::from(port))?;
         if let Some(frame) = answers.next(self.board.polled_ns(), &self.registrar) {
             return Some(frame);
@@ -381,6 +420,10 @@ impl Run {
     }
 
     fn advance(&mut self, now_ns: u64, stop_requested: bool) -> Phase {
+        if self.kind == Kind::Resolving {
+            let is_over = self.resolve(now_ns) || stop_requested;
+            return if is_over { Phase::Over } else { Phase::Run };
+        }
         if stop_requested && std::mem::take(&mut self.stopped_by_itself) {
             // A signal during the drain ends it now.
             let waited_ns = now_ns.saturating_sub(self.stopped_ns);
@@ -434,7 +477,7 @@ impl Run {
         }
         // The preliminary run finds out whether there is an answer at all.
         let answers = matches!(self.before.peer, Known::Report(_));
-        if !sendrecv.ask_peer || !(answers || self.is_preliminary) {
+        if !sendrecv.ask_peer || !(answers || self.kind == Kind::Preliminary) {
             return true;
         }
         self.ending = Ending::Asking;

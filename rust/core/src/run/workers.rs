@@ -71,7 +71,8 @@ impl Run {
         let streams = ports.all_tx_queues();
         let places = streams..streams + ports.all_rx_queues();
         let recorder = self.recorder("rx queue", queue, places)?;
-        Ok(Receiver::new(recorder, verifier, options))
+        let own = self.config().own_addresses(ports.port_of_rx(queue));
+        Ok(Receiver::new(recorder, verifier, options).with_own_addresses(own))
     }
 
     /// The reflector of rx queue `queue`; for `partial_checksums` see
@@ -91,7 +92,8 @@ impl Run {
         let dice = dice.map(|impairments| Dice::new(impairments, queue, workers));
         let udp_ports = self.config().udp_ports;
         let answers = Answered { udp_ports, partial_checksums };
-        Ok(Reflector::new(recorder, flows, queue, answers, dice))
+        let own = self.config().own_addresses(self.config().ports().port_of_rx(queue));
+        Ok(Reflector::new(recorder, flows, queue, answers, dice).with_own_addresses(own))
     }
 
     /// The tally of worker `index`, for a mode whose workers are in C++.

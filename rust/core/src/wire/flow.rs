@@ -10,6 +10,23 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mac(pub [u8; 6]);
 
+impl Mac {
+    /// All stations.
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// Whether it is a multicast or broadcast address.
+    #[must_use]
+    pub fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// Whether it can be that of a port.
+    #[must_use]
+    pub fn is_of_a_port(self) -> bool {
+        !self.is_group() && self.0 != [0; 6]
+    }
+}
+
 impl std::str::FromStr for Mac {
     type Err = String;
 

@@ -15,6 +15,7 @@
 //! filler in the table that both ends generate from the seed; shorter ones have no room for it and
 //! use offset 0. With `--reflector-seq`, 16 bytes for the reflector precede the filler ([`stamp`]).
 
+pub mod arp;
 pub mod checksum;
 pub mod content;
 pub mod control;
@@ -23,7 +24,10 @@ pub mod flow;
 pub mod flow_key;
 pub mod format;
 pub mod headers;
+pub mod icmp;
 pub mod layout;
+pub mod link;
+pub mod nd;
 pub mod payload;
 pub mod reflect;
 pub mod stamp;

@@ -1,6 +1,7 @@
 //! The receiving end of one rx queue: verifies, counts, measures.
 
 use super::order::Order;
+use crate::control::neighbours::OwnAddresses;
 use crate::count::log_linear::middle_ns;
 use crate::count::{Again, Counter, Extents, Latency, Recorder, StampMap};
 use crate::wire::RxFrame;
@@ -42,6 +43,7 @@ pub struct Receiver {
     /// Duplicates that are not in a slot yet.
     duplicates: u64,
     last_latency_ns: Option<u64>,
+    own: OwnAddresses,
     /// RFC 3550's interarrival jitter in sixteenths of a ns.
     jitter: u64,
 }
@@ -105,8 +107,15 @@ impl Receiver {
             extents: Extents::default(),
             duplicates: 0,
             last_latency_ns: None,
+            own: OwnAddresses::default(),
             jitter: 0,
         }
+    }
+
+    /// Passes frames that concern these addresses to the control thread.
+    #[must_use]
+    pub fn with_own_addresses(self, own: OwnAddresses) -> Self {
+        Self { own, ..self }
     }
 
     /// Call first in every poll, also when nothing arrived.
@@ -173,7 +182,13 @@ impl Receiver {
             self.recorder.add(interval, Counter::EcnChanged, u64::from(ecn));
             Ok(())
         });
-        if arrived == Err(Counter::ControlReceived) {
+        let concerns_us = |counter: Counter| {
+            counter == Counter::ControlReceived
+                || (Counter::FOREIGN.contains(&counter)
+                    && frame.bytes().len() == frame.wire_len()
+                    && self.own.concern(frame.bytes()))
+        };
+        if arrived.is_err_and(concerns_us) {
             self.recorder.add(self.recorder.now(), Counter::ControlReceived, 1);
             frame.set_slow();
             self.has_slow = true;

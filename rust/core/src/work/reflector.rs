@@ -4,6 +4,7 @@ mod ahead;
 
 use super::impair::{Dice, Fate};
 use crate::control::flows::{FlowCounter, NO_FLOW};
+use crate::control::neighbours::OwnAddresses;
 use crate::count::{Counter, Recorder};
 use crate::wire::control;
 use crate::wire::control::{CONTROL_LEN, MAGIC};
@@ -101,6 +102,7 @@ pub struct Reflector {
     wants_stamps: bool,
     /// Stamps that each flow got in the current burst.
     ahead: Ahead,
+    own: OwnAddresses,
 }
 
 impl Reflector {
@@ -129,7 +131,14 @@ impl Reflector {
             drops: 0,
             wants_stamps: false,
             ahead: Ahead::new(),
+            own: OwnAddresses::default(),
         }
+    }
+
+    /// Passes frames that concern these addresses to the control thread.
+    #[must_use]
+    pub fn with_own_addresses(self, own: OwnAddresses) -> Self {
+        Self { own, ..self }
     }
 
     /// Call first in every poll, also when nothing arrived. All counts until the next call belong
@@ -241,7 +250,11 @@ impl Reflector {
         });
         let Answered { udp_ports, partial_checksums } = self.answers;
         let found = examine(udp_ports, frame, wire_len);
-        if found.is_ok_and(|found| self.is_slow(frame, found.datagram)) {
+        let is_slow = match found {
+            Ok(found) => self.is_slow(frame, found.datagram),
+            Err(_) => frame.len() == wire_len && self.own.concern(frame),
+        };
+        if is_slow {
             self.recorder.add(self.interval, Counter::ControlReceived, 1);
             self.drops += 1;
             return (Verdict::Slow, NO_FLOW);
