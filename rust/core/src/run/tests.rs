@@ -197,8 +197,9 @@ fn a_trial_sends_what_was_due_in_its_last_moment() {
 /// A sender without --dest-mac, and a peer with its own addresses.
 mod neighbours {
     use super::*;
-    use crate::control::neighbours::{Heard, OwnAddresses};
+    use crate::control::neighbours::{Heard, OwnAddresses, request};
     use crate::report::{Next, Session};
+    use crate::wire::flow::Vlans;
     use std::net::IpAddr;
 
     const US: Mac = Mac([2; 6]);
@@ -318,8 +319,7 @@ mod neighbours {
     fn a_reflector_with_an_address_answers_for_it() {
         let ask = |ip: &str| {
             let ip = ip.parse().unwrap();
-            crate::control::neighbours::request([10, 0, 0, 1].into(), THEM, Default::default(), ip)
-                .unwrap()
+            request([10, 0, 0, 1].into(), THEM, Vlans::None, ip).unwrap()
         };
         for (line, verdict) in
             [("reflect --ip 10.0.0.2", Verdict::Slow), ("reflect", Verdict::Drop)]
