@@ -329,7 +329,11 @@ fn stays_away() -> Vec<Case> {
         spoilt("malformed", "cut in front of the UDP header", |frame| frame.truncate(34)),
         spoilt("malformed", "cut in the UDP header", |frame| frame.truncate(41)),
         spoilt("malformed", "cut in the payload", |frame| frame.truncate(105)),
-        ignored("malformed", "cut in a VLAN tag", vec![0x81; 17]),
+        ignored(
+            "malformed",
+            "cut in a VLAN tag",
+            tagged(datagram(64).frame(), &[tag])[..17].into(),
+        ),
         ignored("malformed", "cut in the IPv6 header", ipv6(false)[..53].into()),
         spoilt("malformed", "version 6", |frame| frame[14] = 0x65),
         spoilt("malformed", "an IPv4 header of 16 bytes", |frame| frame[14] = 0x44),

@@ -29,7 +29,11 @@ fn tap() -> Result<Namespace, String> {
     namespace.ip("link set tap arp off up");
     namespace.ip("address add 10.9.0.2/24 dev tap");
     namespace.ip("link set tap addrgenmode none");
-    namespace.run("sh", &["-c", "echo 0 > /proc/sys/net/ipv6/conf/tap/disable_ipv6"]);
+    // Going down would cost it its IPv6 address.
+    for (key, value) in [("keep_addr_on_down", 1), ("disable_ipv6", 0)] {
+        let path = format!("/proc/sys/net/ipv6/conf/tap/{key}");
+        namespace.run("sh", &["-c", &format!("echo {value} > {path}")]);
+    }
     namespace.ip("address add fd00:9::2/64 dev tap nodad");
     Ok(namespace)
 }

@@ -208,7 +208,15 @@ fn every_flipped_bit_is_corrupt_in(flow: &Flow) {
             let found = check(&verifier, &flipped);
             let is_vlan = (14..layout.l2_len()).contains(&at) && at % 4 > 1;
             if free_bits(layout, at) & mask != 0 {
-                assert_eq!(found, valid, "bit {bit} of {flow:?}");
+                let unchanged = |found: Arrival| Arrival { changed: Changed::default(), ..found };
+                assert_eq!(found.map(unchanged), valid, "bit {bit} of {flow:?}");
+                // The traffic class lies in the first two bytes; its last two bits are the ECN field.
+                let ip = layout.l2_len();
+                let dscp = at == ip || (at == ip + 1 && mask >= 0x40);
+                let ecn = at == ip + 1 && [0x10, 0x20].contains(&mask);
+                let is_v6 = layout.ip == IpVersion::V6;
+                let changed = Changed { dscp: is_v6 && dscp, ecn: is_v6 && ecn };
+                assert_eq!(found.map(|found| found.changed), Ok(changed), "bit {bit}");
             } else if is_vlan {
                 assert_eq!(found, Err(Counter::ForeignVlan), "bit {bit} of {flow:?}");
             } else {
