@@ -1,5 +1,7 @@
 //! IPv6, VLAN tags, DSCP and ECN, through every kind of port.
 
+#![allow(clippy::unwrap_used, reason = "this is how a test fails")]
+
 use dpdkproj_e2e::netns::{Checksums, Veth};
 use dpdkproj_e2e::pcap;
 use dpdkproj_e2e::process::Signal;
@@ -202,9 +204,9 @@ fn set_class(frame: &mut [u8], class: u8) {
         frame[ip + 1] = class << 4 | frame[ip + 1] & 0xf;
         return;
     }
-    let mut header = etherparse::Ipv4Header::from_slice(&frame[ip..]).expect("IPv4").0;
-    header.dscp = etherparse::IpDscp::try_new(class >> 2).expect("6 bits");
-    header.ecn = etherparse::IpEcn::try_new(class & 3).expect("2 bits");
+    let mut header = etherparse::Ipv4Header::from_slice(&frame[ip..]).unwrap().0;
+    header.dscp = etherparse::IpDscp::try_new(class >> 2).unwrap();
+    header.ecn = etherparse::IpEcn::try_new(class & 3).unwrap();
     header.header_checksum = header.calc_header_checksum();
     frame[ip..ip + 20].copy_from_slice(&header.to_bytes());
 }

@@ -146,6 +146,7 @@ struct Common {
 }
 
 #[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "these are texts for --help, which has no Markdown")]
 struct SendrecvArgs {
     /// Our IPv4 or IPv6 address, for which ARP, neighbour solicitations and echo requests are answered; with
     /// /PREFIX, packets to other networks go through --gateway; with several ports, one for all of them, or
