@@ -177,7 +177,7 @@ fn bad_input_is_one_line_without_eal() {
         ("-- reflect --stats-interval-ms 0", vec!["--stats-interval-ms", "'0'", "1..="]),
         ("-- reflect --duration -1", vec!["--duration", "'-1'", "above 0"]),
         ("-- reflect --count 0", vec!["--count", "'0'"]),
-        ("-- sendrecv", vec!["--src", "--dest ", "--dest-mac"]),
+        ("-- sendrecv", vec!["--src", "--dest "]),
         ("S --src-port-range 5", vec!["--src-port-range", "'5'", "FIRST-LAST"]),
         ("S --src-port-range 9-5", vec!["--src-port-range", "'9-5'", "FIRST <= LAST"]),
         ("S --src-port-range 0-5", vec!["--src-port-range", "'0-5'", "1 <= FIRST"]),
