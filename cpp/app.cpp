@@ -179,18 +179,20 @@ Cpus polling_cpus(const rs::Options& options, std::size_t ports) {
 /// Waits for the links of all ports. Returns false, after an error message, if one stays down.
 bool wait_for_links(const ServedPorts& ports, std::chrono::milliseconds timeout,
                     const StopRequest& stop) {
-  for (const ServedPort& served : ports) {
-    if (!served.port.wait_for_link(timeout, stop) && !stop.is_made()) {
-      const std::string whose =
-          ports.size() > 1 ? "the link of port " + served.port.name() : "the port's link";
-      std::fprintf(stderr,
-                   "dpdkproj: %s has been down for %s: start the peer first, choose another port "
-                   "with -p, or raise --wait-link\n",
-                   whose.c_str(), in_seconds(timeout).c_str());
-      return false;
-    }
+  const auto is_up = [timeout, &stop](const ServedPort& served) {
+    return served.port.wait_for_link(timeout, stop) || stop.is_made();
+  };
+  const auto down = std::ranges::find_if_not(ports, is_up);
+  if (down == ports.end()) {
+    return true;
   }
-  return true;
+  const std::string whose =
+      ports.size() > 1 ? "the link of port " + down->port.name() : "the port's link";
+  std::fprintf(stderr,
+               "dpdkproj: %s has been down for %s: start the peer first, choose another port "
+               "with -p, or raise --wait-link\n",
+               whose.c_str(), in_seconds(timeout).c_str());
+  return false;
 }
 
 /// The speed of the slowest link in Mbit/s; 0 if a driver does not report it.

@@ -191,7 +191,7 @@ fn bad_input_is_one_line_without_eal() {
         ("S -R 1 --rate 1", vec!["--rate-per-interval", "--rate "]),
         (
             "-- sendrecv --src 10.0.0.400 --dest 10.0.0.5:7 --dest-mac 2:0:0:0:0:1",
-            vec!["--src", "'10.0.0.400'", "IPv4"],
+            vec!["--src", "'10.0.0.400'", "expected an IP address"],
         ),
         (
             "-- sendrecv --src 10.0.0.4 --dest 10.0.0.5 --dest-mac 2:0:0:0:0:1",

@@ -147,6 +147,7 @@ struct Common {
 
 #[derive(Args)]
 #[expect(clippy::doc_markdown, reason = "these are texts for --help, which has no Markdown")]
+#[allow(rustdoc::broken_intra_doc_links, reason = "as above")]
 struct SendrecvArgs {
     /// Our IPv4 or IPv6 address, for which ARP, neighbour solicitations and echo requests are answered; with
     /// /PREFIX, packets to other networks go through --gateway; with several ports, one for all of them, or
@@ -231,6 +232,7 @@ struct SendrecvArgs {
 }
 
 #[derive(Args)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "these are texts for --help")]
 struct ReflectArgs {
     /// Send back only packets to this UDP port, or to one of this range [default: any]
     #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
