@@ -56,15 +56,6 @@ const char* fake_bus_name(const rte_bus* bus) {
 namespace dpdkproj {
 namespace {
 
-constexpr PortConfig kSmall{.rx_queues = 1,
-                            .tx_queues = 1,
-                            .rx_descriptors = 256,
-                            .tx_descriptors = 256,
-                            .rx_burst = 32,
-                            .tx_burst = 32,
-                            .checksum_offload = true,
-                            .held_mbufs = 0};
-
 class PortWatchTest : public testing::Test {
  protected:
   ~PortWatchTest() override { link_status.reset(); }
@@ -79,7 +70,7 @@ class PortWatchTest : public testing::Test {
 
 /// What a removed device returns (usually all bits set) is not a packet count.
 TEST_F(PortWatchTest, RemovalMakesThePortsCountersUnknown) {
-  const Port port(info, kSmall);
+  const Port port(info, small_port(1));
   EXPECT_FALSE(port.is_removed());
   EXPECT_FALSE(port.counters().empty());
   EXPECT_TRUE(port.missed().has_value());
@@ -97,7 +88,7 @@ TEST_F(PortWatchTest, RemovalIsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
   const std::string name = "../.." + folder;
   bus_name = name.c_str();
   {
-    const Port port(info, kSmall);
+    const Port port(info, small_port(1));
     EXPECT_FALSE(port.is_removed());
     std::filesystem::remove(shown);
     EXPECT_TRUE(port.is_removed());
@@ -111,7 +102,7 @@ TEST_F(PortWatchTest, RemovalIsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
 /// A link that is up again when somebody looks has been down all the same.
 TEST_F(PortWatchTest, RemembersThatTheLinkWentDown) {
   link_status = RTE_ETH_LINK_UP;
-  const Port port(info, kSmall);
+  const Port port(info, small_port(1));
   EXPECT_FALSE(port.watch().is_link_down());
   report(port, RTE_ETH_EVENT_INTR_LSC);
   EXPECT_FALSE(port.watch().take_link_loss()) << "it came up";
@@ -126,7 +117,7 @@ TEST_F(PortWatchTest, RemembersThatTheLinkWentDown) {
 }
 
 TEST_F(PortWatchTest, FollowsARecovery) {
-  const Port port(info, kSmall);
+  const Port port(info, small_port(1));
   report(port, RTE_ETH_EVENT_ERR_RECOVERING);
   EXPECT_TRUE(port.watch().is_recovering());
   report(port, RTE_ETH_EVENT_RECOVERY_SUCCESS);

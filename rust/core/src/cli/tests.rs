@@ -2,8 +2,10 @@ mod addresses;
 mod rates;
 
 use super::*;
+use crate::run::LossLimit;
 use crate::run::config::NextHop;
 use crate::run::mode::Queues;
+use std::net::IpAddr;
 
 fn modes() -> Vec<ModeInfo> {
     let mode = |name: &str, meaning, queues| ModeInfo {

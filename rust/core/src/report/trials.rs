@@ -7,7 +7,7 @@ use super::output::Output;
 use super::requests::{Found, Requests};
 use super::to_json;
 use crate::count::Counter;
-use crate::run::config::{Config, Trial};
+use crate::run::config::{COUNT_MAX, Config, Trial};
 use crate::wire::payload::HEADER_LEN;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::pacer::{Pattern, Rate};
@@ -27,8 +27,6 @@ const WAIT: Duration = Duration::from_millis(20);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Keys of the summary that an answer lacks: they are the same for all trials, or are in `request`.
 const NOT_ANSWERED: [&str; 6] = ["schema", "mode", "meaning", "command", "host", "drain_s"];
-/// Upper bound of a packet count, as on the command line.
-const COUNT_MAX: u64 = 1 << 48;
 
 /// A request, as it is written. What is left out or `null` is as on the command line.
 #[derive(Debug, Default, Deserialize)]

@@ -13,6 +13,9 @@ use crate::work::pacer::{Bounds, Pacer, Pacing, Pattern, Rate, TxMode};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+/// Upper bound of a packet count that can be asked for.
+pub const COUNT_MAX: u64 = 1 << 48;
+
 /// Everything from the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {

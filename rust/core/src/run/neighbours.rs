@@ -45,6 +45,11 @@ impl Neighbours {
         (0..).zip(macs).map(of_port).collect()
     }
 
+    /// Whether `frame` says something to our own addresses.
+    pub(super) fn concern(&self, frame: &[u8]) -> bool {
+        self.own.concern(frame)
+    }
+
     /// Takes in a frame that a worker passed on. Returns a remark on it.
     pub(super) fn hear(&mut self, frame: &[u8]) -> Option<String> {
         match self.own.hear(self.mac, frame) {

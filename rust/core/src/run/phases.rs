@@ -367,10 +367,9 @@ impl Run {
     /// Handles a frame that a worker of port `port` passed to the control thread: one that concerns our
     /// own addresses, a question or an answer.
     pub fn receive_slow(&mut self, now_ns: u64, port: u16, frame: &[u8]) {
-        if self.config.own_addresses(port).concern(frame) {
-            let neighbours = self.neighbours.get_mut(usize::from(port));
-            let remark = neighbours.and_then(|neighbours| neighbours.hear(frame));
-            self.remarks.extend(remark);
+        let neighbours = self.neighbours.get_mut(usize::from(port));
+        if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.concern(frame)) {
+            self.remarks.extend(neighbours.hear(frame));
             return;
         }
         if self.config.meaning == Meaning::Returns {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::run::config::PortLimits;
-use crate::wire::flow::{Mac, VlanId};
+use crate::wire::flow::{Mac, VlanId, Vlans};
 use crate::wire::layout::{IpVersion, Layout, Tags};
 use std::net::SocketAddr;
 
