@@ -263,7 +263,8 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
   const Eal eal(eal_args);
   const std::vector<PortInfo> infos = find_ports({options.ports.begin(), options.ports.end()});
   for (const PortInfo& info : infos) {
-    session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent)});
+    session->check_port({info.max_rx_queues, info.max_tx_queues, std::min(info.mtu, kLargestSent),
+                         info.min_mtu, std::min(info.max_mtu, kLargestSent)});
   }
   const std::chrono::milliseconds wait_link(options.wait_link_ms);
   const std::vector<rte_ether_addr> asked_at = multicast(options);
@@ -278,6 +279,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
                                wait_link,
                                options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
                                passing_on(mode.queues),
+                               options.mtu,
                                asked_at};
   ServedPorts ports;
   for (const PortInfo& info : infos) {

@@ -149,11 +149,20 @@ Named choose(const std::string& asked) {
   return found.front();
 }
 
+/// The largest MTU: drivers limit it, or the length of frames, or both.
+uint16_t max_mtu(const rte_eth_dev_info& info) {
+  constexpr uint32_t kAroundMtu = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+  const bool says_both = info.max_mtu != UINT16_MAX && info.max_rx_pktlen > info.max_mtu;
+  const uint32_t around = says_both ? info.max_rx_pktlen - info.max_mtu : kAroundMtu;
+  const uint32_t by_length = info.max_rx_pktlen - std::min(info.max_rx_pktlen, around);
+  return static_cast<uint16_t>(std::min<uint32_t>(info.max_mtu, by_length));
+}
+
 PortInfo describe(uint16_t port_id) {
   const rte_eth_dev_info info = info_of(port_id);
   uint16_t mtu = 0;
   check(rte_eth_dev_get_mtu(port_id, &mtu), "rte_eth_dev_get_mtu");
-  return {port_id, info.max_rx_queues, info.max_tx_queues, mtu};
+  return {port_id, info.max_rx_queues, info.max_tx_queues, mtu, info.min_mtu, max_mtu(info)};
 }
 
 }  // namespace

@@ -12,6 +12,9 @@ struct PortInfo {
   uint16_t max_rx_queues;
   uint16_t max_tx_queues;
   uint16_t mtu;
+  /// What the MTU can be set to.
+  uint16_t min_mtu;
+  uint16_t max_mtu;
 };
 
 /// Finds the port named by `asked`: its MAC address (in the form of `rte_ether_format_addr`, in

@@ -1,5 +1,6 @@
 #include "dpdk/port.hpp"
 
+#include <rte_errno.h>
 #include <rte_ether.h>
 
 #include <algorithm>
@@ -128,11 +129,14 @@ uint32_t speed_mbps(const rte_eth_link& link) noexcept {
 }
 
 Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& stop)
-    : port_id_(info.port_id), mtu_(info.mtu), info_{} {
+    : port_id_(info.port_id), mtu_(config.mtu == 0 ? info.mtu : config.mtu), info_{} {
   check(rte_eth_dev_info_get(port_id_, &info_), "rte_eth_dev_info_get");
   partial_checksums_ = is_on_kernel_stack(info_.driver_name);
   try {
     configure(config);
+    if (config.mtu != 0) {
+      set_mtu(info.mtu);
+    }
     start(config.peer_timeout, stop);
     receive_multicast(config.multicast);
     watch_.emplace(port_id_, info_.device);
@@ -187,6 +191,19 @@ void Port::receive_multicast(std::span<const rte_ether_addr> addresses) {
                    : "IPv6 neighbours may not find it; give them a static entry");
 }
 
+void Port::set_mtu(uint16_t before) {
+  const int result = rte_eth_dev_set_mtu(port_id_, mtu_);
+  // Drivers without this call take the MTU from the configuration.
+  if (result != 0 && result != -ENOTSUP) {
+    throw UsageError("--mtu " + std::to_string(mtu_) + ": port " + std::to_string(port_id_) + " (" +
+                     info_.driver_name + ") refuses it (" + rte_strerror(-result) +
+                     "); lower --mtu, or allow larger frames where the device is made");
+  }
+  if (result == 0) {
+    mtu_before_ = before;
+  }
+}
+
 void Port::require_send_on_timestamp() const {
   if ((info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) == 0) {
     throw UsageError("--pacing hw: port " + std::to_string(port_id_) + " (" + info_.driver_name +
@@ -211,6 +228,10 @@ void Port::configure(const PortConfig& config) {
                    "the %u queues may stay empty\n",
                    port_id_, info_.driver_name, packets, config.rx_queues);
     }
+  }
+  // Some drivers receive into at most 2 KiB of an mbuf, however large it is.
+  if (longest_frame() > RTE_MBUF_DEFAULT_DATAROOM) {
+    conf.rxmode.offloads |= info_.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
   }
   if (config.checksum_offload) {
     conf.txmode.offloads |= info_.tx_offload_capa & kChecksumOffloads;
@@ -290,6 +311,10 @@ Port::~Port() {
   }
   // Before the pools are freed: the driver still holds mbufs from them.
   rte_eth_dev_stop(port_id_);
+  if (mtu_before_) {
+    // As with promiscuous mode above.
+    rte_eth_dev_set_mtu(port_id_, *mtu_before_);
+  }
   rte_eth_dev_close(port_id_);
 }
 

@@ -55,6 +55,8 @@ struct PortConfig {
   /// Unless this is kToAnyQueue, all packets sent on a tx queue come from one pool and have no
   /// other reference, which allows the port to free them faster (MBUF_FAST_FREE).
   PassingOn passing_on = PassingOn::kToAnyQueue;
+  /// The MTU to set; 0: the port keeps the one it has.
+  uint16_t mtu = 0;
   /// Multicast addresses whose frames the port has to receive.
   std::span<const rte_ether_addr> multicast = {};
 };
@@ -145,6 +147,7 @@ class Port {
   const char* driver() const noexcept { return info_.driver_name; }
 
  private:
+  void set_mtu(uint16_t mtu);
   void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
   void start(std::chrono::milliseconds peer_timeout, const StopRequest& stop) const;
@@ -164,6 +167,8 @@ class Port {
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
   bool promiscuous_ = false;
+  /// The MTU that the port had, if it got another one.
+  std::optional<uint16_t> mtu_before_;
   std::optional<PortWatch> watch_;
   /// Not thread-safe.
   mutable PacketSockets sockets_;

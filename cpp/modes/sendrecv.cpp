@@ -28,7 +28,8 @@ class Send final {
         frame_len_(next.frame_len),
         // With launch times, the time of the driver's call says nothing about when packets leave.
         checks_pacing_(next.paced && next.tx_mode != rs::TxMode::Hardware),
-        spin_(next.tx_mode == rs::TxMode::Spin) {
+        spin_(next.tx_mode == rs::TxMode::Spin),
+        several_sizes_(next.several_sizes) {
     if (next.tx_mode == rs::TxMode::Hardware) {
       schedule_.emplace(port.id(), clock, stop);
     }
@@ -67,6 +68,9 @@ class Send final {
       return;
     }
     const auto first = static_cast<uint16_t>(burst_.size - built.packets);
+    if (several_sizes_) {
+      cut_mbufs(first);
+    }
     // The packet leaves when it is due, or at once if that time has passed.
     if (schedule_ && built.leaves_ns > now_ns) {
       schedule_->set(*burst_.mbufs[first], built.leaves_ns);
@@ -108,6 +112,15 @@ class Send final {
     frames_ = ready_.of_allocated(burst_, first, frame_len_).writable();
   }
 
+  /// Gives the mbufs from `first` on the lengths of the packets built in them.
+  void cut_mbufs(uint16_t first) noexcept {
+    for (uint16_t i = first; i < burst_.size; ++i) {
+      const uint16_t len = ready_[i].len;
+      burst_.mbufs[i]->data_len = len;
+      burst_.mbufs[i]->pkt_len = len;
+    }
+  }
+
   void request_checksums(uint16_t first) noexcept {
     for (uint16_t i = first; i < burst_.size; ++i) {
       rte_mbuf* mbuf = burst_.mbufs[i];
@@ -134,6 +147,7 @@ class Send final {
   uint16_t frame_len_;
   bool checks_pacing_;
   bool spin_;
+  bool several_sizes_;
 };
 
 /// Receives on one rx queue.

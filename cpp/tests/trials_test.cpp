@@ -92,7 +92,8 @@ TEST(Trials, LeaveThreadsMbufsAndMemoryAsTheyWereAfterTheFirst) {
   const rs::Options options = config->options();
   rust::Box<rs::Session> session = rs::open_session(*config, {});
   const PortInfo info = find_port("");
-  session->check_port({info.max_rx_queues, info.max_tx_queues, info.mtu});
+  session->check_port(
+      {info.max_rx_queues, info.max_tx_queues, info.mtu, info.min_mtu, info.max_mtu});
   EXPECT_THROW(session->add_trial(
                    {.packets = 1, .period_ns = 1, .duration_ns = 1, .payload_len = UINT16_MAX}),
                rust::Error)

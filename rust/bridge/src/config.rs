@@ -106,6 +106,7 @@ impl Config {
             tx_descriptors: config.tx_descriptors,
             rx_burst: config.rx_burst,
             tx_burst: config.tx_burst,
+            mtu: config.mtu.unwrap_or(0),
             checksum_offload: config.checksum_offload,
             wait_link_ms: config.wait_link_ns / 1_000_000,
             send_on_timestamp: config.tx_mode() == Some(TxMode::Hardware),

@@ -237,6 +237,8 @@ pub(crate) mod bridge {
         rx_burst: u16,
         /// Maximum tx burst.
         tx_burst: u16,
+        /// MTU to set; 0: none.
+        mtu: u16,
         /// Checksum offload is allowed.
         checksum_offload: bool,
         /// How long to wait for links, in ms.
@@ -270,7 +272,10 @@ pub(crate) mod bridge {
     struct PortLimits {
         max_rx_queues: u16,
         max_tx_queues: u16,
+        /// Maximum length of an IP packet in bytes, and what this maximum can be set to.
         mtu: u16,
+        min_mtu: u16,
+        max_mtu: u16,
     }
 
     /// A counter of the port, for packets that it did not deliver or send.
@@ -341,7 +346,8 @@ pub(crate) mod bridge {
         stage: Stage,
         /// How long a preliminary run sends, in ns; 0: it only asks the reflector.
         warmup_ns: u64,
-        /// Length in bytes, without FCS, of the frames that the mode builds; 0 if it builds none.
+        /// Length in bytes, without FCS, of the longest frames that the mode builds; 0 if it builds
+        /// none.
         frame_len: u16,
         /// There is a rate.
         paced: bool,
@@ -350,6 +356,8 @@ pub(crate) mod bridge {
         /// The buffers of the mempool have to be prepared before. Not needed after a run with the
         /// same frame length, whose last packets may still be in flight.
         prepares: bool,
+        /// Frames are of several lengths: `Sender::build` cuts each.
+        several_sizes: bool,
     }
 
     /// How a further run differs from the run that the command line asks for.

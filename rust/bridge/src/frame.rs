@@ -55,6 +55,12 @@ impl AsMut<[u8]> for Lent<'_> {
     }
 }
 
+impl wire::TxFrame for Lent<'_> {
+    fn cut(&mut self, len: u16) {
+        self.0.len = self.0.len.min(len);
+    }
+}
+
 impl wire::RxFrame for Lent<'_> {
     fn bytes(&self) -> &[u8] {
         // SAFETY: guaranteed by the caller of `all`.

@@ -8,6 +8,7 @@ use dpdkproj_core::report;
 use dpdkproj_core::run::config::{PortLimits as CorePortLimits, Trial as CoreTrial};
 use dpdkproj_core::run::{Driver, Facts as CoreFacts, Phase, Run};
 use dpdkproj_core::wire::flow::Mac;
+use dpdkproj_core::wire::sizes::Sizes;
 use dpdkproj_core::work::pacer::Rate;
 
 /// See [`report::Session`].
@@ -25,8 +26,9 @@ impl Session {
     }
 
     pub(crate) fn check_port(&mut self, limits: PortLimits) -> Result<(), String> {
-        let PortLimits { max_rx_queues, max_tx_queues, mtu } = limits;
-        self.0.check_port(CorePortLimits { max_rx_queues, max_tx_queues, mtu })
+        let PortLimits { max_rx_queues, max_tx_queues, mtu, min_mtu, max_mtu } = limits;
+        let mtus = (min_mtu, max_mtu);
+        self.0.check_port(CorePortLimits { max_rx_queues, max_tx_queues, mtu, mtus })
     }
 
     pub(crate) fn link_is_up(&mut self, link_mbps: u32) -> Result<(), String> {
@@ -55,6 +57,7 @@ impl Session {
             paced: tx_mode.is_some(),
             tx_mode: tx_mode.unwrap_or_default().into(),
             prepares: profile.is_some_and(|profile| profile.prepares),
+            several_sizes: profile.is_some_and(|profile| profile.several_sizes),
         })
     }
 
@@ -65,7 +68,7 @@ impl Session {
             pattern: None,
             duration_ns: Some(duration_ns),
             count: None,
-            payload_len,
+            sizes: Sizes::one(payload_len),
         })
     }
 

@@ -10,6 +10,7 @@ use crate::run::config::{Config, Ends, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
 use crate::wire::flow::{Addresses, PortRange};
 use crate::wire::layout::Layout;
+use crate::wire::sizes::Sizes;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{PPS_MAX, Pacing, Pattern, Rate, TxMode};
@@ -109,23 +110,26 @@ fn sendrecv(options: &ArgMatches, interval_ms: u32, ports: usize) -> Result<Send
     let random = RandomState::new();
     let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
     let tag_key = args.tag_key.unwrap_or_else(|| random.hash_one("tag key"));
-    if args.reflector_seq && usize::from(args.packet_size) < STAMPED_LEN {
-        return Err(format!(
-            "--reflector-seq --packet-size {}: that needs {STAMPED_LEN} bytes of payload; raise \
-             --packet-size or leave --reflector-seq out",
-            args.packet_size
-        ));
-    }
     let ends = ends(&args, ports)?;
     let vlans = args.vlan.unwrap_or_default();
     let layout = Layout { tags: vlans.tags(), ip: ends[0].addresses.version() };
+    let sizes = match &args.frame_size {
+        Some(frames) => values::payloads_of_frames(frames, layout)?,
+        None => args.packet_size.clone(),
+    };
+    if args.reflector_seq && usize::from(sizes.smallest()) < STAMPED_LEN {
+        return Err(format!(
+            "--reflector-seq --packet-size {sizes}: that needs {STAMPED_LEN} bytes of payload; raise \
+             --packet-size (or --frame-size) or leave --reflector-seq out"
+        ));
+    }
     Ok(Sendrecv {
-        pacing: pacing(&args, layout, interval_ms, seed)?,
+        pacing: pacing(&args, layout, &sizes, interval_ms, seed)?,
         ends,
         vlans,
         traffic_class: args.dscp << 2 | args.ecn,
         src_ports: args.src_port_range,
-        payload_len: args.packet_size,
+        sizes,
         line_share: match args.rate {
             Some(Asked::LineShare(percent)) => Some(format!("{percent}%")),
             _ => None,
@@ -184,6 +188,7 @@ fn ends(args: &SendrecvArgs, ports: usize) -> Result<Vec<Ends>, String> {
 fn pacing(
     args: &SendrecvArgs,
     layout: Layout,
+    sizes: &Sizes,
     interval_ms: u32,
     seed: u64,
 ) -> Result<Option<Pacing>, String> {
@@ -197,7 +202,7 @@ fn pacing(
             )
         })
     });
-    let asked = args.rate.and_then(|asked| asked.in_packets(layout, args.packet_size));
+    let asked = args.rate.and_then(|asked| asked.in_packets(layout, sizes));
     let Some(rate) = asked.or(per_interval.transpose()?) else {
         let is_plain = args.pattern == Pattern::Cbr && args.pacing == TxMode::Burst;
         if !is_plain || args.catch_up.is_some() {
@@ -249,6 +254,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         tx_descriptors: common.tx_descriptors.get(),
         rx_burst: common.rx_burst.unwrap_or(common.burst_size),
         tx_burst: common.tx_burst.unwrap_or(common.burst_size),
+        mtu: common.mtu,
         checksum_offload: !common.software_checksums,
         stats_path: common.stats,
         queues_path: common.per_queue,

@@ -2,10 +2,11 @@
 
 use super::next_hop::Source;
 use super::one_line;
-use super::values::{self, Asked, address_and_port, duration, packet_size, port_range};
+use super::values::{self, Asked, address_and_port, duration, port_range};
 use crate::run::config::COUNT_MAX;
 use crate::run::{LatencyLimit, LossLimit};
 use crate::wire::flow::{Mac, PortRange, Vlans};
+use crate::wire::sizes::Sizes;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Pattern, TxMode};
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -75,6 +76,10 @@ pub(super) struct Common {
     /// Descriptors of each tx queue; the port may adjust them
     #[arg(long, value_name = "N", global = true, default_value = "1024")]
     pub(super) tx_descriptors: NonZeroU16,
+    /// Set the MTU of each port: bytes of the largest IP packet. In jumbo frames it is up to 9000, on every host and
+    /// switch of the path [default: as the port is]
+    #[arg(long, value_name = "BYTES", global = true, value_parser = clap::value_parser!(u16).range(68..))]
+    pub(super) mtu: Option<u16>,
     /// Do not use checksum offload, even if the port has it
     #[arg(long, global = true)]
     pub(super) software_checksums: bool,
@@ -160,9 +165,15 @@ pub(super) struct SendrecvArgs {
     /// ECN field of packets: not-ect, ect0, ect1 or ce; as --dscp
     #[arg(long, value_name = "NAME", default_value = "not-ect", value_parser = values::ecn)]
     pub(super) ecn: u8,
-    /// Bytes of UDP payload: from 16 to what the port's MTU allows
-    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = packet_size)]
-    pub(super) packet_size: u16,
+    /// Bytes of UDP payload: from 16 to what the port's MTU allows; or several sizes with their weights, such as
+    /// 64:7,594:4,1518:1, which take turns: of every 12 packets of a tx queue, 7 have the first size
+    #[arg(long, value_name = "BYTES", default_value = "64", value_parser = values::packet_sizes)]
+    pub(super) packet_size: Sizes,
+    /// Bytes of whole frames, FCS included, as RFC 2544 counts them (64 to 1518 at an MTU of 1500), instead of
+    /// --packet-size; or several sizes, as there
+    #[arg(long, value_name = "BYTES", conflicts_with = "packet_size",
+          value_parser = values::frame_sizes)]
+    pub(super) frame_size: Option<Sizes>,
     /// Rate in packets per statistics interval, all tx queues together; pacing does not depend on
     /// the interval; 0: as fast as possible
     #[arg(short = 'R', long, value_name = "PACKETS", conflicts_with = "rate")]

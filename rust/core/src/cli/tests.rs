@@ -1,5 +1,6 @@
 mod addresses;
 mod rates;
+mod sizes;
 
 use super::*;
 use crate::run::LossLimit;
@@ -116,7 +117,7 @@ fn the_article_s_sendrecv_line() {
     assert_eq!(ends.addresses.dst(), IpAddr::from([10, 0, 0, 5]));
     assert_eq!(ends.dst_port, 10000);
     assert_eq!(sendrecv.layout(), Layout::default());
-    assert_eq!(sendrecv.payload_len, 16);
+    assert_eq!(sendrecv.sizes, Sizes::one(16));
     assert_eq!(sendrecv.pacing.map(|pacing| pacing.rate), Rate::new(3500, 1_000_000));
 }
 

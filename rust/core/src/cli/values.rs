@@ -3,6 +3,7 @@
 use crate::wire::flow::{Mac, PortRange, VlanId, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::payload;
+use crate::wire::sizes::Sizes;
 use crate::work::pacer::{PPS_MAX, Rate, TxMode};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -170,13 +171,52 @@ pub(crate) fn peer_mac(text: &str) -> Result<Mac, String> {
     Err(format!("{mac} is {kind}: expected that of the peer's port, or of the gateway"))
 }
 
-pub(crate) fn packet_size(text: &str) -> Result<u16, String> {
+/// Sizes of UDP payloads.
+pub(crate) fn packet_sizes(text: &str) -> Result<Sizes, String> {
     let smallest = payload::HEADER_LEN;
     let largest = usize::from(u16::MAX) - Layout::default().mtu_overhead();
-    let size = text.parse().ok().filter(|size| (smallest..=largest).contains(&usize::from(*size)));
-    size.ok_or_else(|| {
-        format!("expected {smallest} (index, time and tag) to {largest} bytes of UDP payload")
-    })
+    let sizes: Sizes = text.parse()?;
+    if usize::from(sizes.smallest()) < smallest || usize::from(sizes.largest()) > largest {
+        return Err(format!(
+            "expected {smallest} (index, time and tag) to {largest} bytes of UDP payload"
+        ));
+    }
+    sizes.check(smallest).map(|()| sizes)
+}
+
+/// Sizes of frames, FCS included.
+pub(crate) fn frame_sizes(text: &str) -> Result<Sizes, String> {
+    let sizes: Sizes = text.parse()?;
+    if u64::from(sizes.smallest()) < FRAME_MIN {
+        return Err(format!(
+            "expected {FRAME_MIN} bytes at least, the shortest Ethernet frame, FCS included"
+        ));
+    }
+    Ok(sizes)
+}
+
+/// The sizes of the UDP payloads of frames of these sizes, with headers of `layout`.
+pub(crate) fn payloads_of_frames(frames: &Sizes, layout: Layout) -> Result<Sizes, String> {
+    let around = layout.payload() + usize::try_from(FCS_LEN).unwrap_or(0);
+    let least = around + payload::HEADER_LEN;
+    let payload = |&(frame, weight): &(u16, u32)| {
+        let payload =
+            usize::from(frame).checked_sub(around).filter(|len| *len >= payload::HEADER_LEN);
+        let payload = payload.and_then(|len| u16::try_from(len).ok());
+        payload.map(|len| (len, weight)).ok_or_else(|| {
+            format!(
+                "--frame-size {frame}: with these headers, the shortest frame has {least} bytes (FCS and \
+                 {} bytes of payload included); raise --frame-size",
+                payload::HEADER_LEN
+            )
+        })
+    };
+    let payloads = frames.weighted().iter().map(payload).collect::<Result<Vec<_>, _>>()?;
+    let sizes = Sizes::new(&payloads)?;
+    sizes
+        .check(payload::HEADER_LEN)
+        .map_err(|error| format!("--frame-size {frames}: payload {error}"))?;
+    Ok(sizes)
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -241,23 +281,33 @@ const AROUND_LEN: u64 = 20;
 const FRAME_MIN: u64 = 64;
 
 impl Asked {
-    /// Converts to a packet rate, for packets of `payload_len` bytes of payload with headers of
-    /// `layout`. A share of the line rate is converted for a link of 1 Mbit/s. `None` for
+    /// Converts to a packet rate, for packets of these sizes of payload with headers of `layout`.
+    /// Bits are counted exactly over a round of the sizes. A share of the line rate is converted for a link of 1 Mbit/s. `None` for
     /// [`Asked::Unlimited`], and above [`PPS_MAX`].
-    pub(crate) fn in_packets(self, layout: Layout, payload_len: u16) -> Option<Rate> {
+    pub(crate) fn in_packets(self, layout: Layout, sizes: &Sizes) -> Option<Rate> {
         const SECOND_NS: u128 = 1_000_000_000;
         // Percent of a million bits.
         const PER_PERCENT: u128 = 10_000;
-        let frame = (layout.payload() as u64 + u64::from(payload_len) + FCS_LEN).max(FRAME_MIN);
-        let bits_l2 = u128::from(8 * frame);
-        let bits_l1 = u128::from(8 * (frame + AROUND_LEN));
+        let bytes_around = |around: u64| {
+            let frame =
+                |len: u16| (layout.payload() as u64 + u64::from(len) + FCS_LEN).max(FRAME_MIN);
+            let of_size = |&(len, weight): &(u16, u32)| u64::from(weight) * (frame(len) + around);
+            u128::from(sizes.weighted().iter().map(of_size).sum::<u64>())
+        };
+        let (bits_l2, bits_l1) = (8 * bytes_around(0), 8 * bytes_around(AROUND_LEN));
+        let turns = u128::from(sizes.turns());
         let rate = match self {
             Self::Unlimited => None,
             Self::Packets(packets) => Rate::ratio(packets.digits, SECOND_NS * packets.divisor),
-            Self::BitsL2(bits) => Rate::ratio(bits.digits, SECOND_NS * bits_l2 * bits.divisor),
-            Self::BitsL1(bits) => Rate::ratio(bits.digits, SECOND_NS * bits_l1 * bits.divisor),
+            Self::BitsL2(bits) => {
+                Rate::ratio(bits.digits * turns, SECOND_NS * bits_l2 * bits.divisor)
+            }
+            Self::BitsL1(bits) => {
+                Rate::ratio(bits.digits * turns, SECOND_NS * bits_l1 * bits.divisor)
+            }
             Self::LineShare(percent) => {
-                Rate::ratio(percent.digits * PER_PERCENT, SECOND_NS * bits_l1 * percent.divisor)
+                let bits = percent.digits * PER_PERCENT;
+                Rate::ratio(bits * turns, SECOND_NS * bits_l1 * percent.divisor)
             }
         };
         rate.filter(|rate| rate.pps() <= PPS_MAX as f64)
@@ -299,7 +349,7 @@ pub(crate) fn rate(text: &str) -> Result<Asked, String> {
             return Some(Asked::Unlimited);
         }
         // The packet size is not known yet: check with the smallest packets.
-        asked.in_packets(Layout::default(), 0).is_some().then_some(asked)
+        asked.in_packets(Layout::default(), &Sizes::one(0)).is_some().then_some(asked)
     };
     parsed().ok_or_else(|| {
         "expected packets per second up to 1G, such as 3500000, 3.5Mpps, 800k or 0.5, bits per second such \

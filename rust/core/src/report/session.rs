@@ -40,13 +40,15 @@ pub enum Next {
 /// What the senders of a run send, as far as it can differ from run to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxProfile {
-    /// Length of a frame in bytes, without FCS; 0 if the mode builds none.
+    /// Length of the longest frames in bytes, without FCS; 0 if the mode builds none.
     pub frame_len: u16,
     /// The tx mode; `None` without a rate.
     pub tx_mode: Option<TxMode>,
     /// The buffers of the mempool have to be prepared before. Not needed after a run with the same
     /// frame length, whose last packets may still be in flight.
     pub prepares: bool,
+    /// Frames are of several lengths.
+    pub several_sizes: bool,
 }
 
 /// Input of [`Session::finish`] that only its caller knows.
@@ -283,6 +285,10 @@ impl Session {
             frame_len,
             tx_mode: config.tx_mode(),
             prepares: self.prepared_len.replace(frame_len) != Some(frame_len),
+            several_sizes: config
+                .sendrecv
+                .as_ref()
+                .is_some_and(|sendrecv| !sendrecv.sizes.is_one()),
         };
         self.run = Some(run);
         profile

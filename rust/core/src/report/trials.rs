@@ -9,6 +9,7 @@ use super::to_json;
 use crate::count::Counter;
 use crate::run::config::{COUNT_MAX, Config, Trial};
 use crate::wire::payload::HEADER_LEN;
+use crate::wire::sizes::Sizes;
 use crate::wire::stamp::STAMPED_LEN;
 use crate::work::pacer::{Pattern, Rate};
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ struct Request {
     rate_pps: Option<f64>,
     duration_s: Option<f64>,
     count: Option<u64>,
-    packet_size: Option<u16>,
+    packet_size: Option<Value>,
     pattern: Option<String>,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Asked {
     rate_pps: Option<f64>,
     duration_s: Option<f64>,
     count: Option<u64>,
-    packet_size: u16,
+    packet_size: Value,
     pattern: Option<String>,
 }
 
@@ -252,19 +253,26 @@ fn parse(line: &[u8], template: &Config) -> Result<(Asked, Trial), String> {
                 .into(),
         );
     }
-    let payload_len = request.packet_size.unwrap_or(sendrecv.payload_len);
     let smallest = if sendrecv.stamp { STAMPED_LEN } else { HEADER_LEN };
-    if usize::from(payload_len) < smallest {
-        return Err(format!("packet_size {payload_len}: expected {smallest} bytes at least"));
-    }
-    let trial = Trial { rate, pattern, duration_ns, count, payload_len };
+    let sizes = match &request.packet_size {
+        None => sendrecv.sizes.clone(),
+        Some(asked) => {
+            let text = asked.as_str().map_or_else(|| asked.to_string(), str::to_string);
+            let sizes =
+                text.parse::<Sizes>().and_then(|sizes| sizes.check(smallest).map(|()| sizes));
+            sizes.map_err(|error| format!("packet_size {text}: {error}"))?
+        }
+    };
+    let packet_size =
+        if sizes.is_one() { sizes.largest().into() } else { sizes.to_string().into() };
+    let trial = Trial { rate, pattern, duration_ns, count, sizes };
     let used = pattern.or(sendrecv.pacing.map(|pacing| pacing.pattern)).unwrap_or_default();
     let asked = Asked {
         id: request.id,
         rate_pps: rate.map(Rate::pps),
         duration_s: duration_ns.map(|ns| ns as f64 / 1e9),
         count,
-        packet_size: payload_len,
+        packet_size,
         pattern: rate.map(|_| used.to_string()),
     };
     Ok((asked, trial))

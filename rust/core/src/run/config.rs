@@ -8,6 +8,7 @@ use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
 use crate::wire::layout::Layout;
 use crate::wire::payload::mix;
+use crate::wire::sizes::Sizes;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Bounds, Pacer, Pacing, Pattern, Rate, TxMode};
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +42,8 @@ pub struct Config {
     pub rx_burst: u16,
     /// Maximum tx burst.
     pub tx_burst: u16,
+    /// The MTU that ports get; `None`: that which they have.
+    pub mtu: Option<u16>,
     /// Whether to use checksum offload where the port has it.
     pub checksum_offload: bool,
     /// CSV file for closed intervals.
@@ -92,7 +95,7 @@ pub struct Sendrecv {
     /// Our UDP ports.
     pub src_ports: PortRange,
     /// Bytes of UDP payload.
-    pub payload_len: u16,
+    pub sizes: Sizes,
     /// `None`: as fast as possible.
     pub pacing: Option<Pacing>,
     /// The rate as a share of the line rate, as given (`80%`). Until [`Config::resolve_line_rate`],
@@ -134,7 +137,7 @@ pub struct NextHop {
 }
 
 /// How a further run in the same process differs from the run that the command line asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
     /// Total rate; `None`: as fast as possible.
     pub rate: Option<Rate>,
@@ -146,7 +149,7 @@ pub struct Trial {
     /// After how many sent packets to stop.
     pub count: Option<u64>,
     /// Bytes of UDP payload.
-    pub payload_len: u16,
+    pub sizes: Sizes,
 }
 
 /// Limits of a port.
@@ -158,6 +161,8 @@ pub struct PortLimits {
     pub max_tx_queues: u16,
     /// Maximum length of an IP packet in bytes.
     pub mtu: u16,
+    /// What this maximum can be set to.
+    pub mtus: (u16, u16),
 }
 
 /// Maximum packets per second that the sequence maps of an unpaced run are sized for. A sender that
@@ -188,20 +193,32 @@ impl Config {
         };
         queues("-r", "rx queue(s)", self.rx_queues, limits.max_rx_queues)?;
         queues("-t", "tx queue(s)", self.tx_queues, limits.max_tx_queues)?;
-        let Some(sendrecv) = &self.sendrecv else { return Ok(()) };
-        let possible = usize::from(limits.mtu).saturating_sub(sendrecv.layout().mtu_overhead());
-        if usize::from(sendrecv.payload_len) > possible {
+        let (least, most) = limits.mtus;
+        if let Some(mtu) = self.mtu.filter(|mtu| !(least..=most).contains(mtu)) {
             return Err(format!(
-                "--packet-size {}: the port's MTU of {} leaves {possible} bytes for the UDP payload; \
-                 lower --packet-size",
-                sendrecv.payload_len, limits.mtu
+                "--mtu {mtu}: the port's MTU can be from {least} to {most}; change --mtu"
+            ));
+        }
+        let Some(sendrecv) = &self.sendrecv else { return Ok(()) };
+        let mtu = self.mtu.unwrap_or(limits.mtu);
+        let overhead = sendrecv.layout().mtu_overhead();
+        let possible = usize::from(mtu).saturating_sub(overhead);
+        let largest = usize::from(sendrecv.sizes.largest());
+        if largest > possible {
+            let needed = largest + overhead;
+            let advice = if needed <= usize::from(most) {
+                format!("give --mtu {needed}, here and to the peer, or lower --packet-size")
+            } else {
+                format!("lower --packet-size (the port's MTU can be {most} at most)")
+            };
+            return Err(format!(
+                "--packet-size {largest}: the port's MTU of {mtu} leaves {possible} bytes for the UDP payload; {advice}"
             ));
         }
         if sendrecv.ask_peer && possible < CONTROL_LEN {
             return Err(format!(
-                "the port's MTU of {} leaves {possible} bytes for the UDP payload, and asking the \
-                 reflector for its counters takes {CONTROL_LEN}; give --no-peer-report",
-                limits.mtu
+                "the port's MTU of {mtu} leaves {possible} bytes for the UDP payload, and asking the \
+                 reflector for its counters takes {CONTROL_LEN}; give --no-peer-report, or raise --mtu"
             ));
         }
         Ok(())
@@ -301,11 +318,11 @@ impl Config {
         all.min(self.max_window())
     }
 
-    /// Length in bytes, without FCS, of the frames that the mode builds; 0 if it builds none.
+    /// Length in bytes, without FCS, of the longest frames that the mode builds; 0 if it builds none.
     #[must_use]
     pub fn frame_len(&self) -> u16 {
         self.sendrecv.as_ref().map_or(0, |sendrecv| {
-            let len = sendrecv.layout().payload() + usize::from(sendrecv.payload_len);
+            let len = sendrecv.layout().payload() + usize::from(sendrecv.sizes.largest());
             u16::try_from(len).unwrap_or(u16::MAX)
         })
     }
@@ -436,7 +453,7 @@ impl Config {
             sendrecv: Some(Sendrecv {
                 pacing,
                 line_share: None,
-                payload_len: trial.payload_len,
+                sizes: trial.sizes.clone(),
                 tag_key,
                 ..sendrecv.clone()
             }),
@@ -543,7 +560,7 @@ impl Sendrecv {
             addresses,
             src_ports: self.src_ports,
             dst_port,
-            payload_len: self.payload_len,
+            payload_len: self.sizes.largest(),
             streams,
             traffic_class: self.traffic_class,
             stamp: self.stamp,

@@ -11,7 +11,7 @@ use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
 use crate::control::inquiries::Inquiries;
 use crate::control::peer::{Known, Peer};
 use crate::count::{Board, Counter, Role};
-use crate::wire::content::Content;
+use crate::wire::content::Contents;
 use crate::wire::control;
 use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::{Flow, Mac};
@@ -114,8 +114,8 @@ pub struct Run {
     collector: Collector,
     /// MAC addresses of the ports.
     macs: Vec<Mac>,
-    /// Content of the packets of each port; empty in a mode that builds none.
-    contents: Vec<Arc<Content>>,
+    /// Contents of the packets of each port; empty in a mode that builds none.
+    contents: Vec<Contents>,
     seconds: Seconds,
     /// What the preliminary run found out.
     before: Found,
@@ -175,7 +175,7 @@ impl Run {
         let contents = config.sendrecv.iter().flat_map(|sendrecv| {
             (0..ports.count).zip(&macs).map(|(port, mac)| {
                 let flow = sendrecv.flow(*mac, port, ports.all_tx_queues());
-                Arc::new(Content::with_filler_of(&flow, sendrecv.tag_key, sendrecv.seed))
+                Contents::new(&flow, &sendrecv.sizes, sendrecv.tag_key, sendrecv.seed)
             })
         });
         let random = RandomState::new();
@@ -238,12 +238,12 @@ impl Run {
         &self.board
     }
 
-    /// The flow of the packets of port `port`, and their content; `None` in a mode that builds none.
-    pub(super) fn packets_of(&self, port: u16) -> Option<(Flow, &Arc<Content>)> {
-        let (mac, content) =
+    /// The flow of the packets of port `port`, and their contents; `None` in a mode that builds none.
+    pub(super) fn packets_of(&self, port: u16) -> Option<(Flow, &Contents)> {
+        let (mac, contents) =
             (*self.macs.get(usize::from(port))?, self.contents.get(usize::from(port))?);
         let streams = self.config.ports().all_tx_queues();
-        Some((self.config.sendrecv.as_ref()?.flow(mac, port, streams), content))
+        Some((self.config.sendrecv.as_ref()?.flow(mac, port, streams), contents))
     }
 
     pub(super) fn flows(&self) -> &Arc<Flows> {

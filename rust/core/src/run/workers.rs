@@ -5,10 +5,11 @@ use super::config::Sendrecv;
 use super::mode::Meaning;
 use crate::control::flows::FlowCounter;
 use crate::count::Recorder;
-use crate::wire::content::Content;
+use crate::wire::content::Contents;
 use crate::wire::flow::Flow;
-use crate::wire::template::{Checksums, Template};
-use crate::wire::verify::Verifier;
+use crate::wire::template::Checksums;
+use crate::wire::templates::Templates;
+use crate::wire::verifiers::Verifiers;
 use crate::work::impair::Dice;
 use crate::work::receiver::{Receiver, ReceiverOptions};
 use crate::work::reflector::{Answered, Reflector};
@@ -24,15 +25,15 @@ const STAMPING_QUEUES: u16 = 64;
 /// the worker of this queue already exists.
 impl Run {
     /// What the packets of port `port` are made of.
-    fn sendrecv(&self, port: u16) -> Result<(&Sendrecv, Flow, &Arc<Content>), String> {
+    fn sendrecv(&self, port: u16) -> Result<(&Sendrecv, Flow, &Contents), String> {
         let Some(sendrecv) = &self.config().sendrecv else {
             return Err(self.has_no("senders and receivers"));
         };
-        let Some((flow, content)) = self.packets_of(port) else {
+        let Some((flow, contents)) = self.packets_of(port) else {
             let (mode, ports) = (&self.config().mode, self.config().ports().count);
             return Err(format!("{mode}: a worker for port {port}, and there are {ports}"));
         };
-        Ok((sendrecv, flow, content))
+        Ok((sendrecv, flow, contents))
     }
 
     fn has_no(&self, workers: &str) -> String {
@@ -46,12 +47,12 @@ impl Run {
     /// One line; see above.
     pub fn sender(&self, queue: u16, checksums: Checksums) -> Result<Sender, String> {
         let ports = self.config().ports();
-        let (_, flow, content) = self.sendrecv(ports.port_of_tx(queue))?;
-        let template = Template::new(&flow, Arc::clone(content), queue, checksums);
+        let (_, flow, contents) = self.sendrecv(ports.port_of_tx(queue))?;
+        let templates = Templates::new(&flow, contents, queue, checksums);
         let pacer = self.config().pacer(queue);
         let end_ns = self.config().sending_end_ns();
         let recorder = self.recorder("tx queue", queue, 0..ports.all_tx_queues())?;
-        let sender = Sender::new(recorder, pacer, template, queue, end_ns);
+        let sender = Sender::new(recorder, pacer, templates, queue, end_ns);
         Ok(sender.not_done_before(self.config().sending_least_ns()))
     }
 
@@ -61,8 +62,8 @@ impl Run {
     /// One line; see above.
     pub fn receiver(&self, queue: u16) -> Result<Receiver, String> {
         let ports = self.config().ports();
-        let (sendrecv, flow, content) = self.sendrecv(ports.port_of_rx(queue))?;
-        let verifier = Verifier::new(&flow, Arc::clone(content));
+        let (sendrecv, flow, contents) = self.sendrecv(ports.port_of_rx(queue))?;
+        let verifiers = Verifiers::new(&flow, contents);
         let options = ReceiverOptions {
             due_times: sendrecv.pacing.is_some(),
             stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
@@ -72,7 +73,7 @@ impl Run {
         let places = streams..streams + ports.all_rx_queues();
         let recorder = self.recorder("rx queue", queue, places)?;
         let own = self.config().own_addresses(ports.port_of_rx(queue));
-        Ok(Receiver::new(recorder, verifier, options).with_own_addresses(own))
+        Ok(Receiver::new(recorder, verifiers, options).with_own_addresses(own))
     }
 
     /// The reflector of rx queue `queue`; for `partial_checksums` see

@@ -7,8 +7,10 @@ use super::flow::Flow;
 use super::format::Format;
 use super::layout::UDP_LEN;
 use super::payload::Key;
+use super::sizes::Sizes;
 use super::stamp::BLANK;
 use etherparse::UdpHeader;
+use std::sync::Arc;
 
 /// The constant part of all packets of a run.
 pub struct Content {
@@ -35,23 +37,27 @@ impl Content {
     /// seed can share prepared mbufs.
     #[must_use]
     pub fn with_filler_of(flow: &Flow, tag_key: u64, seed: u64) -> Self {
+        let format = Format::of(flow.payload_len, flow.stamp);
+        let filler = Filler::new(seed, usize::from(flow.payload_len) - format.fields().filler);
+        Self::with_filler(flow, Key::new(tag_key), filler)
+    }
+
+    fn with_filler(flow: &Flow, key: Key, filler: Filler) -> Self {
         let udp = UdpHeader {
             source_port: 0,
             destination_port: flow.dst_port,
             length: flow.payload_len + UDP_LEN,
             checksum: 0,
         };
-        let format = Format::of(flow.payload_len, flow.stamp);
-        let filler_len = usize::from(flow.payload_len) - format.fields().filler;
         let pseudo_header_sum = checksum::udp_pseudo_header(flow.addresses.sum(), udp.length);
         let udp_sum = UdpSum(pseudo_header_sum + checksum::sum(&udp.to_bytes()));
         Self {
-            key: Key::new(tag_key),
-            filler: Filler::new(seed, filler_len),
+            key,
+            filler,
             pseudo_header_sum,
             udp,
             udp_sum,
-            format,
+            format: Format::of(flow.payload_len, flow.stamp),
             blank_sum: if flow.stamp { words(BLANK[0]) + words(BLANK[1]) } else { 0 },
         }
     }
@@ -67,6 +73,11 @@ impl Content {
         self.udp.length
     }
 
+    /// Length of the payload in bytes.
+    pub(crate) fn payload_len(&self) -> u16 {
+        self.udp.length - UDP_LEN
+    }
+
     /// The payload format.
     pub(crate) fn format(&self) -> Format {
         self.format
@@ -75,6 +86,30 @@ impl Content {
     /// The sum over the stamp area as it is sent; 0 if there is none.
     pub(crate) fn blank_sum(&self) -> u64 {
         self.blank_sum
+    }
+}
+
+/// The contents of the packets of a run, by size.
+pub struct Contents {
+    pub(crate) largest: Arc<Content>,
+    /// The others, in the order of [`Sizes::weighted`].
+    pub(crate) smaller: Box<[Arc<Content>]>,
+    pub(crate) sizes: Sizes,
+}
+
+impl Contents {
+    /// The contents of packets of `flow` in these sizes. All have the payload format of the largest, and
+    /// its filler as far as they reach.
+    #[must_use]
+    pub fn new(flow: &Flow, sizes: &Sizes, tag_key: u64, seed: u64) -> Self {
+        let flow_of = |payload_len| Flow { payload_len, ..*flow };
+        let largest = Content::with_filler_of(&flow_of(sizes.largest()), tag_key, seed);
+        let front = largest.format.fields().filler;
+        let smaller = sizes.weighted()[1..].iter().map(|&(size, _)| {
+            let filler = largest.filler.shortened(usize::from(size).saturating_sub(front));
+            Arc::new(Content::with_filler(&flow_of(size), largest.key, filler))
+        });
+        Self { smaller: smaller.collect(), largest: Arc::new(largest), sizes: sizes.clone() }
     }
 }
 

@@ -6,13 +6,14 @@
 
 use super::checksum;
 use super::payload::mix;
+use std::sync::Arc;
 
 /// Number of slices, a power of two. Each slice starts two bytes after the previous one.
 const SLICES: usize = 1024;
 
 /// The filler of all packets of a run.
 pub struct Filler {
-    bytes: Box<[u8]>,
+    bytes: Arc<[u8]>,
     /// By slice: the folded one's complement sum of its bytes and its offset.
     sums: Box<[u16; SLICES]>,
     len: usize,
@@ -23,8 +24,17 @@ impl Filler {
     #[must_use]
     pub fn new(seed: u64, len: usize) -> Self {
         let words = (2 * SLICES + len).div_ceil(8);
-        let bytes: Box<[u8]> =
-            (0..words as u64).flat_map(|i| mix(seed ^ mix(i)).to_be_bytes()).collect();
+        let bytes = (0..words as u64).flat_map(|i| mix(seed ^ mix(i)).to_be_bytes()).collect();
+        Self::of(bytes, len)
+    }
+
+    /// The filler of shorter packets of the same run: each slice begins as the one of `self`.
+    #[must_use]
+    pub fn shortened(&self, len: usize) -> Self {
+        Self::of(Arc::clone(&self.bytes), len.min(self.len))
+    }
+
+    fn of(bytes: Arc<[u8]>, len: usize) -> Self {
         let mut sums = Box::new([0; SLICES]);
         for (sum, at) in sums.iter_mut().zip((0..).step_by(2)) {
             *sum = checksum::fold(checksum::sum(&bytes[at..at + len]) + at as u64);
@@ -94,6 +104,17 @@ mod tests {
             prop_assert_eq!(slice.len(), len);
             let sum = checksum::sum(slice) + u64::from(offset);
             prop_assert_eq!(filler.sum_with_offset(offset) % 0xffff, sum % 0xffff);
+        }
+    }
+
+    #[test]
+    fn a_shorter_filler_begins_the_same() {
+        let filler = Filler::new(1, 300);
+        let shorter = filler.shortened(70);
+        for offset in (0..1024).map(Filler::offset) {
+            assert_eq!(shorter.slice(offset), Some(&filler.slice(offset).unwrap()[..70]));
+            let sum = Filler::new(1, 70).sum_with_offset(offset);
+            assert_eq!(shorter.sum_with_offset(offset), sum);
         }
     }
 

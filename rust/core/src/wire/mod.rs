@@ -30,9 +30,24 @@ pub mod link;
 pub mod nd;
 pub mod payload;
 pub mod reflect;
+pub mod sizes;
 pub mod stamp;
 pub mod template;
+pub mod templates;
+pub mod verifiers;
 pub mod verify;
+
+/// A frame to send: a buffer with room for the longest packet.
+pub trait TxFrame: AsMut<[u8]> {
+    /// Cuts the frame to `len` bytes, without FCS. Does nothing if it is shorter.
+    fn cut(&mut self, len: u16);
+}
+
+impl TxFrame for Vec<u8> {
+    fn cut(&mut self, len: u16) {
+        self.truncate(len.into());
+    }
+}
 
 /// A received frame.
 pub trait RxFrame {

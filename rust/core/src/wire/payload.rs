@@ -57,7 +57,7 @@ impl Header {
     pub(crate) fn first_word(self) -> u64 {
         let stamped = if self.stamped { STAMPED } else { 0 };
         let stream = u64::from(self.id.stream) << (LATENESS_BITS + SEQ_BITS);
-        stamped | stream | lateness_field(self.lateness) | self.id.seq & LOW_42
+        stamped | stream | lateness_field(self.lateness) | seq42(self.id.seq)
     }
 }
 
@@ -84,6 +84,12 @@ pub fn mix(value: u64) -> u64 {
 #[must_use]
 pub fn time48(time_ns: u64) -> u64 {
     time_ns & LOW_48
+}
+
+/// The low 42 bits of `seq`, which a packet carries.
+#[inline]
+pub(crate) fn seq42(seq: u64) -> u64 {
+    seq & LOW_42
 }
 
 /// The number nearest to `near` whose low `bits` bits are `low`.

@@ -10,7 +10,8 @@ use crate::wire::headers::Datagram;
 use crate::wire::layout::{Headers, for_layout};
 use crate::wire::payload::{expand, expand_seq};
 use crate::wire::stamp::Stamp;
-use crate::wire::verify::{Arrival, Changed, Verifier};
+use crate::wire::verifiers::Verifiers;
+use crate::wire::verify::{Arrival, Changed};
 
 /// No interval has this number.
 const NO_INTERVAL: u64 = u64::MAX;
@@ -21,7 +22,7 @@ const NO_INTERVAL: u64 = u64::MAX;
 /// which it arrived.
 pub struct Receiver {
     recorder: Recorder,
-    verifier: Verifier,
+    verifiers: Verifiers,
     order: Order,
     /// The current burst has frames for the control thread.
     has_slow: bool,
@@ -89,13 +90,18 @@ pub struct ReceiverOptions {
 }
 
 impl Receiver {
-    /// A receiver that verifies with `verifier` and counts with `recorder`.
+    /// A receiver that verifies with `verifiers` and counts with `recorder`.
     #[must_use]
-    pub fn new(recorder: Recorder, verifier: Verifier, options: ReceiverOptions) -> Self {
+    pub fn new(
+        recorder: Recorder,
+        verifiers: impl Into<Verifiers>,
+        options: ReceiverOptions,
+    ) -> Self {
+        let verifiers = verifiers.into();
         Self {
             recorder,
-            order: Order::new(verifier.sweeps()),
-            verifier,
+            order: Order::new(verifiers.sweeps()),
+            verifiers,
             has_slow: false,
             paced: options.due_times,
             stamps: StampMap::new(options.stamping_queues, options.stamps),
@@ -123,8 +129,8 @@ impl Receiver {
         self.recorder.poll(now_ns);
     }
 
-    /// Verifies and counts frames that arrived at `now_ns`. See [`Verifier::check`] for
-    /// `partial_checksums`. Marks frames for the control thread and returns whether there are any.
+    /// Verifies and counts frames that arrived at `now_ns`. See
+    /// [`Verifier::check`](crate::wire::verify::Verifier::check) for `partial_checksums`. Marks frames for the control thread and returns whether there are any.
     pub fn receive<F: RxFrame>(
         &mut self,
         now_ns: u64,
@@ -133,8 +139,12 @@ impl Receiver {
     ) -> bool {
         let partial = partial_checksums;
         self.has_slow = false;
-        for_layout!(self.verifier.layout(), H => for_format!(self.verifier.format(), P => {
-            self.take_all::<H, P, F>(now_ns, frames, partial);
+        for_layout!(self.verifiers.layout(), H => for_format!(self.verifiers.format(), P => {
+            if self.verifiers.are_several() {
+                self.take_several::<H, P, F>(now_ns, frames, partial);
+            } else {
+                self.take_all::<H, P, F>(now_ns, frames, partial);
+            }
         }));
         self.end_group();
         self.publish();
@@ -149,7 +159,7 @@ impl Receiver {
     }
 
     /// [`Receiver::receive`] for all frames, compiled once per layout and payload format; see
-    /// [`Verifier::check_usual_as`].
+    /// [`Verifier::check_usual_as`](crate::wire::verify::Verifier::check_usual_as).
     #[inline(never)]
     fn take_all<H: Headers, P: Payload, F: RxFrame>(
         &mut self,
@@ -158,7 +168,7 @@ impl Receiver {
         partial_checksums: bool,
     ) {
         for frame in frames {
-            if let Some(arrival) = self.verifier.check_usual_as::<H, P>(frame.bytes()) {
+            if let Some(arrival) = self.verifiers.largest().check_usual_as::<H, P>(frame.bytes()) {
                 let arrived = self.arrive(now_ns, arrival);
                 self.count_arrival(arrived, frame.bytes());
             } else {
@@ -167,11 +177,29 @@ impl Receiver {
         }
     }
 
-    /// Fallback for any frame. [`Verifier::check`] is split into two functions so that the values
-    /// of the common case stay in registers.
+    /// [`Receiver::take_all`] for packets of several sizes.
+    #[inline(never)]
+    fn take_several<H: Headers, P: Payload, F: RxFrame>(
+        &mut self,
+        now_ns: u64,
+        frames: &mut [F],
+        partial_checksums: bool,
+    ) {
+        for frame in frames {
+            if let Some(arrival) = self.verifiers.check_usual_as::<H, P>(frame.bytes()) {
+                let arrived = self.arrive(now_ns, arrival);
+                self.count_arrival(arrived, frame.bytes());
+            } else {
+                self.receive_any(now_ns, frame, partial_checksums);
+            }
+        }
+    }
+
+    /// Fallback for any frame. The check is split into two functions so that the values of the
+    /// common case stay in registers.
     #[cold]
     fn receive_any<F: RxFrame>(&mut self, now_ns: u64, frame: &mut F, partial_checksums: bool) {
-        let judged = self.verifier.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
+        let judged = self.verifiers.check_any(frame.bytes(), frame.wire_len(), partial_checksums);
         let arrived = judged.and_then(|arrival| {
             self.arrive(now_ns, arrival)?;
             // `arrive` has made `group` that of this packet, so both have the same interval.

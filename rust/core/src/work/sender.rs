@@ -4,7 +4,8 @@ use super::pacer::{LATE_NS, MOST_AT_ONCE, Pacer};
 use super::self_check::SelfCheck;
 use crate::count::log_linear::buckets_until;
 use crate::count::{Counter, Recorder};
-use crate::wire::template::Template;
+use crate::wire::TxFrame;
+use crate::wire::templates::Templates;
 
 /// Each burst has one buffer checked. Burst `k` checks the buffer of its packet `k % PROBES`, if it
 /// has that many packets.
@@ -19,7 +20,7 @@ const WAIT_NS: u64 = 20_000;
 pub struct Sender {
     recorder: Recorder,
     pacer: Pacer,
-    template: Template,
+    templates: Templates,
     stream: u16,
     /// End of sending. The worker checks it itself, so that the run ends exactly on an interval
     /// boundary and not on the next tick of the control thread.
@@ -62,7 +63,7 @@ impl Sender {
     pub fn new(
         recorder: Recorder,
         pacer: Pacer,
-        template: Template,
+        templates: impl Into<Templates>,
         stream: u16,
         end_ns: Option<u64>,
     ) -> Self {
@@ -71,7 +72,7 @@ impl Sender {
             recorder,
             pacer,
             check,
-            template,
+            templates: templates.into(),
             stream,
             end_ns: end_ns.unwrap_or(u64::MAX),
             least_ns: 0,
@@ -96,21 +97,17 @@ impl Sender {
     /// `frame` is the memory of the buffer; one shorter than a frame is left unchanged. Call once for
     /// each buffer of the mempool.
     pub fn prepare(&self, index: u64, frame: &mut [u8]) {
-        self.template.prepare(index, frame);
+        self.templates.prepare(index, frame);
     }
 
     /// Builds the packets due by `due_by_ns`, in the last ones of `frames`. The frames are prepared
-    /// buffers (see [`Sender::prepare`]), each of the length of a frame. Call in every poll.
+    /// buffers (see [`Sender::prepare`]), each of the length of the longest packet, and are cut to the
+    /// lengths of the packets built in them. Call in every poll.
     ///
     /// The send time is `now_ns`, or the due time of the first packet if that is later, as it is
     /// where the port does the pacing. An empty `frames` means that no mbufs were available: due
     /// packets are counted as not sent for that reason.
-    pub fn build<F: AsMut<[u8]>>(
-        &mut self,
-        now_ns: u64,
-        due_by_ns: u64,
-        frames: &mut [F],
-    ) -> Built {
+    pub fn build<F: TxFrame>(&mut self, now_ns: u64, due_by_ns: u64, frames: &mut [F]) -> Built {
         let most = u16::try_from(frames.len()).unwrap_or(u16::MAX);
         let packets = self.poll(now_ns, due_by_ns, most.max(1));
         let leaves_ns = self.due_ns().max(now_ns);
@@ -210,7 +207,7 @@ impl Sender {
     }
 
     /// Writes the packets of the burst, sent at `now_ns`, into `frames`.
-    fn write_burst<F: AsMut<[u8]>>(&mut self, now_ns: u64, frames: &mut [F]) {
+    fn write_burst<F: TxFrame>(&mut self, now_ns: u64, frames: &mut [F]) {
         self.stamp_ns = now_ns;
         self.probe = (self.probe + 1) % PROBES;
         self.recorder.will_send_below(self.stream, self.seq + frames.len() as u64);
@@ -224,26 +221,27 @@ impl Sender {
             self.prepare_all(frames);
             self.write(frames);
         }
+        self.templates.cut(self.seq, frames);
     }
 
-    fn write<F: AsMut<[u8]>>(&mut self, frames: &mut [F]) {
+    fn write<F: TxFrame>(&mut self, frames: &mut [F]) {
         let now_ns = self.stamp_ns;
         let due_ns = self.pacer.due_ns();
         let latenesses = &mut self.latenesses[..due_ns.len()];
         buckets_until(now_ns, due_ns, latenesses);
-        self.template.write(self.seq, now_ns, latenesses, frames);
+        self.templates.write(self.seq, now_ns, latenesses, frames);
     }
 
     /// Whether the frame checked in this burst no longer has the filler that it was prepared with.
     /// If so, every frame has to be prepared again for every packet.
-    fn is_probe_changed<F: AsMut<[u8]>>(&self, frames: &mut [F]) -> bool {
+    fn is_probe_changed<F: TxFrame>(&self, frames: &mut [F]) -> bool {
         let probe = frames.get_mut(self.probe);
-        probe.is_some_and(|frame| !self.template.is_prepared(frame.as_mut()))
+        probe.is_some_and(|frame| !self.templates.is_prepared(frame.as_mut()))
     }
 
-    fn prepare_all<F: AsMut<[u8]>>(&self, frames: &mut [F]) {
+    fn prepare_all<F: TxFrame>(&self, frames: &mut [F]) {
         for (seq, frame) in (self.seq..).zip(frames) {
-            self.template.prepare(seq, frame.as_mut());
+            self.templates.prepare(seq, frame.as_mut());
         }
     }
 

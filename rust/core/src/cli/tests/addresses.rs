@@ -6,7 +6,7 @@ use crate::wire::flow::{Mac, VlanId, Vlans};
 use crate::wire::layout::{IpVersion, Layout, Tags};
 use std::net::SocketAddr;
 
-const PORT: &str = "--dest-mac 02:00:00:00:00:02";
+pub(super) const PORT: &str = "--dest-mac 02:00:00:00:00:02";
 
 fn sendrecv_to(src: &str, dest: &str, options: &str) -> Sendrecv {
     run(&format!("sendrecv --src {src} --dest {dest} {PORT} {options}")).sendrecv.unwrap()
@@ -58,7 +58,7 @@ fn a_rate_in_bits_counts_all_headers() {
 /// As Ethernet counts, VLAN tags are not part of the MTU.
 #[test]
 fn the_mtu_is_that_of_the_ip_packet() {
-    let limits = PortLimits { max_rx_queues: 1, max_tx_queues: 1, mtu: 1500 };
+    let limits = PortLimits { max_rx_queues: 1, max_tx_queues: 1, mtu: 1500, mtus: (68, 9000) };
     for (addresses, largest) in [
         ("--src 10.0.0.1 --dest 10.0.0.2:7", 1472),
         ("--src 2001:db8::1 --dest [2001:db8::2]:7", 1452),
@@ -71,7 +71,10 @@ fn the_mtu_is_that_of_the_ip_packet() {
             assert_eq!(checked(largest), Ok(()));
             let error = checked(largest + 1).unwrap_err();
             let leaves = format!("the port's MTU of 1500 leaves {largest} bytes");
-            assert!(error.contains(&leaves), "{tags}: {error}");
+            assert!(
+                error.contains(&leaves) && error.contains("give --mtu 1501,"),
+                "{tags}: {error}"
+            );
         }
     }
 }

@@ -4,8 +4,10 @@ use super::*;
 
 #[test]
 fn rates_are_exact() {
-    let pps =
-        |text| values::rate(text).map(|rate| rate.in_packets(Layout::default(), 0).unwrap().pps());
+    let pps = |text| {
+        values::rate(text)
+            .map(|rate| rate.in_packets(Layout::default(), &Sizes::one(0)).unwrap().pps())
+    };
     assert_eq!(pps("3.5m"), Ok(3_500_000.0));
     assert_eq!(pps("1.000001M"), Ok(1_000_001.0));
     assert_eq!(pps("800k"), Ok(800_000.0));
@@ -31,7 +33,8 @@ fn rates_are_exact() {
 
 #[test]
 fn any_positive_rate_can_be_asked_for() {
-    let rate = |text, len| values::rate(text).unwrap().in_packets(Layout::default(), len);
+    let rate =
+        |text, len| values::rate(text).unwrap().in_packets(Layout::default(), &Sizes::one(len));
     let in_ns = |packets, period_ns| Rate::ratio(packets, period_ns);
     for (text, expected) in [
         ("0.5", in_ns(1, 2_000_000_000)),
@@ -66,8 +69,8 @@ fn bytes_are_never_taken_for_bits() {
     // The case of a prefix does not matter.
     for same in ["1gbps", "1Gbps", "1GbPS", "1000mbps", "1000000KBPSL2".to_lowercase().as_str()] {
         assert_eq!(
-            values::rate(same).unwrap().in_packets(Layout::default(), 1458),
-            values::rate("1Gbps").unwrap().in_packets(Layout::default(), 1458),
+            values::rate(same).unwrap().in_packets(Layout::default(), &Sizes::one(1458)),
+            values::rate("1Gbps").unwrap().in_packets(Layout::default(), &Sizes::one(1458)),
             "{same}"
         );
     }
@@ -76,7 +79,9 @@ fn bytes_are_never_taken_for_bits() {
 /// 10 Gbit/s of the smallest frames is 14.88 Mpps on the wire.
 #[test]
 fn rates_in_bits_count_whole_frames() {
-    let rate = |text, len| values::rate(text).unwrap().in_packets(Layout::default(), len).unwrap();
+    let rate = |text, len| {
+        values::rate(text).unwrap().in_packets(Layout::default(), &Sizes::one(len)).unwrap()
+    };
     let pps = |text, len| rate(text, len).pps();
     assert_eq!(Some(rate("3.5Mpps", 16)), Rate::new(3_500_000, 1_000_000_000));
     assert_eq!(Some(rate("500kpps", 16)), Rate::new(500_000, 1_000_000_000));
@@ -87,6 +92,17 @@ fn rates_in_bits_count_whole_frames() {
     for bad in ["bps", "10Gbit", "99999Gbps"] {
         assert!(values::rate(bad).is_err(), "{bad}");
     }
+}
+
+/// The bits of a mix are those of a whole round, to the bit.
+#[test]
+fn rates_in_bits_of_a_mix_are_exact() {
+    let sizes = "64:7,594:4,1518:1";
+    let rate = |text: &str| run(&format!("{SENDRECV} --frame-size {sizes} --rate {text}")).rate();
+    let round = 8 * (7 * 64 + 4 * 594 + 1518);
+    assert_eq!(rate("1Gbps"), Rate::ratio(12_000_000_000, 1_000_000_000 * round));
+    let on_the_wire = round + 8 * 20 * 12;
+    assert_eq!(rate("1GbpsL1"), Rate::ratio(12_000_000_000, 1_000_000_000 * on_the_wire));
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_request_says_what_differs_from_the_command_line() {
     let (asked, trial) = parse(b"{}", &template).unwrap();
     let config = template.of_trial(&trial, template.tag_key()).unwrap();
     assert_eq!(asked.rate_pps, Some(5000.0));
-    assert_eq!((asked.packet_size, asked.pattern), (100, Some("burst:4".into())));
+    assert_eq!((asked.packet_size, asked.pattern), (100.into(), Some("burst:4".into())));
     assert_eq!((config.duration_ns, config.count), (Some(3_000_000_000), None));
     assert_eq!(
         config.sendrecv.as_ref().unwrap().pacing,
@@ -48,8 +48,8 @@ fn a_request_says_what_differs_from_the_command_line() {
     let pacing = sendrecv.pacing.unwrap();
     assert_eq!((config.duration_ns, config.count), (Some(250_000_000), Some(7)));
     assert_eq!(
-        (pacing.rate, sendrecv.payload_len),
-        (Rate::new(24_691, 2_000_000_000).unwrap(), 16)
+        (pacing.rate, sendrecv.sizes),
+        (Rate::new(24_691, 2_000_000_000).unwrap(), Sizes::one(16))
     );
     assert_eq!(pacing.tx_mode, template.tx_mode().unwrap(), "not requested, so as it was");
     assert_eq!(asked.id, Some(serde_json::json!(["a", 1])));
@@ -58,6 +58,9 @@ fn a_request_says_what_differs_from_the_command_line() {
     assert!(
         matches!((pacing.pattern, other.pattern), (Pattern::Poisson(a), Pattern::Poisson(b)) if a != b)
     );
+
+    let (asked, trial) = parse(br#"{"packet_size": "64:2,100:1"}"#, &template).unwrap();
+    assert_eq!((asked.packet_size, trial.sizes.turns()), ("100:1,64:2".into(), 3));
 
     let (asked, trial) = parse(br#"{"rate_pps": 0, "id": null}"#, &template).unwrap();
     assert_eq!((trial.rate, asked.rate_pps, asked.pattern, asked.id), (None, None, None, None));
@@ -84,8 +87,16 @@ fn a_bad_request_is_refused_with_what_is_possible() {
         (r#"{"duration_s": 1e10}"#, "duration_s 10000000000: expected"),
         (r#"{"count": 0}"#, "count: expected 1 to"),
         (r#"{"count": 1.5}"#, "invalid type"),
-        (r#"{"duration_s": 1, "packet_size": 15}"#, "packet_size 15: expected 16 bytes at least"),
-        (r#"{"duration_s": 1, "packet_size": 70000}"#, "invalid value"),
+        (
+            r#"{"duration_s": 1, "packet_size": 15}"#,
+            "packet_size 15: 15: expected 16 bytes of UDP payload at least",
+        ),
+        (
+            r#"{"duration_s": 1, "packet_size": 70000}"#,
+            "packet_size 70000: expected a size in bytes",
+        ),
+        (r#"{"duration_s": 1, "packet_size": [64]}"#, "packet_size [64]: expected a size in bytes"),
+        (r#"{"duration_s": 1, "packet_size": "16:1,64:1"}"#, "16 beside 64"),
         (r#"{"duration_s": 1, "pattern": "cbr"}"#, "pattern: it needs a rate_pps above 0"),
         (
             r#"{"duration_s": 1, "rate_pps": 5, "pattern": "burst:0"}"#,

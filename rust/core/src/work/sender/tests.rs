@@ -122,7 +122,7 @@ fn a_sender_that_waits_was_stalled_if_it_came_late_to_do_so() {
     let _ = rig.sender.poll(9_000, 9_000, 1);
     assert_eq!(rig.sender.wait_until(985_000), 1_000_000);
     let _ = rig.sender.poll(1_000_010, 1_000_010, 1);
-    rig.sender.write_burst::<[u8; 0]>(1_000_010, &mut []);
+    rig.sender.write_burst::<Vec<u8>>(1_000_010, &mut []);
     rig.sender.sent(1_000_020, 1);
     let departures = rig.collector.by_worker()[0].departures;
     assert_eq!((departures.stalls, departures.stall_ns), (1, 985_000 - 9_000));
