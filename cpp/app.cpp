@@ -68,7 +68,7 @@ rs::PortEnd end_of(const ServedPort& served) {
   for (const auto& [name, value] : port.counters()) {
     counters.push_back({name, value});
   }
-  const ChecksumOffload by_port = port.checksums();
+  const TxOffloads by_port = port.offloads();
   return {.name = port.name(),
           .driver = port.driver(),
           .delivered = port.delivered(),
@@ -76,7 +76,7 @@ rs::PortEnd end_of(const ServedPort& served) {
           .control_sent = served.slow_path.sent(),
           .counters = std::move(counters),
           .is_removed = port.is_removed(),
-          .checksums = {by_port.ipv4, by_port.udp}};
+          .offloads = {by_port.ipv4, by_port.udp, by_port.vlan}};
 }
 
 /// Collects what only C++ knows about the run that ended at `now_ns`.
@@ -274,8 +274,9 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
                                options.tx_descriptors,
                                options.rx_burst,
                                options.tx_burst,
-                               options.checksum_offload,
+                               {options.offloads.ipv4, options.offloads.udp, options.offloads.vlan},
                                options.send_on_timestamp,
+                               options.offloads_required,
                                wait_link,
                                options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,
                                passing_on(mode.queues),

@@ -175,7 +175,7 @@ class Chain {
     constexpr uint64_t kTickNs = 1'000'000;
     constexpr uint64_t kTicksPerSlice = 10;
     const Clock clock = clock_.restarted();
-    rust::Box<rs::Sender> sender = rs::new_sender(session, 0, {false, false});
+    rust::Box<rs::Sender> sender = rs::new_sender(session, 0, {});
     rust::Box<rs::Receiver> receiver = rs::new_receiver(session, 0, false);
     sending_.for_each([&](std::size_t index, rs::Frame& room) { sender->prepare(index, room); });
     sent_ = 0;

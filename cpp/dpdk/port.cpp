@@ -54,7 +54,11 @@ bool tells_of_loss(std::string_view name) {
   return std::ranges::find(kBasic, name) == kBasic.end() && std::ranges::any_of(kWords, is_in);
 }
 
-constexpr uint64_t kChecksumOffloads = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+uint64_t flags_of(const TxOffloads& offloads) {
+  return (offloads.ipv4 ? RTE_ETH_TX_OFFLOAD_IPV4_CKSUM : 0) |
+         (offloads.udp ? RTE_ETH_TX_OFFLOAD_UDP_CKSUM : 0) |
+         (offloads.vlan ? RTE_ETH_TX_OFFLOAD_VLAN_INSERT : 0);
+}
 
 void say_if_adjusted(const char* option, uint16_t asked, uint16_t descriptors) {
   if (descriptors != asked) {
@@ -204,6 +208,23 @@ void Port::set_mtu(uint16_t before) {
   }
 }
 
+void Port::require_offloads(const TxOffloads& wanted) const {
+  std::string missing;
+  const auto add = [&missing](bool lacks, const char* what) {
+    if (lacks) {
+      missing += (missing.empty() ? "" : " and ") + std::string(what);
+    }
+  };
+  add(wanted.ipv4 && !offloads_.ipv4, "the IPv4 checksum");
+  add(wanted.udp && !offloads_.udp, "the UDP checksum");
+  add(wanted.vlan && !offloads_.vlan, "the VLAN tag");
+  if (!missing.empty()) {
+    throw UsageError("--offload on: port " + std::to_string(port_id_) + " (" + info_.driver_name +
+                     ") cannot write " + missing +
+                     "; give --offload auto, which leaves the rest to software");
+  }
+}
+
 void Port::require_send_on_timestamp() const {
   if ((info_.tx_offload_capa & RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP) == 0) {
     throw UsageError("--pacing hw: port " + std::to_string(port_id_) + " (" + info_.driver_name +
@@ -233,11 +254,13 @@ void Port::configure(const PortConfig& config) {
   if (longest_frame() > RTE_MBUF_DEFAULT_DATAROOM) {
     conf.rxmode.offloads |= info_.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
   }
-  if (config.checksum_offload) {
-    conf.txmode.offloads |= info_.tx_offload_capa & kChecksumOffloads;
+  conf.txmode.offloads |= info_.tx_offload_capa & flags_of(config.offloads);
+  offloads_ = {.ipv4 = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0,
+               .udp = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0,
+               .vlan = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0};
+  if (config.offloads_required) {
+    require_offloads(config.offloads);
   }
-  checksums_ = {(conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0,
-                (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0};
   if (config.send_on_timestamp) {
     require_send_on_timestamp();
     // mlx5 looks the field up only when the port is started.
@@ -298,7 +321,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
       // (SlowPath).
       const MempoolDemand tx_demand{tx_descriptors, burst, longest_frame() * (queue == 0 ? 2 : 1)};
       tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
-      tx_queues_.emplace_back(port_id_, queue, config.tx_burst);
+      tx_queues_.emplace_back(port_id_, queue, config.tx_burst, offloads_.vlan);
     }
   }
 }

@@ -33,6 +33,16 @@ enum class PassingOn {
   kToAnyQueue,
 };
 
+/// What a port does for packets that request it (rte_eth_txmode).
+struct TxOffloads {
+  /// It computes the checksum of the IPv4 header.
+  bool ipv4 = false;
+  /// It computes the UDP checksum.
+  bool udp = false;
+  /// It inserts a VLAN tag.
+  bool vlan = false;
+};
+
 /// The requested configuration of a port.
 struct PortConfig {
   uint16_t rx_queues;
@@ -44,10 +54,12 @@ struct PortConfig {
   uint16_t rx_burst;
   /// Maximum packets per call of rte_eth_tx_burst.
   uint16_t tx_burst;
-  /// Offload the checksums that the port can compute.
-  bool checksum_offload;
+  /// What the port is to do for packets that request it, as far as it can.
+  TxOffloads offloads;
   /// Packets carry their launch time (TxSchedule); refused if the port has no such offload.
   bool send_on_timestamp = false;
+  /// Refuse a port that cannot do all of them.
+  bool offloads_required = false;
   /// How long to wait for the peer of a memif port.
   std::chrono::milliseconds peer_timeout = kLinkTimeout;
   /// Mbufs of each rx queue that a worker may hold.
@@ -59,12 +71,6 @@ struct PortConfig {
   uint16_t mtu = 0;
   /// Multicast addresses whose frames the port has to receive.
   std::span<const rte_ether_addr> multicast = {};
-};
-
-/// Checksums that the port computes for packets that request it.
-struct ChecksumOffload {
-  bool ipv4;
-  bool udp;
 };
 
 /// Link speed in Mbit/s; 0 if unknown.
@@ -99,9 +105,8 @@ class Port {
   /// The pool for packets that a worker originates on tx queue `queue`.
   rte_mempool* tx_pool(uint16_t queue);
 
-  /// The checksums that the port computes for packets that request it: those that were requested in
-  /// PortConfig and that it supports.
-  ChecksumOffload checksums() const noexcept { return checksums_; }
+  /// What the port does for packets that request it: of what PortConfig asks for, what it can.
+  TxOffloads offloads() const noexcept { return offloads_; }
 
   /// Whether the port may deliver packets whose UDP checksum holds only the sum of the
   /// pseudo-header: packets that the kernel of this host sent, which never crossed a wire.
@@ -148,6 +153,7 @@ class Port {
 
  private:
   void set_mtu(uint16_t mtu);
+  void require_offloads(const TxOffloads& wanted) const;
   void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
   void start(std::chrono::milliseconds peer_timeout, const StopRequest& stop) const;
@@ -162,7 +168,7 @@ class Port {
   std::vector<Counter> xstats_before_;
   uint64_t delivered_before_ = 0;
   uint64_t accepted_before_ = 0;
-  ChecksumOffload checksums_{};
+  TxOffloads offloads_{};
   /// Tx queues that only the driver needs.
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;

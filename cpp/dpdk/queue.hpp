@@ -37,8 +37,10 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
 /// One tx queue of a started port.
 class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
  public:
-  TxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
-      : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
+  /// `prepares`: packets request offloads beyond checksums, which some drivers do in
+  /// rte_eth_tx_prepare (net_virtio inserts VLAN tags there).
+  TxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst, bool prepares)
+      : port_id_(port_id), queue_id_(queue_id), burst_(burst), prepares_(prepares) {}
 
   /// Sends `burst`, frees the packets that the driver does not accept, and returns how many it
   /// accepted.
@@ -53,9 +55,10 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
   /// the others stay in place.
   uint16_t offer(Burst& burst, uint16_t first) noexcept {
     uint16_t next = first;
+    const uint16_t end = prepares_ ? prepared(burst, first) : burst.size;
     // Never call the driver with an empty burst: net_memif of DPDK 24.11 does not return from that.
-    while (next < burst.size) {
-      const uint16_t offered = std::min(burst_, static_cast<uint16_t>(burst.size - next));
+    while (next < end) {
+      const uint16_t offered = std::min(burst_, static_cast<uint16_t>(end - next));
       const uint16_t accepted =
           rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + next, offered);
       next = static_cast<uint16_t>(next + accepted);
@@ -72,9 +75,17 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
   uint64_t accepted() const noexcept { return accepted_; }
 
  private:
+  /// The index behind the last packet from index `first` on that the driver is ready to take.
+  [[gnu::noinline]] uint16_t prepared(Burst& burst, uint16_t first) const noexcept {
+    const auto count = static_cast<uint16_t>(burst.size - first);
+    return static_cast<uint16_t>(
+        first + rte_eth_tx_prepare(port_id_, queue_id_, burst.mbufs.data() + first, count));
+  }
+
   uint16_t port_id_;
   uint16_t queue_id_;
   uint16_t burst_;
+  bool prepares_;
   uint64_t accepted_ = 0;  // worker: rw, others: ro once it has ended
 };
 

@@ -21,11 +21,13 @@ class Send final {
         pool_(port.tx_pool(queue)),
         sender_(std::move(sender)),
         clock_(clock),
-        offload_flags_(offload_flags(port.checksums(), options.ipv6)),
-        header_lens_(rte_mbuf_tx_offload(options.l2_len, options.l3_len, 0, 0, 0, 0, 0)),
+        offload_flags_(offload_flags(port.offloads(), options.ipv6)),
+        header_lens_(rte_mbuf_tx_offload(options.l2_len - inserted_len(port), options.l3_len, 0, 0,
+                                         0, 0, 0)),
+        vlan_tci_(options.vlan_tci),
         outlet_(outlet),
         max_burst_(next.tx_mode == rs::TxMode::Burst ? options.tx_burst : 1),
-        frame_len_(next.frame_len),
+        frame_len_(static_cast<uint16_t>(next.frame_len - inserted_len(port))),
         // With launch times, the time of the driver's call says nothing about when packets leave.
         checks_pacing_(next.paced && next.tx_mode != rs::TxMode::Hardware),
         spin_(next.tx_mode == rs::TxMode::Spin),
@@ -92,14 +94,20 @@ class Send final {
   }
 
  private:
-  /// The mbuf flags that request the checksums that the port computes; 0: none.
-  static uint64_t offload_flags(const ChecksumOffload& checksums, bool ipv6) noexcept {
+  /// Bytes that the port inserts into each frame.
+  static uint16_t inserted_len(const Port& port) noexcept {
+    return port.offloads().vlan ? RTE_VLAN_HLEN : 0;
+  }
+
+  /// The mbuf flags that request what the port does; 0: nothing.
+  static uint64_t offload_flags(const TxOffloads& offloads, bool ipv6) noexcept {
+    const uint64_t vlan = offloads.vlan ? RTE_MBUF_F_TX_VLAN : 0;
     if (ipv6) {
-      return checksums.udp ? RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV6 : 0;
+      return vlan | (offloads.udp ? RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV6 : 0);
     }
-    const uint64_t flags = (checksums.ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0) |
-                           (checksums.udp ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
-    return flags == 0 ? 0 : flags | RTE_MBUF_F_TX_IPV4;
+    const uint64_t checksums =
+        (offloads.ipv4 ? RTE_MBUF_F_TX_IP_CKSUM : 0) | (offloads.udp ? RTE_MBUF_F_TX_UDP_CKSUM : 0);
+    return vlan | (checksums == 0 ? 0 : checksums | RTE_MBUF_F_TX_IPV4);
   }
 
   /// Fills up the ready buffers to a full burst, if the pool has enough.
@@ -107,7 +115,7 @@ class Send final {
     const uint16_t first = burst_.size;
     if (burst_.add(pool_, static_cast<uint16_t>(max_burst_ - first), frame_len_) &&
         offload_flags_ != 0) {
-      request_checksums(first);
+      request_offloads(first);
     }
     frames_ = ready_.of_allocated(burst_, first, frame_len_).writable();
   }
@@ -121,11 +129,12 @@ class Send final {
     }
   }
 
-  void request_checksums(uint16_t first) noexcept {
+  void request_offloads(uint16_t first) noexcept {
     for (uint16_t i = first; i < burst_.size; ++i) {
       rte_mbuf* mbuf = burst_.mbufs[i];
       mbuf->ol_flags |= offload_flags_;
       mbuf->tx_offload = header_lens_;
+      mbuf->vlan_tci = vlan_tci_;
     }
   }
 
@@ -137,6 +146,7 @@ class Send final {
   const Clock& clock_;
   uint64_t offload_flags_;
   uint64_t header_lens_;
+  uint16_t vlan_tci_;
   /// Those of `burst_`.
   rust::Slice<rs::Frame> frames_;
   SlowPath::Outlet outlet_;
@@ -179,7 +189,7 @@ class Receive final {
 
 /// Reports which checksums the port cannot compute. IPv6 headers have none.
 void report_software_checksums(const Port& port, bool ipv6) {
-  ChecksumOffload by_port = port.checksums();
+  TxOffloads by_port = port.offloads();
   by_port.ipv4 = ipv6 ? by_port.udp : by_port.ipv4;
   if (by_port.ipv4 && by_port.udp) {
     return;
@@ -195,7 +205,7 @@ void run(Dataplane& dataplane) {
   const rs::Options& options = dataplane.options();
   const rs::Next& next = dataplane.next();
   static bool said = false;
-  if (options.checksum_offload && !std::exchange(said, true)) {
+  if (options.offloads.udp && !std::exchange(said, true)) {
     for (const ServedPort& served : dataplane.ports()) {
       report_software_checksums(served.port, options.ipv6);
     }
@@ -203,9 +213,10 @@ void run(Dataplane& dataplane) {
   std::vector<Send> senders;
   for (const QueueOfRun& queue : dataplane.tx_queues()) {
     Port& port = queue.port();
-    const ChecksumOffload by_port = port.checksums();
+    const TxOffloads by_port = port.offloads();
     senders.emplace_back(
-        port, queue.queue, rs::new_sender(session, queue.number, {by_port.ipv4, by_port.udp}),
+        port, queue.queue,
+        rs::new_sender(session, queue.number, {by_port.ipv4, by_port.udp, by_port.vlan}),
         dataplane.clock(), options, next, dataplane.stop(),
         queue.queue == 0 ? queue.slow_path().outlet(port.tx_pool(0), next.frame_len)
                          : SlowPath::Outlet());

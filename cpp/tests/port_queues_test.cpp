@@ -18,7 +18,7 @@ constexpr PortConfig kSmall{.rx_queues = 2,
                             .tx_descriptors = 256,
                             .rx_burst = 32,
                             .tx_burst = 32,
-                            .checksum_offload = false};
+                            .offloads = {}};
 
 class PortQueues : public testing::Test {
  protected:

@@ -44,7 +44,7 @@ constexpr PortConfig kSmall{.rx_queues = 1,
                             .tx_descriptors = 256,
                             .rx_burst = 32,
                             .tx_burst = 32,
-                            .checksum_offload = true,
+                            .offloads = {.ipv4 = true, .udp = true},
                             .held_mbufs = 0};
 
 std::string to_text(const std::array<uint8_t, 6>& mac) {
@@ -206,8 +206,9 @@ TEST(LinkSpeed, IsNothingWhereTheDriverDoesNotSay) {
 
 TEST_F(NullPort, HasNoOffloadsThatItWouldHaveToKeepAPromiseOf) {
   const Port port(info, kSmall);
-  EXPECT_FALSE(port.checksums().ipv4);
-  EXPECT_FALSE(port.checksums().udp);
+  EXPECT_FALSE(port.offloads().ipv4);
+  EXPECT_FALSE(port.offloads().udp);
+  EXPECT_FALSE(port.offloads().vlan);
   EXPECT_FALSE(port.may_deliver_partial_checksums());
 }
 
@@ -220,15 +221,45 @@ TEST_F(NullPort, LeavesEachChecksumToThePortThatCanWriteIt) {
     for (const bool wanted : {true, false}) {
       const VirtualPort other("net_null");
       PortConfig config = kSmall;
-      config.checksum_offload = wanted;
+      config.offloads = {.ipv4 = wanted, .udp = wanted};
       fake_offloads = {.offered = offered, .configured = 0};
       const Port port(find_port(other.name()), config);
-      EXPECT_EQ(port.checksums().ipv4, wanted && (offered & kIpv4) != 0);
-      EXPECT_EQ(port.checksums().udp, wanted && (offered & kUdp) != 0);
+      EXPECT_EQ(port.offloads().ipv4, wanted && (offered & kIpv4) != 0);
+      EXPECT_EQ(port.offloads().udp, wanted && (offered & kUdp) != 0);
       EXPECT_EQ(fake_offloads.configured, wanted ? offered : 0);
       fake_offloads = {};
     }
   }
+}
+
+TEST_F(NullPort, RefusesWhatItCannotDoOnlyIfAsked) {
+  PortConfig config = kSmall;
+  config.offloads = {.ipv4 = true, .udp = true, .vlan = true};
+  config.offloads_required = true;
+  struct Case {
+    uint64_t offered;
+    const char* missing;
+  };
+  for (const auto& [offered, missing] :
+       {Case{RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM, "write the VLAN tag;"},
+        Case{RTE_ETH_TX_OFFLOAD_UDP_CKSUM, "write the IPv4 checksum and the VLAN tag;"},
+        Case{0, "write the IPv4 checksum and the UDP checksum and the VLAN tag;"}}) {
+    const VirtualPort other("net_null");
+    fake_offloads = {.offered = offered, .configured = 0};
+    try {
+      const Port port(find_port(other.name()), config);
+      ADD_FAILURE() << missing;
+    } catch (const UsageError& error) {
+      EXPECT_NE(std::string(error.what()).find(missing), std::string::npos) << error.what();
+    }
+    fake_offloads = {};
+  }
+  const VirtualPort other("net_null");
+  fake_offloads = {.offered = RTE_ETH_TX_OFFLOAD_VLAN_INSERT, .configured = 0};
+  config.offloads = {.ipv4 = false, .udp = false, .vlan = true};
+  const Port port(find_port(other.name()), config);
+  EXPECT_TRUE(port.offloads().vlan);
+  fake_offloads = {};
 }
 
 TEST_F(NullPort, NamesWhatNeverReachedUs) {

@@ -164,7 +164,7 @@ class ReflectRig : public testing::Test {
                "02:00:00:00:00:02", "--packet-size", "64", "--reflector-seq", "-q"});
     rust::Box<rs::Session> asking = rs::open_session(*sending, {});
     ASSERT_EQ(asking->next(one_mac(), false).stage, rs::Stage::Preliminary);
-    const rust::Box<rs::Sender> sender = rs::new_sender(*asking, 0, {false, false});
+    const rust::Box<rs::Sender> sender = rs::new_sender(*asking, 0, {});
     // The sender only asks.
     const rs::Facts stopped{.stop_requested = true};
     asking->tick(0, stopped);

@@ -92,7 +92,7 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   slow.serve(*session, 0, 1);
   rust::Box<rs::Session> asked = rs::open_session(*sending, {});
   asked->next(one_mac(), true);
-  arrive_from(*rs::new_sender(*asked, 0, {false, false}));
+  arrive_from(*rs::new_sender(*asked, 0, {}));
   reflect.poll(1000);
   make_room(kMaxBurst);
   reflect.poll(5'001'000);

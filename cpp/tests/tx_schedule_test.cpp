@@ -191,7 +191,7 @@ class TxScheduleTest : public testing::Test {
             .tx_descriptors = 256,
             .rx_burst = 32,
             .tx_burst = 32,
-            .checksum_offload = false,
+            .offloads = {},
             .send_on_timestamp = true,
             .held_mbufs = 0};
   }

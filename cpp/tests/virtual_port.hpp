@@ -25,7 +25,7 @@ inline PortConfig small_port(uint16_t queues) {
           .tx_descriptors = 256,
           .rx_burst = 32,
           .tx_burst = 32,
-          .checksum_offload = false,
+          .offloads = {},
           .held_mbufs = 0};
 }
 

@@ -1,11 +1,12 @@
 //! The command line, as C++ sees it.
 
-use crate::ffi::bridge::{self, MacAddress, Mode, Options};
+use crate::ffi::bridge::{self, MacAddress, Mode, Options, TxOffloads};
 use dpdkproj_core::cli::Parsed;
 use dpdkproj_core::count;
-use dpdkproj_core::run::config::{Config as CoreConfig, Sendrecv};
+use dpdkproj_core::run::config::{Config as CoreConfig, Offload, Sendrecv};
 use dpdkproj_core::run::mode;
 use dpdkproj_core::run::mode::{ModeInfo, OptionValue};
+use dpdkproj_core::wire::flow::{VlanId, Vlans};
 use dpdkproj_core::wire::layout::{IpVersion, Layout};
 use dpdkproj_core::work::pacer::TxMode;
 
@@ -107,7 +108,9 @@ impl Config {
             rx_burst: config.rx_burst,
             tx_burst: config.tx_burst,
             mtu: config.mtu.unwrap_or(0),
-            checksum_offload: config.checksum_offload,
+            offloads: offloads(config),
+            offloads_required: config.offload == Offload::On && config.sendrecv.is_some(),
+            vlan_tci: vlan_to_insert(config).map_or(0, VlanId::value),
             wait_link_ms: config.wait_link_ns / 1_000_000,
             send_on_timestamp: config.tx_mode() == Some(TxMode::Hardware),
             l2_len: len(Layout::l2_len),
@@ -125,6 +128,26 @@ impl Config {
             trials: config.trials,
             of_mode: config.mode_options.iter().map(Into::into).collect(),
             multicast: config.multicast().map(|mac| MacAddress { bytes: mac.0 }).collect(),
+        }
+    }
+}
+
+/// The tag that a port can insert.
+fn vlan_to_insert(config: &CoreConfig) -> Option<VlanId> {
+    match config.sendrecv.as_ref()?.vlans {
+        Vlans::One(id) => Some(id),
+        Vlans::None | Vlans::Two { .. } => None,
+    }
+}
+
+fn offloads(config: &CoreConfig) -> TxOffloads {
+    let is_v6 =
+        config.sendrecv.as_ref().is_some_and(|sendrecv| sendrecv.layout().ip == IpVersion::V6);
+    match config.offload {
+        Offload::Off => TxOffloads::default(),
+        Offload::Auto => TxOffloads { ipv4: true, udp: true, vlan: false },
+        Offload::On => {
+            TxOffloads { ipv4: !is_v6, udp: true, vlan: vlan_to_insert(config).is_some() }
         }
     }
 }

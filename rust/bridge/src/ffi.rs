@@ -239,8 +239,12 @@ pub(crate) mod bridge {
         tx_burst: u16,
         /// MTU to set; 0: none.
         mtu: u16,
-        /// Checksum offload is allowed.
-        checksum_offload: bool,
+        /// What ports are to do for packets that are sent, as far as they can.
+        offloads: TxOffloads,
+        /// What they cannot do is an error.
+        offloads_required: bool,
+        /// The tag to insert (IEEE 802.1Q, tag control information), if there is exactly one.
+        vlan_tci: u16,
         /// How long to wait for links, in ms.
         wait_link_ms: u64,
         /// The port has to send packets at given times (`RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP`).
@@ -284,10 +288,15 @@ pub(crate) mod bridge {
         value: u64,
     }
 
-    /// Which checksums the port writes into packets that are sent.
-    struct Checksums {
-        ipv4_by_port: bool,
-        udp_by_port: bool,
+    /// What a port does for packets that are sent; software does the rest.
+    #[derive(Clone, Copy, Debug, Default)]
+    struct TxOffloads {
+        /// The checksum of the IPv4 header.
+        ipv4: bool,
+        /// The UDP checksum.
+        udp: bool,
+        /// The VLAN tag.
+        vlan: bool,
     }
 
     /// Input of `Session::tick`.
@@ -389,7 +398,7 @@ pub(crate) mod bridge {
         counters: Vec<PortCounter>,
         /// Its device was removed.
         is_removed: bool,
-        checksums: Checksums,
+        offloads: TxOffloads,
     }
 
     /// Input of `Session::finish` that only C++ knows.
@@ -469,7 +478,7 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Sender;
 
-        fn new_sender(session: &Session, queue: u16, checksums: Checksums) -> Result<Box<Sender>>;
+        fn new_sender(session: &Session, queue: u16, offloads: TxOffloads) -> Result<Box<Sender>>;
         /// Fills a buffer with what all packets of this sender have in common. `frame` has the
         /// length of the data room of the buffer. Call once for each buffer that `build` may get.
         /// `index` must differ between neighbouring buffers.

@@ -137,7 +137,8 @@ impl From<PortEnd> for report::PortEnd {
             },
             counters: counters.map(|counter| (counter.name, counter.value)).collect(),
             is_removed: end.is_removed,
-            checksums: end.checksums.into(),
+            checksums: end.offloads.into(),
+            inserts_vlan: end.offloads.vlan,
         }
     }
 }

@@ -15,19 +15,18 @@ use dpdkproj_core::work::{receiver, reflector, sender, tally};
 #[repr(align(128))]
 pub struct Sender(sender::Sender);
 
-impl From<bridge::Checksums> for Checksums {
-    fn from(checksums: bridge::Checksums) -> Self {
-        let bridge::Checksums { ipv4_by_port, udp_by_port } = checksums;
-        Self { ipv4_by_port, udp_by_port }
+impl From<bridge::TxOffloads> for Checksums {
+    fn from(offloads: bridge::TxOffloads) -> Self {
+        Self { ipv4_by_port: offloads.ipv4, udp_by_port: offloads.udp }
     }
 }
 
 pub(crate) fn new_sender(
     session: &Session,
     queue: u16,
-    checksums: bridge::Checksums,
+    offloads: bridge::TxOffloads,
 ) -> Result<Box<Sender>, String> {
-    Ok(Box::new(Sender(session.run()?.sender(queue, checksums.into())?)))
+    Ok(Box::new(Sender(session.run()?.sender(queue, offloads.into(), offloads.vlan)?)))
 }
 
 impl Sender {

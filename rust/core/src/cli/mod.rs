@@ -6,7 +6,7 @@ mod options;
 mod values;
 
 use crate::run::Limits;
-use crate::run::config::{Config, Ends, Sendrecv};
+use crate::run::config::{Config, Ends, Offload, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
 use crate::wire::flow::{Addresses, PortRange};
 use crate::wire::layout::Layout;
@@ -255,7 +255,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         rx_burst: common.rx_burst.unwrap_or(common.burst_size),
         tx_burst: common.tx_burst.unwrap_or(common.burst_size),
         mtu: common.mtu,
-        checksum_offload: !common.software_checksums,
+        offload: if common.software_checksums { Offload::Off } else { common.offload },
         stats_path: common.stats,
         queues_path: common.per_queue,
         json_path: common.json,

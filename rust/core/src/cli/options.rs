@@ -3,7 +3,7 @@
 use super::next_hop::Source;
 use super::one_line;
 use super::values::{self, Asked, address_and_port, duration, port_range};
-use crate::run::config::COUNT_MAX;
+use crate::run::config::{COUNT_MAX, Offload};
 use crate::run::{LatencyLimit, LossLimit};
 use crate::wire::flow::{Mac, PortRange, Vlans};
 use crate::wire::sizes::Sizes;
@@ -80,8 +80,12 @@ pub(super) struct Common {
     /// switch of the path [default: as the port is]
     #[arg(long, value_name = "BYTES", global = true, value_parser = clap::value_parser!(u16).range(68..))]
     pub(super) mtu: Option<u16>,
-    /// Do not use checksum offload, even if the port has it
-    #[arg(long, global = true)]
+    /// What the port does for packets: auto (checksums that it can compute), on (those of IPv4 and UDP and a VLAN tag
+    /// of --vlan; refused if the port lacks one of them) or off (nothing)
+    #[arg(long, value_name = "WHAT", global = true, default_value = "auto", value_parser = values::offload)]
+    pub(super) offload: Offload,
+    /// As --offload off
+    #[arg(long, global = true, hide = true, conflicts_with = "offload")]
     pub(super) software_checksums: bool,
     /// Write a row of CSV per interval to FILE ("-": stdout)
     #[arg(short, long = "stats", value_name = "FILE", global = true)]

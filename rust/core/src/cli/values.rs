@@ -1,7 +1,8 @@
 //! Parsers of option values.
 
+use crate::run::config::Offload;
 use crate::wire::flow::{Mac, PortRange, VlanId, Vlans};
-use crate::wire::layout::Layout;
+use crate::wire::layout::{FCS_LEN, FRAME_MIN, Layout};
 use crate::wire::payload;
 use crate::wire::sizes::Sizes;
 use crate::work::pacer::{PPS_MAX, Rate, TxMode};
@@ -187,7 +188,7 @@ pub(crate) fn packet_sizes(text: &str) -> Result<Sizes, String> {
 /// Sizes of frames, FCS included.
 pub(crate) fn frame_sizes(text: &str) -> Result<Sizes, String> {
     let sizes: Sizes = text.parse()?;
-    if u64::from(sizes.smallest()) < FRAME_MIN {
+    if usize::from(sizes.smallest()) < FRAME_MIN {
         return Err(format!(
             "expected {FRAME_MIN} bytes at least, the shortest Ethernet frame, FCS included"
         ));
@@ -197,7 +198,7 @@ pub(crate) fn frame_sizes(text: &str) -> Result<Sizes, String> {
 
 /// The sizes of the UDP payloads of frames of these sizes, with headers of `layout`.
 pub(crate) fn payloads_of_frames(frames: &Sizes, layout: Layout) -> Result<Sizes, String> {
-    let around = layout.payload() + usize::try_from(FCS_LEN).unwrap_or(0);
+    let around = layout.payload() + FCS_LEN;
     let least = around + payload::HEADER_LEN;
     let payload = |&(frame, weight): &(u16, u32)| {
         let payload =
@@ -273,12 +274,8 @@ pub(crate) enum Asked {
     LineShare(Decimal),
 }
 
-/// Bytes after the payload of a frame (FCS), and around the frame on the wire (preamble and start
-/// delimiter 8, inter-frame gap 12; IEEE 802.3).
-const FCS_LEN: u64 = 4;
-const AROUND_LEN: u64 = 20;
-/// The shortest frame, FCS included.
-const FRAME_MIN: u64 = 64;
+/// Bytes around a frame on the wire: preamble and start delimiter 8, inter-frame gap 12 (IEEE 802.3).
+const AROUND_LEN: usize = 20;
 
 impl Asked {
     /// Converts to a packet rate, for packets of these sizes of payload with headers of `layout`.
@@ -288,11 +285,11 @@ impl Asked {
         const SECOND_NS: u128 = 1_000_000_000;
         // Percent of a million bits.
         const PER_PERCENT: u128 = 10_000;
-        let bytes_around = |around: u64| {
-            let frame =
-                |len: u16| (layout.payload() as u64 + u64::from(len) + FCS_LEN).max(FRAME_MIN);
-            let of_size = |&(len, weight): &(u16, u32)| u64::from(weight) * (frame(len) + around);
-            u128::from(sizes.weighted().iter().map(of_size).sum::<u64>())
+        let bytes_around = |around: usize| {
+            let of_size = |&(len, weight): &(u16, u32)| {
+                u128::from(weight) * (layout.frame_bytes(len) + around) as u128
+            };
+            sizes.weighted().iter().map(of_size).sum::<u128>()
         };
         let (bits_l2, bits_l1) = (8 * bytes_around(0), 8 * bytes_around(AROUND_LEN));
         let turns = u128::from(sizes.turns());
@@ -357,6 +354,16 @@ pub(crate) fn rate(text: &str) -> Result<Asked, String> {
          80%, with 9 decimal places at most, or 0 for as fast as possible"
             .into()
     })
+}
+
+/// Parses `auto`, `on` or `off`.
+pub(crate) fn offload(text: &str) -> Result<Offload, String> {
+    match text {
+        "auto" => Ok(Offload::Auto),
+        "on" => Ok(Offload::On),
+        "off" => Ok(Offload::Off),
+        _ => Err("expected auto, on or off".into()),
+    }
 }
 
 /// Parses `burst`, `spin` or `hw`.

@@ -93,6 +93,30 @@ struct Tx<'a> {
     control: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksums: Option<port::Checksums>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan_tag: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizes: Option<Vec<Size>>,
+}
+
+/// A packet size.
+#[derive(Serialize)]
+struct Size {
+    payload_bytes: u16,
+    /// With FCS.
+    frame_bytes: usize,
+    /// How often it comes in a round.
+    weight: u32,
+}
+
+fn sizes(outcome: &Outcome) -> Option<Vec<Size>> {
+    let (sizes, layout) = outcome.sizes.as_ref()?;
+    let size = |&(payload_bytes, weight): &(u16, u32)| Size {
+        payload_bytes,
+        frame_bytes: layout.frame_bytes(payload_bytes),
+        weight,
+    };
+    Some(sizes.weighted().iter().map(size).collect())
 }
 
 #[derive(Serialize)]
@@ -286,6 +310,8 @@ pub fn to_json(outcome: &Outcome) -> String {
             },
             control: outcome.driver().control_sent,
             checksums: port::checksums(outcome),
+            vlan_tag: port::vlan_tag(outcome),
+            sizes: sizes(outcome),
         },
         rx: Rx {
             received: counts[Counter::Received],

@@ -14,7 +14,9 @@ use crate::run::Run;
 use crate::run::config::NextHop;
 use crate::run::mode::Meaning;
 use crate::run::{Driver, Event, Ports, Totals, What, WorkerCounts};
-use crate::wire::flow::Mac;
+use crate::wire::flow::{Mac, Vlans};
+use crate::wire::layout::Layout;
+use crate::wire::sizes::Sizes;
 use crate::wire::template::Checksums;
 use crate::work::pacer::{Rate, TxMode};
 use serde::Serialize;
@@ -74,6 +76,8 @@ pub struct PortOutcome {
     pub removed_ns: Option<u64>,
     /// Which checksums the port wrote and which the software; `None` if the mode writes none.
     pub checksums: Option<Checksums>,
+    /// Whether the port inserted the VLAN tag; `None` if packets have none.
+    pub inserts_vlan: Option<bool>,
     /// Of the packets sent on it, those that were lost; 0 unless the mode measures.
     pub lost: u64,
     /// Where its packets are sent first; `None` if the mode sends none of its own.
@@ -105,6 +109,8 @@ impl PortOutcome {
             counters: end.counters,
             removed_ns: removed_ns(port),
             checksums: writes.then_some(end.checksums),
+            inserts_vlan: sendrecv
+                .and_then(|sendrecv| (sendrecv.vlans != Vlans::None).then_some(end.inserts_vlan)),
             lost: lost_on(port),
             next_hop: sendrecv.map(|sendrecv| sendrecv.ends[sendrecv.ends_of(port)].next_hop),
         })
@@ -165,6 +171,9 @@ pub struct Outcome {
     /// Source and destination of the packets of the first port; `None` if the mode sends none of
     /// its own.
     pub ends: Option<[SocketAddr; 2]>,
+    /// Sizes of the packets that the mode sends and layout of their headers; `None` if it sends none
+    /// of its own.
+    pub sizes: Option<(Sizes, Layout)>,
     /// Whether packets had room for the reflector's stamp.
     pub stamp: bool,
     /// Whether a mode that returns packets impaired them on purpose.
@@ -222,6 +231,7 @@ impl Outcome {
             peer: run.peer(),
             ends: sendrecv
                 .and_then(|sendrecv| Some(sendrecv.ends.first()?.sockets(sendrecv.src_ports))),
+            sizes: sendrecv.map(|sendrecv| (sendrecv.sizes.clone(), sendrecv.layout())),
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
             flows: (config.meaning == Meaning::Returns).then(|| KnownFlows {
@@ -447,6 +457,7 @@ pub(crate) mod tests {
                 counters: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
                 removed_ns: None,
                 checksums: None,
+                inserts_vlan: None,
                 lost: 3,
                 next_hop: None,
             }],
@@ -454,6 +465,7 @@ pub(crate) mod tests {
             events_omitted: 0,
             peer: Peer::Silent,
             ends: None,
+            sizes: None,
             stamp: false,
             impaired: false,
             flows: None,

@@ -15,6 +15,11 @@ use std::collections::BTreeMap;
 /// (`rte_eth_xstats`).
 const BASIC: [&str; 4] = ["imissed", "ierrors", "oerrors", "rx_nombuf"];
 
+/// `port` or `software`.
+fn by(port: bool) -> &'static str {
+    if port { "port" } else { "software" }
+}
+
 /// Who writes the checksums of the packets that we send: `port` or `software`.
 #[derive(PartialEq, Serialize)]
 pub(crate) struct Checksums {
@@ -42,6 +47,8 @@ pub(crate) struct Port<'a> {
     removed_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksums: Option<Checksums>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan_tag: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_hop: Option<Hop>,
 }
@@ -101,6 +108,7 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             counters: &port.counters,
             removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
             checksums: by_whom(outcome, port),
+            vlan_tag: port.inserts_vlan.map(by),
             next_hop: port.next_hop.map(Into::into),
         }
     })
@@ -109,7 +117,6 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
 
 /// `None` if the mode writes none.
 fn by_whom(outcome: &Outcome, port: &PortOutcome) -> Option<Checksums> {
-    let by = |port: bool| if port { "port" } else { "software" };
     let checksums = port.checksums?;
     let is_v6 = outcome.ends.is_some_and(|[src, _]| src.is_ipv6());
     let ipv4 = (!is_v6).then_some(by(checksums.ipv4_by_port));
@@ -121,6 +128,12 @@ pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
     let of = |port| by_whom(outcome, port);
     let first = of(outcome.ports.first()?)?;
     outcome.ports.iter().all(|port| of(port).as_ref() == Some(&first)).then_some(first)
+}
+
+/// Who writes the VLAN tag on all ports; `None` if packets have none, or if ports differ.
+pub(crate) fn vlan_tag(outcome: &Outcome) -> Option<&'static str> {
+    let first = outcome.ports.first()?.inserts_vlan?;
+    outcome.ports.iter().all(|port| port.inserts_vlan == Some(first)).then_some(by(first))
 }
 
 /// Whether the port may have lost packets that are missing; `None` if unknown.
@@ -154,7 +167,8 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     }
     if let Some(Checksums { ipv4, udp }) = checksums(outcome) {
         let ipv4 = ipv4.map(|ipv4| format!("IPv4 {ipv4}  ")).unwrap_or_default();
-        lines.push(format!("checksums {ipv4}UDP {udp}"));
+        let tag = vlan_tag(outcome).map(|by| format!("  VLAN tag {by}")).unwrap_or_default();
+        lines.push(format!("checksums {ipv4}UDP {udp}{tag}"));
     }
     let hops: Vec<_> =
         outcome.ports.iter().filter_map(|port| port.next_hop).map(hop_text).collect();
@@ -301,6 +315,21 @@ mod tests {
             assert!(text.contains(&format!("\nchecksums IPv4 {ipv4}  UDP {udp}\n")), "{text}");
             let told = serde_json::json!({"ipv4": ipv4, "udp": udp});
             assert_eq!(json(&outcome)["tx"]["checksums"], told);
+        }
+    }
+
+    #[test]
+    fn who_wrote_the_vlan_tag_is_told() {
+        let mut outcome = outcome();
+        outcome.ports[0].checksums = Some(ByPort::BY_PORT);
+        assert!(json(&outcome)["tx"].get("vlan_tag").is_none());
+        for (by_port, told) in [(true, "port"), (false, "software")] {
+            outcome.ports[0].inserts_vlan = Some(by_port);
+            let text = summary(&outcome);
+            let line = format!("\nchecksums IPv4 port  UDP port  VLAN tag {told}\n");
+            assert!(text.contains(&line), "{text}");
+            assert_eq!(json(&outcome)["tx"]["vlan_tag"], told);
+            assert_eq!(json(&outcome)["ports"][0]["vlan_tag"], told);
         }
     }
 

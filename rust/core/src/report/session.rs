@@ -76,6 +76,8 @@ pub struct PortEnd {
     pub is_removed: bool,
     /// Which checksums it wrote into packets.
     pub checksums: Checksums,
+    /// It inserted the VLAN tag.
+    pub inserts_vlan: bool,
 }
 
 /// The result of a measurement.

@@ -44,8 +44,8 @@ pub struct Config {
     pub tx_burst: u16,
     /// The MTU that ports get; `None`: that which they have.
     pub mtu: Option<u16>,
-    /// Whether to use checksum offload where the port has it.
-    pub checksum_offload: bool,
+    /// What ports do for packets that are sent.
+    pub offload: Offload,
     /// CSV file for closed intervals.
     pub stats_path: Option<PathBuf>,
     /// CSV file for closed intervals, queue by queue.
@@ -80,6 +80,18 @@ pub struct Config {
     pub ips: Vec<IpAddr>,
     /// What such a mode does to packets on purpose.
     pub impairments: Option<Impairments>,
+}
+
+/// What ports do for packets that are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offload {
+    /// Nothing.
+    Off,
+    /// They compute the checksums that they can. A VLAN tag is written with the other headers, which costs nothing.
+    Auto,
+    /// They compute all checksums that packets have, and insert the tag if there is one. (Drivers insert outer tags
+    /// with another `EtherType` than that of 802.1ad, so two tags are always written with the other headers.)
+    On,
 }
 
 /// What a mode that measures sends.

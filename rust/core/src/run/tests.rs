@@ -54,7 +54,7 @@ impl Rig {
         let asking = Run::preliminary(&config(line), &[Mac([2; 6])]).unwrap();
         let reflecting = Run::new(config("reflect -r 2"), vec![Mac([4; 6])], Found::default());
         Self {
-            sender: asking.sender(0, Checksums::SOFTWARE).unwrap(),
+            sender: asking.sender(0, Checksums::SOFTWARE, false).unwrap(),
             asking,
             workers: [0, 1].map(|queue| reflecting.reflector(queue, false).unwrap()),
             reflecting,
@@ -164,7 +164,7 @@ fn a_trial_sends_what_was_due_in_its_last_moment() {
     ] {
         let mut run =
             Run::new(config(&format!("{line} {options}")), vec![Mac([2; 6])], Found::default());
-        let mut sender = run.sender(0, Checksums::SOFTWARE).unwrap();
+        let mut sender = run.sender(0, Checksums::SOFTWARE, false).unwrap();
         let mut frames = vec![vec![0; HEADERS_LEN + 64]; 512];
         let mut send = |now_ns| loop {
             let built = sender.build(now_ns, now_ns, &mut frames);

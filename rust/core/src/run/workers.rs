@@ -6,7 +6,7 @@ use super::mode::Meaning;
 use crate::control::flows::FlowCounter;
 use crate::count::Recorder;
 use crate::wire::content::Contents;
-use crate::wire::flow::Flow;
+use crate::wire::flow::{Flow, Vlans};
 use crate::wire::template::Checksums;
 use crate::wire::templates::Templates;
 use crate::wire::verifiers::Verifiers;
@@ -41,13 +41,20 @@ impl Run {
         format!("{mode}: a mode that {meaning} has no {workers}; register it with another meaning")
     }
 
-    /// The sender of tx queue `queue`, numbered through all ports as every queue here.
+    /// The sender of tx queue `queue`, numbered through all ports as every queue here. If the port
+    /// inserts the VLAN tag, frames are built without it.
     ///
     /// # Errors
     /// One line; see above.
-    pub fn sender(&self, queue: u16, checksums: Checksums) -> Result<Sender, String> {
+    pub fn sender(
+        &self,
+        queue: u16,
+        checksums: Checksums,
+        inserts_vlan: bool,
+    ) -> Result<Sender, String> {
         let ports = self.config().ports();
         let (_, flow, contents) = self.sendrecv(ports.port_of_tx(queue))?;
+        let flow = if inserts_vlan { Flow { vlans: Vlans::None, ..flow } } else { flow };
         let templates = Templates::new(&flow, contents, queue, checksums);
         let pacer = self.config().pacer(queue);
         let end_ns = self.config().sending_end_ns();

@@ -13,6 +13,10 @@ use super::headers::be16;
 
 /// Length of an Ethernet header without tags (IEEE 802.3).
 const ETHERNET_LEN: usize = 14;
+/// Length of the frame check sequence, which follows the payload (IEEE 802.3).
+pub const FCS_LEN: usize = 4;
+/// Length of the shortest frame, FCS included (IEEE 802.3).
+pub const FRAME_MIN: usize = 64;
 /// Length of a VLAN tag (IEEE 802.1Q).
 pub(crate) const TAG_LEN: usize = 4;
 /// Length of an IPv4 header without options (RFC 791).
@@ -130,6 +134,13 @@ impl Layout {
     #[must_use]
     pub const fn payload(self) -> usize {
         self.udp() + UDP_LEN as usize
+    }
+
+    /// Bytes of the frame on the wire, FCS included, of a packet with this payload: at least 64, as
+    /// Ethernet fills up shorter ones (IEEE 802.3).
+    #[must_use]
+    pub fn frame_bytes(self, payload_len: u16) -> usize {
+        (self.payload() + usize::from(payload_len) + FCS_LEN).max(FRAME_MIN)
     }
 
     /// Offset of the source address. The destination address follows it.

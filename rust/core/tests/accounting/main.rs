@@ -64,7 +64,7 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
 fn a_sender_waits_only_for_what_is_due_soon() {
     let config = config("", "--rate 40k --count 2 --pacing spin");
     let mut run = Run::new(config, vec![Mac([2; 6])], Found::default());
-    let mut sender = run.sender(0, Checksums::SOFTWARE).unwrap();
+    let mut sender = run.sender(0, Checksums::SOFTWARE, false).unwrap();
     let mut frame = [vec![0; run.config().frame_len().into()]];
     // Due at 0 and at 25 us.
     for due in [0, 25_000] {

@@ -85,7 +85,7 @@ pub fn config(queues: &str, more: &str) -> Config {
 pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured {
     let mut run = Run::new(config.clone(), vec![Mac([2; 6])], Found::default());
     let mut senders: Vec<Sender> = (0..config.tx_queues)
-        .map(|queue| run.sender(queue, Checksums::SOFTWARE).unwrap())
+        .map(|queue| run.sender(queue, Checksums::SOFTWARE, false).unwrap())
         .collect();
     let mut receivers: Vec<Receiver> =
         (0..config.rx_queues).map(|queue| run.receiver(queue).unwrap()).collect();
