@@ -276,6 +276,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
                                options.tx_burst,
                                {options.offloads.ipv4, options.offloads.udp, options.offloads.vlan},
                                options.send_on_timestamp,
+                               options.offloads.udp,
                                options.offloads_required,
                                wait_link,
                                options.impaired ? ReflectImpaired::mbufs(options.delay_ns) : 0,

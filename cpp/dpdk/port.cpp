@@ -22,6 +22,14 @@ bool is_on_kernel_stack(std::string_view driver) {
   return driver == "net_af_packet" || driver == "net_af_xdp";
 }
 
+/// Devices of hypervisors: a host that may leave checksums to us delivers packets of its other
+/// guests without them.
+bool is_paravirtual(std::string_view driver) {
+  constexpr std::array kDrivers = {"net_virtio", "net_virtio_user", "net_vhost", "net_vmxnet3",
+                                   "net_netvsc"};
+  return std::ranges::find(kDrivers, driver) != kDrivers.end();
+}
+
 /// All xstats of the driver.
 std::vector<Port::Counter> xstats(uint16_t port_id) {
   const int count = rte_eth_xstats_get(port_id, nullptr, 0);
@@ -261,6 +269,11 @@ void Port::configure(const PortConfig& config) {
   if (config.offloads_required) {
     require_offloads(config.offloads);
   }
+  if (config.verify_checksums && !is_paravirtual(info_.driver_name)) {
+    constexpr uint64_t kBoth = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+    conf.rxmode.offloads |= info_.rx_offload_capa & kBoth;
+    verifies_ = (conf.rxmode.offloads & kBoth) != 0;
+  }
   if (config.send_on_timestamp) {
     require_send_on_timestamp();
     // mlx5 looks the field up only when the port is started.
@@ -307,7 +320,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
     check(rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors, static_cast<unsigned>(socket),
                                  &rx_conf, rx_pools_.back().get()),
           "rte_eth_rx_queue_setup", "change -r or --rx-descriptors");
-    rx_queues_.emplace_back(port_id_, queue, rx_burst);
+    rx_queues_.emplace_back(port_id_, queue, rx_burst, verifies_);
   }
   tx_queues_.reserve(config.tx_queues);
   for (uint16_t queue = 0; queue < config.tx_queues + unused_tx_queues_; ++queue) {
@@ -399,6 +412,14 @@ uint64_t Port::delivered() const noexcept {
   return sum - delivered_before_;
 }
 
+uint64_t Port::flagged() const noexcept {
+  uint64_t sum = 0;
+  for (const RxQueue& queue : rx_queues_) {
+    sum += queue.flagged();
+  }
+  return sum - flagged_before_;
+}
+
 uint64_t Port::accepted() const noexcept {
   uint64_t sum = 0;
   for (const TxQueue& queue : tx_queues_) {
@@ -414,6 +435,7 @@ void Port::begin_counting() {
     before_ = stats;
   }
   xstats_before_ = xstats(port_id_);
+  flagged_before_ += flagged();
   delivered_before_ += delivered();
   accepted_before_ += accepted();
 }
@@ -446,6 +468,9 @@ std::vector<Port::Counter> Port::counters() const {
                                 {"ierrors", since(stats.ierrors, before_->ierrors)},
                                 {"oerrors", since(stats.oerrors, before_->oerrors)},
                                 {"rx_nombuf", since(stats.rx_nombuf, before_->rx_nombuf)}};
+  if (verifies_) {
+    counters.emplace_back("flagged_checksums", flagged());
+  }
   for (const auto& [name, value] : xstats(port_id_)) {
     const auto before = std::ranges::find(xstats_before_, name, &Counter::first);
     if (before == xstats_before_.end() || !tells_of_loss(name)) {

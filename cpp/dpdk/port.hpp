@@ -58,6 +58,9 @@ struct PortConfig {
   TxOffloads offloads;
   /// Packets carry their launch time (TxSchedule); refused if the port has no such offload.
   bool send_on_timestamp = false;
+  /// The port is to verify the checksums of received packets, if it can: what it finds is counted
+  /// (counters()), and changes nothing else.
+  bool verify_checksums = false;
   /// Refuse a port that cannot do all of them.
   bool offloads_required = false;
   /// How long to wait for the peer of a memif port.
@@ -130,14 +133,17 @@ class Port {
   /// while no lcore polls.
   uint64_t delivered() const noexcept;
   uint64_t accepted() const noexcept;
+  /// Of the delivered ones, those in which the port found a wrong checksum.
+  uint64_t flagged() const noexcept;
 
   /// Name and value.
   using Counter = std::pair<std::string, uint64_t>;
 
   /// Counters of packets that never reached a worker, since begin_counting(), by name: imissed,
   /// ierrors, oerrors, rx_nombuf (`rte_eth_stats`), and those xstats of the driver that are not 0
-  /// and whose names suggest loss (some of them also count delivered packets). Empty if the port
-  /// does not report them or its device is gone.
+  /// and whose names suggest loss (some of them also count delivered packets). Also
+  /// `flagged_checksums`, if the port verifies checksums: delivered packets in which it found a
+  /// wrong one. Empty if the port does not report them or its device is gone.
   std::vector<Counter> counters() const;
 
   /// Received packets that never reached a worker, as the port reports since its start; nullopt if
@@ -168,11 +174,14 @@ class Port {
   std::vector<Counter> xstats_before_;
   uint64_t delivered_before_ = 0;
   uint64_t accepted_before_ = 0;
+  uint64_t flagged_before_ = 0;
   TxOffloads offloads_{};
   /// Tx queues that only the driver needs.
   uint16_t unused_tx_queues_ = 0;
   bool partial_checksums_ = false;
   bool promiscuous_ = false;
+  /// The port verifies the checksums of received packets.
+  bool verifies_ = false;
   /// The MTU that the port had, if it got another one.
   std::optional<uint16_t> mtu_before_;
   std::optional<PortWatch> watch_;

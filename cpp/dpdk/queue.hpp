@@ -15,23 +15,51 @@ namespace dpdkproj {
 /// One rx queue of a started port.
 class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
  public:
-  RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst)
-      : port_id_(port_id), queue_id_(queue_id), burst_(burst) {}
+  /// `checks`: the port verifies checksums, and flags packets in which one is wrong.
+  RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst, bool checks)
+      : port_id_(port_id), queue_id_(queue_id), burst_(burst), checks_(checks) {}
 
   /// Receives up to --rx-burst packets into `burst`, whose previous content is overwritten.
   void receive(Burst& burst) noexcept {
     burst.size = rte_eth_rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_);
     delivered_ += burst.size;
+    if (checks_) {
+      count_flagged(burst);
+    }
   }
 
   /// Packets delivered by the driver.
   uint64_t delivered() const noexcept { return delivered_; }
 
+  /// Of them, those whose IPv4 or UDP checksum is wrong, says the port.
+  uint64_t flagged() const noexcept { return flagged_; }
+
  private:
+  static bool is_flagged(uint64_t flags) noexcept {
+    return (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
+           (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD;
+  }
+
+  void count_flagged(const Burst& burst) noexcept {
+    constexpr uint64_t kBad = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD;
+    uint64_t any = 0;
+    for (uint16_t i = 0; i < burst.size; ++i) {
+      any |= burst.mbufs[i]->ol_flags;
+    }
+    if ((any & kBad) == 0) [[likely]] {
+      return;
+    }
+    for (uint16_t i = 0; i < burst.size; ++i) {
+      flagged_ += is_flagged(burst.mbufs[i]->ol_flags) ? 1 : 0;
+    }
+  }
+
   uint16_t port_id_;
   uint16_t queue_id_;
   uint16_t burst_;
+  bool checks_;
   uint64_t delivered_ = 0;  // worker: rw, others: ro once it has ended
+  uint64_t flagged_ = 0;    // likewise
 };
 
 /// One tx queue of a started port.

@@ -168,6 +168,37 @@ TEST_F(NullPort, SendsInBurstsOfItsOwnSize) {
   burst.free_from(0);
 }
 
+uint16_t flag(uint16_t /*port*/, uint16_t /*queue*/, rte_mbuf** mbufs, uint16_t count,
+              uint16_t /*most*/, void* /*unused*/) {
+  constexpr std::array<uint64_t, 6> kFlags = {
+      RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+      RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_BAD,
+      RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_BAD,
+      RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD,
+      // Not verified, and unknown.
+      RTE_MBUF_F_RX_IP_CKSUM_NONE | RTE_MBUF_F_RX_L4_CKSUM_NONE,
+      RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN | RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN};
+  for (std::size_t i = 0; i < kFlags.size(); ++i) {
+    mbufs[i]->ol_flags |= kFlags[i];
+  }
+  return count;
+}
+
+TEST_F(NullPort, CountsPacketsInWhichThePortFoundAWrongChecksum) {
+  const Port port(info, kSmall);
+  const auto* callback = rte_eth_add_rx_callback(port.id(), 0, flag, nullptr);
+  for (const bool checks : {true, false}) {
+    RxQueue queue(port.id(), 0, 32, checks);
+    for (int turn = 0; turn < 2; ++turn) {
+      queue.receive(burst);
+      ASSERT_EQ(burst.size, 32);
+      burst.free_from(0);
+    }
+    EXPECT_EQ(queue.flagged(), checks ? 6U : 0U);
+  }
+  EXPECT_EQ(rte_eth_remove_rx_callback(port.id(), 0, callback), 0);
+}
+
 TEST_F(NullPort, TakesItsPoolsWithIt) {
   const std::string prefix = "port" + std::to_string(info.port_id);
   {

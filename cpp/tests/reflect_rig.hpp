@@ -46,7 +46,7 @@ class ReflectRig : public testing::Test {
 
   /// Makes room for `packets` packets on queue 0.
   void make_room(uint16_t packets) {
-    RxQueue(info.port_id, 0, packets).receive(others);
+    RxQueue(info.port_id, 0, packets, false).receive(others);
     EXPECT_EQ(others.size, packets);
     others.free_from(0);
   }

@@ -98,7 +98,7 @@ TEST_F(ReflectTest, StampsWhatWaitedWithAllOfItsResidence) {
   reflect.poll(5'001'000);
   uint64_t residence_ns = 0;
   for (others.size = 1; others.size > 0;) {
-    RxQueue(info.port_id, 0, 1).receive(others);
+    RxQueue(info.port_id, 0, 1, false).receive(others);
     if (others.size > 0 && others.mbufs[0]->data_len == kPacketLen) {
       std::memcpy(&residence_ns, rte_pktmbuf_mtod(others.mbufs[0], uint8_t*) + kResidence, 8);
     }

@@ -11,9 +11,9 @@ use crate::run::protocol;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Drop counters that every port has (`rte_eth_stats`). Others are the driver's own
-/// (`rte_eth_xstats`).
-const BASIC: [&str; 4] = ["imissed", "ierrors", "oerrors", "rx_nombuf"];
+/// Counters that are no driver's own (`rte_eth_xstats`): the drops that every port counts
+/// (`rte_eth_stats`), and what we count of its flags.
+const BASIC: [&str; 5] = ["imissed", "ierrors", "oerrors", "rx_nombuf", "flagged_checksums"];
 
 /// `port` or `software`.
 fn by(port: bool) -> &'static str {
