@@ -3,7 +3,7 @@
 
 use dpdkproj_core::count::Counter;
 use dpdkproj_core::wire::content::Content;
-use dpdkproj_core::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans};
+use dpdkproj_core::wire::flow::{Addresses, Flow, Mac, PortRange, Vlans, is_of_one_host};
 use dpdkproj_core::wire::headers::Datagram;
 use dpdkproj_core::wire::layout::{IpVersion, Layout, Tags};
 use dpdkproj_core::wire::reflect::{Reflected, reflect};
@@ -32,7 +32,10 @@ fn flows() -> impl Strategy<Value = Flow> {
             .prop_map(|(src, dst)| Addresses::V4 { src: src.into(), dst: dst.into() }),
         any::<([u8; 16], [u8; 16])>()
             .prop_map(|(src, dst)| Addresses::V6 { src: src.into(), dst: dst.into() }),
-    ];
+    ]
+    .prop_filter("of one host each", |addresses: &Addresses| {
+        is_of_one_host(addresses.src()) && is_of_one_host(addresses.dst())
+    });
     let payload_len = prop_oneof![16..40u16, 16..1400u16];
     let ports = (1..60_000u16, 1..300u16, any::<u16>());
     let rest = any::<(bool, u8)>();

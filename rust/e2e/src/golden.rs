@@ -176,8 +176,8 @@ fn comes_back() -> Vec<Case> {
     let fields = Datagram { ipv4: (2, 0xffff, 46), ..datagram(20) };
     let same_ports = Datagram { from: End { port: 7, ..SENDER }, ..datagram(20) };
     let extremes = Datagram {
-        from: End { ip: [255; 4], port: 65535, ..SENDER },
-        to: End { ip: [0; 4], port: 0, ..REFLECTOR },
+        from: End { ip: [223, 255, 255, 255], port: 65535, ..SENDER },
+        to: End { ip: [1, 0, 0, 0], port: 0, ..REFLECTOR },
         ..datagram(20)
     };
     cases.extend([

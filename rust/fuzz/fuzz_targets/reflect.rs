@@ -2,6 +2,7 @@
 //! were, but for two hops. The whole reflector, with counters by flow, takes the same bytes.
 #![no_main]
 
+use dpdkproj_core::control::allowed::Allowed;
 use dpdkproj_core::control::answers::Answers;
 use dpdkproj_core::control::flows::{FlowCounter, Flows, Registrar};
 use dpdkproj_core::count::{Board, Counter, Role, Shape};
@@ -28,7 +29,8 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
     let flows = Flows::new(1, 5);
     let dice = impair.map(|impair| Dice::new(&impair.parse().expect("it is right"), 0, 1));
     let counter = FlowCounter::new(Arc::clone(&flows), 0);
-    let answered = Answered { udp_ports: PortRange::ALL, partial_checksums };
+    let answered =
+        Answered { udp_ports: PortRange::ALL, allowed: Allowed::default(), partial_checksums };
     Whole {
         reflector: Reflector::new(board.recorder(0), counter, 0, answered, dice),
         registrar: Registrar::new(flows),
@@ -82,7 +84,7 @@ fuzz_target!(|input: &[u8]| {
     let mut bytes = frame.to_vec();
     match reflect(&mut bytes, wire_len, partial_checksums) {
         Err(_) => assert_eq!(bytes, frame),
-        Ok(Reflected { datagram, .. }) if !partial_checksums && frame[6] & 1 == 0 => {
+        Ok(Reflected { datagram, .. }) if !partial_checksums => {
             let ip = datagram.layout.l2_len();
             let (hops, checksum) = match datagram.layout.ip {
                 IpVersion::V4 => (ip + 8, ip..datagram.udp()),

@@ -5,6 +5,7 @@ mod next_hop;
 mod options;
 mod values;
 
+use crate::control::allowed::Allowed;
 use crate::run::Limits;
 use crate::run::config::{Config, Ends, Offload, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
@@ -234,13 +235,14 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
     } else {
         None
     };
-    let (udp_ports, ips, impairments) = if mode.meaning == Meaning::Returns {
+    let (udp_ports, allowed, ips, impairments) = if mode.meaning == Meaning::Returns {
         let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
         let seed = args.impair_seed.unwrap_or(0);
         let impairments = args.impair.map(|impairments| Impairments { seed, ..impairments });
-        (args.udp_port.unwrap_or(PortRange::ALL), args.ip, impairments)
+        let allowed = Allowed::new(&args.allow);
+        (args.udp_port.unwrap_or(PortRange::ALL), allowed, args.ip, impairments)
     } else {
-        (PortRange::ALL, Vec::new(), None)
+        (PortRange::ALL, Allowed::default(), Vec::new(), None)
     };
     let config = Config {
         mode: mode.name.clone(),
@@ -272,6 +274,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         limits: Limits { loss: common.max_loss, latencies: repeated.max_latency },
         sendrecv,
         udp_ports,
+        allowed,
         ips,
         impairments,
     };

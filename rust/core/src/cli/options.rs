@@ -10,6 +10,7 @@ use crate::wire::sizes::Sizes;
 use crate::work::impair::Impairments;
 use crate::work::pacer::{Pattern, TxMode};
 use clap::{ArgMatches, Args, FromArgMatches};
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
@@ -232,6 +233,10 @@ pub(super) struct ReflectArgs {
     /// Send back only packets to this UDP port, or to one of this range [default: any]
     #[arg(long, value_name = "PORT[-LAST]", value_parser = values::ports)]
     pub(super) udp_port: Option<PortRange>,
+    /// Answer only hosts in this IPv4 or IPv6 network, such as 10.1.0.0/16, or only this host, whether
+    /// they send packets, ask for counters or ping; may be repeated [default: all hosts]
+    #[arg(long, value_name = "CIDR", value_parser = values::network)]
+    pub(super) allow: Vec<IpNet>,
     /// Our IPv4 or IPv6 address: answer ARP, neighbour solicitations and echo requests (ping) for it, on
     /// every port and with the VLAN tags of the request; may be repeated [default: none; nothing is answered]
     #[arg(long, value_name = "IP", value_parser = values::address)]

@@ -91,6 +91,18 @@ fn a_reflector_can_be_asked_to_do_harm() {
             "{error}"
         );
     }
+    let allowed = run("reflect --allow 10.1.0.0/16 --allow 2001:db8::7").allowed;
+    for (ip, is_allowed) in [("10.1.2.3", true), ("10.2.0.0", false), ("2001:db8::7", true)] {
+        assert_eq!(allowed.contains(ip.parse().unwrap()), is_allowed, "{ip}");
+    }
+    for (network, part) in [
+        ("10.1.0.5/16", "10.1.0.5 is a host in 10.1.0.0/16: give that network, or the address"),
+        ("10.1.0.0/33", "expected a network or a host, such as"),
+        ("example.org", "expected a network or a host, such as"),
+    ] {
+        let error = error(&format!("reflect --allow {network}"));
+        assert!(error.contains("--allow") && error.contains(part), "{error}");
+    }
     assert!(error("reflect --impair drop=2").contains("expected drop=P"));
     assert!(error("reflect --impair-seed 4").contains("--impair"));
     for mode in ["reflect", "mirror", "forward", "rxonly"] {

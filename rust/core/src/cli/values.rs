@@ -6,6 +6,7 @@ use crate::wire::layout::{FCS_LEN, FRAME_MIN, Layout};
 use crate::wire::payload;
 use crate::wire::sizes::Sizes;
 use crate::work::pacer::{PPS_MAX, Rate, TxMode};
+use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -105,6 +106,22 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     let address =
         parsed.map_err(|_| "expected an IP address, such as 10.0.0.4 or 2001:db8::4".to_string());
     one_host(address?)
+}
+
+/// A network, or a single host.
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    let network = text.parse().or(single).map_err(|_| {
+        "expected a network or a host, such as 10.1.0.0/16, 2001:db8::/32 or 10.0.0.5".to_string()
+    })?;
+    let first = network.trunc();
+    if first != network {
+        return Err(format!(
+            "{} is a host in {first}: give that network, or the address alone",
+            network.addr()
+        ));
+    }
+    Ok(network)
 }
 
 /// The IDs of one or two VLAN tags, the outer one first.

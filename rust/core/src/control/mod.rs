@@ -1,6 +1,7 @@
 //! The slow path: questions and answers of senders and reflectors, the flows that are counted, and the
 //! neighbours on the link.
 
+pub mod allowed;
 pub mod answers;
 pub mod flows;
 pub mod inquiries;

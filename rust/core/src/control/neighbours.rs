@@ -4,13 +4,14 @@
 //! who detects duplicate addresses (`::`) is told 8 bytes more than it said, as RFC 4861 demands. Nothing
 //! is ever said unasked.
 
+use super::allowed::Allowed;
 use crate::wire::arp::{Arp, ETHERTYPE_ARP, Operation};
-use crate::wire::flow::{Mac, Vlans};
+use crate::wire::flow::{Mac, Vlans, is_of_one_host};
 use crate::wire::icmp::Icmp;
 use crate::wire::layout::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, IpVersion};
 use crate::wire::link::{Link, SHORTEST_FRAME};
 use crate::wire::nd::{self, Neighbour, multicast_mac};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The TTL (IPv6: hop limit) of answers to echo requests: what most hosts send.
@@ -22,6 +23,8 @@ pub struct OwnAddresses {
     ips: Arc<[IpAddr]>,
     /// The VLANs in which they are ours; `None`: in any.
     vlans: Option<Vlans>,
+    /// Whose echo requests are answered.
+    pingers: Allowed,
 }
 
 /// What a frame says to our own addresses.
@@ -58,13 +61,30 @@ impl OwnAddresses {
     /// These addresses, in these VLANs (`None`: in any).
     #[must_use]
     pub fn new(ips: &[IpAddr], vlans: Option<Vlans>) -> Self {
-        Self { ips: ips.into(), vlans }
+        Self { ips: ips.into(), vlans, pingers: Allowed::default() }
+    }
+
+    /// Answers echo requests of these hosts alone. Neighbours may ask for MAC addresses nevertheless: a
+    /// gateway has to, whoever is behind it.
+    #[must_use]
+    pub fn with_pingers(self, pingers: Allowed) -> Self {
+        Self { pingers, ..self }
     }
 
     /// Whether `frame` says something to them, so that the control thread has to see it.
     #[must_use]
     pub fn concern(&self, frame: &[u8]) -> bool {
-        !self.ips.is_empty() && self.read(frame).is_some()
+        !self.ips.is_empty() && self.read(frame).is_some_and(|(_, said)| !self.is_refused(&said))
+    }
+
+    /// Whether `frame` is an echo request to them that is not answered because of whom it is from.
+    #[must_use]
+    pub fn refuse(&self, frame: &[u8]) -> bool {
+        !self.ips.is_empty() && self.read(frame).is_some_and(|(_, said)| self.is_refused(&said))
+    }
+
+    fn is_refused(&self, said: &Said<'_>) -> bool {
+        matches!(said, Said::Echo(icmp) if !self.pingers.contains(icmp.addresses.src()))
     }
 
     fn read<'a>(&self, frame: &'a [u8]) -> Option<(Link, Said<'a>)> {
@@ -103,6 +123,9 @@ impl OwnAddresses {
     #[must_use]
     pub fn hear(&self, mac: Mac, frame: &[u8]) -> Heard {
         let Some((link, said)) = self.read(frame) else { return Heard::Nothing };
+        if self.is_refused(&said) {
+            return Heard::Nothing;
+        }
         if link.src == mac {
             // Our own, on a link in loopback.
             return Heard::Nothing;
@@ -115,7 +138,7 @@ impl OwnAddresses {
             Said::Arp(arp) => self.hear_arp(mac, arp, |reply| answer(link.src, &reply)),
             Said::Echo(icmp) => {
                 let source = icmp.addresses.src();
-                if !may_be_answered(source) || self.have(source) {
+                if !is_of_one_host(source) || self.have(source) {
                     return Heard::Nothing;
                 }
                 Heard::Request(answer(link.src, &icmp.echo_reply(HOP_LIMIT)))
@@ -127,7 +150,7 @@ impl OwnAddresses {
                 let is_detection = src.is_unspecified();
                 let is_to_target = dst == target;
                 let is_asked = is_to_target || dst == nd::solicited_node(target);
-                if !is_asked || !(is_detection || may_be_answered(src.into())) {
+                if !is_asked || !(is_detection || is_of_one_host(src.into())) {
                     return Heard::Nothing;
                 }
                 let to = if is_detection { multicast_mac(nd::ALL_NODES) } else { link.src };
@@ -159,7 +182,7 @@ impl OwnAddresses {
             return Heard::Conflict { ip: sender_ip.into(), mac: sender_mac };
         }
         let is_probe = sender_ip.is_unspecified();
-        if !(is_probe || may_be_answered(sender_ip.into())) {
+        if !(is_probe || is_of_one_host(sender_ip.into())) {
             return Heard::Nothing;
         }
         match operation {
@@ -202,15 +225,6 @@ pub fn request(src: IpAddr, mac: Mac, vlans: Vlans, target: IpAddr) -> Option<Ve
         }
         _ => None,
     }
-}
-
-/// Whether `ip` is an address that one other host can have.
-fn may_be_answered(ip: IpAddr) -> bool {
-    let is_of_no_host = match ip {
-        IpAddr::V4(ip) => ip.octets()[0] == 0 || ip == Ipv4Addr::BROADCAST,
-        IpAddr::V6(ip) => ip == Ipv6Addr::UNSPECIFIED,
-    };
-    !is_of_no_host && !ip.is_multicast() && !ip.is_loopback()
 }
 
 #[cfg(test)]

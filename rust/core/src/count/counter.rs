@@ -104,12 +104,17 @@ counters! {
     ForeignMalformed = "malformed",
     /// In several mbuf segments: larger than the port's MTU allows.
     ForeignSegmented = "segmented",
-    /// Sent to a multicast or broadcast MAC address.
+    /// Sent to or from a multicast or broadcast MAC address.
     ForeignGroupMac = "group_mac",
+    /// Sent to or from an IP address that no single host has: multicast, broadcast, loopback or
+    /// unspecified (RFC 1812, section 5.3.7).
+    ForeignMartian = "martian",
     /// It arrived with a TTL of 0 or 1, so it must not be forwarded.
     ForeignTtl = "ttl",
     /// UDP, but to a port that the reflector was not told to answer.
     ForeignPort = "other_port",
+    /// From an address that the reflector was not told to answer.
+    ForeignNotAllowed = "not_allowed",
     /// UDP with other addresses or ports.
     ForeignFlow = "other_flow",
     /// With our tag, but not with the addresses and ports of a reflected packet: the peer answers from
@@ -162,8 +167,10 @@ impl Counter {
         Self::ForeignMalformed,
         Self::ForeignSegmented,
         Self::ForeignGroupMac,
+        Self::ForeignMartian,
         Self::ForeignTtl,
         Self::ForeignPort,
+        Self::ForeignNotAllowed,
         Self::ForeignFlow,
         Self::ForeignAddress,
         Self::ForeignRun,

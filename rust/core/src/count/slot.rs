@@ -68,8 +68,9 @@ impl std::ops::AddAssign<&Self> for Latency {
     }
 }
 
-/// Words of a slot: the interval's number plus 1, the counters, the mode's counters, the [`Latency`].
-const WORDS: usize = (LATENCY + LATENCY_WORDS).next_multiple_of(16);
+/// Words of a slot: the interval's number plus 1, the counters, the mode's counters, the [`Latency`]. The
+/// slots of a worker are packed: all of them have the same writer.
+const WORDS: usize = LATENCY + LATENCY_WORDS;
 const COUNTS: usize = 1;
 const MODE_COUNTS: usize = COUNTS + Counter::ALL.len();
 const LATENCY: usize = MODE_COUNTS + MODE_COUNTERS;

@@ -2,6 +2,7 @@
 
 use super::Ports;
 use super::mode::{Meaning, OptionValue};
+use crate::control::allowed::Allowed;
 use crate::count::{HISTOGRAM_BYTES, ModeCounter, Role, SLOT_BYTES, Shape};
 use crate::run::Limits;
 use crate::wire::control::CONTROL_LEN;
@@ -76,6 +77,8 @@ pub struct Config {
     pub sendrecv: Option<Sendrecv>,
     /// UDP ports that a mode that returns packets answers on.
     pub udp_ports: PortRange,
+    /// Hosts that such a mode answers.
+    pub allowed: Allowed,
     /// Addresses that such a mode answers ARP, neighbour discovery and echo requests for, on all ports.
     pub ips: Vec<IpAddr>,
     /// What such a mode does to packets on purpose.

@@ -110,7 +110,7 @@ impl Config {
                 let ip = sendrecv.ends[sendrecv.ends_of(port)].addresses.src();
                 OwnAddresses::new(&[ip], Some(sendrecv.vlans))
             }
-            None => OwnAddresses::new(&self.ips, None),
+            None => OwnAddresses::new(&self.ips, None).with_pingers(self.allowed.clone()),
         }
     }
 

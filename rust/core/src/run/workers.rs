@@ -98,8 +98,11 @@ impl Run {
         let workers = self.config().ports().all_rx_queues();
         let dice = self.config().impairments.as_ref();
         let dice = dice.map(|impairments| Dice::new(impairments, queue, workers));
-        let udp_ports = self.config().udp_ports;
-        let answers = Answered { udp_ports, partial_checksums };
+        let answers = Answered {
+            udp_ports: self.config().udp_ports,
+            allowed: self.config().allowed.clone(),
+            partial_checksums,
+        };
         let own = self.config().own_addresses(self.config().ports().port_of_rx(queue));
         Ok(Reflector::new(recorder, flows, queue, answers, dice).with_own_addresses(own))
     }

@@ -87,6 +87,17 @@ impl PortRange {
     }
 }
 
+/// Whether `ip` can be the address of one host: neither multicast nor broadcast, loopback or unspecified
+/// (RFC 1812, section 5.3.7; RFC 4291, section 2).
+#[must_use]
+pub fn is_of_one_host(ip: IpAddr) -> bool {
+    let is_of_none = match ip {
+        IpAddr::V4(ip) => ip.octets()[0] == 0 || ip.is_broadcast(),
+        IpAddr::V6(ip) => ip.is_unspecified(),
+    };
+    !is_of_none && !ip.is_multicast() && !ip.is_loopback()
+}
+
 /// The IP addresses of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addresses {

@@ -1,8 +1,10 @@
 //! The key by which a reflector distinguishes flows.
 
+use super::flow::{Addresses, is_of_one_host};
 use super::headers::{Datagram, le16, le64, vlan_ids};
 use super::layout::{Headers, for_layout};
 use std::hash::{Hash, Hasher};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Set in `port_and_vlans` for IPv6.
 const V6: u64 = 1 << 40;
@@ -77,6 +79,30 @@ impl FlowKey {
         u16::from_be_bytes(port.to_le_bytes())
     }
 
+    /// Source and destination address.
+    pub(crate) fn addresses(self) -> Addresses {
+        let Self { first, more: [second, third, fourth], .. } = self;
+        if self.is_v6() {
+            let ip = |upper: u64, lower: u64| {
+                let number = u128::from(upper.swap_bytes()) << 64 | u128::from(lower.swap_bytes());
+                Ipv6Addr::from_bits(number)
+            };
+            return Addresses::V6 { src: ip(first, second), dst: ip(third, fourth) };
+        }
+        let [src, dst] = [32, 0].map(|shift| {
+            #[expect(clippy::cast_possible_truncation, reason = "one half")]
+            let half = (first.swap_bytes() >> shift) as u32;
+            Ipv4Addr::from_bits(half)
+        });
+        Addresses::V4 { src, dst }
+    }
+
+    /// Whether one of the addresses is not that of one host.
+    pub(crate) fn is_martian(self) -> bool {
+        let addresses = self.addresses();
+        !is_of_one_host(addresses.src()) || !is_of_one_host(addresses.dst())
+    }
+
     /// Whether this is an IPv6 flow. For IPv4, all but the first two words are 0.
     #[inline]
     pub(crate) fn is_v6(self) -> bool {
@@ -123,6 +149,7 @@ mod tests {
             let mut frame = frame(&flow);
             let before = key(&frame);
             assert_eq!(before.udp_port(), flow.dst_port);
+            assert_eq!(before.addresses(), flow.addresses);
             let len = frame.len();
             let reflected = reflect(&mut frame, len, false).unwrap();
             assert_eq!(reflected.key, before);

@@ -13,8 +13,9 @@ use super::headers::{Datagram, be16, le16, le32, le64};
 use super::layout::{FIRST_TYPE, Headers, TAG_LEN, for_layout};
 use crate::count::Counter;
 
-/// The group bit of a MAC address: multicast and broadcast (IEEE 802).
-const GROUP: u8 = 1;
+/// The group bits of destination and source MAC address, in the first 8 bytes of a frame read as
+/// little-endian: multicast and broadcast (IEEE 802).
+const GROUP_BITS: u64 = 1 | 1 << 48;
 
 /// A frame that was, or can be, reflected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,8 @@ pub fn reflect(
 }
 
 /// Checks whether `frame`, which has `wire_len` bytes on the wire, is to be reflected: a whole UDP
-/// datagram in one segment, sent to a unicast MAC address and to one of these UDP `ports`. Does not
-/// check the TTL.
+/// datagram in one segment, between unicast addresses, and to one of these UDP `ports`. Does not check
+/// the TTL.
 ///
 /// # Errors
 /// The counter for a frame that is not to be reflected.
@@ -59,10 +60,13 @@ pub(crate) fn examine(
     if frame.len() < wire_len {
         return Err(Counter::ForeignSegmented);
     }
-    if is_to_group(frame) {
+    if is_of_group(frame) {
         return Err(Counter::ForeignGroupMac);
     }
     let key = FlowKey::of(frame, datagram);
+    if key.is_martian() {
+        return Err(Counter::ForeignMartian);
+    }
     if !ports.contains(key.udp_port()) {
         return Err(Counter::ForeignPort);
     }
@@ -91,9 +95,10 @@ pub(crate) fn turn(
     Ok(found)
 }
 
+/// Whether a frame is sent to or from a group MAC address.
 #[inline]
-fn is_to_group(frame: &[u8]) -> bool {
-    frame[0] & GROUP != 0
+fn is_of_group(frame: &[u8]) -> bool {
+    le64(frame, 0) & GROUP_BITS != 0
 }
 
 /// Decrements the TTL or the hop limit. If no hop is left, returns `false` and changes nothing (RFC 1812,
@@ -230,12 +235,12 @@ impl Prediction {
 }
 
 /// Fast path of [`reflect`], for a packet whose [`Prediction`] equals that of a packet reflected before,
-/// on a port without partial checksums. Returns `false` and changes nothing if the packet was sent to a
-/// group MAC address or has no hop left.
+/// on a port without partial checksums, and whose addresses have been checked. Returns `false` and
+/// changes nothing if the packet was sent to or from a group MAC address or has no hop left.
 #[inline]
 pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
     if H::IS_V6 {
-        if is_to_group(head) || !take_hop::<H>(head) {
+        if is_of_group(head) || !take_hop::<H>(head) {
             return false;
         }
         swap::<H>(head, H::UDP);
@@ -243,7 +248,7 @@ pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
     }
     let at = ttl_word::<H>();
     let hopped = match hop(le32(head, at)) {
-        Some(hopped) if !is_to_group(head) => hopped,
+        Some(hopped) if !is_of_group(head) => hopped,
         _ => return false,
     };
     // From the TTL to the ports in two words: the shifts cost less than more stores would.
@@ -302,8 +307,19 @@ mod tests {
         let fields = any::<(u8, u16, u8)>();
         let options = proptest::collection::vec(any::<u8>(), 0..=10);
         (addresses, fields, options, proptest::collection::vec(any::<u8>(), 0..100)).prop_map(
-            |((mut dst, src, from, to, sport, dport), (ttl, id, tos), options, payload)| {
-                dst[0] &= !GROUP;
+            |(
+                (mut dst, mut src, mut from, mut to, sport, dport),
+                (ttl, id, tos),
+                options,
+                payload,
+            )| {
+                for mac in [&mut dst, &mut src] {
+                    mac[0] &= !1;
+                }
+                for ip in [&mut from, &mut to] {
+                    // Of one host.
+                    ip[0] = ip[0].clamp(1, 126);
+                }
                 let ttl = ttl.max(2);
                 let mut ipv4 = Ipv4Header::new(0, ttl, IpNumber::UDP, from, to).unwrap();
                 ipv4.identification = id;
@@ -482,13 +498,19 @@ mod tests {
     #[test]
     fn group_addresses_are_not_answered() {
         let parts = Parts {
-            macs: [[0xff; 6], [4; 6]],
+            macs: [[2; 6], [4; 6]],
             ipv4: Ipv4Header::new(0, 9, IpNumber::UDP, [1, 2, 3, 4], [5, 6, 7, 8]).unwrap(),
             ports: [1, 2],
-            payload: vec![],
+            payload: vec![3; 8],
         };
-        let mut bytes = frame(&parts);
-        let len = bytes.len();
-        assert_eq!(reflect(&mut bytes, len, false), Err(Counter::ForeignGroupMac));
+        let original = frame(&parts);
+        for at in 0..12 {
+            let mut bytes = original.clone();
+            bytes[at] |= 1;
+            let (mut predicted, is_group) = (bytes.clone(), at % 6 == 0);
+            let found = reflect(&mut bytes, original.len(), false);
+            assert_eq!(found.err(), is_group.then_some(Counter::ForeignGroupMac), "{at}");
+            assert_eq!(reflect_predicted::<Of<0, false>>(&mut predicted), !is_group, "{at}");
+        }
     }
 }

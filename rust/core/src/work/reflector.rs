@@ -3,6 +3,7 @@
 mod ahead;
 
 use super::impair::{Dice, Fate};
+use crate::control::allowed::Allowed;
 use crate::control::flows::{FlowCounter, NO_FLOW};
 use crate::control::neighbours::OwnAddresses;
 use crate::count::{Counter, Recorder};
@@ -58,13 +59,27 @@ pub enum Later {
 }
 
 /// Which packets a reflector sends back.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Answered {
     /// Packets to these UDP ports.
     pub udp_ports: PortRange,
+    /// Packets from these hosts.
+    pub allowed: Allowed,
     /// The port delivers packets with partial checksums: see
     /// [`reflect`](crate::wire::reflect::reflect).
     pub partial_checksums: bool,
+}
+
+impl Answered {
+    /// Whether packets of this flow are from a host that is answered.
+    fn allow(&self, key: FlowKey) -> bool {
+        self.allowed.contains(key.addresses().src())
+    }
+
+    /// Whether packets of this flow are sent back, as far as its addresses and port decide that.
+    fn include(&self, key: FlowKey) -> bool {
+        self.udp_ports.contains(key.udp_port()) && !key.is_martian() && self.allow(key)
+    }
 }
 
 /// A received frame that takes the verdict on it.
@@ -248,11 +263,20 @@ impl Reflector {
             let head = frame.get(..predicted_len::<H>());
             head.map_or(Prediction::NONE, |head| Prediction::of::<H>(head, wire_len))
         });
-        let Answered { udp_ports, partial_checksums } = self.answers;
-        let found = examine(udp_ports, frame, wire_len);
+        let Answered { udp_ports, partial_checksums, .. } = self.answers;
+        let mut found = examine(udp_ports, frame, wire_len);
         let is_slow = match found {
+            Ok(Reflected { key, .. }) if !self.answers.allow(key) => {
+                found = Err(Counter::ForeignNotAllowed);
+                false
+            }
             Ok(found) => self.is_slow(frame, found.datagram),
-            Err(_) => frame.len() == wire_len && self.own.concern(frame),
+            Err(_) => {
+                if self.own.refuse(frame) {
+                    found = Err(Counter::ForeignNotAllowed);
+                }
+                frame.len() == wire_len && self.own.concern(frame)
+            }
         };
         if is_slow {
             self.recorder.add(self.interval, Counter::ControlReceived, 1);
@@ -291,11 +315,12 @@ impl Reflector {
         if key == self.key {
             return true;
         }
-        if !self.answers.udp_ports.contains(key.udp_port()) {
+        let slot = self.flows.slot(key);
+        // A flow with a slot has asked, and its question has been checked.
+        if slot == NO_FLOW && !self.answers.include(key) {
             return false;
         }
         self.key = key;
-        let slot = self.flows.slot(key);
         self.mixed |= slot != self.slot;
         self.slot = slot;
         true

@@ -4,6 +4,7 @@ use crate::wire::link::tests::all_vlans;
 use crate::wire::nd::{ALL_NODES, solicitation, solicited_node};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 const US: Mac = Mac([2; 6]);
 const THEM: Mac = Mac([4; 6]);
@@ -191,6 +192,25 @@ fn what_is_not_for_us_is_not_ours_to_answer() {
     for request in [&good, &arp(Operation::Request, (THEM, THEIR_V4), OUR_V4)] {
         assert!(own().concern(request) && !nobody.concern(request));
         assert_eq!(nobody.hear(US, request), Heard::Nothing);
+    }
+}
+
+/// Only pings: a gateway may ask for MAC addresses, whoever is behind it.
+#[test]
+fn only_those_who_may_ping_are_answered() {
+    let only = |network: &str| own().with_pingers(Allowed::new(&[network.parse().unwrap()]));
+    for (own, is_allowed) in
+        [(own(), true), (only("10.0.0.2/32"), true), (only("10.0.1.0/24"), false)]
+    {
+        let echo = ping(THEIR_V4.into(), OUR_V4.into(), US);
+        assert_eq!((own.concern(&echo), own.refuse(&echo)), (is_allowed, !is_allowed));
+        assert_eq!(own.hear(US, &echo) != Heard::Nothing, is_allowed);
+        let asked = arp(Operation::Request, (THEM, THEIR_V4), OUR_V4);
+        assert!(own.concern(&asked) && !own.refuse(&asked));
+        assert!(matches!(own.hear(US, &asked), Heard::Request(_)));
+        // To another.
+        let echo = ping(THEIR_V4.into(), [10, 0, 0, 3].into(), US);
+        assert!(!own.concern(&echo) && !own.refuse(&echo));
     }
 }
 

@@ -2,11 +2,12 @@ use super::*;
 use crate::control::flows::{Flows, Registrar};
 use crate::count::{Board, Role, Shape};
 use crate::run::Collector;
-use crate::wire::flow::Flow;
+use crate::wire::flow::{Addresses, Flow};
 use crate::wire::layout::IpVersion;
 use crate::wire::template::tests::{HEADERS_LEN, all_layouts, flow, template, v4};
 use crate::wire::template::{Checksums, write_single};
 use proptest::prelude::*;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 struct One<'a> {
@@ -41,6 +42,17 @@ pub(crate) fn reflect(
     one[0].became.unwrap()
 }
 
+/// Every host, on every port.
+fn all() -> Answered {
+    Answered { udp_ports: PortRange::ALL, allowed: Allowed::default(), partial_checksums: false }
+}
+
+/// Only the host that sends the packets of [`flow`].
+fn flow_alone() -> Answered {
+    let Addresses::V4 { src, .. } = flow(60, 1).addresses else { panic!("it is IPv4") };
+    Answered { allowed: Allowed::new(&[IpAddr::from(src).into()]), ..all() }
+}
+
 struct Rig {
     reflector: Reflector,
     registrar: Registrar,
@@ -49,18 +61,16 @@ struct Rig {
 
 impl Rig {
     fn new(partial_checksums: bool) -> Self {
+        Self::answering(Answered { partial_checksums, ..all() })
+    }
+
+    fn answering(answered: Answered) -> Self {
         let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
         let board = Board::new(shape, &[Role::Count]);
         let flows = Flows::new(1, 5);
         let counter = FlowCounter::new(Arc::clone(&flows), 0);
         Self {
-            reflector: Reflector::new(
-                board.recorder(0),
-                counter,
-                0,
-                Answered { udp_ports: PortRange::ALL, partial_checksums },
-                None,
-            ),
+            reflector: Reflector::new(board.recorder(0), counter, 0, answered, None),
             registrar: Registrar::new(flows),
             collector: Collector::new(board, 0),
         }
@@ -164,8 +174,10 @@ proptest! {
     fn what_is_predicted_is_what_would_be_found(
         bursts in prop::collection::vec(prop::collection::vec(came(), 0..12), 1..12),
         partial_checksums: bool,
+        only_v4: bool,
     ) {
-        let [mut one, mut another] = [partial_checksums; 2].map(Rig::new);
+        let answered = || Answered { partial_checksums, ..if only_v4 { flow_alone() } else { all() } };
+        let [mut one, mut another] = [(); 2].map(|()| Rig::answering(answered()));
         for burst in bursts {
             prop_assert_eq!(one.burst(&burst, true), another.burst(&burst, false));
         }
@@ -312,6 +324,37 @@ fn packets_that_wait_are_counted_with_their_flows() {
     let counts = rig.collector.totals().counts;
     assert_eq!((counts[Counter::Received], counts[Counter::Waited]), (6, 4));
     assert_eq!(counts[Counter::ControlReceived], 1);
+}
+
+/// Packets of two hosts alternate, and each asks for its counters: nothing of the one that is not allowed
+/// is sent back or passed on, whether it is predicted or not.
+#[test]
+fn only_allowed_hosts_are_answered() {
+    let mut rig = Rig::answering(flow_alone());
+    let allowed = flow(60, 1);
+    let Addresses::V4 { src, dst } = allowed.addresses else { panic!("it is IPv4") };
+    let next = Ipv4Addr::from_bits(src.to_bits() + 1);
+    let other = Flow { addresses: Addresses::V4 { src: next, dst }, ..allowed };
+    let burst: Vec<_> = [&allowed, &other]
+        .into_iter()
+        .cycle()
+        .take(6)
+        .map(|flow| packet(flow, &[1; 60]))
+        .chain([question(&other), question(&allowed)])
+        .collect();
+    for registered in [false, true] {
+        let became = rig.burst(&burst, true);
+        let [send, drop, slow] = [Verdict::Send, Verdict::Drop, Verdict::Slow];
+        let expected = [send, drop, send, drop, send, drop, drop, slow];
+        assert_eq!(became.iter().map(|packet| packet.1).collect::<Vec<_>>(), expected);
+        if !registered {
+            rig.register(&allowed);
+        }
+    }
+    rig.collector.finish(&mut |_| ());
+    let counts = rig.collector.totals().counts;
+    assert_eq!(counts[Counter::ForeignNotAllowed], 8);
+    assert_eq!((counts[Counter::Received], counts[Counter::ControlReceived]), (14, 2));
 }
 
 #[test]
