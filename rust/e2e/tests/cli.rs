@@ -48,8 +48,8 @@ impl ForNobody {
 }
 
 /// A port that receives the golden frames; its MAC address is that of every first `net_pcap`.
-fn golden_port() -> String {
-    format!("net_pcap0,rx_pcap={}", golden::folder().join("reflect-in.pcap").display())
+fn golden_port(scratch: &Scratch) -> String {
+    format!("net_pcap0,rx_pcap={}", golden::capture(scratch).display())
 }
 
 #[test]
@@ -277,7 +277,8 @@ fn the_same_file_under_two_names_is_refused() {
 #[test]
 fn what_the_port_cannot_do_is_refused_in_one_line() {
     let flow = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:7 --dest-mac 12:34:56:78:9a:bc";
-    let (ring, golden) = ("net_ring0".to_string(), golden_port());
+    let scratch = Scratch::new();
+    let (ring, golden) = ("net_ring0".to_string(), golden_port(&scratch));
     let both =
         ["net_ring0 (00:00:00:00:00:00, net_ring)", "net_pcap0 (02:70:63:61:70:00, net_pcap)"];
     for (vdevs, args, parts) in [
@@ -308,9 +309,10 @@ fn what_the_port_cannot_do_is_refused_in_one_line() {
 #[test]
 fn the_port_is_chosen_by_its_mac() {
     let frames = golden::cases().len();
+    let scratch = Scratch::new();
     let outcome = Program::new(&format!("rxonly -p 02:70:63:61:70:00 --count {frames}"))
         .vdev("net_null0")
-        .vdev(golden_port())
+        .vdev(golden_port(&scratch))
         .vdev("net_ring0")
         .summed_up()
         .run();

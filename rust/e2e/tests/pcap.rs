@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is how a test fails")]
 
-use dpdkproj_e2e::golden::{self, Case, Datagram, End, Fate};
+use dpdkproj_e2e::golden::{self, Case, Datagram, End};
 use dpdkproj_e2e::pcap;
 use dpdkproj_e2e::program::{Outcome, Program};
 use dpdkproj_e2e::scratch::Scratch;
@@ -29,51 +29,70 @@ fn run_on(program: Program, input: &[Vec<u8>]) -> (Outcome, Vec<Vec<u8>>) {
     run(program, &path)
 }
 
-/// How many cases the reflector ignores for this reason.
-fn ignored(cases: &[Case], reason: &str) -> u64 {
-    let matches = |case: &&Case| matches!(case.fate, Fate::Ignored(found) if found == reason);
-    cases.iter().filter(matches).count() as u64
-}
-
-#[test]
-fn the_golden_files_are_what_make_golden_writes() {
-    for (name, frames) in golden::files() {
-        let committed = std::fs::read(golden::folder().join(name)).unwrap();
-        assert!(committed == pcap::to_bytes(&frames), "{name}: run make-golden again");
-    }
-}
-
-#[test]
-fn reflect_turns_the_golden_input_into_the_golden_output() {
-    let cases = golden::cases();
-    let program =
-        Program::new("reflect").arg("--count").arg(cases.len().to_string()).measured(1000);
-    let (outcome, sent) = run(program, &golden::folder().join("reflect-in.pcap"));
-    let expected = pcap::read(&golden::folder().join("reflect-out.pcap"));
-    let returning = cases.iter().filter(|case| matches!(case.fate, Fate::Reflected(_)));
-    for ((case, sent), expected) in returning.zip(&sent).zip(&expected) {
-        assert!(sent == expected, "{}: sent\n{sent:02x?}, not\n{expected:02x?}", case.name);
-    }
-    assert_eq!(sent.len(), expected.len());
-
+/// What `reflect` sends of the frames of `cases`, and which reasons it counts.
+fn reflected(options: &str, cases: &[&Case]) -> (Vec<Vec<u8>>, BTreeMap<String, u64>) {
+    let count = cases.len() as u64;
+    let program = Program::new(&format!("reflect {options} --count {count}")).measured(1000);
+    let frames: Vec<_> = cases.iter().map(|case| case.frame.clone()).collect();
+    let (outcome, sent) = run_on(program, &frames);
     let summary = outcome.summary();
-    let mut reasons = BTreeSet::new();
-    for case in &cases {
-        if let Fate::Ignored(reason) = case.fate {
-            reasons.insert(reason);
-        }
-    }
-    for reason in reasons {
-        let count = ignored(&cases, reason);
-        summary.assert_counts(&[(&format!("rx.foreign_reasons.{reason}"), count)]);
-    }
+    let reasons = summary.value("rx.foreign_reasons").as_object().unwrap();
+    let reasons = reasons.iter().map(|(name, count)| (name.clone(), count.as_u64().unwrap()));
+    let reasons: BTreeMap<_, _> = reasons.filter(|(_, count)| *count > 0).collect();
     summary.assert_counts(&[
-        ("rx.received", cases.len() as u64),
-        ("rx.foreign", (cases.len() - sent.len()) as u64),
+        ("rx.received", count),
+        ("rx.foreign", reasons.values().sum()),
+        ("rx.control", 0),
         ("tx.sent", sent.len() as u64),
         ("lost.total", 0),
     ]);
-    assert_eq!(outcome.table().sum(|row| row.rx), cases.len() as u64);
+    assert_eq!(outcome.table().sum(|row| row.rx), count);
+    (sent, reasons)
+}
+
+/// Those of all cases that need the same options, in the order of the table.
+fn by_options(cases: &[Case]) -> BTreeMap<&str, Vec<&Case>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for case in cases {
+        groups.entry(&*case.options).or_default().push(case);
+    }
+    groups
+}
+
+#[test]
+fn reflect_sends_and_drops_what_the_table_says() {
+    let all = golden::all_cases();
+    for (options, cases) in by_options(&all) {
+        let (sent, reasons) = reflected(options, &cases);
+        let returning: Vec<_> = cases.iter().filter(|case| case.sent().is_some()).collect();
+        for (case, sent) in returning.iter().zip(&sent) {
+            let expected = case.sent().unwrap();
+            assert!(sent == expected, "{}: sent\n{sent:02x?}, not\n{expected:02x?}", case.name);
+        }
+        assert_eq!(sent.len(), returning.len(), "{options}");
+        let mut expected = BTreeMap::new();
+        for reason in cases.iter().filter_map(|case| case.reason()) {
+            *expected.entry(reason.to_string()).or_default() += 1;
+        }
+        assert_eq!(reasons, expected, "{options}");
+    }
+}
+
+/// The cases of one reason alone, so that each of them is dropped for that one. (If all that are dropped have
+/// the same one, the test above has shown it.)
+#[test]
+fn reflect_drops_each_case_for_the_reason_in_the_table() {
+    let all = golden::all_cases();
+    for (options, cases) in by_options(&all) {
+        let reasons: BTreeSet<_> = cases.iter().filter_map(|case| case.reason()).collect();
+        for reason in reasons.iter().copied().filter(|_| reasons.len() > 1) {
+            let cases: Vec<_> =
+                cases.iter().copied().filter(|case| case.reason() == Some(reason)).collect();
+            let names = || cases.iter().map(|case| &case.name).collect::<Vec<_>>();
+            let expected = BTreeMap::from([(reason.to_string(), cases.len() as u64)]);
+            assert_eq!(reflected(options, &cases), (vec![], expected), "{:?}", names());
+        }
+    }
 }
 
 #[test]
@@ -311,17 +330,15 @@ fn packets_of_an_earlier_run_are_foreign_whatever_the_seed() {
 }
 
 /// What a receiver of IPv4 without VLAN tags takes a case of the reflector for.
-fn foreign_to_untagged_ipv4(case: &Case) -> &'static str {
+fn foreign_to_untagged_ipv4(case: &Case) -> &str {
     let is_tag = |at: usize| case.frame.get(at..at + 2).is_some_and(|kind| TAGS.contains(&kind));
     let tags = [12, 16, 20].into_iter().take_while(|at| is_tag(*at)).count();
     let kind = case.frame.get(12 + 4 * tags..14 + 4 * tags).unwrap_or_default();
-    match (kind, case.fate.clone()) {
+    match (kind, case.reason()) {
         ([0x86, 0xdd], _) => "ipv6",
         ([8, 0], _) if tags > 0 => "vlan",
-        (_, Fate::Ignored(reason)) if !["segmented", "group_mac", "ttl"].contains(&reason) => {
-            reason
-        }
-        _ => "other_flow",
+        (_, None | Some("segmented" | "group_mac" | "martian" | "ttl")) => "other_flow",
+        (_, Some(reason)) => reason,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use dpdkproj_e2e::golden;
 use dpdkproj_e2e::program::{Outcome, Program};
+use dpdkproj_e2e::scratch::Scratch;
 
 /// To itself: what a port of `net_ring` sends comes back to it.
 fn to_itself(options: &str) -> Program {
@@ -80,7 +81,8 @@ fn a_bond_is_chosen_and_its_members_are_not() {
 /// Without an address of its own a bond has that of its first member, and is meant by it.
 #[test]
 fn the_address_of_a_member_is_that_of_its_bond() {
-    let frames = golden::folder().join("reflect-in.pcap");
+    let scratch = Scratch::new();
+    let frames = golden::capture(&scratch);
     let refused = |options: &str| {
         refusal(
             Program::new(&format!("rxonly {options}"))
