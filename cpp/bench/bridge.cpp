@@ -269,7 +269,7 @@ class Chain {
 
     now_ns = clock_.now_ns();
     start = rte_rdtsc();
-    const rs::BurstResult outcome = reflector_->reflect(now_ns, frames);
+    const rs::BurstResult outcome = reflector_->reflect(now_ns, frames, 0);
     if (outcome.wants_stamps) {
       reflector_->stamp(now_ns, {&now_ns, 1}, 0, false, frames);
     }
@@ -298,7 +298,7 @@ class Chain {
 
     now_ns = clock.now_ns();
     start = rte_rdtsc();
-    receiver.receive(now_ns, frames);
+    receiver.receive(now_ns, frames, 0);
     legs.receive.add(start, frames.size());
     returned_ += frames.size();
   }

@@ -127,7 +127,7 @@ class ReflectImpaired final {
 
   void receive(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
-    reflector_->reflect(now_ns, frames_.of(burst_).writable());
+    reflector_->reflect(now_ns, frames_.of(burst_).writable(), rx_.backlog());
     for (uint16_t i = 0; i < burst_.size; ++i) {
       take_in({burst_.mbufs[i], now_ns, frames_[i].verdict, frames_[i].flow, 0, 0});
     }

@@ -42,7 +42,7 @@ class Reflect final {
     }
     rx_.receive(burst_);
     const rust::Slice<rs::Frame> frames = frames_.of(burst_).writable();
-    const rs::BurstResult outcome = reflector_->reflect(now_ns, frames);
+    const rs::BurstResult outcome = reflector_->reflect(now_ns, frames, rx_.backlog());
     if (burst_.size > 0) {
       send_back(now_ns, frames, outcome);
     }

@@ -152,6 +152,7 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
     start(config.peer_timeout, stop);
     receive_multicast(config.multicast);
     watch_.emplace(port_id_, info_.device);
+    std::ranges::for_each(rx_queues_, &RxQueue::find_out);
     sockets_ = PacketSockets(info_);
   } catch (...) {
     rte_eth_dev_close(port_id_);

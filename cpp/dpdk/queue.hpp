@@ -3,6 +3,7 @@
 #include <rte_ethdev.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include "dpdk/burst.hpp"
@@ -26,7 +27,26 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
     if (checks_) {
       count_flagged(burst);
     }
+    found_ = burst.size;
+    ++polls_since_asked_;
+    if (burst.size < burst_) {
+      full_run_ = 0;
+      return;
+    }
+    ++full_run_;
+    if (polls_since_asked_ >= kPollsPerQuestion && std::has_single_bit(full_run_)) {
+      add_waiting();
+    }
   }
+
+  /// For the worker: the number of packets that the last receive() found in the queue: those it
+  /// received, and those that waited behind them, as far as it has asked the driver. 0 if there
+  /// were none, or if the driver does not tell (rte_eth_rx_queue_count).
+  uint32_t backlog() const noexcept { return tells_ ? found_ : 0; }
+
+  /// Finds out whether the driver tells how many packets wait. Call it when the port is started,
+  /// and before a worker polls the queue.
+  void find_out() noexcept { tells_ = rte_eth_rx_queue_count(port_id_, queue_id_) >= 0; }
 
   /// Packets delivered by the driver.
   uint64_t delivered() const noexcept { return delivered_; }
@@ -54,10 +74,27 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
     }
   }
 
+  /// Some drivers look at every descriptor that is in use, so they are asked rarely: after full
+  /// bursts (behind others, nothing waits), of a run of these after the 1st, 2nd, 4th, 8th and so
+  /// on, and at most once in so many polls. Only the thread that polls a queue may ask.
+  static constexpr uint32_t kPollsPerQuestion = 64;
+
+  [[gnu::noinline, gnu::cold]] void add_waiting() noexcept {
+    polls_since_asked_ = 0;
+    if (tells_) {
+      found_ += static_cast<uint32_t>(std::max(0, rte_eth_rx_queue_count(port_id_, queue_id_)));
+    }
+  }
+
   uint16_t port_id_;
   uint16_t queue_id_;
   uint16_t burst_;
   bool checks_;
+  bool tells_ = false;
+  // worker: rw
+  uint32_t found_ = 0;
+  uint32_t full_run_ = 0;
+  uint32_t polls_since_asked_ = kPollsPerQuestion;
   uint64_t delivered_ = 0;  // worker: rw, others: ro once it has ended
   uint64_t flagged_ = 0;    // likewise
 };

@@ -23,7 +23,7 @@ class Decimate final {
 
   void poll(uint64_t now_ns) noexcept {
     rx_.receive(burst_);
-    rs::Polled polled{.received = burst_.size};
+    rs::Polled polled{.received = burst_.size, .backlog = rx_.backlog()};
     ModeCounts counts;
     counts[kDecimated] = burst_.free_if([this](const rte_mbuf& /*packet*/) { return is_nth(); });
     // Packets that are not UDP cannot be sent back, and are freed.

@@ -13,7 +13,7 @@ class RxOnly final {
 
   void poll(uint64_t now_ns) noexcept {
     queue_.receive(burst_);
-    tally_->add(now_ns, {.received = burst_.size}, {});
+    tally_->add(now_ns, {.received = burst_.size, .backlog = queue_.backlog()}, {});
     burst_.free_from(0);
   }
 

@@ -171,7 +171,8 @@ class Receive final {
     queue_.receive(burst_);
     // The arrival time, taken as early as possible.
     const uint64_t arrived_ns = burst_.size == 0 ? now_ns : clock_.now_ns();
-    if (receiver_->receive(arrived_ns, frames_.of(burst_).writable())) [[unlikely]] {
+    if (receiver_->receive(arrived_ns, frames_.of(burst_).writable(), queue_.backlog()))
+        [[unlikely]] {
       frames_.drop_all(burst_, [this](rte_mbuf* mbuf) { inlet_.take(mbuf); });
     } else {
       burst_.free_from(0);

@@ -132,7 +132,7 @@ TEST_F(ReflectOnTwoQueuesTest, AnswersWhenAllWorkersHaveCountedWhatTheyDid) {
   slow.serve(*session, 0, 3 * kMs);
   reflect.poll(4 * kMs);
   EXPECT_EQ(port.tx_queue(0).accepted(), before) << "the other worker has not polled";
-  other->reflect(4 * kMs, {});
+  other->reflect(4 * kMs, {}, 0);
   slow.serve(*session, 0, 5 * kMs);
   reflect.poll(6 * kMs);
   EXPECT_EQ(port.tx_queue(0).accepted(), before + 1);

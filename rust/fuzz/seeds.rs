@@ -25,7 +25,7 @@ fn main() -> std::io::Result<()> {
     };
     let asked = Question { run: 5, number: 1 };
     let counts = [3; Counter::FLOW.len()];
-    let report = Report { instance: 1, registration: 2, port_missed: Some(0), counts };
+    let report = Report { instance: 1, registration: 2, port_missed: Some(0), counts, load: None };
     let (asks, answers) = (ask(asked), answer(asked, report));
     write("control", "question", &asks)?;
     write("control", "answer", &answers)?;

@@ -202,6 +202,8 @@ pub(crate) mod bridge {
         refused: u16,
         /// Received, and freed without being offered to the driver.
         dropped: u16,
+        /// `RxQueue::backlog`.
+        backlog: u32,
     }
 
     /// What the mode's own counters counted in one poll, in the order of `Mode::counters`. The last
@@ -513,8 +515,13 @@ pub(crate) mod bridge {
         ) -> Result<Box<Receiver>>;
         /// Verifies and counts frames that arrived at `now_ns`. Call in every poll, also without
         /// frames. Sets the verdict of frames for the control thread to `Slow`; returns whether
-        /// there are any.
-        unsafe fn receive(self: &mut Receiver, now_ns: u64, frames: &mut [Frame]) -> bool;
+        /// there are any. `backlog`: `RxQueue::backlog`.
+        unsafe fn receive(
+            self: &mut Receiver,
+            now_ns: u64,
+            frames: &mut [Frame],
+            backlog: u32,
+        ) -> bool;
 
         type Reflector;
 
@@ -524,8 +531,13 @@ pub(crate) mod bridge {
             partial_checksums: bool,
         ) -> Result<Box<Reflector>>;
         /// Swaps the addresses of frames, and sets the verdict and flow of each. Frames must be
-        /// writable. Call in every poll, also without frames.
-        unsafe fn reflect(self: &mut Reflector, now_ns: u64, frames: &mut [Frame]) -> BurstResult;
+        /// writable. Call in every poll, also without frames. `backlog`: `RxQueue::backlog`.
+        unsafe fn reflect(
+            self: &mut Reflector,
+            now_ns: u64,
+            frames: &mut [Frame],
+            backlog: u32,
+        ) -> BurstResult;
         /// Stamps the frames that want a stamp, before they are offered to the driver at `now_ns`,
         /// in this order. The first `taken` of the frames to be sent are skipped: the driver has
         /// accepted them. `again`: the others were offered before. `arrived_ns` has one arrival

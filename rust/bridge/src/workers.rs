@@ -60,6 +60,12 @@ impl Sender {
     }
 }
 
+/// A backlog from C++, where 0 means that nothing is known.
+#[inline]
+fn known(backlog: u32) -> Option<u64> {
+    (backlog > 0).then_some(backlog.into())
+}
+
 /// See [`receiver::Receiver`].
 #[repr(align(128))]
 pub struct Receiver {
@@ -76,8 +82,16 @@ pub(crate) fn new_receiver(
 }
 
 impl Receiver {
-    pub(crate) unsafe fn receive(&mut self, now_ns: u64, frames: &mut [Frame]) -> bool {
+    pub(crate) unsafe fn receive(
+        &mut self,
+        now_ns: u64,
+        frames: &mut [Frame],
+        backlog: u32,
+    ) -> bool {
         self.receiver.poll(now_ns);
+        if let Some(packets) = known(backlog) {
+            self.receiver.note_backlog(packets);
+        }
         // SAFETY: C++ lends distinct, writable frames for this call.
         let frames = unsafe { Lent::all(frames) };
         self.receiver.receive(now_ns, frames, self.partial_checksums)
@@ -111,8 +125,16 @@ impl From<reflector::Verdict> for Verdict {
 }
 
 impl Reflector {
-    pub(crate) unsafe fn reflect(&mut self, now_ns: u64, frames: &mut [Frame]) -> BurstResult {
+    pub(crate) unsafe fn reflect(
+        &mut self,
+        now_ns: u64,
+        frames: &mut [Frame],
+        backlog: u32,
+    ) -> BurstResult {
         self.0.poll(now_ns);
+        if let Some(packets) = known(backlog) {
+            self.0.note_backlog(packets);
+        }
         // SAFETY: C++ lends distinct, writable frames for this call.
         self.0.reflect(now_ns, unsafe { Lent::all(frames) });
         BurstResult { drops: self.0.drops(), wants_stamps: self.0.wants_stamps() }
@@ -197,8 +219,10 @@ pub(crate) fn new_tally(session: &Session, index: u16) -> Result<Box<Tally>, Str
 
 impl Tally {
     pub(crate) fn add(&mut self, now_ns: u64, polled: Polled, counts: &ModeCounts) {
-        let Polled { received, sent, refused, dropped } = polled;
-        self.0.add(now_ns, tally::Polled { received, sent, refused, dropped }, &counts.values);
+        let Polled { received, sent, refused, dropped, backlog } = polled;
+        let backlog = known(backlog);
+        let polled = tally::Polled { received, sent, refused, dropped, backlog };
+        self.0.add(now_ns, polled, &counts.values);
     }
 }
 

@@ -2,6 +2,7 @@
 //
 //   FAKE_RX_STEP=N      receives only multiples of N, as drivers with vector instructions do
 //   FAKE_CHECKSUMS=...  offers and writes the checksums named: "ipv4", "udp", "ipv4 udp"
+//   FAKE_WAITING=N      tells that N packets wait in each rx queue
 //   FAKE_REMOVED=FILE   is removed when FILE is there, and takes a minute to be stopped then
 
 #define _GNU_SOURCE
@@ -33,6 +34,11 @@ static uint64_t offloads(void) {
 
 static uint16_t fake_rx(void* queue, struct rte_mbuf** mbufs, uint16_t count) {
   return real_rx(queue, mbufs, RTE_ALIGN_FLOOR(count, rx_step));
+}
+
+static uint32_t fake_waiting(void* queue) {
+  (void)queue;
+  return (uint32_t)atoi(getenv("FAKE_WAITING"));
 }
 
 static void require(bool holds, const char* what) {
@@ -111,6 +117,9 @@ int rte_eth_dev_start(uint16_t port) {
     rx_step = (uint16_t)atoi(step);
     real_rx = ops->rx_pkt_burst;
     ops->rx_pkt_burst = fake_rx;
+  }
+  if (getenv("FAKE_WAITING") != NULL) {
+    ops->rx_queue_count = fake_waiting;
   }
   if (offloads() != 0) {
     real_tx = ops->tx_pkt_burst;

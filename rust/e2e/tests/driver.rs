@@ -102,3 +102,19 @@ fn a_removed_device_is_named_at_once_and_not_waited_for() {
         assert_eq!(summary.value("port"), &serde_json::json!({}), "{summary}");
     }
 }
+
+/// It tells of 500 packets that wait behind every full burst.
+#[test]
+fn the_largest_backlog_is_what_the_driver_tells() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    let program = Program::new("rxonly -q --duration 0.2").vdev("net_null0").summed_up();
+    let outcome = driver.below(program, "FAKE_WAITING=500").run();
+    let summary = outcome.summary();
+    assert_eq!(summary.count("queues.0.backlog_max"), 32 + 500, "{summary}");
+    let said = ", up to 532 packets in the queue\n";
+    assert!(outcome.stderr().contains(said), "{}", outcome.stderr());
+    // Behind a burst that is not full, nothing waits.
+    let program = to_itself("--count 100 --rate 1k --tx-burst 1");
+    let summary = driver.below(program, "FAKE_WAITING=500").run().summary();
+    assert!((1..32).contains(&summary.count("queues.1.backlog_max")), "{summary}");
+}

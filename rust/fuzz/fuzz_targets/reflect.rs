@@ -5,6 +5,7 @@
 use dpdkproj_core::control::allowed::Allowed;
 use dpdkproj_core::control::answers::Answers;
 use dpdkproj_core::control::flows::{FlowCounter, Flows, Registrar};
+use dpdkproj_core::control::windows::{Queues, Windows};
 use dpdkproj_core::count::{Board, Counter, Role, Shape};
 use dpdkproj_core::wire::checksum::{fold, sum};
 use dpdkproj_core::wire::flow::PortRange;
@@ -20,6 +21,7 @@ struct Whole {
     reflector: Reflector,
     registrar: Registrar,
     answers: Answers,
+    windows: Windows,
     now_ns: u64,
 }
 
@@ -35,6 +37,7 @@ fn whole(partial_checksums: bool, impair: Option<&str>) -> Whole {
         reflector: Reflector::new(board.recorder(0), counter, 0, answered, dice),
         registrar: Registrar::new(flows),
         answers: Answers::default(),
+        windows: Windows::new(board, Queues { ports: 1, per_port: 1, full_burst: 32 }),
         now_ns: 0,
     }
 }
@@ -105,7 +108,8 @@ fuzz_target!(|input: &[u8]| {
         Ok(_) => {}
     }
     WHOLE.with_borrow_mut(|all| {
-        let Whole { reflector, registrar, answers, now_ns } = &mut all[usize::from(which & 3)];
+        let Whole { reflector, registrar, answers, windows, now_ns } =
+            &mut all[usize::from(which & 3)];
         *now_ns += 1000;
         reflector.poll(*now_ns);
         if which & 2 == 0 {
@@ -127,10 +131,11 @@ fuzz_target!(|input: &[u8]| {
         reflector.sent(1, kept.into_iter(), u16::from(which & 1));
         if verdict == Verdict::Slow {
             assert_eq!(bytes, frame, "the control thread gets it as it came");
-            answers.take(&bytes, *now_ns, registrar);
+            answers.take(&bytes, *now_ns, registrar, windows);
             // A question without a hop left is not answered.
             let is_answered = reflect(&mut bytes, wire_len, false).is_ok();
-            assert_eq!(answers.next(*now_ns + 2_000_000, registrar).is_some(), is_answered);
+            let answer = answers.next(*now_ns + 2_000_000, registrar, windows);
+            assert_eq!(answer.is_some(), is_answered);
         }
         registrar.tick(*now_ns);
     });

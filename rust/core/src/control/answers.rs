@@ -1,7 +1,8 @@
 //! Answers to senders' questions, in the control thread of a reflector.
 
 use super::flows::Registrar;
-use crate::wire::control::{self, Question};
+use super::windows::Windows;
+use crate::wire::control::{self, Question, Report};
 use crate::wire::flow_key::FlowKey;
 use crate::wire::headers::Datagram;
 use crate::wire::reflect::{reflect, replace_payload};
@@ -30,8 +31,15 @@ pub struct Answers {
 }
 
 impl Answers {
-    /// Handles a frame that may be a question. If it is one, registers its flow and queues the answer.
-    pub fn take(&mut self, frame: &[u8], now_ns: u64, registrar: &mut Registrar) {
+    /// Handles a frame that may be a question. If it is one, registers its flow and its run, and queues
+    /// the answer.
+    pub fn take(
+        &mut self,
+        frame: &[u8],
+        now_ns: u64,
+        registrar: &mut Registrar,
+        windows: &mut Windows,
+    ) {
         let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
         let Some(question) = control::question(&frame[datagram.payload()..datagram.end()]) else {
             return;
@@ -43,6 +51,7 @@ impl Answers {
             && reflect(&mut frame, len, false).is_ok()
             && registrar.ask(key, now_ns)
         {
+            windows.ask(question.run);
             self.pending.push_back(Pending { frame, key, question, asked_ns: now_ns });
         }
     }
@@ -59,13 +68,19 @@ impl Answers {
     /// An answer is held until all workers have polled after the question arrived. By then they know the
     /// flow and have counted all packets that they reflected before. Otherwise a worker delayed between
     /// sending and counting would make the sender see a loss that did not happen.
-    pub fn next(&mut self, polled_ns: u64, registrar: &Registrar) -> Option<Vec<u8>> {
+    pub fn next(
+        &mut self,
+        polled_ns: u64,
+        registrar: &Registrar,
+        windows: &Windows,
+    ) -> Option<Vec<u8>> {
         let is_settled = |first: &Pending| first.asked_ns + SETTLED_NS < polled_ns;
         // The queue is in order of arrival, so the first question has been pending for longest.
         while self.pending.front().is_some_and(is_settled) {
             let Pending { mut frame, key, question, .. } = self.pending.pop_front()?;
             let datagram = Datagram::parse(&frame, frame.len());
             if let (Ok(datagram), Some(report)) = (datagram, registrar.report(key)) {
+                let report = Report { load: windows.load(question.run), ..report };
                 replace_payload(&mut frame, datagram, &control::answer(question, report));
                 return Some(frame);
             }
@@ -78,7 +93,8 @@ impl Answers {
 mod tests {
     use super::*;
     use crate::control::flows::{FlowCounter, Flows};
-    use crate::count::Counter;
+    use crate::control::windows::Queues;
+    use crate::count::{Board, Counter, Role, Shape};
     use crate::wire::content::Content;
     use crate::wire::template::tests::{all_layouts, flow};
     use crate::wire::template::{Checksums, write_single};
@@ -92,19 +108,22 @@ mod tests {
         let mut registrar = Registrar::new(Arc::clone(&flows));
         let mut worker = FlowCounter::new(flows, 0);
         let mut answers = Answers::default();
+        let shape = Shape { interval_ns: 1_000_000, intervals: 8, window: 1 };
+        let queues = Queues { ports: 1, per_port: 1, full_burst: 32 };
+        let mut windows = Windows::new(Board::new(shape, &[Role::Count]), queues);
         let all = all_layouts(&flow(60, 1));
         for (packets, flow) in (1..).zip(&all) {
             let asked = control::ask(Question { run: 1, number: packets });
             let mut frame = vec![0; flow.layout().payload() + asked.len()];
             write_single(flow, &asked, Checksums::SOFTWARE, &mut frame);
-            answers.take(&frame, 0, &mut registrar);
+            answers.take(&frame, 0, &mut registrar, &mut windows);
             assert!(worker.poll());
             let datagram = Datagram::parse(&frame, frame.len()).unwrap();
             let slot = worker.slot(FlowKey::of(&frame, datagram));
             worker.add(slot, Counter::Received, packets.into());
         }
         for (packets, flow) in (1..).zip(&all) {
-            let frame = answers.next(2 * SETTLED_NS, &registrar).unwrap();
+            let frame = answers.next(2 * SETTLED_NS, &registrar, &windows).unwrap();
             let answer = control::read_answer(&frame[flow.layout().payload()..], 1);
             let Some((number, control::Answer::Report(report))) = answer else {
                 panic!("{answer:?}");
@@ -115,6 +134,6 @@ mod tests {
             let judged = Verifier::new(flow, content).check(&frame, frame.len(), false);
             assert_eq!(judged, Err(Counter::ControlReceived));
         }
-        assert_eq!(answers.next(2 * SETTLED_NS, &registrar), None);
+        assert_eq!(answers.next(2 * SETTLED_NS, &registrar, &windows), None);
     }
 }

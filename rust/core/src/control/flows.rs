@@ -128,7 +128,7 @@ impl Flows {
         }
         let port_missed = self.registry.port_missed.load(Relaxed);
         let port_missed = Some(port_missed).filter(|missed| *missed != UNKNOWN);
-        Report { instance: self.instance, registration, port_missed, counts }
+        Report { instance: self.instance, registration, port_missed, counts, load: None }
     }
 
     /// Number of received packets of the flow in `slot`.

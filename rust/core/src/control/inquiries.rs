@@ -1,7 +1,7 @@
 //! Asking for the reflector's counters of several flows at once: those of a run on several ports.
 
 use super::peer::{Inquiry, Known};
-use crate::wire::control::{Question, Report};
+use crate::wire::control::{Load, Question, Report};
 use crate::wire::payload::mix;
 
 /// One [`Inquiry`] per flow. They begin together, and are over when all of them are.
@@ -74,6 +74,7 @@ fn sum(a: Report, b: Report) -> Report {
     if a.instance != b.instance {
         sum.port_missed = a.port_missed.zip(b.port_missed).map(|(a, b)| a + b);
     }
+    sum.load = a.load.into_iter().chain(b.load).reduce(Load::worse);
     // A restart of either reflector has to change the sum as well.
     sum.instance = mix(a.instance) ^ b.instance;
     sum.registration = a.registration.wrapping_add(b.registration);
@@ -91,7 +92,7 @@ mod tests {
 
     fn report(instance: u64, packets: u64) -> Report {
         let counts = [packets; Counter::FLOW.len()];
-        Report { instance, registration: 1, port_missed: Some(packets), counts }
+        Report { instance, registration: 1, port_missed: Some(packets), counts, load: None }
     }
 
     /// What is known when the two reflectors answer this.

@@ -8,3 +8,4 @@ pub mod inquiries;
 pub mod neighbours;
 pub mod peer;
 pub mod resolver;
+pub mod windows;

@@ -173,7 +173,7 @@ mod tests {
 
     fn report(instance: u64) -> Report {
         let counts = [7; Counter::FLOW.len()];
-        Report { instance, registration: 1, port_missed: None, counts }
+        Report { instance, registration: 1, port_missed: None, counts, load: None }
     }
 
     #[test]

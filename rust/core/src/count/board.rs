@@ -24,6 +24,7 @@ use super::cursor::Cursor;
 use super::departures::{Departures, Published};
 use super::late;
 use super::notes::Notes;
+use super::polls::Meter;
 use super::seqmap::SeqMap;
 use super::slot::{Latency, Slots, Stock};
 use crossbeam_utils::CachePadded;
@@ -68,7 +69,10 @@ struct Frontier {
     closed: AtomicU64,
     /// Intervals below have been read: their slots may be reused. collector: wo, workers: ro
     read: AtomicU64,
-    /// Incremented whenever `closed`, `read` or the released sequence numbers change.
+    /// The number of the window in which workers note maxima of their polls. control thread: wo,
+    /// workers: ro
+    window: AtomicU64,
+    /// Incremented whenever `closed`, `read`, `window` or the released sequence numbers change.
     /// collector: wo, workers: ro
     round: AtomicU64,
 }
@@ -157,6 +161,7 @@ impl Board {
             unsent: vec![0; self.unsent.len()].into(),
             board: Arc::clone(self),
             record,
+            meter: Meter::default(),
             entered: None,
             round: 0,
             closed: 0,
@@ -208,6 +213,15 @@ impl Board {
         self.frontier.round.fetch_add(1, Ordering::Release) + 1
     }
 
+    /// Begins a window: workers note maxima of their polls anew. Returns its number. Only the
+    /// control thread may call it.
+    pub(crate) fn begin_window(&self) -> u64 {
+        let window = self.frontier.window.load(Ordering::Relaxed) + 1;
+        self.frontier.window.store(window, Ordering::Release);
+        self.begin_round();
+        window
+    }
+
     /// How far ahead of the senders receivers' maps are touched, in sequence numbers.
     pub(crate) fn ahead(&self) -> u64 {
         self.shape.window / AHEAD
@@ -250,6 +264,7 @@ pub struct Recorder {
     pub(crate) record: Arc<WorkerRecord>,
     /// The unused slots and histogram parts of `record.slots`.
     stock: Stock,
+    pub(crate) meter: Meter,
     /// The interval entered last in this round, and its slot: most packets count there again.
     entered: Option<(u64, usize)>,
     round: u64,
@@ -267,13 +282,15 @@ pub struct Recorder {
 impl Recorder {
     /// Starts a poll at `now_ns`: call it first. It publishes that all earlier polls are finished.
     pub fn poll(&mut self, now_ns: u64) {
+        // Before anything is published or adopted: the last interval is open until then.
+        let interval = self.now.at(now_ns, self.board.shape.interval_ns);
+        self.settle_polls(interval);
         let round = self.board.frontier.round.load(Ordering::Acquire);
         if round != self.round {
             self.adopt(round);
         }
         let progress = &self.record.progress;
         progress.polled_ns.store(now_ns, Ordering::Release);
-        self.now.at(now_ns, self.board.shape.interval_ns);
     }
 
     /// Adopts the frontier of this round.
@@ -286,6 +303,7 @@ impl Recorder {
         self.record.slots.give_back(&mut self.stock, self.read..read);
         self.read = read;
         self.entered = None;
+        self.begin_window(frontier.window.load(Ordering::Acquire));
         self.record.progress.adopted.store(round, Ordering::Release);
     }
 

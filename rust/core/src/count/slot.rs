@@ -10,6 +10,7 @@
 use super::counter::{Counter, Counts, MODE_COUNTERS};
 use super::lines::Lines;
 use super::log_linear::{BUCKETS, OCTAVE, bucket};
+use super::polls::{self, Polls};
 use std::ops::Range;
 use std::sync::atomic::{
     AtomicU32, AtomicU64,
@@ -68,13 +69,14 @@ impl std::ops::AddAssign<&Self> for Latency {
     }
 }
 
-/// Words of a slot: the interval's number plus 1, the counters, the mode's counters, the [`Latency`]. The
-/// slots of a worker are packed: all of them have the same writer.
-const WORDS: usize = LATENCY + LATENCY_WORDS;
+/// Words of a slot: the interval's number plus 1, the counters, the mode's counters, the [`Latency`],
+/// the [`Polls`]. The slots of a worker are packed: all of them have the same writer.
+const WORDS: usize = POLLS + polls::WORDS;
 const COUNTS: usize = 1;
 const MODE_COUNTS: usize = COUNTS + Counter::ALL.len();
 const LATENCY: usize = MODE_COUNTS + MODE_COUNTERS;
 const LATENCY_WORDS: usize = 5;
+const POLLS: usize = LATENCY + LATENCY_WORDS;
 
 // Parts of a full histogram, and the number of entries a slot has for them.
 const OCTAVES: usize = BUCKETS.div_ceil(OCTAVE);
@@ -282,6 +284,29 @@ impl Slots {
         let mut latency = self.latency(slot);
         latency += more;
         self.store_latency(slot, latency);
+    }
+
+    pub(crate) fn add_polls(&self, slot: usize, more: &Polls) {
+        let mut polls = self.polls_in(slot);
+        polls += more;
+        for (word, value) in self.polls_words(slot).iter().zip(polls.to_words()) {
+            word.store(value, Relaxed);
+        }
+    }
+
+    fn polls_words(&self, slot: usize) -> &[AtomicU64] {
+        let start = slot * WORDS + POLLS;
+        self.words.range(start..start + polls::WORDS)
+    }
+
+    fn polls_in(&self, slot: usize) -> Polls {
+        let words = self.polls_words(slot);
+        Polls::from_words(std::array::from_fn(|index| words[index].load(Relaxed)))
+    }
+
+    /// What the polls in `interval` found.
+    pub(crate) fn polls(&self, interval: u64) -> Polls {
+        self.find(interval).map(|slot| self.polls_in(slot)).unwrap_or_default()
     }
 
     fn latency_words(&self, slot: usize) -> &[AtomicU64] {

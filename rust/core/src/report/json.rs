@@ -1,12 +1,13 @@
 //! The JSON summary, described by `data/summary.schema.json`.
 
+use super::bottleneck::{Bottleneck, Verdict, queue_of, verdict};
 use super::host::Host;
 use super::ledger::ledger;
 use super::limits;
 use super::loss::{Loss, attribute, why_unknown};
 use super::outcome::{KnownFlows, Outcome};
 use super::port;
-use super::queues::{Queue, queues};
+use super::queues::{Load, Queue, queues};
 use crate::control::peer::Peer;
 use crate::count::Departures;
 use crate::count::Histogram;
@@ -54,6 +55,7 @@ struct Document<'a> {
     pacing: Option<Departures>,
     steal_ms: Option<u64>,
     queues: Vec<Queue>,
+    bottleneck: Limiting,
     ports: Vec<port::Port<'a>>,
     port: Counted<'a>,
     port_remarks: Vec<&'a str>,
@@ -184,6 +186,39 @@ struct Reflector<'a> {
     counted: Option<Counted<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port_missed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    busiest: Option<Busiest>,
+}
+
+/// The reflector's rx queue that fell furthest behind.
+#[derive(Serialize)]
+struct Busiest {
+    queue: String,
+    #[serde(flatten)]
+    load: Load,
+    full_burst: u64,
+}
+
+/// The end that limits the path.
+#[derive(Serialize)]
+struct Limiting {
+    end: Option<&'static str>,
+    queue: Option<String>,
+    reasons: Vec<String>,
+    reflector_unknown: Option<&'static str>,
+}
+
+impl From<Verdict> for Limiting {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Seen(Bottleneck { end, queue, reasons }) => {
+                Self { end: Some(end), queue: Some(queue), reasons, reflector_unknown: None }
+            }
+            Verdict::NoneSeen { unknown } => {
+                Self { end: None, queue: None, reasons: Vec::new(), reflector_unknown: unknown }
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -354,6 +389,7 @@ pub fn to_json(outcome: &Outcome) -> String {
         pacing: outcome.departures,
         steal_ms: outcome.steal_ms,
         queues: queues(outcome),
+        bottleneck: verdict(outcome).into(),
         ports: port::ports(outcome),
         port: outcome.port_counters(),
         port_remarks: port::remarks(outcome),
@@ -403,6 +439,11 @@ fn reflector(outcome: &Outcome) -> Reflector<'static> {
         why_unknown: why_unknown(outcome),
         counted: report.map(|_| Counter::FLOW.iter().filter_map(counted).collect()),
         port_missed: report.and_then(|report| report.port_missed),
+        busiest: report.and_then(|report| report.load).map(|load| Busiest {
+            queue: queue_of(load),
+            load: Load::of(&load.polls, true),
+            full_burst: load.full_burst,
+        }),
     }
 }
 

@@ -121,6 +121,7 @@ pub(crate) mod tests {
             registration: 1,
             port_missed: Some(0),
             counts: [0; Counter::FLOW.len()],
+            load: None,
         };
         for (counter, value) in counts {
             let place = Counter::FLOW.iter().position(|flow| flow == counter).unwrap();

@@ -5,8 +5,10 @@
 //! Outcome -> ledger, loss attribution, limits --> summary, JSON
 //! ```
 
+mod bottleneck;
 mod csv;
 mod destination;
+mod fairness;
 mod files;
 mod host;
 mod json;
@@ -24,6 +26,7 @@ mod session;
 mod text;
 mod trials;
 
+pub use bottleneck::{Bottleneck, Verdict, verdict};
 pub use csv::{COLUMNS, Table};
 pub use destination::Destination;
 pub use host::Host;

@@ -328,6 +328,7 @@ pub(crate) mod tests {
     use crate::run::Totals;
 
     #[test]
+    use crate::count::Polls;
     fn the_rate_of_a_stream_is_that_of_its_own_time() {
         let mut outcome = outcome();
         // 1,000 packets, 1 ms apart; the first arrives after 0.8 s.
@@ -374,6 +375,7 @@ pub(crate) mod tests {
         }];
         outcome.ports[0].driver = Driver { delivered: 20, accepted: 6, ..Driver::default() };
         outcome.departures = None;
+            polls: Polls::default(),
         outcome
     }
 
@@ -425,6 +427,7 @@ pub(crate) mod tests {
             };
             for (counter, value) in counted {
                 worker.counts[*counter] = *value;
+                polls: Polls::default(),
                 totals.counts[*counter] = *value;
             }
             workers.push(worker);

@@ -1,5 +1,6 @@
 //! What the ports did and counted, for the summary and JSON.
 
+use super::fairness::{self, Fairness};
 use super::loss::attribute;
 use super::numbers::grouped;
 use super::outcome::{Outcome, PortOutcome};
@@ -43,6 +44,7 @@ pub(crate) struct Port<'a> {
     valid: Option<u64>,
     control_sent: u64,
     control_received: u64,
+    rx_fairness: Option<Fairness>,
     counters: &'a BTreeMap<String, u64>,
     removed_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +107,7 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             valid: of_ours(count(Counter::Valid)),
             control_sent: port.driver.control_sent,
             control_received: count(Counter::ControlReceived),
+            rx_fairness: fairness::of_port(outcome, index),
             counters: &port.counters,
             removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
             checksums: by_whom(outcome, port),

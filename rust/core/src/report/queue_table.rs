@@ -1,6 +1,6 @@
 //! Closed intervals as CSV, queue by queue.
 
-use crate::count::{Counter, Counts};
+use crate::count::{Counter, Counts, Polls};
 use crate::run::{Ports, Row};
 use csv::Writer;
 
@@ -19,6 +19,9 @@ const COLUMNS: [(&str, &[Counter]); 11] = [
     ("dropped_packets", &[Counter::Dropped]),
 ];
 
+/// What the polls of the queue's worker found. An empty cell means "unknown".
+const POLLS: [&str; 4] = ["polls", "busy_polls", "full_bursts_in_a_row", "backlog_max_packets"];
+
 /// Formats rows as CSV text, with a line for each queue that counted something in the interval.
 pub(super) struct QueueTable {
     ports: Ports,
@@ -31,7 +34,8 @@ impl QueueTable {
         let mut writer = Writer::from_writer(Vec::new());
         let names = COLUMNS.iter().map(|(name, _)| *name);
         // Writing to memory cannot fail.
-        writer.write_record(["time_ms", "queue"].into_iter().chain(names)).unwrap_or_default();
+        let names = ["time_ms", "queue"].into_iter().chain(names).chain(POLLS);
+        writer.write_record(names).unwrap_or_default();
         Self { ports, writer }
     }
 
@@ -40,7 +44,12 @@ impl QueueTable {
         for queue in row.queues.iter().filter(|queue| queue.counts != Counts::default()) {
             let name = self.ports.queue_name(queue.role, queue.place);
             let cells = COLUMNS.iter().map(|(_, counters)| queue.counts.sum(counters).to_string());
+            let Polls { all, busy, full_run, backlog } = queue.polls;
+            let is_rx = self.ports.is_rx(queue.role, queue.place);
+            let polls = [Some(all), Some(busy), is_rx.then_some(full_run), backlog];
+            let polls = polls.map(|value| value.map(|value| value.to_string()).unwrap_or_default());
             let cells = [(row.start_ns / 1_000_000).to_string(), name].into_iter().chain(cells);
+            let cells = cells.chain(polls);
             self.writer.write_record(cells).unwrap_or_default();
         }
     }
@@ -65,7 +74,9 @@ mod tests {
             for (counter, packets) in counted {
                 counts[*counter] = *packets;
             }
-            WorkerCounts { role, place, counts, departures: Departures::default() }
+            let backlog = (role == Role::Receive).then_some(45);
+            let polls = Polls { all: 5, busy: 4, full_run: 3, backlog };
+            WorkerCounts { role, place, counts, polls, departures: Departures::default() }
         };
         let mut table = QueueTable::new(Ports { count: 1, rx_queues: 2, tx_queues: 1 });
         table.push(&Row {
@@ -82,9 +93,10 @@ mod tests {
         assert_eq!(
             String::from_utf8(table.take()).unwrap(),
             "time_ms,queue,due_packets,not_sent_packets,tx_packets,rx_packets,valid_packets,duplicate_packets,\
-             corrupt_packets,foreign_packets,late_packets,reordered_packets,dropped_packets\n\
-             7,tx0,3,0,2,0,0,0,0,0,0,0,0\n\
-             7,rx1,0,0,0,0,0,0,2,0,0,0,0\n"
+             corrupt_packets,foreign_packets,late_packets,reordered_packets,dropped_packets,\
+             polls,busy_polls,full_bursts_in_a_row,backlog_max_packets\n\
+             7,tx0,3,0,2,0,0,0,0,0,0,0,0,5,4,,\n\
+             7,rx1,0,0,0,0,0,0,2,0,0,0,0,5,4,3,45\n"
         );
     }
 }

@@ -1,10 +1,10 @@
 //! What each queue's worker counted.
 
-use super::numbers::grouped;
+use super::numbers::{grouped, percent};
 use super::outcome::Outcome;
 use crate::count::Counter;
-use crate::count::Departures;
 use crate::count::Role;
+use crate::count::{Departures, Polls};
 use crate::run::WorkerCounts;
 use crate::run::mode::Meaning;
 use serde::Serialize;
@@ -16,8 +16,42 @@ pub(crate) struct Queue {
     name: String,
     #[serde(flatten)]
     counts: BTreeMap<String, u64>,
+    #[serde(flatten)]
+    load: Load,
     #[serde(skip_serializing_if = "Option::is_none")]
     pacing: Option<Departures>,
+}
+
+/// What the polls of a queue's worker found, for JSON.
+#[derive(Serialize)]
+pub(crate) struct Load {
+    polls: u64,
+    busy_polls: u64,
+    busy_share: Option<f64>,
+    #[serde(flatten)]
+    rx: Option<Behind>,
+}
+
+/// How far the worker of an rx queue fell behind.
+#[derive(Serialize)]
+struct Behind {
+    full_bursts_in_a_row: u64,
+    backlog_max: Option<u64>,
+}
+
+impl Load {
+    /// Of an rx queue, if it `is_rx`.
+    pub(crate) fn of(polls: &Polls, is_rx: bool) -> Self {
+        Self {
+            polls: polls.all,
+            busy_polls: polls.busy,
+            busy_share: polls.busy_share(),
+            rx: is_rx.then_some(Behind {
+                full_bursts_in_a_row: polls.full_run,
+                backlog_max: polls.backlog,
+            }),
+        }
+    }
 }
 
 /// The counters of one queue's worker, with reasons only where they occurred.
@@ -77,12 +111,17 @@ pub(crate) fn queues(outcome: &Outcome) -> Vec<Queue> {
         let is_sender = matches!(worker.role, Role::Send { .. });
         outcome.departures.filter(|_| is_sender).map(|_| worker.departures)
     };
-    let queue =
-        |(name, worker)| Queue { name, counts: of_queue(outcome, worker), pacing: pacing(worker) };
+    let queue = |(name, worker): (String, &WorkerCounts)| Queue {
+        name,
+        counts: of_queue(outcome, worker),
+        load: Load::of(&worker.polls, outcome.numbering.is_rx(worker.role, worker.place)),
+        pacing: pacing(worker),
+    };
     named(outcome).map(queue).collect()
 }
 
-/// How many packets each queue sent or received, for the summary.
+/// How many packets each queue sent or received, and how busy the worker of an rx queue was, for the
+/// summary.
 pub(crate) fn queues_text(outcome: &Outcome) -> Vec<String> {
     named(outcome)
         .map(|(name, worker)| {
@@ -90,7 +129,13 @@ pub(crate) fn queues_text(outcome: &Outcome) -> Vec<String> {
                 Role::Send { .. } => Counter::Sent,
                 Role::Receive | Role::Count => Counter::Received,
             };
-            format!("{name} {}", grouped(worker.counts[counter]))
+            let busy = worker.polls.busy_share();
+            let busy = busy.filter(|_| outcome.numbering.is_rx(worker.role, worker.place));
+            let busy = busy.map(|share| {
+                let run = grouped(worker.polls.full_run);
+                format!(" ({} busy, full bursts in a row {run})", percent(share))
+            });
+            format!("{name} {}{}", grouped(worker.counts[counter]), busy.unwrap_or_default())
         })
         .collect()
 }

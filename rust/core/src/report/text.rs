@@ -1,5 +1,7 @@
 //! The summary of a run, and the live line of a second, for people.
 
+use super::bottleneck::verdict;
+use super::fairness;
 use super::ledger::{ledger, when_balanced};
 use super::limits;
 use super::loss::{Loss, attribute, why_unknown};
@@ -72,7 +74,10 @@ pub fn summary(outcome: &Outcome) -> String {
     if !notes.is_empty() {
         lines.push(format!("counted   {}", notes.join("  ")));
     }
+    lines.extend(queues(outcome));
+    lines.extend(fairness::lines(outcome));
     lines.extend(lcores(outcome));
+    lines.push(format!("bottleneck: {}", verdict(outcome).text()));
     lines.extend(super::port::lines(outcome));
     lines.extend(
         limits::broken(outcome).into_iter().map(|line| format!("limit     BROKEN: {line}")),
@@ -190,7 +195,18 @@ fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
             loss_run(&runs.most_packets)
         ));
     }
-    lines.push(format!("queues    {}", super::queues::queues_text(outcome).join("  ")));
+}
+
+/// What each queue did: in a mode that measures always, elsewhere if there are several.
+fn queues(outcome: &Outcome) -> Option<String> {
+    let all = super::queues::queues_text(outcome);
+    let is_told = outcome.meaning == Meaning::Measures || all.len() > 1 || is_polled(outcome);
+    is_told.then(|| format!("queues    {}", all.join("  ")))
+}
+
+/// Whether it is known how busy a worker was.
+fn is_polled(outcome: &Outcome) -> bool {
+    outcome.workers.iter().any(|worker| worker.polls.all > 0)
 }
 
 /// A hint if packets with our tag came from another address than the peer's. None of them is valid,
@@ -413,6 +429,7 @@ mod tests {
              order     reordered 7 (0.702 %)\n\
              queues    tx0 1,000  rx0 1,005\n\
              lcores    stalls 4 (longest 40.00 us, 70.00 us in all)  host steal 10 ms\n\
+             bottleneck: sender, tx queue 0: pacer_shortfall 4, tx_queue_full 6\n\
              port      ierrors 0  imissed 0  rx_nombuf 0\n\
              ledger    balanced: every packet is accounted for"
         );

@@ -4,6 +4,7 @@ use super::loss_runs::LossRuns;
 use super::totals::{Row, Totals, WorkerCounts};
 use crate::count::Departures;
 use crate::count::Histogram;
+use crate::count::Polls;
 use crate::count::RunNotes;
 use crate::count::SeqMap;
 use crate::count::board::WorkerRecord;
@@ -36,6 +37,9 @@ pub struct Collector {
     lost: Box<[u64]>,
     /// Counts of each worker over all rows, in the order of the board.
     by_worker: Box<[Counts]>,
+    /// What the polls of each worker found: over all rows, and in the interval being merged.
+    polls: Box<[Polls]>,
+    interval_polls: Box<[Polls]>,
     latencies: Histogram,
     /// Histogram of the interval being merged.
     interval_latencies: Histogram,
@@ -54,6 +58,8 @@ impl Collector {
         let streams = board.all().filter(|worker| worker.is_sender()).count();
         Self {
             by_worker: vec![Counts::default(); board.all().count()].into(),
+            polls: vec![Polls::default(); board.all().count()].into(),
+            interval_polls: vec![Polls::default(); board.all().count()].into(),
             latencies: Histogram::default(),
             interval_latencies: Histogram::default(),
             loss_runs: LossRuns::new(streams),
@@ -136,6 +142,7 @@ impl Collector {
             role: worker.role,
             place,
             counts: *counts,
+            polls: self.polls[usize::from(place)],
             departures: worker.departures(),
         };
         claimed.map(of_one).collect()
@@ -342,6 +349,7 @@ impl Collector {
             if let Some(before) = before.iter().find(|before| before.place == queue.place) {
                 queue.counts -= &before.counts;
             }
+            queue.polls = self.interval_polls[usize::from(queue.place)];
             queue.departures = Departures::default();
         }
         all
@@ -352,9 +360,11 @@ impl Collector {
         if !self.interval_latencies.is_empty() {
             self.interval_latencies.clear();
         }
-        for (worker, sum) in self.board.all().zip(&mut self.by_worker) {
+        for (index, worker) in self.board.all().enumerate() {
+            self.interval_polls[index] = worker.slots.polls(interval);
+            self.polls[index] += &self.interval_polls[index];
             let Some((counts, latency)) = worker.slots.read(interval) else { continue };
-            *sum += &counts;
+            self.by_worker[index] += &counts;
             totals.counts += &counts;
             totals.latency += &latency;
             self.interval_latencies.add_interval(&worker.slots, interval);

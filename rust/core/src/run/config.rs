@@ -194,7 +194,17 @@ const LARGEST_WINDOW: u64 = 1 << 28;
 /// What one receiver has in any case.
 const SURE_WINDOW: u64 = 1 << 26;
 
+/// Packets are received in bursts whose size is a multiple of this, because some drivers support no
+/// others (`kRxBurstStep` in `cpp/dpdk/port.cpp`).
+const RX_BURST_STEP: u16 = 8;
+
 impl Config {
+    /// Packets in a full rx burst.
+    #[must_use]
+    pub fn full_rx_burst(&self) -> u16 {
+        self.rx_burst.next_multiple_of(RX_BURST_STEP)
+    }
+
     /// Checks whether a port can carry this configuration.
     ///
     /// # Errors

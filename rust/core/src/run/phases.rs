@@ -10,6 +10,7 @@ use crate::control::answers::Answers;
 use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
 use crate::control::inquiries::Inquiries;
 use crate::control::peer::{Known, Peer};
+use crate::control::windows::{Queues, Windows};
 use crate::count::{Board, Counter, Role};
 use crate::wire::content::Contents;
 use crate::wire::control;
@@ -134,6 +135,7 @@ pub struct Run {
     peer_second: Peer,
     flows: Arc<Flows>,
     registrar: Registrar,
+    windows: Windows,
     /// Of each port.
     answers: Vec<Answers>,
     /// Of each port.
@@ -185,10 +187,16 @@ impl Run {
         let returns = config.meaning == Meaning::Returns;
         let reflectors = if returns { ports.all_rx_queues() } else { 0 };
         let flows = Flows::new(reflectors, random.hash_one("instance"));
+        let queues = Queues {
+            ports: ports.count,
+            per_port: ports.rx_queues,
+            full_burst: config.full_rx_burst(),
+        };
         let mut run = Self {
             kind,
             neighbours: Neighbours::all(&config, &macs, kind == Kind::Resolving),
             collector: Collector::new(Arc::clone(&board), config.timeout_ns),
+            windows: Windows::new(Arc::clone(&board), queues),
             board,
             contents: contents.collect(),
             macs,
@@ -211,6 +219,10 @@ impl Run {
         };
         if run.config.queues_path.is_some() {
             run.collector.keep_queues();
+        }
+        if kind == Kind::Measurement && matches!(before.peer, Known::Report(_)) {
+            // For the reflector, the run begins with its first question (`control::windows`).
+            run.inquiries.begin(0, ANSWER_NS);
         }
         run.remark_on_addresses();
         run
@@ -374,7 +386,7 @@ impl Run {
         }
         if self.config.meaning == Meaning::Returns {
             if let Some(answers) = self.answers.get_mut(usize::from(port)) {
-                answers.take(frame, now_ns, &mut self.registrar);
+                answers.take(frame, now_ns, &mut self.registrar, &mut self.windows);
             }
         } else if let Ok(datagram) = Datagram::parse(frame, frame.len()) {
             self.inquiries.hear(&frame[datagram.payload()..datagram.end()]);
@@ -389,7 +401,7 @@ impl Run {
             return Some(frame);
         }
         let answers = self.answers.get_mut(usize::from(port))?;
-        if let Some(frame) = answers.next(self.board.polled_ns(), &self.registrar) {
+        if let Some(frame) = answers.next(self.board.polled_ns(), &self.registrar, &self.windows) {
             return Some(frame);
         }
         let question = self.inquiries.take_question(port)?;
@@ -522,7 +534,9 @@ impl Run {
             return;
         }
         let known = self.inquiries.known();
-        self.peer_second = Peer::between(self.peer_before, known);
+        if self.asked_ns > 0 {
+            self.peer_second = Peer::between(self.peer_before, known);
+        }
         if let Known::Report(_) = known {
             self.peer_before = known;
         }

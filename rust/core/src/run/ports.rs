@@ -60,6 +60,12 @@ impl Ports {
         format!("{}{direction}{number}", self.prefix(port))
     }
 
+    /// Whether the worker at `place` polls an rx queue.
+    #[must_use]
+    pub fn is_rx(self, role: Role, place: u16) -> bool {
+        self.queue_of(role, place).direction == "rx"
+    }
+
     /// `the port's`, or `port p1's` if there are several.
     #[must_use]
     pub fn whose(self, port: u16) -> String {
@@ -121,6 +127,7 @@ mod tests {
         ] {
             assert_eq!(ports.queue_name(role, place), name);
             assert_eq!(ports.port_of(role, place), port);
+            assert_eq!(ports.is_rx(role, place), name.contains("rx"));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::Event;
 use crate::count::Departures;
 use crate::count::Latency;
+use crate::count::Polls;
 use crate::count::Role;
 use crate::count::{Counter, Counts};
 
@@ -60,6 +61,8 @@ pub struct WorkerCounts {
     pub place: u16,
     /// What it counted. `Valid` counts a packet on the first of the rx queues it arrived on.
     pub counts: Counts,
+    /// What its polls found.
+    pub polls: Polls,
     /// Pacing of a paced sender.
     pub departures: Departures,
 }

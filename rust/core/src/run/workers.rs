@@ -129,6 +129,6 @@ impl Run {
         if !self.board().is_free(place) {
             return Err(format!("{mode}: a second worker for {what} {index}"));
         }
-        Ok(self.board().recorder(place))
+        Ok(self.board().recorder(place).with_full_bursts_of(self.config().full_rx_burst()))
     }
 }

@@ -6,7 +6,9 @@
 //! ```text
 //! words of 8 bytes, big-endian:
 //! 0  magic     1  version 16 | kind 16 | number 32     2  run
-//! 3  instance  4  registration  5  port_missed  6 ...  counters (Counter::FLOW)  last  tag
+//! 3  instance  4  registration  5  port_missed  6 ...  counters (Counter::FLOW)
+//! then the load: port 16 | queue 16 | ports 16 | queues 16, full burst, polls, busy polls,
+//! full bursts in a row, backlog plus 1                                          last  tag
 //! ```
 //!
 //! The tag is SipHash-2-4 (Aumasson and Bernstein, 2012) over all words before it, keyed by the run's
@@ -14,16 +16,18 @@
 //! the path can forge it, like every packet on that path; one off the path cannot.
 
 use super::headers::be64;
-use crate::count::Counter;
+use crate::count::{Counter, POLLS_WORDS, Polls};
 use siphasher::sip::SipHasher24;
 
 /// The first word. Read as a payload header of ours, it has a stream number that no run uses.
 pub const MAGIC: u64 = 0xfff6_6470_646b_7071;
-const VERSION: u64 = 4;
+const VERSION: u64 = 5;
 /// The encoding of an unknown number.
 const UNKNOWN: u64 = u64::MAX;
 const COUNTS: usize = 6;
-const WORDS: usize = COUNTS + Counter::FLOW.len() + 1;
+const LOAD: usize = COUNTS + Counter::FLOW.len();
+const LOAD_WORDS: usize = 2 + POLLS_WORDS;
+const WORDS: usize = LOAD + LOAD_WORDS + 1;
 /// Payload length of a question or an answer in bytes.
 pub const CONTROL_LEN: usize = WORDS * 8;
 
@@ -49,6 +53,55 @@ pub struct Report {
     pub port_missed: Option<u64>,
     /// The counters, in the order of [`Counter::FLOW`].
     pub counts: [u64; Counter::FLOW.len()],
+    /// How busy it is, since the run that asks began; `None` if no packet has arrived since.
+    pub load: Option<Load>,
+}
+
+/// The rx queue of a reflector that fell furthest behind, with packets of all flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The port among those that the reflector uses.
+    pub port: u16,
+    /// The rx queue of this port.
+    pub queue: u16,
+    /// Number of its ports.
+    pub ports: u16,
+    /// Number of rx queues of each port.
+    pub queues: u16,
+    /// Packets in a full rx burst.
+    pub full_burst: u64,
+    /// What the polls of this queue found.
+    pub polls: Polls,
+}
+
+impl Load {
+    /// Of two queues, the one that fell further behind.
+    #[must_use]
+    pub fn worse(self, other: Self) -> Self {
+        if other.polls.is_worse_than(&self.polls) { other } else { self }
+    }
+
+    fn to_words(self) -> [u64; LOAD_WORDS] {
+        let Self { port, queue, ports, queues, full_burst, polls } = self;
+        let names = [port, queue, ports, queues].map(u64::from);
+        let names = names.into_iter().fold(0, |word, name| word << 16 | name);
+        let [all, busy, full_run, backlog] = polls.to_words();
+        [names, full_burst, all, busy, full_run, backlog]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "16 bits of a word")]
+    fn from_words(words: [u64; LOAD_WORDS]) -> Option<Self> {
+        let [names, full_burst, polls @ ..] = words;
+        let name = |shift: u32| (names >> shift) as u16;
+        (words != [0; LOAD_WORDS]).then(|| Self {
+            port: name(48),
+            queue: name(32),
+            ports: name(16),
+            queues: name(0),
+            full_burst,
+            polls: Polls::from_words(polls),
+        })
+    }
 }
 
 impl Report {
@@ -105,6 +158,7 @@ fn seal(
         push(report.registration);
         push(report.port_missed.unwrap_or(UNKNOWN));
         report.counts.into_iter().for_each(&mut push);
+        report.load.map(Load::to_words).unwrap_or_default().into_iter().for_each(&mut push);
     }
     let (body, last) = bytes.split_at_mut(CONTROL_LEN - 8);
     last.copy_from_slice(&tag(run, body).to_be_bytes());
@@ -164,6 +218,7 @@ pub fn read_answer(payload: &[u8], run: u64) -> Option<(u32, Answer)> {
         registration: be64(payload, 32),
         port_missed: Some(be64(payload, 40)).filter(|missed| *missed != UNKNOWN),
         counts,
+        load: Load::from_words(std::array::from_fn(|index| be64(payload, (LOAD + index) * 8))),
     };
     let answer = match kind {
         Kind::Question => Answer::Echo,
@@ -182,7 +237,10 @@ mod tests {
         for (count, value) in counts.iter_mut().zip(base..) {
             *count = value;
         }
-        Report { instance: base + 77, registration: 3, port_missed: Some(5), counts }
+        let polls = Polls { all: base + 9, busy: 8, full_run: 7, backlog: base.checked_sub(5) };
+        let load = Load { port: 1, queue: 2, ports: 3, queues: 4, full_burst: 512, polls };
+        let load = (base % 3 > 0).then_some(load);
+        Report { instance: base + 77, registration: 3, port_missed: Some(5), counts, load }
     }
 
     proptest! {

@@ -129,6 +129,11 @@ impl Receiver {
         self.recorder.poll(now_ns);
     }
 
+    /// See [`Recorder::note_backlog`].
+    pub fn note_backlog(&mut self, packets: u64) {
+        self.recorder.note_backlog(packets);
+    }
+
     /// Verifies and counts frames that arrived at `now_ns`. See
     /// [`Verifier::check`](crate::wire::verify::Verifier::check) for `partial_checksums`. Marks frames for the control thread and returns whether there are any.
     pub fn receive<F: RxFrame>(
@@ -138,6 +143,7 @@ impl Receiver {
         partial_checksums: bool,
     ) -> bool {
         let partial = partial_checksums;
+        self.recorder.note_received(frames.len());
         self.has_slow = false;
         for_layout!(self.verifiers.layout(), H => for_format!(self.verifiers.format(), P => {
             if self.verifiers.are_several() {

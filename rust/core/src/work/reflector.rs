@@ -173,11 +173,18 @@ impl Reflector {
     /// New flows are not adopted meanwhile, so that each waiting packet keeps its slot.
     pub fn wait(&mut self, now_ns: u64) {
         self.recorder.poll(now_ns);
+        self.recorder.note_work();
         self.interval = self.recorder.interval(now_ns);
+    }
+
+    /// See [`Recorder::note_backlog`].
+    pub fn note_backlog(&mut self, packets: u64) {
+        self.recorder.note_backlog(packets);
     }
 
     /// Swaps the addresses of the frames of a burst, and gives each frame its verdict.
     pub fn reflect<F: Judged>(&mut self, now_ns: u64, frames: &mut [F]) {
+        self.recorder.note_received(frames.len());
         let mut frames = frames.iter_mut();
         while !frames.as_slice().is_empty() {
             for_layout!(self.layout, H => self.reflect_as::<H, F>(now_ns, &mut frames));

@@ -137,7 +137,9 @@ impl Sender {
         if self.pacer.gives_up(now_ns) {
             self.give_up(now_ns);
         }
-        self.grant(due_by_ns, burst)
+        let granted = self.grant(due_by_ns, burst);
+        self.recorder.note_whether_work(granted > 0);
+        granted
     }
 
     /// The time until which to busy-wait so that the next packet leaves exactly when it is due.

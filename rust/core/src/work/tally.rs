@@ -13,6 +13,8 @@ pub struct Polled {
     pub refused: u16,
     /// Received, and freed without being offered to the driver.
     pub dropped: u16,
+    /// What was found in the rx queue (see [`Recorder::note_backlog`]); `None` if that is unknown.
+    pub backlog: Option<u64>,
 }
 
 /// What the mode's own counters counted in one poll, in the order of registration. The last entry
@@ -42,6 +44,14 @@ impl Tally {
         let interval = self.recorder.interval(now_ns);
         if polled.received > 0 || polled.sent > 0 {
             self.recorder.note_busy();
+        }
+        if polled.received == 0 && polled.sent > 0 {
+            self.recorder.note_work();
+        } else {
+            self.recorder.note_received(polled.received.into());
+        }
+        if let Some(packets) = polled.backlog {
+            self.recorder.note_backlog(packets);
         }
         self.recorder.add(interval, Counter::Received, u64::from(polled.received));
         self.recorder.add(interval, Counter::Sent, u64::from(polled.sent));
@@ -96,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_a_mode_counts_by_itself_goes_to_its_place_in_the_ledger() {
-        let polled = Polled { received: 20, sent: 6, refused: 1, dropped: 2 };
+        let polled = Polled { received: 20, sent: 6, refused: 1, dropped: 2, backlog: None };
         let found = counted(polled, &counts(&[8, 3, 5]));
         let mut expected = Counts::default();
         for (counter, packets) in [

@@ -1,12 +1,14 @@
 //! How far workers are: each publishes its progress in cache lines of its own.
 
 use crate::count::board::{Recorder, Role, WorkerRecord};
+use crate::count::polls::PollsNow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(crate) struct Progress {
     // worker: wo, collector and other workers: ro
     pub(crate) polled_ns: AtomicU64,
+    pub(super) polls: PollsNow,
     /// Senders only: everything due or sent before this time is counted.
     settled_ns: AtomicU64,
     /// The round whose frontier the worker has adopted.
@@ -23,6 +25,11 @@ pub(crate) struct Progress {
 }
 
 impl WorkerRecord {
+    #[inline]
+    pub(crate) fn polls_published(&self) -> &PollsNow {
+        &self.progress.polls
+    }
+
     /// When the latest poll started, in ns.
     pub(crate) fn polled_ns(&self) -> u64 {
         self.progress.polled_ns.load(Ordering::Acquire)

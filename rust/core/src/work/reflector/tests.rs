@@ -197,6 +197,7 @@ fn two_reflectors_do_not_answer_each_other_for_ever() {
         registration: 1,
         port_missed: None,
         counts: [0; Counter::FLOW.len()],
+        load: None,
     };
     let payloads = [vec![7; 60], control::answer(asked, report).to_vec()];
     for (payload, predicts) in
