@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <optional>
 #include <thread>
 
@@ -19,6 +20,7 @@
 #include "dpdk/eal.hpp"
 #include "dpdk/error.hpp"
 #include "dpdk/mempool.hpp"
+#include "dpdk/rss.hpp"
 #include "dpdkproj_rs/ffi.h"
 #include "rust/cxx.h"
 
@@ -204,6 +206,19 @@ uint32_t slowest_mbps(const ServedPorts& ports) {
   return slowest;
 }
 
+/// How the ports spread packets over rx queues.
+rust::Vec<rs::PortRss> rss_of(const ServedPorts& ports) {
+  rust::Vec<rs::PortRss> all;
+  for (const ServedPort& served : ports) {
+    const Rss rss = read_rss(served.port.id()).value_or(Rss{});
+    rs::PortRss known{};
+    std::ranges::copy(rss.key, std::back_inserter(known.key));
+    std::ranges::copy(rss.table, std::back_inserter(known.table));
+    all.push_back(std::move(known));
+  }
+  return all;
+}
+
 /// Waits for the links, and executes all runs of the session on `ports`. Returns the exit code.
 int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs::Session& session,
            const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
@@ -218,7 +233,7 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
       affinity.leave_to_lcores(polling_cpus(options, ports.size()));
       guest.emplace(affinity);  // the thread that reads requests is no lcore
     }
-    session.link_is_up(slowest_mbps(ports));
+    session.link_is_up(slowest_mbps(ports), rss_of(ports));
   }
   if (options.trials) {
     std::fprintf(stderr, "dpdkproj: %s takes requests on stdin\n", std::string(mode.name).c_str());

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "dpdk/error.hpp"
+#include "dpdk/queue_rules.hpp"
+#include "dpdk/rss.hpp"
 #include "dpdk/tx_schedule.hpp"
 
 namespace dpdkproj {
@@ -150,9 +152,9 @@ Port::Port(const PortInfo& info, const PortConfig& config, const StopRequest& st
       set_mtu(info.mtu);
     }
     start(config.peer_timeout, stop);
+    std::ranges::for_each(rx_queues_, &RxQueue::find_out);
     receive_multicast(config.multicast);
     watch_.emplace(port_id_, info_.device);
-    std::ranges::for_each(rx_queues_, &RxQueue::find_out);
     sockets_ = PacketSockets(info_);
   } catch (...) {
     rte_eth_dev_close(port_id_);
@@ -251,6 +253,7 @@ void Port::configure(const PortConfig& config) {
     if (rss != 0) {
       conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
       conf.rx_adv_conf.rss_conf.rss_hf = rss;
+      use_known_key(conf.rx_adv_conf.rss_conf, info_);
     }
     if (const char* packets = not_spread(rss); packets != nullptr) {
       std::fprintf(stderr,
@@ -287,13 +290,21 @@ void Port::configure(const PortConfig& config) {
   // Drivers with interrupts for removal and link report them only on request.
   conf.intr_conf.rmv = (*info_.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
   conf.intr_conf.lsc = (*info_.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0 ? 1 : 0;
-  // Some drivers (af_xdp, mana) need as many tx as rx queues, others at least one.
-  unused_tx_queues_ =
-      config.tx_queues > 0 ? uint16_t{0} : std::min(config.rx_queues, info_.max_tx_queues);
+  const uint16_t needed = tx_queues_needed(queue_rules(info_.driver_name), port_id_,
+                                           config.rx_queues, config.tx_queues);
+  // Drivers without rules of their own want at least one.
+  unused_tx_queues_ = config.tx_queues > 0 ? static_cast<uint16_t>(needed - config.tx_queues)
+                                           : std::min(config.rx_queues, info_.max_tx_queues);
   const auto tx_queues = static_cast<uint16_t>(config.tx_queues + unused_tx_queues_);
-  check(rte_eth_dev_configure(port_id_, config.rx_queues, tx_queues, &conf),
-        "rte_eth_dev_configure",
-        "some drivers want as many rx as tx queues, or powers of two; change -r or -t");
+  int result = rte_eth_dev_configure(port_id_, config.rx_queues, tx_queues, &conf);
+  if (result < 0 && conf.rx_adv_conf.rss_conf.rss_key != nullptr) {
+    // The driver may keep to a key of its own.
+    conf.rx_adv_conf.rss_conf.rss_key = nullptr;
+    conf.rx_adv_conf.rss_conf.rss_key_len = 0;
+    result = rte_eth_dev_configure(port_id_, config.rx_queues, tx_queues, &conf);
+  }
+  check(result, "rte_eth_dev_configure",
+        "the driver may have rules for the numbers of queues; change -r or -t");
   set_up_queues(config, conf);
 }
 

@@ -1,11 +1,16 @@
 // The queues of a port, and the packets that may be sent on them.
 
 #include <gtest/gtest.h>
+#include <rte_thash.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
+#include <vector>
 
 #include "dpdk/error.hpp"
 #include "dpdk/port.hpp"
+#include "dpdk/rss.hpp"
 #include "tests/fake_offloads.hpp"
 #include "tests/virtual_port.hpp"
 
@@ -75,6 +80,51 @@ TEST_F(PortQueues, ForReceivingAloneThereAreNoneToSendOn) {
   ASSERT_EQ(rte_eth_dev_info_get(port.id(), &info), 0);
   EXPECT_EQ(info.nb_rx_queues, 2);
   EXPECT_EQ(info.nb_tx_queues, 2);
+}
+
+/// The RSS key that a port with 4 rx queues is configured with, if its keys have `size` bytes.
+std::vector<uint8_t> key_of(uint8_t size, bool refused = false) {
+  const VirtualPort device("net_null");
+  PortConfig config = kSmall;
+  config.rx_queues = 4;
+  fake_offloads = {};
+  fake_offloads.hash_key_size = size;
+  fake_offloads.refuses_keys = refused;
+  { const Port port(find_port(""), config); }
+  const std::vector<uint8_t> key = fake_offloads.rss_key;
+  fake_offloads = {};
+  return key;
+}
+
+// By DPDK's own implementation of the hash.
+TEST_F(PortQueues, GetTheDefaultSourcePortsEvenly) {
+  const std::vector<uint8_t> key = key_of(40);
+  ASSERT_EQ(key.size(), 40U);
+  std::array<unsigned, 8> flows{};
+  for (uint32_t source = 10000; source <= 10255; ++source) {
+    std::array<uint32_t, 3> packet{0x0a000001, 0x0a010203, source << 16 | 7};
+    ++flows[rte_softrss(packet.data(), packet.size(), key.data()) % flows.size()];
+  }
+  EXPECT_TRUE(std::ranges::all_of(flows, [](unsigned count) { return count == 32; }));
+}
+
+TEST_F(PortQueues, HaveAKeyOfTheLengthThatTheDriverWants) {
+  EXPECT_EQ(key_of(52).size(), 52U);
+  EXPECT_TRUE(key_of(16).empty()) << "too short for a flow";
+  EXPECT_TRUE(key_of(200).empty()) << "longer than any that is known";
+  EXPECT_TRUE(key_of(40, true).empty()) << "refused: the driver keeps its own";
+}
+
+TEST_F(PortQueues, OfAPortThatSpreadsNothingHaveNoKey) {
+  const VirtualPort device("net_null");
+  PortConfig config = kSmall;
+  config.rx_queues = 1;
+  fake_offloads = {};
+  fake_offloads.hash_key_size = 40;
+  const Port port(find_port(""), config);
+  EXPECT_TRUE(fake_offloads.rss_key.empty());
+  EXPECT_FALSE(read_rss(port.id()).has_value());
+  fake_offloads = {};
 }
 
 // A driver with MBUF_FAST_FREE returns all sent packets to the pool of the first one.

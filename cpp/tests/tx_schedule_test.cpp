@@ -73,6 +73,9 @@ int fake_dev_info_get(uint16_t port, rte_eth_dev_info* info) {
     info->tx_offload_capa |= RTE_ETH_TX_OFFLOAD_SEND_ON_TIMESTAMP;
   }
   info->tx_offload_capa |= dpdkproj::fake_offloads.offered;
+  if (dpdkproj::fake_offloads.hash_key_size != 0) {
+    info->hash_key_size = dpdkproj::fake_offloads.hash_key_size;
+  }
   return result;
 }
 
@@ -85,6 +88,13 @@ int fake_dev_configure(uint16_t port, uint16_t rx, uint16_t tx, const rte_eth_co
   }
   dpdkproj::fake_offloads.configured = plain.txmode.offloads & dpdkproj::fake_offloads.offered;
   plain.txmode.offloads &= ~dpdkproj::fake_offloads.offered;
+  rte_eth_rss_conf& rss = plain.rx_adv_conf.rss_conf;
+  if (rss.rss_key != nullptr && dpdkproj::fake_offloads.refuses_keys) {
+    return -EINVAL;
+  }
+  dpdkproj::fake_offloads.rss_key.assign(rss.rss_key, rss.rss_key + rss.rss_key_len);
+  rss.rss_key = nullptr;
+  rss.rss_key_len = 0;
   return real_dev_configure(port, rx, tx, &plain);
 }
 

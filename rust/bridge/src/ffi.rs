@@ -284,6 +284,14 @@ pub(crate) mod bridge {
         max_mtu: u16,
     }
 
+    /// How a port spreads packets over its rx queues; empty if its driver does not tell.
+    struct PortRss {
+        /// The key of the Toeplitz hash.
+        key: Vec<u8>,
+        /// The rx queue of each value of the low bits of the hash.
+        table: Vec<u16>,
+    }
+
     /// A counter of the port, for packets that it did not deliver or send.
     struct PortCounter {
         name: String,
@@ -441,9 +449,9 @@ pub(crate) mod bridge {
         fn check_port(self: &mut Session, limits: PortLimits) -> Result<()>;
         /// Call when all links are up: converts a share of the line rate to packets per second, and
         /// starts to read requests, in a thread that inherits the CPU affinity of the calling
-        /// thread. `link_mbps` is the speed of the slowest; 0 if a driver does not report it. The
-        /// error is as that of `check_port`.
-        fn link_is_up(self: &mut Session, link_mbps: u32) -> Result<()>;
+        /// thread. `link_mbps` is the speed of the slowest; 0 if a driver does not report it. `rss`
+        /// has an element for each port. The error is as that of `check_port`.
+        fn link_is_up(self: &mut Session, link_mbps: u32, rss: Vec<PortRss>) -> Result<()>;
         /// Starts the next run on ports with these MAC addresses. Workers are then created for this
         /// run. With `stop_requested`, there are no preliminary runs and no further measurements.
         /// Waits for a request, if measurements are requested on stdin, but not for long.

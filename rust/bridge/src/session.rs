@@ -2,13 +2,15 @@
 
 use crate::config::Config;
 use crate::ffi::bridge::{
-    self, End, Facts, Finished, Frame, MacAddress, Next, PortEnd, PortLimits, Stage, Tick, Trial,
+    self, End, Facts, Finished, Frame, MacAddress, Next, PortEnd, PortLimits, PortRss, Stage, Tick,
+    Trial,
 };
 use dpdkproj_core::report;
 use dpdkproj_core::run::config::{PortLimits as CorePortLimits, Trial as CoreTrial};
 use dpdkproj_core::run::{Driver, Facts as CoreFacts, Phase, Run};
 use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::sizes::Sizes;
+use dpdkproj_core::wire::toeplitz::Rss;
 use dpdkproj_core::work::pacer::Rate;
 
 /// See [`report::Session`].
@@ -31,8 +33,9 @@ impl Session {
         self.0.check_port(CorePortLimits { max_rx_queues, max_tx_queues, mtu, mtus })
     }
 
-    pub(crate) fn link_is_up(&mut self, link_mbps: u32) -> Result<(), String> {
-        self.0.link_is_up((link_mbps > 0).then_some(link_mbps))
+    pub(crate) fn link_is_up(&mut self, link_mbps: u32, rss: Vec<PortRss>) -> Result<(), String> {
+        let rss: Vec<_> = rss.iter().map(|rss| Rss::new(&rss.key, &rss.table)).collect();
+        self.0.link_is_up((link_mbps > 0).then_some(link_mbps), &rss)
     }
 
     pub(crate) fn next(

@@ -3,6 +3,8 @@
 //   FAKE_RX_STEP=N      receives only multiples of N, as drivers with vector instructions do
 //   FAKE_CHECKSUMS=...  offers and writes the checksums named: "ipv4", "udp", "ipv4 udp"
 //   FAKE_WAITING=N      tells that N packets wait in each rx queue
+//   FAKE_DRIVER=NAME    says that this is its name; as net_mana, it insists on rules for queues
+//   FAKE_RSS=N          takes an RSS key of 40 bytes, and spreads to the first N queues
 //   FAKE_REMOVED=FILE   is removed when FILE is there, and takes a minute to be stopped then
 
 #define _GNU_SOURCE
@@ -21,6 +23,8 @@ static eth_rx_burst_t real_rx;
 static eth_tx_burst_t real_tx;
 static uint16_t rx_step;
 static uint64_t configured;
+
+static uint8_t rss_key[40];
 
 static bool offers(const char* checksum) {
   const char* offered = getenv("FAKE_CHECKSUMS");
@@ -91,15 +95,55 @@ static uint16_t fake_tx(void* queue, struct rte_mbuf** mbufs, uint16_t count) {
 int rte_eth_dev_info_get(uint16_t port, struct rte_eth_dev_info* info) {
   const int result = REAL(rte_eth_dev_info_get)(port, info);
   info->tx_offload_capa |= offloads();
+  if (getenv("FAKE_DRIVER") != NULL) {
+    info->driver_name = getenv("FAKE_DRIVER");
+  }
+  if (getenv("FAKE_RSS") != NULL) {
+    info->hash_key_size = sizeof(rss_key);
+  }
   return result;
 }
 
 int rte_eth_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
                           const struct rte_eth_conf* conf) {
+  const char* name = getenv("FAKE_DRIVER");
+  if (name != NULL && strcmp(name, "net_mana") == 0) {
+    require(rx == tx && (rx & (rx - 1)) == 0, "numbers of queues");
+  }
   struct rte_eth_conf plain = *conf;
   configured = plain.txmode.offloads & offloads();
   plain.txmode.offloads &= ~offloads();
+  if (getenv("FAKE_RSS") != NULL) {
+    struct rte_eth_rss_conf* rss = &plain.rx_adv_conf.rss_conf;
+    require(rss->rss_key != NULL && rss->rss_key_len == sizeof(rss_key), "no RSS key");
+    memcpy(rss_key, rss->rss_key, sizeof(rss_key));
+    rss->rss_key = NULL;
+    rss->rss_key_len = 0;
+  }
   return REAL(rte_eth_dev_configure)(port, rx, tx, &plain);
+}
+
+int rte_eth_dev_rss_hash_conf_get(uint16_t port, struct rte_eth_rss_conf* rss) {
+  if (getenv("FAKE_RSS") == NULL) {
+    return REAL(rte_eth_dev_rss_hash_conf_get)(port, rss);
+  }
+  memcpy(rss->rss_key, rss_key, sizeof(rss_key));
+  rss->rss_key_len = sizeof(rss_key);
+  rss->rss_hf = RTE_ETH_RSS_NONFRAG_IPV4_UDP;
+  return 0;
+}
+
+int rte_eth_dev_rss_reta_query(uint16_t port, struct rte_eth_rss_reta_entry64* table,
+                               uint16_t size) {
+  if (getenv("FAKE_RSS") == NULL) {
+    return REAL(rte_eth_dev_rss_reta_query)(port, table, size);
+  }
+  for (int i = 0; i < size; ++i) {
+    struct rte_eth_rss_reta_entry64* group = &table[i / RTE_ETH_RETA_GROUP_SIZE];
+    require(group->mask == UINT64_MAX, "not all of the redirection table is asked for");
+    group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = (uint16_t)(i % atoi(getenv("FAKE_RSS")));
+  }
+  return 0;
 }
 
 int rte_eth_tx_queue_setup(uint16_t port, uint16_t queue, uint16_t descriptors, unsigned int socket,

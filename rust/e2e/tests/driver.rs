@@ -118,3 +118,43 @@ fn the_largest_backlog_is_what_the_driver_tells() {
     let summary = driver.below(program, "FAKE_WAITING=500").run().summary();
     assert!((1..32).contains(&summary.count("queues.1.backlog_max")), "{summary}");
 }
+
+/// What MANA wants of queues is asked of the user before, or done for them.
+#[test]
+fn rules_for_queues_are_kept_before_the_driver_is_asked() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    let mana = |program| driver.below(program, "FAKE_DRIVER=net_mana");
+    let outcome = mana(to_itself("--count 10 -r 3 -t 3")).run().expect_code(2);
+    let lines = outcome.own_lines();
+    let said = "dpdkproj: -r 3: port 0 (net_mana) has only numbers of rx queues that are a power of \
+                two; give -r 2 or -r 4";
+    assert_eq!(lines.last(), Some(&said), "{lines:?}");
+    let outcome = mana(to_itself("--count 10 -r 2 -t 4")).run().expect_code(2);
+    let lines = outcome.own_lines();
+    assert!(lines.last().is_some_and(|line| line.contains("lower -t or raise -r")), "{lines:?}");
+    // The fake driver insists on as many tx queues; those beyond -t are not used.
+    mana(to_itself("--count 1000 --rate 100k -r 4 -t 1")).run().summary().assert_lossless(1000);
+}
+
+/// With the key that we give it, the fake driver would spread the default ports evenly over 4 queues, if
+/// it used them.
+#[test]
+fn where_flows_will_come_back_is_known_beforehand() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 02:00:00:00:00:01 --no-peer-report";
+    let warning = "dpdkproj: --src-port-range 1-3: the port's RSS will send 3 of 3 flows to rx queue 0 \
+                   of 4 on the way back; more ports spread more evenly";
+    for (used, ports, expected, warned) in
+        [(4, "", [64, 64, 64, 64], None), (1, "--src-port-range 1-3", [3, 0, 0, 0], Some(warning))]
+    {
+        let options = format!("{ports} -r 4 --count 10 --rate 1k --drain 0.1");
+        let program = Program::new(&format!("sendrecv -q {flow} {options}")).vdev("net_null0");
+        let outcome = driver.below(program.summed_up(), &format!("FAKE_RSS={used}")).run();
+        let summary = outcome.summary();
+        let told = summary.value("ports.0.rss_flows");
+        assert_eq!(told, &serde_json::json!(expected), "{summary}");
+        let lines = outcome.own_lines();
+        let said = lines.into_iter().find(|line| line.contains("RSS"));
+        assert_eq!(said, warned);
+    }
+}

@@ -82,6 +82,9 @@ pub struct PortOutcome {
     pub lost: u64,
     /// Where its packets are sent first; `None` if the mode sends none of its own.
     pub next_hop: Option<NextHop>,
+    /// By rx queue: the number of source ports whose packets RSS should send to it; `None` if that is
+    /// unknown.
+    pub rss_flows: Option<Vec<u64>>,
 }
 
 impl PortOutcome {
@@ -113,6 +116,7 @@ impl PortOutcome {
                 .and_then(|sendrecv| (sendrecv.vlans != Vlans::None).then_some(end.inserts_vlan)),
             lost: lost_on(port),
             next_hop: sendrecv.map(|sendrecv| sendrecv.ends[sendrecv.ends_of(port)].next_hop),
+            rss_flows: None,
         })
         .collect()
     }
@@ -324,11 +328,11 @@ impl Outcome {
 pub(crate) mod tests {
     use super::*;
     use crate::count::Latency;
+    use crate::count::Polls;
     use crate::count::Role;
     use crate::run::Totals;
 
     #[test]
-    use crate::count::Polls;
     fn the_rate_of_a_stream_is_that_of_its_own_time() {
         let mut outcome = outcome();
         // 1,000 packets, 1 ms apart; the first arrives after 0.8 s.
@@ -371,11 +375,11 @@ pub(crate) mod tests {
             role: Role::Count,
             place: 0,
             counts,
+            polls: Polls::default(),
             departures: Departures::default(),
         }];
         outcome.ports[0].driver = Driver { delivered: 20, accepted: 6, ..Driver::default() };
         outcome.departures = None;
-            polls: Polls::default(),
         outcome
     }
 
@@ -423,11 +427,11 @@ pub(crate) mod tests {
                 role,
                 place: u16::from(role == Role::Receive),
                 counts: crate::count::Counts::default(),
+                polls: Polls::default(),
                 departures: if role == Role::Receive { Departures::default() } else { departures },
             };
             for (counter, value) in counted {
                 worker.counts[*counter] = *value;
-                polls: Polls::default(),
                 totals.counts[*counter] = *value;
             }
             workers.push(worker);
@@ -463,6 +467,7 @@ pub(crate) mod tests {
                 inserts_vlan: None,
                 lost: 3,
                 next_hop: None,
+                rss_flows: None,
             }],
             events: Vec::new(),
             events_omitted: 0,

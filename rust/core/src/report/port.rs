@@ -45,6 +45,7 @@ pub(crate) struct Port<'a> {
     control_sent: u64,
     control_received: u64,
     rx_fairness: Option<Fairness>,
+    rss_flows: Option<&'a [u64]>,
     counters: &'a BTreeMap<String, u64>,
     removed_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,6 +109,7 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             control_sent: port.driver.control_sent,
             control_received: count(Counter::ControlReceived),
             rx_fairness: fairness::of_port(outcome, index),
+            rss_flows: port.rss_flows.as_deref(),
             counters: &port.counters,
             removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
             checksums: by_whom(outcome, port),

@@ -7,9 +7,10 @@ use super::trials::{self, Trials};
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::control::peer::Known;
 use crate::run::config::{Config, NextHop, PortLimits, Trial};
-use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick};
+use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick, flows_by_queue, warning_of_spread};
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
+use crate::wire::toeplitz::Rss;
 use crate::work::pacer::TxMode;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -109,6 +110,8 @@ pub struct Session {
     trials: Option<Trials>,
     /// Of each port.
     limits: Vec<PortLimits>,
+    /// Of each port: see [`flows_by_queue`].
+    rss_flows: Vec<Option<Vec<u64>>>,
     /// Length of the frames that buffers are prepared for; `None` before the first run.
     prepared_len: Option<u16>,
     /// CSV rows of the measurement, and those of its queues.
@@ -143,6 +146,7 @@ impl Session {
             template,
             trials,
             limits: Vec::new(),
+            rss_flows: Vec::new(),
             prepared_len: None,
             command,
             run: None,
@@ -166,11 +170,25 @@ impl Session {
 
     /// Call when all links are up: converts a share of the line rate to packets per second,
     /// and starts to read requests, in a thread that inherits the CPU affinity of the calling thread.
-    /// `link_mbps` is the speed of the slowest in Mbit/s; `None` if a driver does not report it.
+    /// `link_mbps` is the speed of the slowest in Mbit/s; `None` if a driver does not report it. `rss`:
+    /// how each port spreads packets over its rx queues; `None` where that is unknown.
     ///
     /// # Errors
     /// As those of [`Config::resolve_line_rate`]; one line, if a thread cannot be created.
-    pub fn link_is_up(&mut self, link_mbps: Option<u32>) -> Result<(), String> {
+    pub fn link_is_up(
+        &mut self,
+        link_mbps: Option<u32>,
+        rss: &[Option<Rss>],
+    ) -> Result<(), String> {
+        self.rss_flows = (0..)
+            .zip(rss)
+            .map(|(port, rss)| flows_by_queue(&self.template, port, rss.as_ref()?))
+            .collect();
+        let flows = (0..).zip(&self.rss_flows);
+        let warnings = flows.filter_map(|(port, flows): (u16, &Option<Vec<u64>>)| {
+            warning_of_spread(&self.template, port, flows.as_ref()?)
+        });
+        warnings.collect::<Vec<_>>().into_iter().for_each(|warning| self.say_once(warning));
         let configs = self.waiting.iter_mut().chain([&mut self.template]);
         configs.into_iter().try_for_each(|config| config.resolve_line_rate(link_mbps))?;
         self.trials.as_mut().map_or(Ok(()), Trials::start)
@@ -405,6 +423,10 @@ impl Session {
             .zip(self.steal_before_ms)
             .and_then(|(after, before)| after.checked_sub(before));
         let drivers: BTreeSet<_> = end.ports.iter().map(|port| port.driver_name.clone()).collect();
+        let mut ports = PortOutcome::all(run, end.ports);
+        for (port, flows) in ports.iter_mut().zip(&self.rss_flows) {
+            port.rss_flows.clone_from(flows);
+        }
         let outcome = Outcome {
             command: self.command.clone(),
             host: host::describe(
@@ -412,7 +434,7 @@ impl Session {
                 drivers.into_iter().collect::<Vec<_>>().join(","),
             ),
             steal_ms,
-            ports: PortOutcome::all(run, end.ports),
+            ports,
             ..Outcome::new(run)
         };
         let was_stopped = run.was_stopped();

@@ -14,6 +14,7 @@ mod neighbours;
 mod phases;
 mod ports;
 mod snapshot;
+mod spread;
 mod totals;
 mod workers;
 
@@ -25,6 +26,7 @@ pub(crate) use neighbours::protocol;
 pub use phases::{Facts, Found, Phase, Run, Tick};
 pub use ports::Ports;
 pub use snapshot::Snapshot;
+pub use spread::{flows_by_queue, warning as warning_of_spread};
 pub use totals::{Driver, Row, Totals, WorkerCounts};
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub mod sizes;
 pub mod stamp;
 pub mod template;
 pub mod templates;
+pub mod toeplitz;
 pub mod verifiers;
 pub mod verify;
 
