@@ -32,6 +32,12 @@ bool is_paravirtual(std::string_view driver) {
   return std::ranges::find(kDrivers, driver) != kDrivers.end();
 }
 
+/// Mbufs that the driver takes for each rx descriptor. vmxnet3 fills two rings for each rx queue,
+/// and receives nothing if that takes the last mbuf.
+unsigned mbufs_per_rx_descriptor(std::string_view driver) {
+  return driver == "net_vmxnet3" ? 2 : 1;
+}
+
 /// All xstats of the driver.
 std::vector<Port::Counter> xstats(uint16_t port_id) {
   const int count = rte_eth_xstats_get(port_id, nullptr, 0);
@@ -321,9 +327,10 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   const std::string prefix = "port" + std::to_string(port_id_);
 
   // A forwarded packet moves from a descriptor of the rx queue to one of a tx queue.
-  const MempoolDemand rx_demand{
-      rx_descriptors + passed_on_to(config) * tx_descriptors + config.held_mbufs + kSlowMbufs,
-      burst, longest_frame()};
+  const MempoolDemand rx_demand{mbufs_per_rx_descriptor(info_.driver_name) * rx_descriptors +
+                                    passed_on_to(config) * tx_descriptors + config.held_mbufs +
+                                    kSlowMbufs,
+                                burst, longest_frame()};
   rx_queues_.reserve(config.rx_queues);
   for (uint16_t queue = 0; queue < config.rx_queues; ++queue) {
     rx_pools_.push_back(make_mempool(prefix + "_rx" + std::to_string(queue), rx_demand, socket));
