@@ -219,6 +219,11 @@ rust::Vec<rs::PortRss> rss_of(const ServedPorts& ports) {
   return all;
 }
 
+/// Whether the kernel waits for the device: then everything ends, so that it gets it.
+bool is_removal_requested(const ServedPort& served) {
+  return served.port.watch().is_removal_requested();
+}
+
 /// Waits for the links, and executes all runs of the session on `ports`. Returns the exit code.
 int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs::Session& session,
            const ClockReading& started, const StopSignals& signals, Affinity& affinity) {
@@ -247,7 +252,9 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
   for (;;) {
     rs::Next next{};
     try {
-      next = session.next({macs.data(), macs.size()}, signals.requested());
+      const bool is_stopped =
+          signals.requested() || std::ranges::any_of(ports, is_removal_requested);
+      next = session.next({macs.data(), macs.size()}, is_stopped);
     } catch (const rust::Error& error) {
       std::fprintf(stderr, "dpdkproj: %s\n", error.what());
       return kFailure;

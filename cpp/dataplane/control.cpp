@@ -54,11 +54,12 @@ void read_missed(const ServedPorts& ports, rs::Facts& facts) {
 /// What happens to the ports beside their traffic.
 void watch_ports(const ServedPorts& ports, rs::Facts& facts) {
   facts.ports_removed = facts.links_down = facts.links_lost = 0;
-  facts.ports_recovering = facts.ports_failed = 0;
+  facts.ports_recovering = facts.ports_failed = facts.removals_requested = 0;
   uint64_t bit = 1;
   for (const ServedPort& served : ports) {
     const PortWatch& watch = served.port.watch();
     facts.ports_removed |= watch.is_removed() ? bit : 0;
+    facts.removals_requested |= watch.is_removal_requested() ? bit : 0;
     facts.links_lost |= watch.take_link_loss() ? bit : 0;
     facts.links_down |= watch.is_link_down() ? bit : 0;
     facts.ports_recovering |= watch.is_recovering() ? bit : 0;
@@ -86,7 +87,7 @@ void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
       next_watch_ns = now_ns + kWatchNs;
       watch_ports(ports, facts);
     }
-    facts.stop_requested = signals.requested();
+    facts.stop_requested = signals.requested() || facts.removals_requested != 0;
     // In this order, so that an answer ends the run that waits for it without a further pause.
     uint16_t index = 0;
     for (ServedPort& served : ports) {

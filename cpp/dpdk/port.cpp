@@ -12,6 +12,7 @@
 #include "dpdk/error.hpp"
 #include "dpdk/queue_rules.hpp"
 #include "dpdk/rss.hpp"
+#include "dpdk/sysfs.hpp"
 #include "dpdk/tx_schedule.hpp"
 
 namespace dpdkproj {
@@ -295,7 +296,10 @@ void Port::configure(const PortConfig& config) {
   }
   // Drivers with interrupts for removal and link report them only on request.
   conf.intr_conf.rmv = (*info_.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
-  conf.intr_conf.lsc = (*info_.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0 ? 1 : 0;
+  // With lsc, DPDK reports the link as it was at the last interrupt, and else asks the driver.
+  const bool has_link_interrupts = (*info_.dev_flags & RTE_ETH_DEV_INTR_LSC) != 0 &&
+                                   delivers_interrupts(sysfs_path(info_.device));
+  conf.intr_conf.lsc = has_link_interrupts ? 1 : 0;
   const uint16_t needed = tx_queues_needed(queue_rules(info_.driver_name), port_id_,
                                            config.rx_queues, config.tx_queues);
   // Drivers without rules of their own want at least one.

@@ -1,10 +1,13 @@
 #include "dpdk/port_watch.hpp"
 
-#include <rte_bus.h>
 #include <rte_dev.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <thread>
+
+#include "dpdk/sysfs.hpp"
 
 namespace dpdkproj {
 
@@ -16,16 +19,6 @@ constexpr std::array<rte_eth_event_type, 5> kEvents = {
 
 bool exists(const std::string& path) noexcept { return access(path.c_str(), F_OK) == 0; }
 
-std::string path_of(const rte_device* device) {
-  const rte_bus* bus = device == nullptr ? nullptr : rte_dev_bus(device);
-  if (bus == nullptr) {
-    return "";
-  }
-  const std::string path =
-      std::string("/sys/bus/") + rte_bus_name(bus) + "/devices/" + rte_dev_name(device);
-  return exists(path) ? path : "";
-}
-
 bool is_down(uint16_t port_id) noexcept {
   rte_eth_link link{};
   return rte_eth_link_get_nowait(port_id, &link) == 0 && link.link_status == RTE_ETH_LINK_DOWN;
@@ -34,16 +27,27 @@ bool is_down(uint16_t port_id) noexcept {
 }  // namespace
 
 PortWatch::PortWatch(uint16_t port_id, const rte_device* device)
-    : port_id_(port_id), path_(path_of(device)) {
+    : port_id_(port_id), path_(sysfs_path(device)) {
   // A failure does not matter: the link and the removal are also asked for.
   for (const rte_eth_event_type event : kEvents) {
     rte_eth_dev_callback_register(port_id_, event, on_event, this);
+  }
+  if (!path_.empty()) {
+    device_name_ = rte_dev_name(device);
+    rte_dev_event_callback_register(device_name_.c_str(), on_device_event, this);
   }
 }
 
 PortWatch::~PortWatch() {
   for (const rte_eth_event_type event : kEvents) {
     rte_eth_dev_callback_unregister(port_id_, event, on_event, this);
+  }
+  if (!device_name_.empty()) {
+    // -EAGAIN: the callback is being called.
+    while (rte_dev_event_callback_unregister(device_name_.c_str(), on_device_event, this) ==
+           -EAGAIN) {
+      std::this_thread::yield();
+    }
   }
 }
 
@@ -82,6 +86,13 @@ int PortWatch::on_event(uint16_t port_id, rte_eth_event_type type, void* self, v
       break;
   }
   return 0;
+}
+
+void PortWatch::on_device_event(const char* /*name*/, rte_dev_event_type type, void* self) {
+  // Requests of vfio come this way; EAL's monitor of the kernel's events is not started.
+  if (type == RTE_DEV_EVENT_REMOVE) {
+    static_cast<PortWatch*>(self)->removal_requested_ = true;
+  }
 }
 
 }  // namespace dpdkproj

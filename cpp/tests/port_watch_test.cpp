@@ -56,6 +56,28 @@ const char* fake_bus_name(const rte_bus* bus) {
 namespace dpdkproj {
 namespace {
 
+/// Makes the kernel seem to know a device: it lists those of a bus in /sys/bus/NAME/devices.
+class ShownDevice {
+ public:
+  explicit ShownDevice(const std::string& device) : path(folder_ + "/devices/" + device) {
+    std::filesystem::create_directories(path);
+    bus_name = bus_.c_str();
+  }
+  ~ShownDevice() {
+    bus_name = nullptr;
+    std::filesystem::remove_all(folder_);
+  }
+  ShownDevice(const ShownDevice&) = delete;
+  ShownDevice& operator=(const ShownDevice&) = delete;
+
+ private:
+  std::string folder_ = "/tmp/dpdkproj-unit-" + std::to_string(getpid());
+  std::string bus_ = "../.." + folder_;
+
+ public:
+  const std::string path;
+};
+
 class PortWatchTest : public testing::Test {
  protected:
   ~PortWatchTest() override { link_status.reset(); }
@@ -80,23 +102,24 @@ TEST_F(PortWatchTest, RemovalMakesThePortsCountersUnknown) {
   EXPECT_FALSE(port.missed().has_value());
 }
 
-/// The kernel lists an existing device in /sys/bus/NAME/devices.
 TEST_F(PortWatchTest, RemovalIsNoticedWhereTheKernelHasNoSuchDeviceAnyMore) {
-  const std::string folder = "/tmp/dpdkproj-unit-" + std::to_string(getpid());
-  const std::string shown = folder + "/devices/" + device.name();
-  std::filesystem::create_directories(shown);
-  const std::string name = "../.." + folder;
-  bus_name = name.c_str();
-  {
-    const Port port(info, small_port(1));
-    EXPECT_FALSE(port.is_removed());
-    std::filesystem::remove(shown);
-    EXPECT_TRUE(port.is_removed());
-    std::filesystem::create_directories(shown);
-    EXPECT_TRUE(port.is_removed()) << "what comes back is another device";
-  }
-  bus_name = nullptr;
-  std::filesystem::remove_all(folder);
+  const ShownDevice shown(device.name());
+  const Port port(info, small_port(1));
+  EXPECT_FALSE(port.is_removed());
+  std::filesystem::remove(shown.path);
+  EXPECT_TRUE(port.is_removed());
+  std::filesystem::create_directories(shown.path);
+  EXPECT_TRUE(port.is_removed()) << "what comes back is another device";
+}
+
+/// The kernel asks for a device under vfio.
+TEST_F(PortWatchTest, NoticesThatTheDeviceIsToBeRemoved) {
+  const ShownDevice shown(device.name());
+  const Port port(info, small_port(1));
+  EXPECT_FALSE(port.watch().is_removal_requested());
+  rte_dev_event_callback_process(device.name().c_str(), RTE_DEV_EVENT_REMOVE);
+  EXPECT_TRUE(port.watch().is_removal_requested());
+  EXPECT_FALSE(port.is_removed()) << "it is still there";
 }
 
 /// A link that is up again when somebody looks has been down all the same.

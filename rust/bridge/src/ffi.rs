@@ -316,6 +316,8 @@ pub(crate) mod bridge {
         port_missed: u64,
         /// In each of these masks, bit `p` stands for port `p`. Its device was removed.
         ports_removed: u64,
+        /// The kernel waits for its device, which is to be unplugged.
+        removals_requested: u64,
         /// Its link is down.
         links_down: u64,
         /// Its driver has reported since the last call that its link went down.
@@ -324,7 +326,7 @@ pub(crate) mod bridge {
         ports_recovering: u64,
         /// Its driver could not recover.
         ports_failed: u64,
-        /// A signal asked to stop.
+        /// A signal asked to stop, or a removal was requested.
         stop_requested: bool,
     }
 

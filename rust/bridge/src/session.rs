@@ -83,6 +83,7 @@ impl Session {
         let facts = CoreFacts {
             port_missed: facts.port_says_missed.then_some(facts.port_missed),
             ports_removed: facts.ports_removed,
+            removals_requested: facts.removals_requested,
             links_down: facts.links_down,
             links_lost: facts.links_lost,
             ports_recovering: facts.ports_recovering,

@@ -11,6 +11,8 @@ pub enum What {
     LinkUp,
     /// Its device was removed.
     Removed,
+    /// The kernel has asked for its device, to remove it: the run ends.
+    RemovalRequested,
     /// Its driver has begun to recover from an error: nothing is sent or received until then.
     Recovering,
     /// Its driver has recovered.
@@ -27,6 +29,7 @@ impl What {
             Self::LinkDown => "link_down",
             Self::LinkUp => "link_up",
             Self::Removed => "removed",
+            Self::RemovalRequested => "removal_requested",
             Self::Recovering => "recovering",
             Self::Recovered => "recovered",
             Self::RecoveryFailed => "recovery_failed",
@@ -56,6 +59,9 @@ impl Event {
             What::Removed => format!(
                 "{whose} device was removed (noticed {at:.3} s after the start): nothing is sent or received on it any \
                  more, and the run goes on until it is stopped"
+            ),
+            What::RemovalRequested => format!(
+                "{whose} device is to be removed (requested at {at:.3} s): the run ends, so that it can be"
             ),
             What::Recovering => {
                 format!(
@@ -104,6 +110,10 @@ impl Events {
             let has_failed = is(facts.ports_failed) && !is(before.ports_failed);
             let happened = [
                 (is(facts.ports_removed) && !is(before.ports_removed), What::Removed),
+                (
+                    is(facts.removals_requested) && !is(before.removals_requested),
+                    What::RemovalRequested,
+                ),
                 (lost_link, What::LinkDown),
                 (!is_down && (was_down || lost_link), What::LinkUp),
                 (!was_recovering && is_recovering, What::Recovering),
@@ -168,6 +178,15 @@ mod tests {
         assert_eq!(names(&events.observe(10, flapped)), [(0, "link_down"), (0, "link_up")]);
         let down = Facts { links_lost: 1, links_down: 1, ..Facts::default() };
         assert_eq!(names(&events.observe(20, down)), [(0, "link_down")]);
+    }
+
+    #[test]
+    fn a_removal_is_requested_once() {
+        let mut events = Events::new(2);
+        events.observe(0, Facts::default());
+        let requested = Facts { removals_requested: 0b10, ..Facts::default() };
+        assert_eq!(names(&events.observe(5, requested)), [(1, "removal_requested")]);
+        assert_eq!(names(&events.observe(6, requested)), []);
     }
 
     #[test]

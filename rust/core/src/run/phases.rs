@@ -54,6 +54,8 @@ pub struct Facts {
     pub port_missed: Option<u64>,
     /// In each of these masks, bit `p` stands for port `p`. Its device was removed.
     pub ports_removed: u64,
+    /// The kernel waits for its device, which is to be unplugged.
+    pub removals_requested: u64,
     /// Its link is down.
     pub links_down: u64,
     /// Its driver has reported since the last facts that its link went down.
