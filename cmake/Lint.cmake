@@ -15,11 +15,12 @@ endforeach()
 set_tests_properties(lint-cpp-tidy PROPERTIES RUN_SERIAL TRUE)
 
 add_test(NAME scripts-setup-host COMMAND ${scripts_tests}/setup-host-test)
+add_test(NAME scripts-doctor COMMAND ${scripts_tests}/doctor-test)
 add_test(NAME scripts-build COMMAND ${scripts_tests}/build-test)
 add_test(NAME scripts-plot COMMAND ${scripts_tests}/plot-test)
 add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
 set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
-set_tests_properties(scripts-setup-host scripts-build scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
+set_tests_properties(scripts-setup-host scripts-doctor scripts-build scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
 
 # Both install MLRsearch into the same virtual environment; the second searches over memif, in less than a minute.
 add_test(NAME scripts-find-rate COMMAND ${scripts_tests}/find-rate-test ${CMAKE_BINARY_DIR})
