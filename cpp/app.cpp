@@ -19,6 +19,7 @@
 #include "dataplane/mode.hpp"
 #include "dpdk/eal.hpp"
 #include "dpdk/error.hpp"
+#include "dpdk/hints.hpp"
 #include "dpdk/mempool.hpp"
 #include "dpdk/rss.hpp"
 #include "dpdkproj_rs/ffi.h"
@@ -275,6 +276,20 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
   }
 }
 
+void print_hints(const std::vector<std::string>& hints) {
+  for (const std::string& hint : hints) {
+    std::fprintf(stderr, "dpdkproj: hint: %s\n", hint.c_str());
+  }
+}
+
+/// Prints why nothing can be measured, and what is known of the messages that EAL and drivers
+/// printed before. Returns `code`.
+int fail(const char* why, int code) {
+  std::fprintf(stderr, "dpdkproj: %s\n", why);
+  print_hints(hints(kept_log()));
+  return code;
+}
+
 int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& options,
              const Strings& args, const Strings& eal_args, const StopSignals& signals,
              Affinity& affinity) {
@@ -309,6 +324,8 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
   for (const PortInfo& info : infos) {
     ports.emplace_back(info, port_config, signals.request());
   }
+  print_hints(warnings(kept_log()));
+  forget_log();
   const int code = run_on(ports, mode, options, *session, started, signals, affinity);
   const auto is_removed = [](const ServedPort& served) { return served.port.is_removed(); };
   if (std::ranges::any_of(ports, is_removed)) {
@@ -352,15 +369,12 @@ int run_app(const Strings& args) {
     const auto mode = std::ranges::find(modes, std::string(options.mode), &Mode::name);
     return run_mode(*mode, *config, options, args, eal_args, signals, affinity);
   } catch (const UsageError& error) {
-    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
-    return kUsage;
+    return fail(error.what(), kUsage);
   } catch (const rust::Error& error) {
     // From Rust: the request is impossible, or a result file cannot be written.
-    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
-    return kUsage;
+    return fail(error.what(), kUsage);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "dpdkproj: %s\n", error.what());
-    return kFailure;
+    return fail(error.what(), kFailure);
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_log.h>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include <cstdlib>
 
 #include "dpdk/error.hpp"
+#include "dpdk/hints.hpp"
 
 namespace dpdkproj {
 
@@ -78,7 +78,7 @@ Eal::Eal(const std::vector<std::string>& args) {
   refuse_drivers(args);
   // Messages go to stderr. EAL also prints its help, two screens long, on stdout when it rejects an
   // argument: suppress that, as the messages suffice.
-  rte_openlog_stream(stderr);
+  keep_log();
   std::fflush(stdout);
   const int real_stdout = dup(STDOUT_FILENO);
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);

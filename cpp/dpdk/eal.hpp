@@ -10,7 +10,7 @@ namespace dpdkproj {
 class Eal {
  public:
   /// Starts EAL with `args`; the first is the program name. Throws if EAL does not start; EAL
-  /// itself prints the reason on stderr.
+  /// itself prints the reason on stderr. Its messages are kept (hints.hpp).
   explicit Eal(const std::vector<std::string>& args);
   ~Eal();
   Eal(const Eal&) = delete;

@@ -104,9 +104,9 @@ std::string list(const std::vector<Named>& ports) {
 }
 
 std::string there_are(const std::vector<Named>& ports) {
-  return ports.empty()
-             ? "EAL found no port at all: bind a NIC to a DPDK driver, or give EAL a --vdev"
-             : "the ports are " + list(ports);
+  return ports.empty() ? "EAL found no port at all: bind a NIC to a DPDK driver (scripts/doctor "
+                         "says how), or give EAL a --vdev"
+                       : "the ports are " + list(ports);
 }
 
 /// The ports for which `wanted` returns true.

@@ -6,11 +6,15 @@
 //   FAKE_DRIVER=NAME    says that this is its name; as net_mana, it insists on rules for queues
 //   FAKE_RSS=N          takes an RSS key of 40 bytes, and spreads to the first N queues
 //   FAKE_REMOVED=FILE   is removed when FILE is there, and takes a minute to be stopped then
+//   FAKE_SAYS=TEXT      logs TEXT when it is configured
+//   FAKE_REFUSES=1      refuses to be configured
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <rte_ethdev.h>
 #include <rte_ip.h>
+#include <rte_log.h>
 #include <rte_udp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +113,12 @@ int rte_eth_dev_configure(uint16_t port, uint16_t rx, uint16_t tx,
   const char* name = getenv("FAKE_DRIVER");
   if (name != NULL && strcmp(name, "net_mana") == 0) {
     require(rx == tx && (rx & (rx - 1)) == 0, "numbers of queues");
+  }
+  if (getenv("FAKE_SAYS") != NULL) {
+    rte_log(RTE_LOG_NOTICE, RTE_LOGTYPE_USER1, "%s\n", getenv("FAKE_SAYS"));
+  }
+  if (getenv("FAKE_REFUSES") != NULL) {
+    return -EINVAL;
   }
   struct rte_eth_conf plain = *conf;
   configured = plain.txmode.offloads & offloads();
