@@ -10,6 +10,7 @@
     - PATH                    not there after all, with everything below it
 """
 
+import fnmatch
 import os
 import re
 import sys
@@ -94,12 +95,14 @@ def resolve(path: str, links: dict[str, str]) -> str:
 # Of these files, only the lines that doctor reads; of the rest, nothing is anybody's business.
 LINES = {"cpuinfo": r"model name|flags", "mounts": r"\S+ \S+ hugetlbfs ", "stat": "cpu ", "status": "Cpus_allowed_list",
          "meminfo": r".*(Hugepagesize|MemFree|\(file\)|SReclaimable)", "os-release": "PRETTY_NAME", "libdpdk.pc": "Version",
-         "modules.dep": r"\S+/(uio_hv_generic|uio_pci_generic|vfio-pci)\.ko", "modules.builtin": r".*/(uio|vfio)",
-         "modules.alias": r"alias pci:.* (mlx|mana|ena|gve|virtio_pci|i40e|ixgbe|ice|igb|e1000|iavf)"}
+         "modules.dep": r"\S+/(uio_hv_generic|uio_pci_generic|vfio-pci)\.ko", "modules.builtin": r".*/(uio|vfio)"}
 
 
-def trim(path: str, text: str) -> list[str]:
+def trim(path: str, text: str, modaliases: list[str]) -> list[str]:
     name = os.path.basename(path)
+    if name == "modules.alias":
+        return [line for line in text.splitlines() if line.startswith("alias pci:")
+                and any(fnmatch.fnmatchcase(modalias, line.split()[1]) for modalias in modaliases)]
     if "\0" in text[:1000]:
         return ["ELF"]
     lines = [line for line in text.strip().splitlines() if name not in LINES or re.match(LINES[name], line)]
@@ -111,13 +114,14 @@ def record(paths: set[str], synchronised: bool | None) -> list[str]:
     links: dict[str, str] = {}
     lines = [] if synchronised is None else [f"/adjtimex = {'' if synchronised else 'un'}synchronised"]
     found = {real for path in paths for real in [resolve(path, links)] if os.path.exists(real)}
+    modaliases = [Path(real).read_text().strip() for real in found if os.path.basename(real) == "modalias"]
     for real in sorted(found):
         if os.path.isdir(real):
             if not any(other.startswith(f"{real}/") for other in found):
                 lines.append(f"{real}/")
             continue
         try:
-            text = trim(real, Path(real).read_text(errors="replace"))
+            text = trim(real, Path(real).read_text(errors="replace"), modaliases)
         except OSError:  # such as the speed of an interface that is down
             continue
         lines += [f"{real} = {''.join(text)}"] if len(text) < 2 else [f"{real}:", *(f"\t{line}" for line in text)]
