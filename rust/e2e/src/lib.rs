@@ -16,3 +16,4 @@ pub mod process;
 pub mod program;
 pub mod results;
 pub mod scratch;
+pub mod testpmd;

@@ -73,12 +73,16 @@ impl Namespace {
     /// `interface`.
     #[must_use]
     pub fn dropped(&self, interface: &str) -> u64 {
-        let of_interface = |counter: &str| {
-            let path = format!("/sys/class/net/{interface}/statistics/{counter}");
-            let text = self.output("cat", &[&path]);
-            text.trim().parse::<u64>().unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
-        };
+        let of_interface = |counter| self.interface_counter(interface, counter);
         self.udp_counter("RcvbufErrors") + of_interface("rx_dropped") + of_interface("tx_dropped")
+    }
+
+    /// A counter of `interface`, such as `rx_packets`.
+    #[must_use]
+    pub fn interface_counter(&self, interface: &str, counter: &str) -> u64 {
+        let path = format!("/sys/class/net/{interface}/statistics/{counter}");
+        let text = self.output("cat", &[&path]);
+        text.trim().parse().unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
     fn udp6_counter(&self, name: &str) -> u64 {

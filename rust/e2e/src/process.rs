@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Read;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -95,6 +95,18 @@ impl Process {
         (Self { command: shown, child, stdout: None, stderr }, stdout)
     }
 
+    /// Like [`Process::start`], but its stdin is a pipe that belongs to the caller.
+    #[must_use]
+    pub fn start_with_stdin(mut command: Command) -> (Self, ChildStdin) {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let shown = shown(&command);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let stderr = Capture::new(child.stderr.take().expect("it is piped"));
+        let stdin = child.stdin.take().expect("it is piped");
+        let stdout = child.stdout.take().map(Capture::new);
+        (Self { command: shown, child, stdout, stderr }, stdin)
+    }
+
     /// The output on stderr so far.
     #[must_use]
     pub fn stderr(&self) -> String {
@@ -111,7 +123,17 @@ impl Process {
         self.wait_for(text, |process| process.stdout().contains(text));
     }
 
-    fn stdout(&self) -> String {
+    /// Waits until it has printed `text` on stdout behind the first `from` bytes; returns everything that
+    /// follows those.
+    pub fn wait_for_stdout_behind(&mut self, from: usize, text: &str) -> String {
+        let new = |process: &Self| process.stdout().get(from..).unwrap_or_default().to_string();
+        self.wait_for(text, |process| new(process).contains(text));
+        new(self)
+    }
+
+    /// The output on stdout so far, unless that belongs to the caller.
+    #[must_use]
+    pub fn stdout(&self) -> String {
         self.stdout.as_ref().map(Capture::text).unwrap_or_default()
     }
 

@@ -243,12 +243,13 @@ impl Program {
 }
 
 /// The files that EAL of one process leaves behind.
-struct RuntimeFiles {
-    prefix: String,
+pub(crate) struct RuntimeFiles {
+    /// The `--file-prefix`.
+    pub(crate) prefix: String,
 }
 
 impl RuntimeFiles {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { prefix: unique("dpdkproj-e2e") }
     }
 }
@@ -382,10 +383,12 @@ pub struct Memif {
     scratch: Scratch,
 }
 
-const SENDER_MAC: &str = "02:00:00:00:00:01";
-const REFLECTOR_MAC: &str = "02:00:00:00:00:02";
-
 impl Memif {
+    /// The MAC address of the sender's end.
+    pub const SENDER_MAC: &str = "02:00:00:00:00:01";
+    /// The MAC address of the other end.
+    pub const REFLECTOR_MAC: &str = "02:00:00:00:00:02";
+
     /// A new link, with neither end in use.
     #[must_use]
     pub fn new() -> Self {
@@ -417,7 +420,7 @@ impl Memif {
     #[must_use]
     pub fn reflect_by(&self, program: Program) -> Run {
         let program = program.undisturbed();
-        program.vdev(self.vdev("server", REFLECTOR_MAC)).start_polling()
+        program.vdev(self.vdev("server", Self::REFLECTOR_MAC)).start_polling()
     }
 
     /// A sender on the second CPU.
@@ -435,8 +438,14 @@ impl Memif {
     /// Like [`Self::sendrecv_as`], with `--src` and `--dest` in `flow`.
     #[must_use]
     pub fn sendrecv_to(&self, role: &str, flow: &str, options: &str) -> Program {
-        Program::new(&format!("sendrecv {flow} --dest-mac {REFLECTOR_MAC} {options}"))
-            .vdev(self.vdev(role, SENDER_MAC))
+        self.client(role, &format!("sendrecv {flow} --dest-mac {} {options}", Self::REFLECTOR_MAC))
+    }
+
+    /// Any program at the sender's end, on the second CPU.
+    #[must_use]
+    pub fn client(&self, role: &str, args: &str) -> Program {
+        Program::new(args)
+            .vdev(self.vdev(role, Self::SENDER_MAC))
             .lcores(format!("0@{}", cpu(1)))
             .undisturbed()
     }

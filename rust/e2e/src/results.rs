@@ -1,6 +1,7 @@
 //! The program's CSV and JSON.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The final summary.
@@ -86,6 +87,24 @@ impl Summary {
         }
     }
 
+    /// Fails the test unless these are all counts of packets in the ledger that are not 0: under `tx`,
+    /// `rx`, `lost`, `reorder` and `reflector`. Left out are those that depend on the host (`tx.sent_late`,
+    /// `tx.waited`) and frames of the control thread.
+    pub fn assert_ledger(&self, expected: &[(&str, u64)]) {
+        let mut found = BTreeMap::new();
+        for part in ["tx", "rx", "lost", "reorder", "reflector"] {
+            if let Some(value) = self.0.get(part) {
+                collect_counts(part, value, &mut found);
+            }
+        }
+        for key in ["tx.sent_late", "tx.waited", "tx.control", "rx.control"] {
+            found.remove(key);
+        }
+        let expected: BTreeMap<_, _> =
+            expected.iter().map(|(key, count)| ((*key).to_string(), *count)).collect();
+        assert_eq!(found, expected, "{self}");
+    }
+
     /// Fails the test unless `count` packets were sent, all of them came back intact and once, and
     /// nothing else arrived.
     pub fn assert_lossless(&self, count: u64) {
@@ -150,6 +169,17 @@ impl Summary {
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{:#}", self.0)
+    }
+}
+
+/// All integers at and below `value` that are not 0, by their keys.
+fn collect_counts(key: &str, value: &Value, found: &mut BTreeMap<String, u64>) {
+    if let Some(object) = value.as_object() {
+        for (name, value) in object {
+            collect_counts(&format!("{key}.{name}"), value, found);
+        }
+    } else if let Some(count @ 1..) = value.as_u64() {
+        found.insert(key.into(), count);
     }
 }
 
