@@ -43,6 +43,7 @@ impl From<bridge::ModeOption> for mode::ModeOption {
     fn from(option: bridge::ModeOption) -> Self {
         Self {
             name: option.name,
+            short: None,
             kind: match option.kind {
                 bridge::OptionKind::Flag => mode::OptionKind::Flag,
                 bridge::OptionKind::Number => mode::OptionKind::Number,

@@ -7,7 +7,8 @@ mod values;
 
 use crate::control::allowed::Allowed;
 use crate::run::Limits;
-use crate::run::config::{Config, Ends, Offload, Sendrecv};
+pub use crate::run::config::Program;
+use crate::run::config::{Config, Ends, NextHop, Offload, Sendrecv};
 use crate::run::mode::{Meaning, ModeInfo};
 use crate::wire::flow::{Addresses, PortRange};
 use crate::wire::layout::Layout;
@@ -33,32 +34,97 @@ pub enum Parsed {
     Print(String),
 }
 
-fn command(modes: &[ModeInfo]) -> Command {
+/// Options of ports, headers and neighbours: over sockets, the kernel sees to these.
+const NOT_OVER_SOCKETS: [&str; 17] = [
+    "port",
+    "rx_queues",
+    "tx_queues",
+    "rx_descriptors",
+    "tx_descriptors",
+    "software_checksums",
+    "offload",
+    "wait_link",
+    "mtu",
+    "dest_mac",
+    "gateway",
+    "vlan",
+    "dscp",
+    "ecn",
+    "udp_port",
+    "ip",
+    "impair",
+];
+
+impl Program {
+    /// The usage line, for `mode`.
+    fn usage(self, mode: &str) -> String {
+        match self {
+            Self::Ports => format!("dpdkproj [EAL OPTIONS] -- {mode} [OPTIONS]"),
+            Self::Sockets => format!("udpbaseline {mode} [OPTIONS]"),
+        }
+    }
+
+    /// `command` without the options that the program does not have. They stay known, so that a command
+    /// line of the other program is refused with the reason.
+    fn hide(self, command: Command) -> Command {
+        if self == Self::Ports {
+            return command;
+        }
+        command.mut_args(|arg| {
+            let is_hidden = NOT_OVER_SOCKETS.contains(&arg.get_id().as_str());
+            if is_hidden { arg.hide(true) } else { arg }
+        })
+    }
+
+    /// # Errors
+    /// One line, for an option that the program does not have.
+    fn check(self, matches: &ArgMatches) -> Result<(), String> {
+        let is_given =
+            |id: &&str| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        let mut ids = matches.ids().map(clap::Id::as_str);
+        match ids.find(|id| NOT_OVER_SOCKETS.contains(id) && is_given(id)) {
+            Some(id) if self == Self::Sockets => Err(format!(
+                "--{}: udpbaseline sends through the kernel's sockets, which have no such option; leave it out",
+                id.replace('_', "-")
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn command(program: Program, modes: &[ModeInfo]) -> Command {
     let about = "How many UDP packets per second a path carries, how many were lost, and how long \
                  each one took";
-    let root = Command::new("dpdkproj")
-        .about(about)
-        .version(env!("CARGO_PKG_VERSION"))
-        .override_usage("dpdkproj [EAL OPTIONS] -- <MODE> [OPTIONS]")
-        .after_help(
+    let after_help = match program {
+        Program::Ports => {
             "Options may come before or after the mode; `-- <MODE> --help` shows the options of a mode.\n\
              EAL's own options (lcores, devices, memory) come before the `--`; \
-             `dpdkproj --help` lists them.",
-        )
+             `dpdkproj --help` lists them."
+        }
+        Program::Sockets => {
+            "Options may come before or after the mode; `<MODE> --help` shows the options of a mode.\n\
+             The same as dpdkproj over kernel sockets, for comparison; each may be the other one's peer."
+        }
+    };
+    let root = Command::new(program.name())
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage(program.usage("<MODE>"))
+        .after_help(after_help)
         .subcommand_required(true)
         .subcommand_value_name("MODE")
         .subcommand_help_heading("Modes")
         .disable_help_subcommand(true);
-    let root = Repeated::augment_args(Common::augment_args(root));
-    modes
-        .iter()
-        .fold(root, |root, mode| root.subcommand(mode_options::extend(mode_command(mode), mode)))
+    let root = program.hide(Repeated::augment_args(Common::augment_args(root)));
+    modes.iter().fold(root, |root, mode| {
+        let command = program.hide(mode_command(mode)).override_usage(program.usage(&mode.name));
+        root.subcommand(mode_options::extend(command, mode))
+    })
 }
 
 /// The command of one mode, without the mode's own options.
 fn mode_command(mode: &ModeInfo) -> Command {
-    let usage = format!("dpdkproj [EAL OPTIONS] -- {} [OPTIONS]", mode.name);
-    let command = Command::new(mode.name.clone()).about(mode.about.clone()).override_usage(usage);
+    let command = Command::new(mode.name.clone()).about(mode.about.clone());
     let command = Repeated::augment_args(command);
     match mode.meaning {
         Meaning::Measures => SendrecvArgs::augment_args(command),
@@ -73,9 +139,17 @@ fn mode_command(mode: &ModeInfo) -> Command {
 /// One line that names the option, the value and what is allowed, or that says what is wrong with a
 /// mode.
 pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
+    parse_for(Program::Ports, args, modes)
+}
+
+/// The same for either program.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_for(program: Program, args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     mode_options::check(modes, &Common::augment_args(Command::new("")), mode_command)?;
-    let words = std::iter::once("dpdkproj").chain(args.iter().map(String::as_str));
-    let matches = match command(modes).try_get_matches_from(words) {
+    let words = std::iter::once(program.name()).chain(args.iter().map(String::as_str));
+    let matches = match command(program, modes).try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return printed_or_one_line(&error, modes),
     };
@@ -85,12 +159,13 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     let Some((mode, options)) = chosen else {
         return Err(format!("no mode given: {}", possible(modes)));
     };
+    [&matches, options].into_iter().try_for_each(|matches| program.check(matches))?;
     let repeated = Repeated::of(&matches, options)?;
     let has_limits = options.contains_id("max_loss") || !repeated.max_latency.is_empty();
     if has_limits && mode.meaning != Meaning::Measures {
         return Err(refused_limits(mode, modes));
     }
-    config(mode, options, repeated).map(|config| Parsed::Run(Box::new(config)))
+    config(program, mode, options, repeated).map(|config| Parsed::Run(Box::new(config)))
 }
 
 /// The error for limits given to a mode that cannot check them.
@@ -106,12 +181,22 @@ fn refused_limits(mode: &ModeInfo, modes: &[ModeInfo]) -> String {
 }
 
 /// The options of a mode that measures.
-fn sendrecv(options: &ArgMatches, interval_ms: u32, ports: usize) -> Result<Sendrecv, String> {
+fn sendrecv(
+    options: &ArgMatches,
+    interval_ms: u32,
+    ports: usize,
+    sockets: bool,
+) -> Result<Sendrecv, String> {
     let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let random = RandomState::new();
     let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
     let tag_key = args.tag_key.unwrap_or_else(|| random.hash_one("tag key"));
-    let ends = ends(&args, ports)?;
+    if sockets && args.pacing == TxMode::Hardware {
+        return Err(
+            "--pacing hw: the kernel's sockets do not offer it here; give burst or spin".into()
+        );
+    }
+    let ends = ends(&args, ports, sockets)?;
     let vlans = args.vlan.unwrap_or_default();
     let layout = Layout { tags: vlans.tags(), ip: ends[0].addresses.version() };
     let sizes = match &args.frame_size {
@@ -149,7 +234,7 @@ fn of_port<T: Copy>(given: &[T], port: usize) -> Option<T> {
 }
 
 /// The addresses of the packets of each port, or of all ports.
-fn ends(args: &SendrecvArgs, ports: usize) -> Result<Vec<Ends>, String> {
+fn ends(args: &SendrecvArgs, ports: usize, sockets: bool) -> Result<Vec<Ends>, String> {
     let given = [args.src.len(), args.dest.len(), args.dest_mac.len(), args.gateway.len()];
     for (option, given) in ["--src", "--dest", "--dest-mac", "--gateway"].into_iter().zip(given) {
         if given > 1 && given != ports.max(1) {
@@ -170,7 +255,13 @@ fn ends(args: &SendrecvArgs, ports: usize) -> Result<Vec<Ends>, String> {
             )
         })?;
         let (mac, gateway) = (of_port(&args.dest_mac, port), of_port(&args.gateway, port));
-        Ok(Ends { addresses, dst_port, next_hop: next_hop(src, dst_ip, mac, gateway)? })
+        let next_hop = if sockets {
+            // The kernel finds it.
+            NextHop { asked: None, is_gateway: false, mac: None }
+        } else {
+            next_hop(src, dst_ip, mac, gateway)?
+        };
+        Ok(Ends { addresses, dst_port, next_hop })
     };
     let all = (0..given.into_iter().max().unwrap_or(1)).map(ends);
     let all = all.collect::<Result<Vec<_>, String>>()?;
@@ -219,7 +310,13 @@ fn pacing(
     Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, tx_mode: args.pacing }))
 }
 
-fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<Config, String> {
+fn config(
+    program: Program,
+    mode: &ModeInfo,
+    options: &ArgMatches,
+    repeated: Repeated,
+) -> Result<Config, String> {
+    let sockets = program == Program::Sockets;
     let common = Common::from_arg_matches(options).map_err(|error| one_line(&error))?;
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
     let is_sendrecv = mode.meaning == Meaning::Measures;
@@ -231,7 +328,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
         );
     }
     let sendrecv = if is_sendrecv {
-        Some(sendrecv(options, common.stats_interval_ms, repeated.port.len())?)
+        Some(sendrecv(options, common.stats_interval_ms, repeated.port.len(), sockets)?)
     } else {
         None
     };
@@ -246,6 +343,7 @@ fn config(mode: &ModeInfo, options: &ArgMatches, repeated: Repeated) -> Result<C
     };
     let config = Config {
         mode: mode.name.clone(),
+        program,
         meaning: mode.meaning,
         counters: mode.counters.clone(),
         mode_options: mode_options::values(mode, options),

@@ -24,6 +24,7 @@ pub(super) fn extend(command: Command, mode: &ModeInfo) -> Command {
 fn arg(option: &ModeOption, heading: &str) -> Arg {
     let arg = Arg::new(option.name.clone()).long(option.name.clone());
     let arg = arg.help(option.help.clone()).help_heading(heading.to_string());
+    let arg = if let Some(short) = option.short { arg.short(short) } else { arg };
     if option.kind == OptionKind::Flag {
         return arg.action(ArgAction::SetTrue);
     }

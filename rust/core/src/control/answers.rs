@@ -2,11 +2,12 @@
 
 use super::flows::Registrar;
 use super::windows::Windows;
-use crate::wire::control::{self, Question, Report};
+use crate::wire::control::{self, CONTROL_LEN, Question, Report};
 use crate::wire::flow_key::FlowKey;
 use crate::wire::headers::Datagram;
 use crate::wire::reflect::{reflect, replace_payload};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// Maximum number of pending questions. Further ones are ignored; their senders ask again.
 const MAX_PENDING: usize = 1024;
@@ -17,11 +18,27 @@ const SETTLED_NS: u64 = 1_000_000;
 
 /// A question that is pending until its answer is certain to be right.
 struct Pending {
-    /// The reflected question, which becomes the answer.
-    frame: Vec<u8>,
+    to: To,
     key: FlowKey,
     question: Question,
     asked_ns: u64,
+}
+
+/// Where an answer goes.
+enum To {
+    /// The reflected question, which becomes the answer.
+    Frame(Vec<u8>),
+    /// Where a socket received the question from.
+    Socket(SocketAddr),
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A whole frame.
+    Frame(Vec<u8>),
+    /// A payload, which a socket has to send to this address.
+    Payload(SocketAddr, [u8; CONTROL_LEN]),
 }
 
 /// The pending questions.
@@ -52,7 +69,26 @@ impl Answers {
             && registrar.ask(key, now_ns)
         {
             windows.ask(question.run);
-            self.pending.push_back(Pending { frame, key, question, asked_ns: now_ns });
+            let to = To::Frame(frame);
+            self.pending.push_back(Pending { to, key, question, asked_ns: now_ns });
+        }
+    }
+
+    /// [`Answers::take`] for a payload that a socket received from `source` at its address `own`.
+    pub fn take_payload(
+        &mut self,
+        payload: &[u8],
+        [source, own]: [SocketAddr; 2],
+        now_ns: u64,
+        registrar: &mut Registrar,
+        windows: &mut Windows,
+    ) {
+        let Some(question) = control::question(payload) else { return };
+        let key = FlowKey::of_sockets(source, own);
+        if self.pending.len() < MAX_PENDING && registrar.ask(key, now_ns) {
+            windows.ask(question.run);
+            let to = To::Socket(source);
+            self.pending.push_back(Pending { to, key, question, asked_ns: now_ns });
         }
     }
 
@@ -73,16 +109,22 @@ impl Answers {
         polled_ns: u64,
         registrar: &Registrar,
         windows: &Windows,
-    ) -> Option<Vec<u8>> {
+    ) -> Option<Answer> {
         let is_settled = |first: &Pending| first.asked_ns + SETTLED_NS < polled_ns;
         // The queue is in order of arrival, so the first question has been pending for longest.
         while self.pending.front().is_some_and(is_settled) {
-            let Pending { mut frame, key, question, .. } = self.pending.pop_front()?;
-            let datagram = Datagram::parse(&frame, frame.len());
-            if let (Ok(datagram), Some(report)) = (datagram, registrar.report(key)) {
-                let report = Report { load: windows.load(question.run), ..report };
-                replace_payload(&mut frame, datagram, &control::answer(question, report));
-                return Some(frame);
+            let Pending { to, key, question, .. } = self.pending.pop_front()?;
+            let Some(report) = registrar.report(key) else { continue };
+            let report = Report { load: windows.load(question.run), ..report };
+            let payload = control::answer(question, report);
+            match to {
+                To::Socket(source) => return Some(Answer::Payload(source, payload)),
+                To::Frame(mut frame) => {
+                    if let Ok(datagram) = Datagram::parse(&frame, frame.len()) {
+                        replace_payload(&mut frame, datagram, &payload);
+                        return Some(Answer::Frame(frame));
+                    }
+                }
             }
         }
         None
@@ -123,7 +165,9 @@ mod tests {
             worker.add(slot, Counter::Received, packets.into());
         }
         for (packets, flow) in (1..).zip(&all) {
-            let frame = answers.next(2 * SETTLED_NS, &registrar, &windows).unwrap();
+            let Some(Answer::Frame(frame)) = answers.next(2 * SETTLED_NS, &registrar, &windows) else {
+                panic!("no answer");
+            };
             let answer = control::read_answer(&frame[flow.layout().payload()..], 1);
             let Some((number, control::Answer::Report(report))) = answer else {
                 panic!("{answer:?}");

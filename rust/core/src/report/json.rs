@@ -320,6 +320,8 @@ pub fn to_json(outcome: &Outcome) -> String {
     let counts = &totals.counts;
     let ours = outcome.meaning == Meaning::Measures;
     let of_ours = |value: u64| ours.then_some(value);
+    // A socket does not show them.
+    let of_headers = |value: u64| (ours && !outcome.sockets).then_some(value);
     let document = Document {
         schema: SCHEMA,
         mode: &outcome.mode,
@@ -351,9 +353,9 @@ pub fn to_json(outcome: &Outcome) -> String {
         rx: Rx {
             received: counts[Counter::Received],
             valid: of_ours(counts[Counter::Valid]),
-            no_udp_checksum: of_ours(counts[Counter::NoUdpChecksum]),
-            dscp_changed: of_ours(counts[Counter::DscpChanged]),
-            ecn_changed: of_ours(counts[Counter::EcnChanged]),
+            no_udp_checksum: of_headers(counts[Counter::NoUdpChecksum]),
+            dscp_changed: of_headers(counts[Counter::DscpChanged]),
+            ecn_changed: of_headers(counts[Counter::EcnChanged]),
             duplicate: of_ours(counts[Counter::Duplicate]),
             corrupt: of_ours(counts.sum(Counter::CORRUPT)),
             corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),

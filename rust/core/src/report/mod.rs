@@ -34,7 +34,7 @@ pub use json::to_json;
 pub use ledger::ledger;
 pub use limits::broken;
 pub use loss::{Loss, attribute};
-pub use outcome::{KnownFlows, Outcome, PortOutcome};
+pub use outcome::{KnownFlows, Outcome, PortOutcome, SOCKET_MISSED};
 pub use output::Output;
 pub use session::{End, Finished, Next, PortEnd, Session};
 pub use text::{live_line, summary};

@@ -65,8 +65,8 @@ pub struct PortOutcome {
     pub name: String,
     /// The name of its driver.
     pub driver_name: String,
-    /// Its MAC address.
-    pub mac: Mac,
+    /// Its MAC address; `None` over sockets.
+    pub mac: Option<Mac>,
     /// What the C++ side counted independently.
     pub driver: Driver,
     /// Its counters of packets that were not delivered to a queue, by name, and other counters of
@@ -74,13 +74,14 @@ pub struct PortOutcome {
     pub counters: BTreeMap<String, u64>,
     /// When the removal of its device was noticed, in ns since the start.
     pub removed_ns: Option<u64>,
-    /// Which checksums the port wrote and which the software; `None` if the mode writes none.
+    /// Which checksums the port wrote and which the software; `None` if the mode writes none, and over
+    /// sockets.
     pub checksums: Option<Checksums>,
     /// Whether the port inserted the VLAN tag; `None` if packets have none.
     pub inserts_vlan: Option<bool>,
     /// Of the packets sent on it, those that were lost; 0 unless the mode measures.
     pub lost: u64,
-    /// Where its packets are sent first; `None` if the mode sends none of its own.
+    /// Where its packets are sent first; `None` if the mode sends none of its own, and over sockets.
     pub next_hop: Option<NextHop>,
     /// By rx queue: the number of source ports whose packets RSS should send to it; `None` if that is
     /// unknown.
@@ -92,8 +93,10 @@ impl PortOutcome {
     #[must_use]
     pub fn all(run: &Run, ends: Vec<PortEnd>) -> Vec<Self> {
         let numbering = run.config().ports();
-        let writes = run.config().meaning == Meaning::Measures;
+        let sockets = run.config().has_sockets();
+        let writes = run.config().meaning == Meaning::Measures && !sockets;
         let sendrecv = run.config().sendrecv.as_ref();
+        let hops = sendrecv.filter(|_| !sockets);
         let lost_on = |port: u16| {
             let streams = (0..).zip(run.collector().lost_by_stream());
             let mine = streams.filter(|(stream, _)| numbering.port_of_tx(*stream) == port);
@@ -107,7 +110,7 @@ impl PortOutcome {
         all.map(|(port, (end, mac))| Self {
             name: end.name,
             driver_name: end.driver_name,
-            mac: *mac,
+            mac: (!sockets).then_some(*mac),
             driver: end.driver,
             counters: end.counters,
             removed_ns: removed_ns(port),
@@ -115,7 +118,7 @@ impl PortOutcome {
             inserts_vlan: sendrecv
                 .and_then(|sendrecv| (sendrecv.vlans != Vlans::None).then_some(end.inserts_vlan)),
             lost: lost_on(port),
-            next_hop: sendrecv.map(|sendrecv| sendrecv.ends[sendrecv.ends_of(port)].next_hop),
+            next_hop: hops.map(|sendrecv| sendrecv.ends[sendrecv.ends_of(port)].next_hop),
             rss_flows: None,
         })
         .collect()
@@ -130,6 +133,8 @@ pub struct Outcome {
     pub command: Vec<String>,
     /// The machine it ran on.
     pub host: Host,
+    /// It used kernel sockets, which hide headers.
+    pub sockets: bool,
     /// What its counters mean.
     pub meaning: Meaning,
     /// The mode's own counters.
@@ -188,6 +193,9 @@ pub struct Outcome {
     pub limits: Limits,
 }
 
+/// The counter of a socket (`SO_RXQ_OVFL`) of datagrams that arrived and found its buffer full.
+pub const SOCKET_MISSED: &str = "rxq_ovfl";
+
 /// The port counters (`rte_eth_stats`) of packets that arrived and were not delivered to a queue.
 const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 
@@ -212,6 +220,7 @@ impl Outcome {
             mode: config.mode.clone(),
             command: Vec::new(),
             host: Host::default(),
+            sockets: config.has_sockets(),
             meaning: config.meaning,
             counters: config.counters.clone(),
             duration_ns: collector.sending_done_ns().unwrap_or(run.stopped_ns()),
@@ -284,7 +293,8 @@ impl Outcome {
     #[must_use]
     pub fn port_missed(&self) -> Option<u64> {
         let missed = |port: &PortOutcome| -> Option<u64> {
-            PORT_MISSED.iter().map(|name| port.counters.get(*name).copied()).sum()
+            let count = |name: &str| port.counters.get(name).copied();
+            count(SOCKET_MISSED).or_else(|| PORT_MISSED.iter().map(|name| count(name)).sum())
         };
         self.ports.iter().map(missed).sum()
     }
@@ -440,6 +450,7 @@ pub(crate) mod tests {
             mode: "sendrecv".into(),
             command: vec!["dpdkproj".into()],
             host: Host::default(),
+            sockets: false,
             meaning: Meaning::Measures,
             counters: Vec::new(),
             duration_ns: 2_000_000_000,
@@ -459,7 +470,7 @@ pub(crate) mod tests {
             ports: vec![PortOutcome {
                 name: "net_ring0".into(),
                 driver_name: "net_ring".into(),
-                mac: Mac([2; 6]),
+                mac: Some(Mac([2; 6])),
                 driver: Driver { delivered: 1006, accepted: 1002, control_sent: 2 },
                 counters: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
                 removed_ns: None,

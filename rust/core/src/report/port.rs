@@ -3,7 +3,7 @@
 use super::fairness::{self, Fairness};
 use super::loss::attribute;
 use super::numbers::grouped;
-use super::outcome::{Outcome, PortOutcome};
+use super::outcome::{Outcome, PortOutcome, SOCKET_MISSED};
 use crate::count::Counter;
 use crate::run::What;
 use crate::run::config::NextHop;
@@ -13,8 +13,9 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Counters that are no driver's own (`rte_eth_xstats`): the drops that every port counts
-/// (`rte_eth_stats`), and what we count of its flags.
-const BASIC: [&str; 5] = ["imissed", "ierrors", "oerrors", "rx_nombuf", "flagged_checksums"];
+/// (`rte_eth_stats`), what we count of its flags, and the drops of sockets.
+const BASIC: [&str; 6] =
+    ["imissed", "ierrors", "oerrors", "rx_nombuf", "flagged_checksums", SOCKET_MISSED];
 
 /// `port` or `software`.
 fn by(port: bool) -> &'static str {
@@ -35,7 +36,7 @@ pub(crate) struct Checksums {
 pub(crate) struct Port<'a> {
     name: &'a str,
     driver: &'a str,
-    mac: String,
+    mac: Option<String>,
     sent: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
@@ -101,7 +102,7 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
         Port {
             name: &port.name,
             driver: &port.driver_name,
-            mac: port.mac.to_string(),
+            mac: port.mac.map(|mac| mac.to_string()),
             sent: count(Counter::Sent),
             lost: of_ours(port.lost),
             received: count(Counter::Received),
@@ -162,7 +163,11 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
     let remarks = remarks(outcome);
     let counters = outcome.port_counters();
     let told = |wanted: bool| {
-        let counters = counters.iter().filter(|(name, _)| remarks.contains(name) == wanted);
+        // The kernel has many counters for the same drops.
+        let is_told = |value: u64| value > 0 || !wanted || !outcome.sockets;
+        let counters = counters
+            .iter()
+            .filter(|(name, value)| remarks.contains(name) == wanted && is_told(**value));
         let counters = counters.map(|(name, value)| format!("{name} {}", grouped(*value)));
         counters.collect::<Vec<_>>().join("  ")
     };
@@ -188,7 +193,12 @@ pub(crate) fn lines(outcome: &Outcome) -> Vec<String> {
             None => "whether packets are missing is not known here",
             Some(_) => "none of the missing packets can be the port's loss",
         };
-        lines.push(format!("remarks   {}  (the driver's own counters; {meaning})", told(true)));
+        let (told, whose) = match told(true) {
+            none if none.is_empty() => ("none".into(), "the kernel's counters"),
+            told if outcome.sockets => (told, "the kernel's counters, of all sockets and CPUs"),
+            told => (told, "the driver's own counters"),
+        };
+        lines.push(format!("remarks   {told}  ({whose}; {meaning})"));
     }
     lines.extend(events(outcome));
     for (index, port) in (0..).zip(&outcome.ports) {
@@ -222,7 +232,7 @@ fn of_one(index: u16, port: &Port) -> String {
         grouped(port.received),
         valid.unwrap_or_default(),
         port.name,
-        port.mac,
+        port.mac.as_deref().unwrap_or_default(),
     )
 }
 

@@ -8,12 +8,14 @@ use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::control::peer::Known;
 use crate::run::config::{Config, NextHop, PortLimits, Trial};
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick, flows_by_queue, warning_of_spread};
+use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
 use crate::wire::toeplitz::Rss;
 use crate::work::pacer::TxMode;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// The run that [`Session::next`] has started.
@@ -357,6 +359,18 @@ impl Session {
         }
     }
 
+    /// See [`Run::receive_payload`].
+    pub fn receive_payload(&mut self, now_ns: u64, ends: [SocketAddr; 2], payload: &[u8]) {
+        if let Some(run) = &mut self.run {
+            run.receive_payload(now_ns, ends, payload);
+        }
+    }
+
+    /// See [`Run::send_payload`].
+    pub fn send_payload(&mut self) -> Option<(SocketAddr, [u8; CONTROL_LEN])> {
+        self.run.as_mut()?.send_payload()
+    }
+
     /// See [`Run::send_slow`].
     pub fn send_slow(&mut self, port: u16) -> Option<Vec<u8>> {
         self.run.as_mut()?.send_slow(port)
@@ -405,7 +419,8 @@ impl Session {
 
     fn say_once(&mut self, what: String) {
         if !self.said.contains(&what) {
-            self.files.show(&format!("dpdkproj: {what}\n"));
+            let program = self.template.program.name();
+            self.files.show(&format!("{program}: {what}\n"));
             self.said.insert(what);
         }
     }

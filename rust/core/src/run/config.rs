@@ -18,11 +18,33 @@ use std::path::PathBuf;
 /// Upper bound of a packet count that can be asked for.
 pub const COUNT_MAX: u64 = 1 << 48;
 
+/// A program on this core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `dpdkproj`: ports of DPDK.
+    Ports,
+    /// `udpbaseline`: kernel sockets.
+    Sockets,
+}
+
+impl Program {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ports => "dpdkproj",
+            Self::Sockets => "udpbaseline",
+        }
+    }
+}
+
 /// Everything from the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Name of the mode, for display only: nothing depends on it.
     pub mode: String,
+    /// The program that runs it.
+    pub program: Program,
     /// What the mode does with packets, which defines what its counters mean.
     pub meaning: Meaning,
     /// The mode's own counters.
@@ -313,6 +335,32 @@ impl Config {
         Ok(())
     }
 
+    /// Whether packets go through kernel sockets, which add and remove headers.
+    #[must_use]
+    pub fn has_sockets(&self) -> bool {
+        self.program == Program::Sockets
+    }
+
+    /// Gives the run this many sockets, each with a tx and an rx queue.
+    ///
+    /// # Errors
+    /// One line, if there are not as many source ports; as [`Config::check_statistics`].
+    pub fn set_sockets(&mut self, sockets: u16) -> Result<(), String> {
+        (self.rx_queues, self.tx_queues) = (sockets, sockets);
+        if let Some(sendrecv) = &mut self.sendrecv {
+            let first = sendrecv.src_ports.first();
+            let possible = sendrecv.src_ports.count();
+            let ports = first.checked_add(sockets - 1).and_then(|last| PortRange::new(first, last));
+            sendrecv.src_ports = ports.filter(|_| u32::from(sockets) <= possible).ok_or_else(|| {
+                format!(
+                    "--src-port-range: each of {sockets} sockets needs a port of its own, and the range has \
+                     {possible}; give a larger one, or fewer sockets"
+                )
+            })?;
+        }
+        self.check_statistics()
+    }
+
     /// Its ports and queues.
     #[must_use]
     pub fn ports(&self) -> Ports {
@@ -347,7 +395,8 @@ impl Config {
     #[must_use]
     pub fn frame_len(&self) -> u16 {
         self.sendrecv.as_ref().map_or(0, |sendrecv| {
-            let len = sendrecv.layout().payload() + usize::from(sendrecv.sizes.largest());
+            let headers = if self.has_sockets() { 0 } else { sendrecv.layout().payload() };
+            let len = headers + usize::from(sendrecv.sizes.largest());
             u16::try_from(len).unwrap_or(u16::MAX)
         })
     }
@@ -564,6 +613,13 @@ impl Sendrecv {
         };
         let firsts = self.ends.iter().enumerate().filter(is_first);
         firsts.filter_map(|(index, _)| u16::try_from(index).ok()).collect()
+    }
+
+    /// The UDP port of socket `queue`: over sockets, each tx queue has one, and the rx queue with its
+    /// number receives from the same socket.
+    #[must_use]
+    pub fn socket_port(&self, queue: u16) -> u16 {
+        self.src_ports.first().saturating_add(queue)
     }
 
     /// Header layout of packets.

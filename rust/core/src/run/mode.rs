@@ -25,6 +25,8 @@ pub struct ModeInfo {
 pub struct ModeOption {
     /// Its name on the command line, without the dashes.
     pub name: String,
+    /// Its short name of one letter.
+    pub short: Option<char>,
     /// Type of its value.
     pub kind: OptionKind,
     /// Name of its value in the help. A flag has none.

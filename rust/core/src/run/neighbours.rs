@@ -132,7 +132,7 @@ impl Config {
     #[must_use]
     pub fn resolving(&self) -> Option<Self> {
         let sendrecv = self.sendrecv.as_ref()?;
-        if sendrecv.ends.iter().all(|ends| ends.next_hop.mac.is_some()) {
+        if self.has_sockets() || sendrecv.ends.iter().all(|ends| ends.next_hop.mac.is_some()) {
             return None;
         }
         Some(Self { duration_ns: None, count: Some(0), ..self.uncounted() })

@@ -6,7 +6,7 @@ use super::mode::Meaning;
 use super::neighbours::Neighbours;
 use super::snapshot::{Seconds, Snapshot};
 use super::{Collector, Row};
-use crate::control::answers::Answers;
+use crate::control::answers::{Answer, Answers};
 use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
 use crate::control::inquiries::Inquiries;
 use crate::control::peer::{Known, Peer};
@@ -19,6 +19,7 @@ use crate::wire::flow::{Flow, Mac};
 use crate::wire::headers::Datagram;
 use crate::wire::template::{Checksums, write_single};
 use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Longest time between two calls of [`Run::tick`].
@@ -403,7 +404,8 @@ impl Run {
             return Some(frame);
         }
         let answers = self.answers.get_mut(usize::from(port))?;
-        if let Some(frame) = answers.next(self.board.polled_ns(), &self.registrar, &self.windows) {
+        let next = answers.next(self.board.polled_ns(), &self.registrar, &self.windows);
+        if let Some(Answer::Frame(frame)) = next {
             return Some(frame);
         }
         let question = self.inquiries.take_question(port)?;
@@ -411,6 +413,32 @@ impl Run {
         let mut frame = vec![0; flow.layout().payload() + CONTROL_LEN];
         write_single(&flow, &control::ask(question), Checksums::SOFTWARE, &mut frame);
         Some(frame)
+    }
+
+    /// Handles a payload that a worker passed to the control thread: a question or an answer. A socket with
+    /// the address `own` received it from `source`.
+    pub fn receive_payload(&mut self, now_ns: u64, [source, own]: [SocketAddr; 2], payload: &[u8]) {
+        if self.config.meaning == Meaning::Returns {
+            if let Some(answers) = self.answers.first_mut() {
+                let (registrar, windows) = (&mut self.registrar, &mut self.windows);
+                answers.take_payload(payload, [source, own], now_ns, registrar, windows);
+            }
+        } else {
+            self.inquiries.hear(payload);
+        }
+    }
+
+    /// The next payload that the control thread has to send through a socket, and to whom; `None`: nothing
+    /// more for now.
+    pub fn send_payload(&mut self) -> Option<(SocketAddr, [u8; CONTROL_LEN])> {
+        if let Some(sendrecv) = &self.config.sendrecv {
+            let [_, dest] = sendrecv.ends.first()?.sockets(sendrecv.src_ports);
+            return Some((dest, control::ask(self.inquiries.take_question(0)?)));
+        }
+        match self.answers.first_mut()?.next(self.board.polled_ns(), &self.registrar, &self.windows)? {
+            Answer::Payload(to, payload) => Some((to, payload)),
+            Answer::Frame(_) => None,
+        }
     }
 
     fn collect(
@@ -554,7 +582,10 @@ impl Run {
 
     /// Warns about addresses that are probably a mistake.
     fn remark_on_addresses(&mut self) {
-        let Some(sendrecv) = &self.config.sendrecv else { return };
+        let Some(sendrecv) = self.config.sendrecv.as_ref().filter(|_| !self.config.has_sockets())
+        else {
+            return;
+        };
         let sockets = sendrecv.ends.iter().map(|ends| ends.sockets(sendrecv.src_ports));
         for [src, dest] in sockets.filter(|[src, dest]| src.ip() == dest.ip()) {
             self.remarks.push(format!(
@@ -589,8 +620,10 @@ impl Run {
         }
         let stalled = self.collector.stalled(now_ns, STALL_NS).map(|worker| {
             format!(
-                "{} has not polled for a second: its lcore is stuck or shares a CPU (EAL's -l)",
-                self.worker_name(worker)
+                "{} has not polled for a second: its {} is stuck or shares a CPU ({})",
+                self.worker_name(worker),
+                if self.config.has_sockets() { "thread" } else { "lcore" },
+                if self.config.has_sockets() { "--cpus" } else { "EAL's -l" },
             )
         });
         let stalled: Vec<_> = stalled.collect();

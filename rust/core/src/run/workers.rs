@@ -56,6 +56,7 @@ impl Run {
         let (_, flow, contents) = self.sendrecv(ports.port_of_tx(queue))?;
         let flow = if inserts_vlan { Flow { vlans: Vlans::None, ..flow } } else { flow };
         let templates = Templates::new(&flow, contents, queue, checksums);
+        let templates = if self.config().has_sockets() { templates.bare() } else { templates };
         let pacer = self.config().pacer(queue);
         let end_ns = self.config().sending_end_ns();
         let recorder = self.recorder("tx queue", queue, 0..ports.all_tx_queues())?;
@@ -70,7 +71,10 @@ impl Run {
     pub fn receiver(&self, queue: u16) -> Result<Receiver, String> {
         let ports = self.config().ports();
         let (sendrecv, flow, contents) = self.sendrecv(ports.port_of_rx(queue))?;
-        let verifiers = Verifiers::new(&flow, contents);
+        let mut verifiers = Verifiers::new(&flow, contents);
+        if self.config().has_sockets() {
+            verifiers = verifiers.bare(sendrecv.socket_port(queue));
+        }
         let options = ReceiverOptions {
             due_times: sendrecv.pacing.is_some(),
             stamping_queues: if sendrecv.stamp { STAMPING_QUEUES } else { 0 },
@@ -79,8 +83,12 @@ impl Run {
         let streams = ports.all_tx_queues();
         let places = streams..streams + ports.all_rx_queues();
         let recorder = self.recorder("rx queue", queue, places)?;
-        let own = self.config().own_addresses(ports.port_of_rx(queue));
-        Ok(Receiver::new(recorder, verifiers, options).with_own_addresses(own))
+        let receiver = Receiver::new(recorder, verifiers, options);
+        if self.config().has_sockets() {
+            // The kernel answers for its own addresses.
+            return Ok(receiver);
+        }
+        Ok(receiver.with_own_addresses(self.config().own_addresses(ports.port_of_rx(queue))))
     }
 
     /// The reflector of rx queue `queue`; for `partial_checksums` see

@@ -2,9 +2,9 @@
 
 use super::flow::{Addresses, is_of_one_host};
 use super::headers::{Datagram, le16, le64, vlan_ids};
-use super::layout::{Headers, for_layout};
+use super::layout::{Headers, IpVersion, for_layout};
 use std::hash::{Hash, Hasher};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Set in `port_and_vlans` for IPv6.
 const V6: u64 = 1 << 40;
@@ -71,6 +71,20 @@ impl FlowKey {
         for_layout!(datagram.layout, H => Self::of_headers::<H>(frame, datagram.udp()))
     }
 
+    /// The key of a datagram from a socket: it came from `source` to the address and port `own`. Both are
+    /// of one version of IP; otherwise the key is that of no flow.
+    #[must_use]
+    pub fn of_sockets(source: SocketAddr, own: SocketAddr) -> Self {
+        let port = u64::from(u16::from_le_bytes(own.port().to_be_bytes()));
+        let Some(addresses) = Addresses::new(source.ip(), own.ip()) else { return Self::default() };
+        // In the byte order of packets.
+        let [first, more @ ..] = addresses.words().map(u64::swap_bytes);
+        match addresses.version() {
+            IpVersion::V4 => Self { first, port_and_vlans: port, more: [0; 3] },
+            IpVersion::V6 => Self { first, port_and_vlans: port | V6, more },
+        }
+    }
+
     /// The UDP destination port.
     #[inline]
     pub(crate) fn udp_port(self) -> u16 {
@@ -132,6 +146,17 @@ mod tests {
     use crate::wire::template::tests::{all_layouts, flow};
     use crate::wire::template::{Checksums, write_single};
     use std::collections::HashSet;
+
+    #[test]
+    fn a_socket_finds_the_same_key_as_a_port() {
+        for flow in all_layouts(&flow(60, 1)).into_iter().filter(|flow| flow.vlans == Vlans::None) {
+            let frame = frame(&flow);
+            let datagram = Datagram::parse(&frame, frame.len()).unwrap();
+            let own = SocketAddr::new(flow.addresses.dst(), flow.dst_port);
+            let key = FlowKey::of_sockets(datagram.source(&frame), own);
+            assert_eq!(key, FlowKey::of(&frame, datagram));
+        }
+    }
 
     fn frame(flow: &Flow) -> Vec<u8> {
         let mut frame = vec![0; flow.layout().payload() + 9];

@@ -166,6 +166,9 @@ impl Layout {
 pub(crate) trait Headers {
     /// The layout.
     const LAYOUT: Layout;
+    /// Whether there are no headers at all, because a socket adds and removes them. Then offsets of the
+    /// payload are 0, and no other offset means anything.
+    const IS_BARE: bool = false;
     /// Number of VLAN tags.
     const TAGS: usize = Self::LAYOUT.tags as usize;
     /// Whether it is IPv6.
@@ -194,6 +197,16 @@ impl<const TAGS: u8, const V6: bool> Headers for Of<TAGS, V6> {
         },
         ip: if V6 { IpVersion::V6 } else { IpVersion::V4 },
     };
+}
+
+/// The type for payloads without headers.
+pub(crate) struct Bare;
+
+impl Headers for Bare {
+    const LAYOUT: Layout = Layout { tags: Tags::None, ip: IpVersion::V4 };
+    const IS_BARE: bool = true;
+    const UDP: usize = 0;
+    const PAYLOAD: usize = 0;
 }
 
 /// Evaluates an expression with a type parameter bound to the type of a layout:

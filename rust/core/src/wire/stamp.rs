@@ -60,7 +60,10 @@ pub fn find(frame: &[u8], datagram: Datagram) -> Option<Stamp> {
 }
 
 fn encoded(frame: &[u8], datagram: Datagram) -> Option<[u64; 2]> {
-    let payload = &frame[datagram.payload()..datagram.end()];
+    encoded_in(&frame[datagram.payload()..datagram.end()])
+}
+
+fn encoded_in(payload: &[u8]) -> Option<[u64; 2]> {
     let is_stamped = payload.len() >= STAMPED_LEN && be64(payload, 0) & STAMPED != 0;
     is_stamped.then(|| [be64(payload, STAMP), be64(payload, STAMP + 8)])
 }
@@ -78,9 +81,20 @@ pub fn write(frame: &mut [u8], datagram: Datagram, stamp: Stamp) {
             + encoded.iter().map(|word| words(*word)).sum::<u64>();
         frame[at..at + 2].copy_from_slice(&checksum::finish_udp(sum).to_be_bytes());
     }
-    let at = datagram.payload() + STAMP;
-    frame[at..at + 8].copy_from_slice(&encoded[0].to_be_bytes());
-    frame[at + 8..at + STAMP_LEN].copy_from_slice(&encoded[1].to_be_bytes());
+    put(&mut frame[datagram.payload()..], encoded);
+}
+
+/// Writes `stamp` into the stamp area of a payload that a socket received and is to send, if that area is
+/// blank.
+pub fn write_in_payload(payload: &mut [u8], stamp: Stamp) {
+    if encoded_in(payload) == Some(BLANK) {
+        put(payload, stamp.encode());
+    }
+}
+
+fn put(payload: &mut [u8], encoded: [u64; 2]) {
+    payload[STAMP..STAMP + 8].copy_from_slice(&encoded[0].to_be_bytes());
+    payload[STAMP + 8..STAMPED_LEN].copy_from_slice(&encoded[1].to_be_bytes());
 }
 
 #[cfg(test)]

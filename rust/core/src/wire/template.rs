@@ -7,7 +7,7 @@ use super::filler::Filler;
 use super::flow::{Addresses, Flow, PortSweep, Vlans};
 use super::format::{Payload, for_format};
 use super::headers::{be16, be64};
-use super::layout::{Headers, LONGEST_HEADERS, Layout, Of, TAG_LEN, UDP_LEN, for_layout};
+use super::layout::{Bare, Headers, LONGEST_HEADERS, Layout, Of, TAG_LEN, UDP_LEN, for_layout};
 use super::payload::{HEADER_LEN, Header, PacketId, TAG_BITS, lateness_field, time48};
 use super::stamp::{BLANK, STAMP_LEN};
 use etherparse::{
@@ -40,8 +40,12 @@ impl Checksums {
 /// Builds the packets of one stream.
 pub struct Template {
     layout: Layout,
-    /// Only the first `layout.payload()` bytes are used.
+    /// Only the first `headers_len` bytes are used.
     headers: [u8; LONGEST_HEADERS],
+    /// 0 if a socket adds the headers.
+    headers_len: usize,
+    /// IPv4 without VLAN tags, with headers.
+    is_usual: bool,
     /// The UDP header as a big-endian number. Fields that differ from packet to packet are 0: the source
     /// port and, unless the port computes it, the checksum.
     udp: u64,
@@ -51,6 +55,9 @@ pub struct Template {
     content: Arc<Content>,
     checksums: Checksums,
 }
+
+/// The layout of most packets.
+type Usual = Of<0, false>;
 
 /// The TTL (IPv6: hop limit) of packets: what most hosts send.
 const HOP_LIMIT: u8 = 64;
@@ -157,6 +164,8 @@ impl Template {
         Self {
             layout,
             headers,
+            headers_len: layout.payload(),
+            is_usual: layout == Usual::LAYOUT,
             udp: be64(&headers, layout.udp()) & !checksum,
             payload_len: usize::from(flow.payload_len),
             stream,
@@ -166,17 +175,24 @@ impl Template {
         }
     }
 
+    /// The same template for packets that are sent through a socket, which adds the headers: their frames
+    /// have the payload alone.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        Self { headers_len: 0, is_usual: false, checksums: Checksums::BY_PORT, ..self }
+    }
+
     /// Length of a frame in bytes, without FCS.
     #[must_use]
     pub fn frame_len(&self) -> usize {
-        self.layout.payload() + self.payload_len
+        self.headers_len + self.payload_len
     }
 
     /// Fills `frame`, the data of mbuf number `index`, with the bytes that all packets written into it
     /// have in common: headers, filler and filler offset. Does nothing if it is too short for a packet.
     pub fn prepare(&self, index: u64, frame: &mut [u8]) {
         let Some(frame) = frame.get_mut(..self.frame_len()) else { return };
-        let (headers, payload) = frame.split_at_mut(self.layout.payload());
+        let (headers, payload) = frame.split_at_mut(self.headers_len);
         headers.copy_from_slice(&self.headers[..headers.len()]);
         let fields = self.content.format().fields();
         let (front, filler) = payload.split_at_mut(fields.filler);
@@ -196,7 +212,7 @@ impl Template {
     #[must_use]
     pub fn is_prepared(&self, frame: &[u8]) -> bool {
         let fields = self.content.format().fields();
-        let payload = frame.get(self.layout.payload()..).unwrap_or_default();
+        let payload = frame.get(self.headers_len..).unwrap_or_default();
         let Some((front, filler)) = payload.split_at_checked(fields.filler) else { return false };
         let offset = fields.filler_offset.map_or(0, |at| be16(front, at));
         self.content.filler.slice(offset) == Some(filler)
@@ -230,9 +246,11 @@ impl Template {
         frames: &mut [F],
     ) {
         // A call costs a tenth of a burst of short packets, so the usual layout is inlined.
-        type Usual = Of<0, false>;
-        if self.layout == Usual::LAYOUT {
+        if self.is_usual {
             return self.write_layout::<Usual, F>(seq, time_ns, latenesses, frames);
+        }
+        if self.headers_len == Bare::PAYLOAD {
+            return self.write_layout_call::<Bare, F>(seq, time_ns, latenesses, frames);
         }
         for_layout!(self.layout, H => self.write_layout_call::<H, F>(seq, time_ns, latenesses, frames));
     }
@@ -322,8 +340,10 @@ impl Template {
                 }
                 // In whole words: bytes written piecewise and read together soon after stall on
                 // store forwarding.
-                head[..H::UDP].copy_from_slice(&headers[..H::UDP]);
-                head[H::UDP..H::PAYLOAD].copy_from_slice(&udp.to_be_bytes());
+                if !H::IS_BARE {
+                    head[..H::UDP].copy_from_slice(&headers[..H::UDP]);
+                    head[H::UDP..H::PAYLOAD].copy_from_slice(&udp.to_be_bytes());
+                }
                 let header = &mut head[H::PAYLOAD + P::FIELDS.header..];
                 header[..8].copy_from_slice(&first_word.to_be_bytes());
                 header[8..].copy_from_slice(&(time_word | u64::from(tag)).to_be_bytes());

@@ -38,6 +38,13 @@ impl Templates {
         }
     }
 
+    /// [`Template::bare`], for all sizes.
+    #[must_use]
+    pub fn bare(self) -> Self {
+        let smaller = self.smaller.into_iter().map(Template::bare).collect();
+        Self { largest: self.largest.bare(), smaller, ..self }
+    }
+
     /// [`Template::prepare`] for the largest size.
     pub fn prepare(&self, index: u64, frame: &mut [u8]) {
         self.largest.prepare(index, frame);

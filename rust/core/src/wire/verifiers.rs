@@ -35,6 +35,13 @@ impl Verifiers {
         }
     }
 
+    /// [`Verifier::bare`], for all sizes.
+    #[must_use]
+    pub fn bare(self, port: u16) -> Self {
+        let smaller = self.smaller.into_iter().map(|verifier| verifier.bare(port)).collect();
+        Self { largest: self.largest.bare(port), smaller, ..self }
+    }
+
     /// [`Verifier::sweeps`].
     #[must_use]
     pub fn sweeps(&self) -> &[PortSweep] {
@@ -65,7 +72,11 @@ impl Verifiers {
     /// [`Verifier::check_usual_as`] by the verifier for the length in the UDP header.
     #[inline]
     pub(crate) fn check_usual_as<H: Headers, P: Payload>(&self, frame: &[u8]) -> Option<Arrival> {
-        let size = self.size_of(frame, H::UDP)?;
+        let size = if H::IS_BARE {
+            self.size_of_payload(frame.len())?
+        } else {
+            self.size_of(frame, H::UDP)?
+        };
         let arrival = self.of(size).check_usual_as::<H, P>(frame)?;
         (self.turns.size_of(arrival.header.id) == size).then_some(arrival)
     }
@@ -79,7 +90,12 @@ impl Verifiers {
         wire_len: usize,
         partial_checksums: bool,
     ) -> Result<Arrival, Counter> {
-        let size = self.size_of(frame, self.layout().udp()).unwrap_or(0);
+        let size = if self.largest.is_bare() {
+            self.size_of_payload(wire_len)
+        } else {
+            self.size_of(frame, self.layout().udp())
+        };
+        let size = size.unwrap_or(0);
         let arrival = self.of(size).check_any(frame, wire_len, partial_checksums)?;
         if self.are_several() && self.turns.size_of(arrival.header.id) != size {
             return Err(Counter::CorruptLength);
@@ -93,6 +109,12 @@ impl Verifiers {
         let at = udp + 4;
         let udp_len = be16(frame.get(..at + 2)?, at);
         self.udp_lens.iter().position(|len| *len == udp_len)
+    }
+
+    /// The index of the size of a payload without headers.
+    #[inline]
+    fn size_of_payload(&self, len: usize) -> Option<usize> {
+        self.udp_lens.iter().position(|udp_len| usize::from(udp_len - UDP_LEN) == len)
     }
 
     #[inline]
@@ -115,6 +137,7 @@ impl From<Verifier> for Verifiers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::payload::PacketId;
     use crate::wire::reflect::reflect;
     use crate::wire::template::Checksums;
     use crate::wire::template::tests::{all_layouts, flow};
@@ -209,5 +232,49 @@ mod tests {
             Err(Counter::CorruptLength)
         );
         assert_eq!(usual(&ours.verifiers, &frame), None);
+    }
+
+    /// What a socket sends and receives: payloads alone, of one size or of several.
+    #[test]
+    fn payloads_without_headers_are_verified_as_those_with_them() {
+        const PORT: u16 = 4000;
+        for (sizes, stamp) in [("16", false), ("300", true), ("16,300:2", false)] {
+            let src_ports = crate::wire::flow::PortRange::new(PORT, PORT + 1).unwrap();
+            let flow = Flow { src_ports, stamp, ..flow(300, 2) };
+            let sizes: Sizes = sizes.parse().unwrap();
+            let contents = Contents::new(&flow, &sizes, KEY, 6);
+            let templates = Templates::new(&flow, &contents, 1, Checksums::SOFTWARE).bare();
+            let verifiers = |port| Verifiers::new(&flow, &contents).bare(port);
+            let ours = verifiers(PORT + 1);
+            let check = |payload: &[u8]| ours.check_any(payload, payload.len(), false);
+            let mut payloads = vec![vec![0xaa; usize::from(sizes.largest())]; 6];
+            for (index, payload) in (7..).zip(&mut payloads) {
+                templates.prepare(index, payload);
+                assert!(templates.is_prepared(payload));
+            }
+            templates.write(70, 1234, &[], &mut payloads);
+            templates.cut(70, &mut payloads);
+            for (seq, payload) in (70..).zip(&payloads) {
+                let arrival = check(payload).unwrap();
+                let PacketId { stream, seq: found } = arrival.header.id;
+                assert_eq!((stream, found, arrival.header.time48_ns), (1, seq, 1234));
+                // A packet of this stream does not come to another stream's socket.
+                let other = verifiers(PORT).check_any(payload, payload.len(), false);
+                assert_eq!(other, Err(Counter::ForeignAddress));
+                let short = &payload[..payload.len() - 1];
+                assert!(check(short).is_err());
+                for bit in 0..payload.len() * 8 {
+                    let mut wrong = payload.clone();
+                    wrong[bit / 8] ^= 1 << (bit % 8);
+                    let in_stamp = stamp && (18..34).contains(&(bit / 8));
+                    // The kernel has verified the checksum: only a reflector changes a stamp.
+                    assert_eq!(check(&wrong).is_ok(), in_stamp, "bit {bit}");
+                }
+            }
+            let control =
+                crate::wire::control::ask(crate::wire::control::Question { run: 1, number: 2 });
+            assert_eq!(check(&control), Err(Counter::ControlReceived));
+            assert_eq!(check(&[]), Err(Counter::ForeignRun));
+        }
     }
 }

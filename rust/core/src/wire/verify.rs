@@ -9,7 +9,7 @@ use super::headers::{
     Datagram, FRAGMENT_BITS, NotUdp, PROTOCOL_UDP, be16, be32, be64, le64, traffic_class, vlan_ids,
 };
 use super::layout::{
-    ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIRST_TYPE, Headers, IpVersion, LONGEST, Layout, TAG_LEN,
+    Bare, ETHERTYPE_IPV4, ETHERTYPE_IPV6, FIRST_TYPE, Headers, IpVersion, LONGEST, Layout, TAG_LEN,
     TAG_TYPES, for_layout,
 };
 use super::payload::{HEADER_LEN, Header};
@@ -59,6 +59,8 @@ const ECN: u8 = 3;
 pub struct Verifier {
     content: Arc<Content>,
     layout: Layout,
+    /// The UDP port of the socket that receives, if the packets are payloads from a socket.
+    socket_port: Option<u16>,
     /// As [`vlan_ids`] returns them.
     vlans: [u16; 2],
     /// Source and destination address of a reflected packet, in big-endian words; for IPv4 both are in
@@ -118,6 +120,7 @@ impl Verifier {
         Self {
             content,
             layout: flow.layout(),
+            socket_port: None,
             vlans: flow.vlans.ids(),
             addresses: flow.addresses.swapped().words(),
             src_port: flow.dst_port,
@@ -125,6 +128,18 @@ impl Verifier {
             sweeps: flow.sweeps(),
             right: Beginning::default(),
         }
+    }
+
+    /// The same verifier for payloads without headers, from a socket that is connected to the reflector and
+    /// bound to UDP port `port`. The kernel has verified the headers and all checksums.
+    #[must_use]
+    pub fn bare(self, port: u16) -> Self {
+        Self { socket_port: Some(port), ..self }
+    }
+
+    /// Whether it verifies payloads without headers.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.socket_port.is_some()
     }
 
     /// The source ports of all streams.
@@ -205,6 +220,9 @@ impl Verifier {
     /// The fast path: recognises most valid frames with a few comparisons at fixed offsets. `None` means
     /// undecided.
     fn check_usual(&self, frame: &[u8]) -> Option<Arrival> {
+        if self.is_bare() {
+            return for_format!(self.format(), P => self.check_usual_as::<Bare, P>(frame));
+        }
         for_layout!(self.layout, H => for_format!(self.format(), P => {
             self.check_usual_as::<H, P>(frame)
         }))
@@ -215,16 +233,24 @@ impl Verifier {
     #[inline(always)]
     pub(crate) fn check_usual_as<H: Headers, P: Payload>(&self, frame: &[u8]) -> Option<Arrival> {
         let content = &*self.content;
-        let frame = frame.get(..H::UDP + usize::from(content.udp_len()))?;
+        let frame = if H::IS_BARE {
+            Some(frame).filter(|frame| frame.len() == usize::from(content.payload_len()))?
+        } else {
+            frame.get(..H::UDP + usize::from(content.udp_len()))?
+        };
         let at = H::PAYLOAD + P::FIELDS.header;
         let head = frame.get(..at + HEADER_LEN)?;
-        if !self.right.is_of::<H>(head) && !self.begins_right::<H>(head) {
-            return None;
-        }
-        if be16(head, H::UDP + 4) != content.udp_len() {
-            return None;
-        }
-        let port = be16(head, H::UDP + 2);
+        let port = if H::IS_BARE {
+            self.socket_port?
+        } else {
+            if !self.right.is_of::<H>(head) && !self.begins_right::<H>(head) {
+                return None;
+            }
+            if be16(head, H::UDP + 4) != content.udp_len() {
+                return None;
+            }
+            be16(head, H::UDP + 2)
+        };
         let words = [be64(head, at), be64(head, at + 8)];
         let offset = match P::FIELDS.filler_offset {
             Some(at) => be16(frame, H::PAYLOAD + at),
@@ -236,11 +262,16 @@ impl Verifier {
             Some(at) => read_stamp(frame, H::PAYLOAD + at),
             None => (None, 0),
         };
-        let filler_sum = content.filler.sum_with_offset(offset);
-        let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
-        let checksum = content.udp_sum.checksum(port, words[0], other_sum);
-        if flow_port != port || be16(head, H::UDP + 6) != checksum {
+        if flow_port != port {
             return None;
+        }
+        if !H::IS_BARE {
+            let filler_sum = content.filler.sum_with_offset(offset);
+            let other_sum = checksum::words(words[1]) + stamp_sum + filler_sum;
+            let checksum = content.udp_sum.checksum(port, words[0], other_sum);
+            if be16(head, H::UDP + 6) != checksum {
+                return None;
+            }
         }
         let filler = frame.get(H::PAYLOAD + P::FIELDS.filler..)?;
         let wanted = content.filler.slice(offset)?;
@@ -258,6 +289,9 @@ impl Verifier {
         wire_len: usize,
         partial_checksums: bool,
     ) -> Result<Arrival, Counter> {
+        if self.is_bare() {
+            return self.check_payload(frame, wire_len);
+        }
         if let Some(other) = Layout::announced_by(frame).filter(|layout| *layout != self.layout) {
             return Err(self.other_layout(frame, other));
         }
@@ -309,6 +343,28 @@ impl Verifier {
         Ok(Arrival { header, flow, stamp, has_checksum, changed })
     }
 
+    /// [`Verifier::check_any`] for a payload without headers, of `wire_len` bytes. The kernel has verified
+    /// its UDP checksum, so what is wrong with it was so when its last sender sent it.
+    fn check_payload(&self, payload: &[u8], wire_len: usize) -> Result<Arrival, Counter> {
+        if control::is_control(payload) {
+            return Err(Counter::ControlReceived);
+        }
+        if let Some(arrival) = self.check_usual(payload) {
+            return Ok(arrival);
+        }
+        if !self.has_our_tag(payload) {
+            return Err(Counter::ForeignRun);
+        }
+        if wire_len != usize::from(self.content.payload_len()) {
+            return Err(Counter::CorruptLength);
+        }
+        let fields = self.format().fields();
+        let offset = fields.filler_offset.map_or(0, |at| be16(payload, at));
+        let is_filler = self.content.filler.slice(offset) == payload.get(fields.filler..);
+        // With its filler intact, the packet is of another stream than this socket's.
+        Err(if is_filler { Counter::ForeignAddress } else { Counter::CorruptFiller })
+    }
+
     /// Whether addresses, VLANs and UDP source port are those of reflected packets of ours.
     fn is_of_our_flow(&self, frame: &[u8], datagram: Datagram) -> bool {
         let at = self.layout.addresses();
@@ -320,7 +376,8 @@ impl Verifier {
 
     /// Whether our payload header is at the usual offset, whatever the headers in front of it say.
     fn has_our_tag(&self, frame: &[u8]) -> bool {
-        let Some(payload) = frame.get(self.layout.payload()..) else { return false };
+        let headers_len = if self.is_bare() { 0 } else { self.layout.payload() };
+        let Some(payload) = frame.get(headers_len..) else { return false };
         let fields = self.format().fields();
         let ends = [fields.header + HEADER_LEN, fields.filler_offset.map_or(0, |at| at + 2)];
         if ends.into_iter().any(|end| payload.len() < end) {

@@ -7,7 +7,7 @@ use crate::count::{Again, Counter, Extents, Latency, Recorder, StampMap};
 use crate::wire::RxFrame;
 use crate::wire::format::{Payload, for_format};
 use crate::wire::headers::Datagram;
-use crate::wire::layout::{Headers, for_layout};
+use crate::wire::layout::{Bare, Headers, for_layout};
 use crate::wire::payload::{expand, expand_seq};
 use crate::wire::stamp::Stamp;
 use crate::wire::verifiers::Verifiers;
@@ -134,8 +134,9 @@ impl Receiver {
         self.recorder.note_backlog(packets);
     }
 
-    /// Verifies and counts frames that arrived at `now_ns`. See
-    /// [`Verifier::check`](crate::wire::verify::Verifier::check) for `partial_checksums`. Marks frames for the control thread and returns whether there are any.
+    /// Verifies and counts frames that arrived at `now_ns`: payloads alone, if the verifiers are
+    /// [bare](Verifiers::bare). See [`Verifier::check`](crate::wire::verify::Verifier::check) for
+    /// `partial_checksums`. Marks frames for the control thread and returns whether there are any.
     pub fn receive<F: RxFrame>(
         &mut self,
         now_ns: u64,
@@ -145,13 +146,15 @@ impl Receiver {
         let partial = partial_checksums;
         self.recorder.note_received(frames.len());
         self.has_slow = false;
-        for_layout!(self.verifiers.layout(), H => for_format!(self.verifiers.format(), P => {
-            if self.verifiers.are_several() {
-                self.take_several::<H, P, F>(now_ns, frames, partial);
-            } else {
-                self.take_all::<H, P, F>(now_ns, frames, partial);
-            }
-        }));
+        if self.verifiers.largest().is_bare() {
+            for_format!(self.verifiers.format(), P => {
+                self.take_each::<Bare, P, F>(now_ns, frames, partial);
+            });
+        } else {
+            for_layout!(self.verifiers.layout(), H => for_format!(self.verifiers.format(), P => {
+                self.take_each::<H, P, F>(now_ns, frames, partial);
+            }));
+        }
         self.end_group();
         self.publish();
         if !self.extents.is_empty() {
@@ -162,6 +165,20 @@ impl Receiver {
         self.group.when = When::Unknown;
         self.pending_interval = NO_INTERVAL;
         self.has_slow
+    }
+
+    #[inline]
+    fn take_each<H: Headers, P: Payload, F: RxFrame>(
+        &mut self,
+        now_ns: u64,
+        frames: &mut [F],
+        partial_checksums: bool,
+    ) {
+        if self.verifiers.are_several() {
+            self.take_several::<H, P, F>(now_ns, frames, partial_checksums);
+        } else {
+            self.take_all::<H, P, F>(now_ns, frames, partial_checksums);
+        }
     }
 
     /// [`Receiver::receive`] for all frames, compiled once per layout and payload format; see
@@ -351,7 +368,7 @@ impl Receiver {
         let interval = self.recorder.now();
         self.recorder.add(interval, counter, 1);
         self.recorder.add(interval, Counter::Received, 1);
-        if counter == Counter::ForeignAddress {
+        if counter == Counter::ForeignAddress && !self.verifiers.largest().is_bare() {
             self.note_address(frame);
         }
     }

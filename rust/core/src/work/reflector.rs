@@ -1,6 +1,7 @@
 //! The reflecting end of one rx queue, for modes that send packets back.
 
 mod ahead;
+mod payload;
 
 use super::impair::{Dice, Fate};
 use crate::control::allowed::Allowed;

@@ -158,6 +158,12 @@ impl Sender {
         due_ns
     }
 
+    /// When the next packet is due, in ns since the start; `u64::MAX` if there is none, or no rate.
+    #[must_use]
+    pub fn next_due_ns(&self) -> u64 {
+        self.pacer.next_due_ns()
+    }
+
     fn grant(&mut self, now_ns: u64, burst: u16) -> u16 {
         let room = self.recorder.may_send(now_ns, self.stream, self.seq, burst);
         if room == 0 {

@@ -6,6 +6,7 @@ use crate::run::mode::Queues;
 fn option(name: &str, kind: OptionKind, default_value: Option<&str>) -> ModeOption {
     ModeOption {
         name: name.into(),
+        short: None,
         kind,
         value_name: "X".into(),
         help: format!("What {name} does"),

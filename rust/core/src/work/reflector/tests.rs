@@ -462,3 +462,43 @@ fn what_is_made_corrupt_never_loses_its_checksum_by_that() {
     assert_eq!(verdict, Verdict::SendCorrupt);
     assert_ne!(frame[40..42], [0, 0]);
 }
+
+/// What a socket received: counted by flow as frames are, and questions among it are for the control thread.
+#[test]
+fn payloads_are_counted_by_flow_and_stamped() {
+    use crate::wire::control::{Question, ask};
+    use crate::wire::stamp::{BLANK, STAMP, STAMPED_LEN};
+    let mut rig = Rig::new(false);
+    let flow = flow(60, 1);
+    rig.register(&flow);
+    rig.reflector.poll(1);
+    let source = std::net::SocketAddr::new(flow.addresses.src(), 500);
+    let own = std::net::SocketAddr::new(flow.addresses.dst(), flow.dst_port);
+    let key = FlowKey::of_sockets(source, own);
+    let mut payload = [0; STAMPED_LEN + 5];
+    payload[0] = 0x80;
+    payload[STAMP..STAMP + 8].copy_from_slice(&BLANK[0].to_be_bytes());
+    payload[STAMP + 8..STAMPED_LEN].copy_from_slice(&BLANK[1].to_be_bytes());
+    let reflector = &mut rig.reflector;
+    let (verdict, slot) = reflector.reflect_payload(&payload, payload.len(), key);
+    assert_eq!((verdict, slot != NO_FLOW, reflector.wants_stamps()), (Verdict::Send, true, true));
+    let question = ask(Question { run: 1, number: 1 });
+    let asked = reflector.reflect_payload(&question, question.len(), key);
+    assert_eq!(asked, (Verdict::Slow, NO_FLOW));
+    let cut = reflector.reflect_payload(&payload, payload.len() + 1, key);
+    assert_eq!(cut, (Verdict::Drop, NO_FLOW));
+    let other = std::net::SocketAddr::new([10, 7, 7, 7].into(), 500);
+    let (verdict, others) = reflector.reflect_payload(&[7], 1, FlowKey::of_sockets(other, own));
+    assert_eq!((verdict, others), (Verdict::Send, NO_FLOW));
+    reflector.begin_stamps();
+    for residence_ns in [5, 6] {
+        reflector.stamp_payload(&mut payload, slot, residence_ns);
+        // The second time it is not blank any more.
+        assert_eq!(payload[STAMPED_LEN - 1], 5);
+    }
+    reflector.sent(4, [slot, others].into_iter(), 2);
+    let report = rig.registrar.report(key).unwrap();
+    let told =
+        [Counter::Received, Counter::Sent, Counter::ForeignSegmented].map(|c| report.count(c));
+    assert_eq!(told, [2, 1, 1]);
+}
