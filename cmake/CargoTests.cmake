@@ -4,7 +4,7 @@ include_guard(GLOBAL)
 # One target directory for both, separate from Corrosion's: another profile, and another lock.
 set(cargo_test ${found_cargo} test --locked --target-dir ${CMAKE_BINARY_DIR}/cargo-test)
 
-add_test(NAME rust COMMAND ${cargo_test} -p dpdkproj-core -p dpdkproj-bridge
+add_test(NAME rust COMMAND ${cargo_test} -p dpdkproj-core -p dpdkproj-bridge -p dpdkproj-sockets -p udpbaseline
   WORKING_DIRECTORY ${rust_dir})
 set_tests_properties(rust PROPERTIES LABELS rust TIMEOUT 900 RESOURCE_LOCK cargo)
 

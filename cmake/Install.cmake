@@ -11,6 +11,7 @@ set(header_dir ${CMAKE_INSTALL_INCLUDEDIR}/dpdkproj)
 set(archive_dir ${CMAKE_INSTALL_LIBDIR}/dpdkproj)
 
 install(TARGETS dpdkproj RUNTIME)
+install(PROGRAMS $<TARGET_FILE:udpbaseline> TYPE BIN)
 # dpdkproj_bridge is a target of Corrosion: an archive that install(TARGETS) cannot handle.
 install(TARGETS dpdkproj_app dpdkproj_modes dpdkproj_dataplane dpdkproj_ports dpdkproj_rs
   ARCHIVE DESTINATION ${archive_dir})

@@ -96,15 +96,16 @@ if(NOT corrosion_from)
 endif()
 message(STATUS "Corrosion: ${corrosion_from}")
 
-# --- the crate and its bridge
+# --- the crate with the bridge, and build/udpbaseline, a program without C++
 
 # Corrosion reads the version of cxx only when CMake configures.
 set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY
   CMAKE_CONFIGURE_DEPENDS ${rust_dir}/Cargo.toml ${rust_dir}/Cargo.lock)
 
-corrosion_import_crate(MANIFEST_PATH ${rust_dir}/Cargo.toml CRATES dpdkproj-bridge LOCKED)
+corrosion_import_crate(MANIFEST_PATH ${rust_dir}/Cargo.toml CRATES dpdkproj-bridge udpbaseline LOCKED)
 if(DPDKPROJ_NATIVE)
   corrosion_add_target_local_rustflags(dpdkproj_bridge -Ctarget-cpu=native)
+  corrosion_add_target_local_rustflags(udpbaseline -Ctarget-cpu=native)
 endif()
 
 # The generator, cxxbridge, is built once per build directory, and not at all if PATH or ~/.cargo/bin has the same

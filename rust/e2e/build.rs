@@ -13,17 +13,17 @@ fn main() {
         "cpp",
         "rust/core",
         "rust/bridge",
+        "rust/sockets",
+        "rust/baseline",
         "rust/Cargo.lock",
         "rust/Cargo.toml",
     ] {
         println!("cargo::rerun-if-changed=../../{input}");
     }
-    let out = cmake::Config::new("../..")
-        .generator("Ninja")
-        .profile("RelWithDebInfo")
-        // With the modes of tests come both programs.
-        .define("BUILD_TESTING", "ON")
-        .build_target("dpdkproj_test_modes")
-        .build();
+    let mut config = cmake::Config::new("../..");
+    config.generator("Ninja").profile("RelWithDebInfo").define("BUILD_TESTING", "ON");
+    // With the modes of tests come both programs on DPDK.
+    config.build_target("dpdkproj_test_modes").build();
+    let out = config.build_target("cargo-build_udpbaseline").build();
     println!("cargo::rustc-env=DPDKPROJ_BIN={}", out.join("build/dpdkproj").display());
 }

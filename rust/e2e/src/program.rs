@@ -53,6 +53,8 @@ pub struct Program {
     vdevs: Vec<String>,
     args: Vec<OsString>,
     file_prefix: Option<String>,
+    /// It has no EAL, and so neither its arguments nor the `--`.
+    is_baseline: bool,
     scratch: Scratch,
 }
 
@@ -70,8 +72,17 @@ impl Program {
             vdevs: Vec::new(),
             args: args.split_whitespace().map(Into::into).collect(),
             file_prefix: None,
+            is_baseline: false,
             scratch: Scratch::new(),
         }
+    }
+
+    /// A command line of `udpbaseline`, separated by white space.
+    #[must_use]
+    pub fn baseline(args: &str) -> Self {
+        let binary = path().with_file_name("udpbaseline");
+        assert!(binary.exists(), "{} is not built", binary.display());
+        Self { binary, is_baseline: true, ..Self::new(args) }
     }
 
     /// Like [`Program::new`], for the program that also has the modes in `cpp/tests/modes`.
@@ -184,7 +195,6 @@ impl Program {
     }
 
     fn command(&self, files: &RuntimeFiles) -> Command {
-        let file_prefix = self.file_prefix.as_ref().unwrap_or(&files.prefix);
         let program = self.binary.clone().into_os_string();
         let mut words: Vec<OsString> = self.wrapper.iter().map(Into::into).collect();
         if !self.environment.is_empty() {
@@ -192,6 +202,17 @@ impl Program {
             words.extend(self.environment.iter().map(Into::into));
         }
         words.push(program);
+        if !self.is_baseline {
+            words.extend(self.eal_arguments(files));
+        }
+        words.extend(self.args.iter().cloned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
+
+    fn eal_arguments(&self, files: &RuntimeFiles) -> Vec<OsString> {
+        let file_prefix = self.file_prefix.as_ref().unwrap_or(&files.prefix);
         let eal = [
             "--lcores",
             &self.lcores,
@@ -201,14 +222,11 @@ impl Program {
             &self.megabytes.to_string(),
             &format!("--file-prefix={file_prefix}"),
         ];
-        words.extend(eal.map(Into::into));
+        let mut words: Vec<OsString> = eal.map(Into::into).into();
         words.extend(self.eal.iter().map(Into::into));
         words.extend(self.vdevs.iter().map(|vdev| format!("--vdev={vdev}").into()));
         words.push("--".into());
-        words.extend(self.args.iter().cloned());
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]);
-        command
+        words
     }
 
     /// Starts it.
@@ -283,7 +301,7 @@ impl Run {
 
     /// Waits until its lcores poll.
     pub fn wait_for_polling(&mut self) {
-        self.wait_for(" runs on port");
+        self.wait_for(" runs on ");
     }
 
     /// All threads of the program: their names, and the CPUs that they may use.
