@@ -42,7 +42,7 @@ fn run_all(mut config: Config, command: Vec<String>) -> ExitCode {
         let sockets = sockets::open(&config, &settings)?;
         let mut session = Session::open(config.clone(), command)?;
         session.check_port(limits(&config, &sockets))?;
-        session.link_is_up(None)?;
+        session.link_is_up(None, &[])?;
         Ok((session, settings, sockets))
     });
     let (mut session, settings, sockets) = match opened {

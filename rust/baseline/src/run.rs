@@ -117,9 +117,8 @@ pub(crate) fn run(
                             (receive(receiver, rx, socket, shared, &to_control), Sent::default())
                         })
                     }),
-                Workers::Reflect { reflector, rx, own } => threads.start("rx", move || {
-                    reflect(reflector, rx, socket, own, shared, &to_control)
-                }),
+                Workers::Reflect { reflector, rx, own } => threads
+                    .start("rx", move || reflect(reflector, rx, socket, own, shared, &to_control)),
             });
         }
         let control_sent = match &started {
@@ -183,7 +182,7 @@ impl Workers {
         let spins = config.tx_mode() == Some(TxMode::Spin);
         let len = config.frame_len();
         Ok(Self::SendReceive {
-            sender: run.sender(queue, Checksums::BY_PORT)?,
+            sender: run.sender(queue, Checksums::BY_PORT, false)?,
             tx: TxBatch::new(io, if spins { 1 } else { burst(config.tx_burst) }, len),
             receiver: run.receiver(queue)?,
             // A byte more, so that a longer datagram is told from ours.

@@ -165,7 +165,8 @@ mod tests {
             worker.add(slot, Counter::Received, packets.into());
         }
         for (packets, flow) in (1..).zip(&all) {
-            let Some(Answer::Frame(frame)) = answers.next(2 * SETTLED_NS, &registrar, &windows) else {
+            let Some(Answer::Frame(frame)) = answers.next(2 * SETTLED_NS, &registrar, &windows)
+            else {
                 panic!("no answer");
             };
             let answer = control::read_answer(&frame[flow.layout().payload()..], 1);

@@ -435,7 +435,11 @@ impl Run {
             let [_, dest] = sendrecv.ends.first()?.sockets(sendrecv.src_ports);
             return Some((dest, control::ask(self.inquiries.take_question(0)?)));
         }
-        match self.answers.first_mut()?.next(self.board.polled_ns(), &self.registrar, &self.windows)? {
+        match self.answers.first_mut()?.next(
+            self.board.polled_ns(),
+            &self.registrar,
+            &self.windows,
+        )? {
             Answer::Payload(to, payload) => Some((to, payload)),
             Answer::Frame(_) => None,
         }
