@@ -37,6 +37,7 @@ pub(crate) fn reflect(
             continue;
         }
         delivered += batch.len() as u64;
+        reflector.begin_payloads(batch.len());
         kept.clear();
         slots.clear();
         for (index, datagram) in batch.datagrams().enumerate() {

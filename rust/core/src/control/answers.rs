@@ -33,6 +33,7 @@ enum To {
 }
 
 /// An answer.
+#[expect(clippy::large_enum_variant, reason = "one at a time, passed on at once")]
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A whole frame.

@@ -31,7 +31,7 @@ impl Reflector {
             }
             self.wants_stamps = true;
         }
-        if !self.switch_flow(key) {
+        if !self.adopt(key) {
             self.recorder.add(self.interval, Counter::Received, 1);
             self.recorder.add(self.interval, Counter::ForeignNotAllowed, 1);
             self.drops += 1;
@@ -44,6 +44,22 @@ impl Reflector {
             return (Verdict::Drop, NO_FLOW);
         }
         (Verdict::Send, self.slot)
+    }
+
+    /// Makes `key` the current flow. Returns `false` if its sender is not answered. Addresses that no host
+    /// can have do not come from a socket, and loopback addresses are as good as others.
+    fn adopt(&mut self, key: FlowKey) -> bool {
+        if key == self.key {
+            return true;
+        }
+        if !self.answers.allow(key) {
+            return false;
+        }
+        let slot = self.flows.slot(key);
+        self.key = key;
+        self.mixed |= slot != self.slot;
+        self.slot = slot;
+        true
     }
 
     /// [`Reflector::stamp`] for a payload.
