@@ -27,6 +27,10 @@ NEEDED_KB = 3 << 20
 FIRST_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay"]
 
 
+class QemuFailed(Exception):
+    """QEMU has ended, or its guest did not start: no fault of what is tested."""
+
+
 # $0: names of interfaces, to be joined; then runs its arguments. IPv6 is off, so that they send nothing themselves.
 BRIDGE = """
 set -e
@@ -200,12 +204,13 @@ class Machine:
         try:
             self.monitor_socket = self.connect("qmp")
             self.monitor = self.monitor_socket.makefile("rw")
-            self.monitor.readline()
+            self.hear_monitor()
             self.qmp("qmp_capabilities")
             self.agent = self.connect("agent")
             end = time.monotonic() + PATIENCE * 60
             while -1 not in self.codes:
-                assert time.monotonic() < end, f"the guest did not start\n{self.console}"
+                if time.monotonic() > end:
+                    raise QemuFailed(f"the guest did not start\n{self.console}")
                 self.listen(1)
         except BaseException:
             self.close()
@@ -237,7 +242,8 @@ class Machine:
                 return connection
             except OSError:
                 connection.close()
-                assert self.process.poll() is None and time.monotonic() < end, f"QEMU does not run\n{self.console}"
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise QemuFailed(f"QEMU does not run\n{self.console}") from None
                 time.sleep(0.05)
 
     def qmp(self, command: str, **arguments: object) -> object:
@@ -252,7 +258,10 @@ class Machine:
 
     def hear_monitor(self) -> dict:
         """Returns the next message of QEMU's monitor; keeps it if it is an event."""
-        message = json.loads(self.monitor.readline())
+        line = self.monitor.readline()
+        if not line:
+            raise QemuFailed(f"QEMU has ended\n{self.console}")
+        message = json.loads(line)
         if "event" in message:
             self.events.append(message)
         return message
@@ -266,7 +275,8 @@ class Machine:
 
     def listen(self, seconds: float) -> None:
         """Notes exit codes that the guest reports, and waits for one for up to `seconds`."""
-        assert self.process.poll() is None, f"the guest has ended\n{self.console}"
+        if self.process.poll() is not None:
+            raise QemuFailed(f"QEMU has ended\n{self.console}")
         if not select.select([self.agent], [], [], seconds)[0]:
             return
         self.heard += self.agent.recv(4096)

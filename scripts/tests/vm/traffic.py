@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from machine import HERE, SKIPPED, Command, Machine, Skip
+from machine import HERE, SKIPPED, Command, Machine, QemuFailed, Skip
 
 SETUP_HOST = HERE.parent.parent / "setup-host"
 # A guest may stand still for longer than packets are usually waited for.
@@ -112,9 +112,17 @@ def check_even(result: dict, queues: int) -> None:
 
 def main(run: Callable[[Path], None]) -> None:
     """Runs the cases of a file: `run` gets the build folder."""
-    try:
-        run(Path(sys.argv[1]).resolve())
-    except Skip as why:
-        print(f"SKIPPED: {why}")
-        sys.exit(SKIPPED)
+    attempts = 3
+    for attempt in range(1, attempts + 1):
+        try:
+            run(Path(sys.argv[1]).resolve())
+            break
+        except Skip as why:
+            print(f"SKIPPED: {why}")
+            sys.exit(SKIPPED)
+        except QemuFailed as why:
+            # QEMU 10.0 sometimes fails an assertion of its own, in iotlb_to_section.
+            if attempt == attempts:
+                raise
+            print(f"again, because {why}", flush=True)
     print("all cases have ended")
