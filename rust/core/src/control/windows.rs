@@ -121,7 +121,9 @@ mod tests {
         let (mut windows, mut workers) = rig();
         receive(&mut workers[0], 1000);
         windows.ask(7);
-        workers.iter_mut().for_each(|worker| worker.poll(0));
+        for worker in &mut workers {
+            worker.poll(0);
+        }
         assert_eq!(windows.load(7), None, "nothing has arrived since");
         receive(&mut workers[1], 20);
         receive(&mut workers[2], 40);

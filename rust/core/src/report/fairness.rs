@@ -82,9 +82,9 @@ mod tests {
         let mut outcome = outcome();
         let rx_queues = u16::try_from(received.len()).unwrap();
         outcome.numbering = Ports { count: 1, rx_queues, tx_queues: 1 };
-        let receiver = outcome.workers.pop().unwrap();
+        let template = outcome.workers.pop().unwrap();
         for (place, packets) in (1..).zip(received) {
-            let mut worker = receiver;
+            let mut worker = template;
             worker.role = Role::Receive;
             worker.place = place;
             worker.counts[Counter::Received] = *packets;

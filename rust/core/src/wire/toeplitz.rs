@@ -130,7 +130,8 @@ pub(crate) mod tests {
             queues_log2 in 0u32..5,
             size_log2 in 5u32..10,
         ) {
-            let ip = |bits: u128| if is_v6 { IpAddr::V6(bits.into()) } else { IpAddr::V4((bits as u32).into()) };
+            let v4 = |bits: u128| u32::try_from(bits >> 96).unwrap().into();
+            let ip = |bits: u128| if is_v6 { IpAddr::V6(bits.into()) } else { IpAddr::V4(v4(bits)) };
             let addresses = Addresses::new(ip(addresses[0]), ip(addresses[1])).unwrap();
             let queues = 1u16 << queues_log2;
             let rss = rss(1 << size_log2, queues);
