@@ -29,7 +29,7 @@ struct Window {
 /// The runs of senders that have asked. A run begins with its first question.
 ///
 /// Sums are differences. Maxima are noted by the workers, anew from each moment at which any run
-/// begins ([`Board::begin_window`]); for the runs in progress, they are collected at that moment.
+/// begins (`Board::begin_window`); for the runs in progress, they are collected at that moment.
 pub struct Windows {
     board: Arc<Board>,
     queues: Queues,
