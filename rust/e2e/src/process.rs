@@ -124,11 +124,10 @@ impl Process {
     }
 
     /// Waits until it has printed `text` on stdout behind the first `from` bytes; returns everything that
-    /// follows those.
-    pub fn wait_for_stdout_behind(&mut self, from: usize, text: &str) -> String {
+    /// follows those. `None` if it has ended before.
+    pub fn wait_for_stdout_behind(&mut self, from: usize, text: &str) -> Option<String> {
         let new = |process: &Self| process.stdout().get(from..).unwrap_or_default().to_string();
-        self.wait_for(text, |process| new(process).contains(text));
-        new(self)
+        self.wait_until(text, |process| new(process).contains(text)).then(|| new(self))
     }
 
     /// The output on stdout so far, unless that belongs to the caller.
@@ -138,15 +137,25 @@ impl Process {
     }
 
     fn wait_for(&mut self, text: &str, arrived: impl Fn(&Self) -> bool) {
+        if !self.wait_until(text, arrived) {
+            self.fail(&format!("it did not print '{text}'"));
+        }
+    }
+
+    /// Returns whether it printed `text` before it ended.
+    fn wait_until(&mut self, text: &str, arrived: impl Fn(&Self) -> bool) -> bool {
         let until = Instant::now() + TIMEOUT;
         loop {
             // In this order: output printed before the end counts.
             let ended = self.has_ended();
             if arrived(self) {
-                return;
+                return true;
             }
-            if ended.is_some() || Instant::now() > until {
-                self.fail(&format!("it did not print '{text}' ({ended:?})"));
+            if ended.is_some() {
+                return false;
+            }
+            if Instant::now() > until {
+                self.fail(&format!("it did not print '{text}'"));
             }
             std::thread::sleep(TICK);
         }

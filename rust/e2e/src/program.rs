@@ -345,6 +345,15 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it died of SIGSEGV after all of its results were written: see
+    /// [`Memif::repeat_if_it_dies`]. EAL of DPDK 22.11 also unmaps memory at the end of a process that its
+    /// interrupt thread may still read.
+    #[must_use]
+    pub fn died_at_its_end(&self) -> bool {
+        const SIGSEGV: i32 = 11;
+        self.ended.status.signal() == Some(SIGSEGV) && self.stderr().contains("\nledger ")
+    }
+
     /// Fails the test unless it ended with exit code `code`.
     #[must_use]
     pub fn expect_code(self, code: i32) -> Self {

@@ -69,33 +69,33 @@ impl Testpmd {
     /// Begins to forward as `mode` says.
     pub fn forward(&mut self, mode: &str) {
         self.say(&format!("set fwd {mode}\nstart"));
-        let _ = self.read_to("packet forwarding packets/burst=");
+        let text = "packet forwarding packets/burst=";
+        assert!(self.read_to(text).is_some(), "testpmd has ended: {}", self.process.stderr());
     }
 
-    /// Stops forwarding, and returns what was counted since it began.
-    pub fn stop(&mut self) -> Forwarded {
+    /// Stops forwarding, and returns what was counted since it began. `None` if it has ended: when its
+    /// peer goes while it looks at a ring, `net_memif` takes the memory away from under it.
+    pub fn stop(&mut self) -> Option<Forwarded> {
         self.say("stop");
-        let told = self.read_to("\nDone.");
+        let told = self.read_to("\nDone.")?;
         let count = |name: &str| {
             let text = told.split_once(name).map(|(_, rest)| rest.split_whitespace().next());
             let count = text.flatten().and_then(|text| text.parse().ok());
             count.unwrap_or_else(|| panic!("no {name} in {told}"))
         };
-        Forwarded {
-            received: count("RX-packets:"),
-            sent: count("TX-packets:"),
-            dropped: count("TX-dropped:"),
-        }
+        let [received, sent, dropped] = ["RX-packets:", "TX-packets:", "TX-dropped:"].map(count);
+        Some(Forwarded { received, sent, dropped })
     }
 
     fn say(&mut self, commands: &str) {
-        writeln!(self.stdin, "{commands}").unwrap_or_else(|error| panic!("testpmd: {error}"));
+        // An error means that it has ended, which the wait for its answer will find.
+        writeln!(self.stdin, "{commands}").unwrap_or_default();
     }
 
     /// Waits for `text` in what it has printed since the last call; returns that.
-    fn read_to(&mut self, text: &str) -> String {
-        let told = self.process.wait_for_stdout_behind(self.read, text);
+    fn read_to(&mut self, text: &str) -> Option<String> {
+        let told = self.process.wait_for_stdout_behind(self.read, text)?;
         self.read += told.len();
-        told
+        Some(told)
     }
 }
