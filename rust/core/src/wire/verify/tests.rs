@@ -242,6 +242,24 @@ fn packets_of_another_layout_are_foreign() {
     }
 }
 
+/// Of so many, four have a matching tag by chance.
+#[test]
+fn tags_that_match_by_chance_are_not_taken_for_ours() {
+    let flows = all_layouts(&flow(64, 1));
+    let (ours, theirs) = (&flows[0], &flows[1]);
+    let mut frame = reflected(&template(theirs, 0, SEED, Checksums::SOFTWARE), 5, 6);
+    let verifier = verifier(ours);
+    let mut state = 1u64;
+    for turn in 0..4 * 65536 {
+        // Knuth's MMIX generator.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let at = ours.layout().payload();
+        frame[at..at + 8].copy_from_slice(&state.rotate_left(32).to_be_bytes());
+        assert_eq!(check(&verifier, &frame).err(), Some(Counter::ForeignVlan), "{turn}");
+    }
+}
+
 #[test]
 fn every_cut_is_corrupt_as_long_as_our_tag_is_there() {
     let flow = flow(64, 1);
