@@ -10,46 +10,32 @@
 import logging
 import select
 import sys
+from pathlib import Path
 
 logging.getLogger("scapy").setLevel(logging.ERROR)
 import scapy.all as scapy  # noqa: E402
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
+from goldenlib import table  # noqa: E402
+
 
 def read(path):
-    """The cases of the table, each as {keyword: rest of the line}, with bytes where the table has some."""
-    names, environment, cases = {}, dict(vars(scapy)), []
-    for line in open(path):
-        keyword, _, rest = line.strip().partition(" ")
-        if not keyword or keyword.startswith("#"):
-            continue
-        if keyword == "case":
-            cases.append({"case": rest, "with": ""})
-        elif keyword in ("in", "out"):
-            cases[-1][keyword] = octets(rest, names)
-        elif cases:
-            cases[-1][keyword] = eval(rest, environment) if keyword == "scapy" else rest
-        elif keyword == "scapy":
-            name, _, expression = rest.partition(" = ")
-            environment[name] = eval(expression, environment)
-        else:
-            names[keyword] = octets(rest.lstrip().removeprefix("="), names)
-    return cases
-
-
-def octets(text, names):
-    """The bytes that words of the table stand for."""
-    found = b""
-    for word in text.split():
-        hexadecimal, _, times = word.partition("*")
-        found += names[word] if word in names else bytes.fromhex(hexadecimal) * int(times or 1)
-    return found
+    """The cases of the table, and for each the packet that its scapy expression is, if it has one."""
+    cases, definitions = table.read(path)
+    names = dict(vars(scapy))
+    for name, expression in definitions.items():
+        names[name] = eval(expression, names)
+    packets = [eval(case.notes["scapy"], names) if "scapy" in case.notes else None for case in cases]
+    return list(zip(cases, packets))
 
 
 def check(cases):
-    wrong = [case for case in cases if "scapy" in case and bytes(case["scapy"]) != case["in"]]
-    for case in wrong:
-        print(f"{case['case']}: scapy has {bytes(case['scapy']).hex()}")
-    print(f"{sum('scapy' in case for case in cases)} expressions, {len(wrong)} of them with other bytes than the table")
+    cases = [(case, bytes(packet)) for case, packet in cases if packet is not None]
+    wrong = [(case, frame) for case, frame in cases if frame != case.frame]
+    for case, frame in wrong:
+        print(f"{case.description}: scapy has {frame.hex()}")
+    print(f"{len(cases)} expressions, {len(wrong)} of them with other bytes than the table")
     return not wrong
 
 
@@ -73,34 +59,34 @@ def send(cases, interface):
     """Sends each case and a probe behind it. What comes back before the probe, in order, is what the case became."""
     link = scapy.conf.L2socket(iface=interface)
     is_right = True
-    for number, case in enumerate(cases):
-        if "veth" in case:
-            print(f"left out: {case['case']}: {case['veth']}")
+    for number, (case, packet) in enumerate(cases):
+        if "veth" in case.notes:
+            print(f"left out: {case.description}: {case.notes['veth']}")
             continue
         going, coming = probe(number)
-        for frame in (bytes(case["scapy"]), going):
+        for frame in (bytes(packet), going):
             # Not link.send, which pads short frames.
-            assert link.outs.send(frame) == len(frame), case["case"]
+            assert link.outs.send(frame) == len(frame), case.description
         came = []
         while coming not in came:
             if not select.select([link], [], [], 10)[0]:
-                print(f"{case['case']}: the packet behind it has not come back within 10 s")
+                print(f"{case.description}: the packet behind it has not come back within 10 s")
                 return False
             _, frame, _ = link.recv_raw()
             # None: what this socket has sent itself.
             came += [] if frame is None else [bytes(frame)]
-        expected = [case["out"]] if "out" in case else []
+        expected = [] if case.out is None else [case.out]
         if came[:-1] != expected:
             is_right = False
-            print(f"{case['case']}: {[frame.hex() for frame in came[:-1]]} came back,")
+            print(f"{case.description}: {[frame.hex() for frame in came[:-1]]} came back,")
             print(f"    not {[frame.hex() for frame in expected]}")
     return is_right
 
 
 if __name__ == "__main__":
-    command, table, *rest = sys.argv[1:]
-    cases = read(table)
+    command, path, *rest = sys.argv[1:]
+    cases = read(Path(path))
     if command == "check":
         sys.exit(not check(cases))
     interface, options = rest
-    sys.exit(not send([case for case in cases if case["with"] == options], interface))
+    sys.exit(not send([one for one in cases if one[0].notes.get("with", "") == options], interface))
