@@ -28,7 +28,7 @@ foreach(file IN LISTS e2e_files)
     WORKING_DIRECTORY ${rust_dir})
   # The expression requires "test result: ok", so that a skip does not hide a failure in the same file: ctest ignores
   # the exit code when it matches.
-  set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 180 RUN_SERIAL ON
+  set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 300 RUN_SERIAL ON
     ENVIRONMENT ${e2e_environment} FIXTURES_REQUIRED e2e
     SKIP_REGULAR_EXPRESSION "SKIPPED:.*test result: ok")
 endforeach()

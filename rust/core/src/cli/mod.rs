@@ -35,7 +35,7 @@ pub enum Parsed {
 }
 
 /// Options of ports, headers and neighbours: over sockets, the kernel sees to these.
-const NOT_OVER_SOCKETS: [&str; 17] = [
+const NOT_OVER_SOCKETS: [&str; 18] = [
     "port",
     "rx_queues",
     "tx_queues",
@@ -53,6 +53,7 @@ const NOT_OVER_SOCKETS: [&str; 17] = [
     "udp_port",
     "ip",
     "impair",
+    "impair_seed",
 ];
 
 impl Program {
