@@ -57,8 +57,10 @@ void SlowPath::Outlet::send(TxQueue& queue) noexcept {
     Burst burst;
     if (burst.allocate(pool_, 1, frame->data_len)) {
       rte_mbuf* copy = burst.mbufs[0];
+      // With a headroom of its own: drivers write there (net_virtio its header, and VLAN tags).
       const auto behind = static_cast<uint16_t>(RTE_PKTMBUF_HEADROOM +
-                                                RTE_ALIGN_CEIL(prepared_, RTE_CACHE_LINE_SIZE));
+                                                RTE_ALIGN_CEIL(prepared_, RTE_CACHE_LINE_SIZE) +
+                                                RTE_PKTMBUF_HEADROOM);
       if (behind + frame->data_len <= copy->buf_len) {
         copy->data_off = behind;
         std::memcpy(rte_pktmbuf_mtod(copy, void*), rte_pktmbuf_mtod(frame, void*), frame->data_len);

@@ -27,8 +27,9 @@ unsigned mempool_cache_size(unsigned burst) noexcept;
 /// (which fills up to one and a half times its size).
 unsigned mempool_size(const MempoolDemand& demand) noexcept;
 
-/// Bytes reserved in each tx buffer for a question to the reflector, whatever the packet size.
-constexpr uint16_t kQuestionRoom = 512;
+/// Bytes reserved in each tx buffer for a question to the reflector and its headroom, whatever the
+/// packet size.
+constexpr uint16_t kQuestionRoom = 512 + RTE_PKTMBUF_HEADROOM;
 
 /// Bytes that a frame has beside its IP packet. As Ethernet counts, neither the MAC addresses nor
 /// the two VLAN tags that a frame may have are part of the MTU.

@@ -66,6 +66,8 @@ TEST_F(SlowPathTest, SendsFromTheQueuesPoolAndLeavesItsBuffersAsTheyWerePrepared
   rte_mbuf* mbuf = burst.mbufs[0];
   EXPECT_EQ(mbuf->pool, port.tx_pool(0));
   EXPECT_EQ(rte_mbuf_refcnt_read(mbuf), 1);
+  EXPECT_GE(mbuf->data_off, RTE_PKTMBUF_HEADROOM + kPrepared + RTE_PKTMBUF_HEADROOM)
+      << "drivers write into the headroom";
   const auto* bytes = rte_pktmbuf_mtod(mbuf, const uint8_t*);
   EXPECT_TRUE(std::ranges::equal(one_mac()[0].bytes, std::span(bytes + 6, 6)))
       << "from the port's address";

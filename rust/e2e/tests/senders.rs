@@ -188,7 +188,7 @@ fn what_trafgen_sends_comes_back() {
             true,
         ),
         (
-            "vlan(id=5), ipv4(saddr=10.9.0.2, daddr=drnd(), ttl=drnd(2, 255)), \
+            "vlan(id=5), ipv4(saddr=10.9.0.2, daddr=10.77.3.4, ttl=drnd(2, 255)), \
              udp(sp=9, dp=dinc(1, 9)), drnd(900)",
             true,
         ),
