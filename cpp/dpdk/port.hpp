@@ -158,7 +158,7 @@ class Port {
   const char* driver() const noexcept { return info_.driver_name; }
 
  private:
-  void set_mtu(uint16_t mtu);
+  void set_mtu(uint16_t before);
   void require_offloads(const TxOffloads& wanted) const;
   void require_send_on_timestamp() const;
   void configure(const PortConfig& config);
