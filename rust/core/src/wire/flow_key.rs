@@ -45,6 +45,10 @@ impl FlowKey {
     /// Number of words in [`FlowKey::words`].
     pub(crate) const WORDS: usize = 5;
     /// Number of bits in use in the second word.
+    #[allow(
+        dead_code,
+        reason = "Rust before 1.88 overlooks its use in an assertion at compile time"
+    )]
     pub(crate) const SECOND_WORD_BITS: u32 = 41;
 
     /// The key of a received frame with header layout `H` whose UDP header is at offset `udp`. Call it
