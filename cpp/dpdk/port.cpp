@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "dpdk/error.hpp"
+#include "dpdk/fault_guard.hpp"
 #include "dpdk/queue_rules.hpp"
 #include "dpdk/rss.hpp"
 #include "dpdk/sysfs.hpp"
@@ -329,6 +330,10 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   const uint16_t rx_burst = usable_rx_burst(config.rx_burst);
   const unsigned burst = std::max(rx_burst, config.tx_burst);
   const std::string prefix = "port" + std::to_string(port_id_);
+  const bool guards = FaultGuard::is_needed(info_.driver_name);
+  if (guards) {
+    FaultGuard::install();
+  }
 
   // A forwarded packet moves from a descriptor of the rx queue to one of a tx queue.
   const MempoolDemand rx_demand{mbufs_per_rx_descriptor(info_.driver_name) * rx_descriptors +
@@ -343,7 +348,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
     check(rte_eth_rx_queue_setup(port_id_, queue, rx_descriptors, static_cast<unsigned>(socket),
                                  &rx_conf, rx_pools_.back().get()),
           "rte_eth_rx_queue_setup", "change -r or --rx-descriptors");
-    rx_queues_.emplace_back(port_id_, queue, rx_burst, verifies_);
+    rx_queues_.emplace_back(port_id_, queue, rx_burst, verifies_, guards);
   }
   tx_queues_.reserve(config.tx_queues);
   for (uint16_t queue = 0; queue < config.tx_queues + unused_tx_queues_; ++queue) {
@@ -357,7 +362,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
       // (SlowPath).
       const MempoolDemand tx_demand{tx_descriptors, burst, longest_frame() * (queue == 0 ? 2 : 1)};
       tx_pools_.push_back(make_mempool(prefix + "_tx" + std::to_string(queue), tx_demand, socket));
-      tx_queues_.emplace_back(port_id_, queue, config.tx_burst, offloads_.vlan);
+      tx_queues_.emplace_back(port_id_, queue, config.tx_burst, offloads_.vlan, guards);
     }
   }
 }

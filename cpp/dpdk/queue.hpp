@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "dpdk/burst.hpp"
+#include "dpdk/fault_guard.hpp"
 
 namespace dpdkproj {
 
@@ -16,13 +17,15 @@ namespace dpdkproj {
 /// One rx queue of a started port.
 class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
  public:
-  /// `checks`: the port verifies checksums, and flags packets in which one is wrong.
-  RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst, bool checks)
-      : port_id_(port_id), queue_id_(queue_id), burst_(burst), checks_(checks) {}
+  /// `checks`: the port verifies checksums, and flags packets in which one is wrong. `guards`: its
+  /// driver needs FaultGuard.
+  RxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst, bool checks, bool guards = false)
+      : port_id_(port_id), queue_id_(queue_id), burst_(burst), checks_(checks), guards_(guards) {}
 
   /// Receives up to --rx-burst packets into `burst`, whose previous content is overwritten.
   void receive(Burst& burst) noexcept {
-    burst.size = rte_eth_rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_);
+    burst.size = guards_ ? FaultGuard::rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_)
+                         : rte_eth_rx_burst(port_id_, queue_id_, burst.mbufs.data(), burst_);
     delivered_ += burst.size;
     if (checks_) {
       count_flagged(burst);
@@ -90,6 +93,7 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
   uint16_t queue_id_;
   uint16_t burst_;
   bool checks_;
+  bool guards_;
   bool tells_ = false;
   // worker: rw
   uint32_t found_ = 0;
@@ -103,9 +107,14 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
 class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
  public:
   /// `prepares`: packets request offloads beyond checksums, which some drivers do in
-  /// rte_eth_tx_prepare (net_virtio inserts VLAN tags there).
-  TxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst, bool prepares)
-      : port_id_(port_id), queue_id_(queue_id), burst_(burst), prepares_(prepares) {}
+  /// rte_eth_tx_prepare (net_virtio inserts VLAN tags there). `guards`: its driver needs
+  /// FaultGuard.
+  TxQueue(uint16_t port_id, uint16_t queue_id, uint16_t burst, bool prepares, bool guards = false)
+      : port_id_(port_id),
+        queue_id_(queue_id),
+        burst_(burst),
+        prepares_(prepares),
+        guards_(guards) {}
 
   /// Sends `burst`, frees the packets that the driver does not accept, and returns how many it
   /// accepted.
@@ -124,8 +133,10 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
     // Never call the driver with an empty burst: net_memif of DPDK 24.11 does not return from that.
     while (next < end) {
       const uint16_t offered = std::min(burst_, static_cast<uint16_t>(end - next));
-      const uint16_t accepted =
-          rte_eth_tx_burst(port_id_, queue_id_, burst.mbufs.data() + next, offered);
+      rte_mbuf** const packets = burst.mbufs.data() + next;
+      const uint16_t accepted = guards_
+                                    ? FaultGuard::tx_burst(port_id_, queue_id_, packets, offered)
+                                    : rte_eth_tx_burst(port_id_, queue_id_, packets, offered);
       next = static_cast<uint16_t>(next + accepted);
       if (accepted < offered) {
         break;
@@ -151,6 +162,7 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) TxQueue {
   uint16_t queue_id_;
   uint16_t burst_;
   bool prepares_;
+  bool guards_;
   uint64_t accepted_ = 0;  // worker: rw, others: ro once it has ended
 };
 
