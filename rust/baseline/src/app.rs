@@ -95,6 +95,8 @@ fn run_each(
         Io::Plain => "udp/plain",
         Io::Mmsg => "udp/mmsg",
         Io::Gso => "udp/gso",
+        Io::Uring { zero_copy: false } => "udp/io_uring",
+        Io::Uring { zero_copy: true } => "udp/io_uring_zc",
     };
     if config.trials {
         eprintln!("udpbaseline: {} takes requests on stdin", config.mode);

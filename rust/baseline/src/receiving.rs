@@ -41,6 +41,8 @@ pub(crate) fn receive(
     to_control: &SyncSender<Note>,
 ) -> u64 {
     let mut delivered = 0;
+    // The socket is connected: nothing comes from anywhere else.
+    let peer = socket.peer_addr().unwrap_or_else(|_| ([0; 4], 0).into());
     while shared.phase() != Phase::Over {
         // What it reports here is an error of an earlier datagram that was sent: nothing is received.
         let _ = batch.receive(socket);
@@ -50,14 +52,14 @@ pub(crate) fn receive(
         let mut datagrams = batch.datagrams();
         loop {
             let some = datagrams.by_ref().take(AT_ONCE);
-            let mut frames: ArrayVec<_, AT_ONCE> =
-                some.map(|datagram| Received { datagram, is_slow: false }).collect();
+            let mut frames = ArrayVec::<_, AT_ONCE>::new();
+            frames.extend(some.map(|datagram| Received { datagram, is_slow: false }));
             if frames.is_empty() {
                 break;
             }
             if receiver.receive(now_ns, &mut frames, false) {
                 for frame in frames.iter().filter(|frame| frame.is_slow) {
-                    if let Some(note) = Note::of(frame.datagram.name.address(), frame.bytes()) {
+                    if let Some(note) = Note::of(peer, frame.bytes()) {
                         // If the control loop is behind, it asks again.
                         let _ = to_control.try_send(note);
                     }

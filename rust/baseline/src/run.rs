@@ -174,19 +174,27 @@ impl Workers {
     ) -> Result<Self, String> {
         let run = session.run()?;
         let io = settings.io;
+        let buffers = |error| format!("buffers for --io: {error}");
         let burst = |asked: u16| if io == Io::Plain { 1 } else { asked };
         if let (None, Some(own)) = (&config.sendrecv, settings.bind) {
-            let rx = RxBatch::new(io, burst(config.rx_burst), LARGEST);
+            let rx = RxBatch::new(io, burst(config.rx_burst), LARGEST, true).map_err(buffers)?;
             return Ok(Self::Reflect { reflector: run.reflector(queue, false)?, rx, own });
         }
         let spins = config.tx_mode() == Some(TxMode::Spin);
         let len = config.frame_len();
         Ok(Self::SendReceive {
             sender: run.sender(queue, Checksums::BY_PORT, false)?,
-            tx: TxBatch::new(io, if spins { 1 } else { burst(config.tx_burst) }, len),
+            tx: TxBatch::new(io, if spins { 1 } else { burst(config.tx_burst) }, len)
+                .map_err(buffers)?,
             receiver: run.receiver(queue)?,
             // A byte more, so that a longer datagram is told from ours.
-            rx: RxBatch::new(io, burst(config.rx_burst), usize::from(len).max(CONTROL_LEN) + 1),
+            rx: RxBatch::new(
+                io,
+                burst(config.rx_burst),
+                usize::from(len).max(CONTROL_LEN) + 1,
+                false,
+            )
+            .map_err(buffers)?,
             spins,
         })
     }

@@ -88,7 +88,9 @@ pub(crate) fn send(
                 now_ns = shared.now_ns();
             }
         }
-        let mut frames: ArrayVec<_, MOST> = batch.buffers().map(Frame).collect();
+        // Not collected: that would copy all of its room.
+        let mut frames = ArrayVec::<_, MOST>::new();
+        frames.extend(batch.buffers().map(Frame));
         let built = sender.build(now_ns, now_ns, &mut frames);
         let first = frames.len() - usize::from(built.packets);
         drop(frames);

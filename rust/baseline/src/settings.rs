@@ -1,7 +1,7 @@
 //! What the command line asks of sockets and threads.
 
 use dpdkproj_core::run::mode::OptionValue;
-use dpdkproj_sockets::Io;
+use dpdkproj_sockets::{Io, check_uring};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -38,8 +38,17 @@ impl Settings {
             "plain" => Io::Plain,
             "mmsg" => Io::Mmsg,
             "gso" => Io::Gso,
-            other => return Err(format!("--io {other}: it is one of plain, mmsg, gso")),
+            "io_uring" => Io::Uring { zero_copy: false },
+            "io_uring_zc" => Io::Uring { zero_copy: true },
+            other => {
+                return Err(format!(
+                    "--io {other}: it is one of plain, mmsg, gso, io_uring, io_uring_zc"
+                ));
+            }
         };
+        if let (Io::Uring { .. }, Err(why)) = (io, check_uring()) {
+            return Err(format!("--io io_uring: {why}; choose plain, mmsg or gso"));
+        }
         let bind = text("bind").map(|asked| {
             let possible = |address: &SocketAddr| !address.ip().is_unspecified() && address.port() > 0;
             asked.parse().ok().filter(possible).ok_or_else(|| {
@@ -134,7 +143,10 @@ mod tests {
             ("reflect", "--bind <IP:PORT>"),
             ("reflect --bind 0.0.0.0:7", "--bind 0.0.0.0:7: expected one of our addresses"),
             ("reflect --bind 10.0.0.1", "--bind 10.0.0.1: expected"),
-            ("reflect --bind 10.0.0.1:7 --io fast", "--io fast: it is one of plain, mmsg, gso"),
+            (
+                "reflect --bind 10.0.0.1:7 --io fast",
+                "--io fast: it is one of plain, mmsg, gso, io_uring",
+            ),
             ("reflect --bind 10.0.0.1:7 --cpus 3-1", "--cpus 3-1: expected"),
             ("reflect --bind 10.0.0.1:7 --cpus 0,", "--cpus 0,: expected"),
             (

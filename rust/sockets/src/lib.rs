@@ -7,6 +7,7 @@
 mod affinity;
 mod options;
 mod receive;
+mod ring;
 mod send;
 
 pub use affinity::pin_to;
@@ -15,6 +16,7 @@ pub use options::{
     set_gro, set_timeouts, tell_refusals,
 };
 pub use receive::{Datagram, Name, RxBatch};
+pub use ring::check_uring;
 pub use send::{TxBatch, TxBuffer};
 
 use std::io;
@@ -29,6 +31,11 @@ pub enum Io {
     /// As [`Io::Mmsg`], and equal ones of a flow in one message, which the kernel or the NIC splits
     /// (`UDP_SEGMENT`), and joins (`UDP_GRO`).
     Gso,
+    /// Several per call through `io_uring`, which receives all datagrams with one request.
+    Uring {
+        /// Sends from our buffers, if the route allows that (`MSG_ZEROCOPY`), instead of copying them.
+        zero_copy: bool,
+    },
 }
 
 /// Most datagrams of one message (`UDP_MAX_SEGMENTS` of kernels before 6.9).
@@ -39,11 +46,15 @@ const MAX_MESSAGE: usize = 65_507;
 /// The number that a call returned; 0 if it would have waited, was interrupted, or reports an error of an
 /// earlier datagram, such as an ICMP message that nobody listens there.
 fn accepted(returned: libc::c_int) -> io::Result<usize> {
-    use io::ErrorKind::{ConnectionRefused, Interrupted, WouldBlock};
     if let Ok(number) = usize::try_from(returned) {
         return Ok(number);
     }
-    let error = io::Error::last_os_error();
+    accepted_error(io::Error::last_os_error())
+}
+
+/// The same for a call that failed.
+fn accepted_error(error: io::Error) -> io::Result<usize> {
+    use io::ErrorKind::{ConnectionRefused, Interrupted, WouldBlock};
     match error.kind() {
         WouldBlock | Interrupted | ConnectionRefused => Ok(0),
         _ => Err(error),

@@ -1,5 +1,6 @@
 //! Receiving datagrams, and sending them back from the same buffers.
 
+use crate::ring::{Reception, Sending};
 use crate::send::{EMPTY_VECTOR, SegmentSize, empty_message, send_messages, set_segment_size};
 use crate::{Io, MAX_SEGMENTS, accepted, memory, stride};
 use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, socklen_t};
@@ -81,14 +82,21 @@ pub struct Datagram<'a> {
     pub bytes: &'a mut [u8],
     /// How many bytes it had.
     pub len: usize,
-    /// Where it came from.
+    /// Where it came from; the default if the batch is without names.
     pub name: &'a Name,
 }
 
 /// Buffers for received datagrams.
 pub struct RxBatch {
+    /// With [`Io::Uring`]. Dropped first, before the memory that the kernel receives into.
+    rings: Option<(Reception, Sending)>,
     io: Io,
+    /// Whether to ask where datagrams came from.
+    with_names: bool,
+    /// Most bytes of a datagram.
     capacity: usize,
+    /// Where it begins in its buffer.
+    payload_at: usize,
     stride: usize,
     memory: Box<[u8]>,
     names: Box<[Name]>,
@@ -109,28 +117,44 @@ unsafe impl Send for RxBatch {}
 
 impl RxBatch {
     /// `messages` buffers, for datagrams of up to `capacity` bytes; with [`Io::Gso`], for joined ones of up to
-    /// 64 KiB.
-    #[must_use]
-    pub fn new(io: Io, messages: u16, capacity: usize) -> Self {
+    /// 64 KiB. Without `with_names`, datagrams do not say where they came from: the kernel need not write it.
+    ///
+    /// # Errors
+    /// The kernel's: it lacks what [`Io::Uring`] needs.
+    pub fn new(io: Io, messages: u16, capacity: usize, with_names: bool) -> io::Result<Self> {
+        let name_len = if with_names { NAME_LEN } else { 0 };
+        let mut buffers = usize::from(messages);
+        let mut rings = None;
+        let mut payload_at = 0;
+        if let Some(sending) = Sending::of(io, messages)? {
+            let reception = Reception::new(Reception::buffers(messages), name_len)?;
+            buffers = Reception::buffers(messages).into();
+            payload_at = Reception::payload_at(name_len);
+            rings = Some((reception, sending));
+        }
         let messages = usize::from(messages);
         let (capacity, most) = match io {
             Io::Gso => (capacity.max(1 << 16), MAX_SEGMENTS),
-            Io::Plain | Io::Mmsg => (capacity, 1),
+            Io::Plain | Io::Mmsg | Io::Uring { .. } => (capacity, 1),
         };
-        Self {
+        let stride = stride(payload_at + capacity);
+        Ok(Self {
             io,
+            with_names,
             capacity,
-            stride: stride(capacity),
-            memory: memory(messages, stride(capacity)),
-            names: vec![Name::default(); messages].into(),
+            payload_at,
+            stride,
+            memory: memory(buffers, stride),
+            names: vec![Name::default(); buffers].into(),
             joined: vec![Joined::NONE; messages].into(),
             vectors: vec![EMPTY_VECTOR; messages * most].into(),
             messages: vec![empty_message(); messages * most].into(),
-            segment_sizes: vec![SegmentSize::new(0); messages].into(),
+            segment_sizes: vec![SegmentSize::new(0); buffers].into(),
+            rings,
             pieces: Vec::with_capacity(messages * most),
             kept: Vec::with_capacity(messages * most),
             sizes: Vec::with_capacity(messages * most),
-        }
+        })
     }
 
     /// Number of datagrams received in the last call of [`RxBatch::receive`].
@@ -146,13 +170,17 @@ impl RxBatch {
     }
 
     /// Receives what is there; if nothing is, waits for the first datagram as long as the socket's timeout says.
-    /// Replaces the datagrams of the last call.
+    /// Replaces the datagrams of the last call. With [`Io::Uring`], all calls are by the same thread and for the same
+    /// socket.
     ///
     /// # Errors
     /// The kernel's.
     pub fn receive(&mut self, socket: &UdpSocket) -> io::Result<()> {
         self.pieces.clear();
         self.kept.clear();
+        if self.rings.is_some() {
+            return self.receive_through_ring(socket);
+        }
         let mut filled = 0;
         for (buffer, place) in self.memory.chunks_exact_mut(self.stride).enumerate() {
             let vector = &mut self.vectors[buffer];
@@ -160,8 +188,9 @@ impl RxBatch {
             let header = &mut self.messages[buffer].msg_hdr;
             header.msg_iov = vector;
             header.msg_iovlen = 1;
-            header.msg_name = self.names[buffer].bytes.as_mut_ptr().cast();
-            header.msg_namelen = NAME_SPACE;
+            let name = self.with_names.then_some(&mut self.names[buffer]);
+            header.msg_namelen = if name.is_some() { NAME_SPACE } else { 0 };
+            header.msg_name = name.map_or(null_mut(), |name| name.bytes.as_mut_ptr().cast());
             let control = (self.io == Io::Gso).then_some(&mut self.joined[buffer]);
             header.msg_controllen = if control.is_some() { size_of::<Joined>() } else { 0 };
             header.msg_control =
@@ -187,6 +216,26 @@ impl RxBatch {
             self.find_pieces(buffer);
         }
         Ok(())
+    }
+
+    fn receive_through_ring(&mut self, socket: &UdpSocket) -> io::Result<()> {
+        let Some((reception, _)) = &mut self.rings else { return Ok(()) };
+        let memory = (self.memory.as_mut_ptr(), self.stride, self.payload_at + self.capacity);
+        let most = self.messages.len();
+        // SAFETY: the memory has that many buffers at that distance, and lives until the ring is gone, which is dropped
+        // with it. Between two calls, only buffers with pieces are used.
+        let result = unsafe { reception.receive(socket, memory, most) };
+        for buffer in reception.filled().iter().copied().map(usize::from) {
+            let start = buffer * self.stride;
+            let bytes = &self.memory[start..start + self.payload_at + self.capacity];
+            let len = Reception::payload_len(bytes);
+            if let Some(name) = bytes[..self.payload_at].last_chunk().filter(|_| self.with_names) {
+                self.names[buffer] = Name { bytes: *name };
+            }
+            let end = self.payload_at + len.min(self.capacity);
+            self.pieces.push(Piece { buffer, start: self.payload_at, end, len });
+        }
+        result
     }
 
     /// Splits the message in `buffer` into the datagrams that it was joined of.
@@ -273,10 +322,11 @@ impl RxBatch {
             at += size;
         }
         let messages = &mut self.messages[..self.sizes.len()];
+        let ring = self.rings.as_mut().map(|(_, sending)| sending);
         let sent = if self.io == Io::Plain {
             send_one(socket, messages)?
         } else {
-            send_messages(socket, messages)?
+            send_messages(socket, messages, ring)?
         };
         Ok(self.sizes[..sent].iter().sum())
     }

@@ -1,5 +1,6 @@
 //! Sending datagrams from buffers that are prepared once.
 
+use crate::ring::Sending;
 use crate::{Io, MAX_MESSAGE, MAX_SEGMENTS, accepted, memory, stride};
 use libc::{c_void, cmsghdr, iovec, mmsghdr, msghdr};
 use std::io;
@@ -65,6 +66,7 @@ pub struct TxBatch {
     vectors: Box<[iovec]>,
     messages: Box<[mmsghdr]>,
     segment_sizes: Box<[SegmentSize]>,
+    ring: Option<Sending>,
 }
 
 // SAFETY: the pointers in `vectors` and `messages` point into memory that the batch owns. They are written, and read by
@@ -73,15 +75,18 @@ unsafe impl Send for TxBatch {}
 
 impl TxBatch {
     /// `packets` buffers of `len` bytes each.
-    #[must_use]
-    pub fn new(io: Io, packets: u16, len: u16) -> Self {
+    ///
+    /// # Errors
+    /// The kernel's: it lacks what [`Io::Uring`] needs.
+    pub fn new(io: Io, packets: u16, len: u16) -> io::Result<Self> {
+        let ring = Sending::of(io, packets)?;
         let stride = stride(len.into());
         let packets = usize::from(packets);
         let segments = match io {
             Io::Gso => (MAX_MESSAGE / usize::from(len.max(1))).clamp(1, MAX_SEGMENTS),
-            Io::Plain | Io::Mmsg => 1,
+            Io::Plain | Io::Mmsg | Io::Uring { .. } => 1,
         };
-        Self {
+        Ok(Self {
             io,
             len,
             stride,
@@ -92,7 +97,8 @@ impl TxBatch {
             vectors: vec![EMPTY_VECTOR; packets].into(),
             messages: vec![empty_message(); packets].into(),
             segment_sizes: vec![SegmentSize::new(0); packets].into(),
-        }
+            ring,
+        })
     }
 
     /// The buffers, in order, with their full length again.
@@ -140,7 +146,8 @@ impl TxBatch {
             set_segment_size(header, (*size > 1).then_some(segment_size));
             at += size;
         }
-        let sent = send_messages(socket, &mut self.messages[..self.sizes.len()])?;
+        let messages = &mut self.messages[..self.sizes.len()];
+        let sent = send_messages(socket, messages, self.ring.as_mut())?;
         Ok(self.sizes[..sent].iter().sum())
     }
 }
@@ -151,8 +158,17 @@ pub(crate) fn set_segment_size(header: &mut msghdr, size: Option<&mut SegmentSiz
     header.msg_control = size.map_or(null_mut(), |size| std::ptr::from_mut(size).cast());
 }
 
-/// Sends messages whose pointers are valid, in order. Returns how many the kernel accepted.
-pub(crate) fn send_messages(socket: &UdpSocket, messages: &mut [mmsghdr]) -> io::Result<usize> {
+/// Sends messages whose pointers are valid, in order, through `ring` if there is one. Returns how many the kernel
+/// accepted.
+pub(crate) fn send_messages(
+    socket: &UdpSocket,
+    messages: &mut [mmsghdr],
+    ring: Option<&mut Sending>,
+) -> io::Result<usize> {
+    if let Some(ring) = ring {
+        // SAFETY: the callers have just written all pointers, from borrows that still last.
+        return unsafe { ring.send(socket, messages) };
+    }
     let len = u32::try_from(messages.len()).unwrap_or(u32::MAX);
     // SAFETY: there are `len` messages. What they point to lives during the call: the callers have just written all
     // their pointers, from borrows that still last.

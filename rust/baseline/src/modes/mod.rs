@@ -19,8 +19,9 @@ pub(crate) fn all() -> Vec<ModeInfo> {
                     "io",
                     "HOW",
                     "How packets are passed to the kernel: plain (one per call), mmsg (--burst-size per call: \
-                     sendmmsg, recvmmsg), or gso (as mmsg, and equal packets in one message that the kernel or the \
-                     NIC splits and joins)",
+                     sendmmsg, recvmmsg), gso (as mmsg, and equal packets in one message that the kernel or the NIC \
+                     splits and joins), io_uring (--burst-size per call, all received with one request), or \
+                     io_uring_zc (the same, and sends without copying, where the route allows that)",
                 )
             },
             ModeOption {
