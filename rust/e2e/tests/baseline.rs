@@ -148,6 +148,30 @@ fn what_a_socket_has_no_room_for_is_its_loss() {
     assert!(reflected.count("port.udp_rcvbuf_errors") >= dropped, "{reflected}");
 }
 
+/// Questions for counters and packets of another host are not answered.
+#[test]
+fn only_those_who_are_allowed_are_answered() {
+    let Some(veth) = kernels_or_skip() else { return };
+    let other = "10.9.0.3";
+    veth.ours.ip(&format!("address add {other}/24 dev {}", Veth::OURS));
+    let reflector = reflector(&veth, &format!("--allow {}/32", Veth::OUR_IP));
+    let refused = format!(
+        "sendrecv --src {other} --dest {}:7 --count 50 --rate 1k --drain 0.1 -q",
+        Veth::PEER_IP
+    );
+    let refused = Program::baseline(&refused).inside(&veth.ours).summed_up().run().summary();
+    let asked = refused.count("tx.control");
+    refused.assert_counts(&[("tx.sent", 50), ("rx.received", 0), ("lost.total", 50)]);
+    let sent = sender(&veth, "--count 40 --rate 1k -q").run().summary();
+    sent.assert_counts(&[("tx.sent", 40), ("rx.valid", 40), ("lost.total", 0)]);
+    let reflected = reflector.finish_by(Signal::Term).summary();
+    reflected.assert_counts(&[("tx.sent", 40)]);
+    let ignored = reflected.count("rx.foreign_reasons.not_allowed");
+    // The summary of the refused run has no questions from before its measurement.
+    assert!(ignored >= 50 + asked, "{reflected}");
+    assert_eq!(reflected.count("rx.received"), 40 + ignored, "{reflected}");
+}
+
 /// Two reflectors, and a packet whose addresses are theirs.
 #[test]
 fn two_reflectors_do_not_answer_each_other() {
