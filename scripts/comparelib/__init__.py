@@ -1,0 +1,1 @@
+"""What scripts/compare and scripts/bench-sockets share: hosts, programs on them, and figures."""
