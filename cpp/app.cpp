@@ -266,6 +266,9 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
     if (next.stage == rs::Stage::Waiting) {
       continue;
     }
+    if (next.stage == rs::Stage::NoPeer) {
+      return kNoPeer;
+    }
     Dataplane dataplane(ports, session, next, options, clock, signals, affinity);
     run_once(mode, dataplane);
     if (next.stage == rs::Stage::Measurement) {

@@ -14,6 +14,8 @@ enum ExitCode : int {
   kUsage = 2,
   /// A given limit (--max-loss, --max-latency) was exceeded.
   kLimitBroken = 3,
+  /// The peer did not answer in the time for which it was to be waited for (--wait-peer).
+  kNoPeer = 4,
 };
 
 /// Runs `dpdkproj [EAL args] -- <mode> [options]` and returns its exit code. Everything except

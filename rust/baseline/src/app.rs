@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const FAILURE: u8 = 1;
 const USAGE: u8 = 2;
 const LIMIT_BROKEN: u8 = 3;
+const NO_PEER: u8 = 4;
 
 /// Runs the command line. Returns the exit code.
 pub(crate) fn main(args: &[String]) -> ExitCode {
@@ -107,6 +108,7 @@ fn run_each(
         let is_measurement = match session.next(&[Mac([0; 6])], stops)? {
             Next::Nothing => return Ok(code),
             Next::Waiting => continue,
+            Next::NoPeer => return Ok(NO_PEER),
             Next::Preliminary { .. } => false,
             Next::Measurement { .. } => true,
         };

@@ -357,6 +357,8 @@ pub(crate) mod bridge {
         Measurement,
         /// None yet: call `next` again.
         Waiting,
+        /// None: the peer did not answer in time, and the user was told.
+        NoPeer,
         /// None: all runs are done.
         Nothing,
     }

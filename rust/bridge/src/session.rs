@@ -50,6 +50,7 @@ impl Session {
             }
             report::Next::Measurement { profile } => (Stage::Measurement, 0, Some(profile)),
             report::Next::Waiting => (Stage::Waiting, 0, None),
+            report::Next::NoPeer => (Stage::NoPeer, 0, None),
             report::Next::Nothing => (Stage::Nothing, 0, None),
         };
         let tx_mode = profile.and_then(|profile| profile.tx_mode);

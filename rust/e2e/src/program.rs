@@ -294,6 +294,12 @@ impl Run {
         self.process.wait_for_stderr(text);
     }
 
+    /// The output on stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
     /// Waits until it has printed `text` on stdout.
     pub fn wait_for_stdout(&mut self, text: &str) {
         self.process.wait_for_stdout(text);

@@ -100,7 +100,10 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
         Program::Ports => {
             "Options may come before or after the mode; `-- <MODE> --help` shows the options of a mode.\n\
              EAL's own options (lcores, devices, memory) come before the `--`; \
-             `dpdkproj --help` lists them."
+             `dpdkproj --help` lists them.\n\
+             Exit codes: 0 success, also after a signal; 1 the run failed, or its ledger does not balance; 2 the \
+             request is impossible; 3 a limit was exceeded (--max-loss, --max-latency); 4 the peer did not answer \
+             (--wait-peer); 130 ended by a second signal."
         }
         Program::Sockets => {
             "Options may come before or after the mode; `<MODE> --help` shows the options of a mode.\n\
@@ -226,6 +229,7 @@ fn sendrecv(
         stamp: args.reflector_seq,
         warmup_ns: args.warmup.map_or(0, nanoseconds),
         ask_peer: !args.no_peer_report,
+        wait_peer_ns: args.wait_peer.map(nanoseconds),
     })
 }
 
@@ -333,14 +337,15 @@ fn config(
     } else {
         None
     };
-    let (udp_ports, allowed, ips, impairments) = if mode.meaning == Meaning::Returns {
+    let (udp_ports, allowed, ips, idle_exit, impairments) = if mode.meaning == Meaning::Returns {
         let args = ReflectArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
         let seed = args.impair_seed.unwrap_or(0);
         let impairments = args.impair.map(|impairments| Impairments { seed, ..impairments });
         let allowed = Allowed::new(&args.allow);
-        (args.udp_port.unwrap_or(PortRange::ALL), allowed, args.ip, impairments)
+        let udp_ports = args.udp_port.unwrap_or(PortRange::ALL);
+        (udp_ports, allowed, args.ip, args.idle_exit, impairments)
     } else {
-        (PortRange::ALL, Allowed::default(), Vec::new(), None)
+        (PortRange::ALL, Allowed::default(), Vec::new(), None, None)
     };
     let config = Config {
         mode: mode.name.clone(),
@@ -375,6 +380,7 @@ fn config(
         udp_ports,
         allowed,
         ips,
+        idle_exit_ns: idle_exit.map(nanoseconds),
         impairments,
     };
     let ports = config.ports();

@@ -222,6 +222,11 @@ pub(super) struct SendrecvArgs {
     /// on stdout (data/README.md describes both); what a request leaves out is as given here
     #[arg(long)]
     pub(super) trials: bool,
+    /// Before anything is sent, ask for up to this time until the peer answers, and exit with 4 if it does not;
+    /// fractions are allowed [default: do not wait]
+    #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true,
+          conflicts_with = "no_peer_report")]
+    pub(super) wait_peer: Option<Duration>,
     /// Do not ask the reflector for its counters: it is then unknown where packets were lost
     #[arg(long, conflicts_with = "reflector_seq")]
     pub(super) no_peer_report: bool,
@@ -241,6 +246,10 @@ pub(super) struct ReflectArgs {
     /// every port and with the VLAN tags of the request; may be repeated [default: none; nothing is answered]
     #[arg(long, value_name = "IP", value_parser = values::address)]
     pub(super) ip: Vec<IpAddr>,
+    /// End when nobody has sent a packet or a question for this time, counted anew from the moment when all links
+    /// are up; fractions are allowed [default: do not end]
+    #[arg(long, value_name = "SECS", value_parser = duration, allow_negative_numbers = true)]
+    pub(super) idle_exit: Option<Duration>,
     /// Impair packets on purpose: drop=P, duplicate=P, corrupt=P, reorder=P:DEPTH (send after DEPTH
     /// later packets of any flow), delay=TIME, blackout=START:TIME and cap=RATE[:PACKETS] (drop what
     /// exceeds RATE, after up to PACKETS at once; each rx queue has an equal share of both) [default:

@@ -58,6 +58,11 @@ fn what_a_sender_is_asked_about_truth() {
     ));
     let sendrecv = config.sendrecv.as_ref().unwrap();
     assert!(sendrecv.stamp && sendrecv.ask_peer);
+    assert_eq!(sendrecv.wait_peer_ns, None);
+    let config_that_waits = run(&format!("{SENDRECV} --wait-peer 2.5"));
+    assert_eq!(config_that_waits.wait_peer_ns(), Some(2_500_000_000));
+    let refused = error(&format!("{SENDRECV} --wait-peer 2 --no-peer-report"));
+    assert!(refused.contains("--wait-peer") && refused.contains("--no-peer-report"), "{refused}");
     assert_eq!((sendrecv.warmup_ns, config.drain_ns), (1_500_000_000, 250_000_000));
     assert_eq!((config.limits.loss, config.limits.latencies.len()), (Some(LossLimit(0.001)), 2));
     let preliminary = config.preliminary().unwrap();
@@ -103,6 +108,9 @@ fn a_reflector_can_be_asked_to_do_harm() {
         let error = error(&format!("reflect --allow {network}"));
         assert!(error.contains("--allow") && error.contains(part), "{error}");
     }
+    assert_eq!(run("reflect --idle-exit 1.5").idle_exit_ns, Some(1_500_000_000));
+    assert_eq!(run("reflect").idle_exit_ns, None);
+    assert!(error("rxonly --idle-exit 1").contains("--idle-exit"));
     assert!(error("reflect --impair drop=2").contains("expected drop=P"));
     assert!(error("reflect --impair-seed 4").contains("--impair"));
     for mode in ["reflect", "mirror", "forward", "rxonly"] {

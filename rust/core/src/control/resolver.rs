@@ -18,6 +18,7 @@ pub struct Resolver {
     vlans: Vlans,
     target: IpAddr,
     requests: u32,
+    most_requests: u32,
     /// When the next request is due, or the last one is given up.
     next_ns: u64,
     is_due: bool,
@@ -46,10 +47,19 @@ impl Resolver {
             vlans,
             target,
             requests: 0,
+            most_requests: MOST_REQUESTS,
             next_ns: 0,
             is_due: false,
             progress: Progress::Asking,
         }
+    }
+
+    /// Gives up after this time instead, rounded up to requests.
+    #[must_use]
+    pub fn with_patience(self, patience_ns: Option<u64>) -> Self {
+        let requests = |patience_ns: u64| patience_ns.div_ceil(RETRANSMIT_NS).max(1);
+        let most = patience_ns.map(|patience_ns| u32::try_from(requests(patience_ns)));
+        Self { most_requests: most.map_or(MOST_REQUESTS, |most| most.unwrap_or(u32::MAX)), ..self }
     }
 
     /// Whom it asks for.
@@ -75,7 +85,7 @@ impl Resolver {
         if self.progress != Progress::Asking || now_ns < self.next_ns {
             return;
         }
-        if self.requests == MOST_REQUESTS {
+        if self.requests == self.most_requests {
             self.progress = Progress::GaveUp;
             return;
         }
@@ -129,6 +139,15 @@ mod tests {
         assert_eq!(gave_up_ms, Some(5000));
         resolver.hear([10, 0, 0, 2].into(), THEM);
         assert_eq!(resolver.progress(), Progress::GaveUp, "too late");
+    }
+
+    #[test]
+    fn patience_changes_the_number_of_requests() {
+        for (patience_ms, requests) in [(0, 1), (1500, 2), (9000, 9)] {
+            let mut resolver = resolver().with_patience(Some(patience_ms * 1_000_000));
+            (0..20).for_each(|second| resolver.tick(second * RETRANSMIT_NS));
+            assert_eq!((resolver.requests(), resolver.progress()), (requests, Progress::GaveUp));
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod port;
 mod queue_table;
 mod queues;
 mod requests;
+mod service;
 mod session;
 mod text;
 mod trials;

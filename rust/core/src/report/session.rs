@@ -3,6 +3,7 @@
 use super::files::Files;
 use super::host;
 use super::queue_table::QueueTable;
+use super::service;
 use super::trials::{self, Trials};
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::control::peer::Known;
@@ -21,8 +22,8 @@ use std::sync::Arc;
 /// The run that [`Session::next`] has started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A run whose packets are not counted: it finds the MAC addresses of next hops, or it warms up and
-    /// asks the reflector for its counters.
+    /// A run whose packets are not counted: it finds the MAC addresses of next hops, waits for the
+    /// reflector, or warms up and asks the reflector for its counters.
     Preliminary {
         /// How long it sends, in ns; 0: it only asks.
         warmup_ns: u64,
@@ -36,6 +37,8 @@ pub enum Next {
     },
     /// None yet: no request has come. Call [`Session::next`] again.
     Waiting,
+    /// None: the peer did not answer in the time for which it was to be waited for, and the user was told.
+    NoPeer,
     /// None: all runs are done.
     Nothing,
 }
@@ -191,8 +194,7 @@ impl Session {
             warning_of_spread(&self.template, port, flows.as_ref()?)
         });
         warnings.collect::<Vec<_>>().into_iter().for_each(|warning| self.say_once(warning));
-        let configs = self.waiting.iter_mut().chain([&mut self.template]);
-        configs.into_iter().try_for_each(|config| config.resolve_line_rate(link_mbps))?;
+        self.configs().try_for_each(|config| config.resolve_line_rate(link_mbps))?;
         self.trials.as_mut().map_or(Ok(()), Trials::start)
     }
 
@@ -246,10 +248,26 @@ impl Session {
         let mut last = self.run.take();
         if let Some(run) = last.take_if(|run| run.is_resolving()) {
             match run.resolved() {
-                Ok(next_hops) => self.adopt(&next_hops),
+                Ok(next_hops) => {
+                    self.adopt(&next_hops);
+                    self.configs().for_each(|config| config.has_waited(run.stopped_ns()));
+                }
                 // Nothing is sent any more: it need not be known.
                 Err(_) if stop_requested => {}
+                Err(unanswered) if self.template.wait_peer_ns().is_some() => {
+                    self.say_once(unanswered);
+                    return Ok(Next::NoPeer);
+                }
                 Err(unanswered) => return Err(unanswered),
+            }
+        }
+        if let Some(run) = last.take_if(|run| run.is_waiting_for_peer()) {
+            match run.has_answer() {
+                Err(unanswered) if !stop_requested => {
+                    self.say_once(unanswered);
+                    return Ok(Next::NoPeer);
+                }
+                _ => self.configs().for_each(Config::wait_no_more),
             }
         }
         let is_behind_another = self.is_measuring;
@@ -275,6 +293,10 @@ impl Session {
                 self.prepared_len = prepared_len;
                 return Ok(Next::Preliminary { warmup_ns: 0, profile });
             }
+            if let Some(run) = Run::waiting(config, macs) {
+                self.is_measuring = false;
+                return Ok(Next::Preliminary { warmup_ns: 0, profile: self.begin(run) });
+            }
             if let Some(run) = Run::preliminary(config, macs) {
                 self.is_measuring = false;
                 let warmup_ns = run.config().duration_ns.unwrap_or(0);
@@ -296,8 +318,12 @@ impl Session {
 
     /// Enters the next hop of each port in all measurements still to run.
     fn adopt(&mut self, next_hops: &[Option<NextHop>]) {
-        self.waiting.iter_mut().for_each(|config| config.adopt(next_hops));
-        self.template.adopt(next_hops);
+        self.configs().for_each(|config| config.adopt(next_hops));
+    }
+
+    /// The configurations of all measurements still to come.
+    fn configs(&mut self) -> impl Iterator<Item = &mut Config> {
+        self.waiting.iter_mut().chain([&mut self.template])
     }
 
     fn begin(&mut self, run: Run) -> TxProfile {
@@ -394,6 +420,10 @@ impl Session {
             },
             &mut |snapshot| snapshots.push(snapshot),
         );
+        if run.take_readiness() {
+            self.files.show("ready\n");
+            service::say_ready();
+        }
         let mut remarks = run.take_remarks();
         if is_measuring {
             self.publish(snapshots);

@@ -103,6 +103,8 @@ pub struct Config {
     pub allowed: Allowed,
     /// Addresses that such a mode answers ARP, neighbour discovery and echo requests for, on all ports.
     pub ips: Vec<IpAddr>,
+    /// For how long nothing may come to such a mode before it ends, in ns; `None`: for ever.
+    pub idle_exit_ns: Option<u64>,
     /// What such a mode does to packets on purpose.
     pub impairments: Option<Impairments>,
 }
@@ -149,6 +151,8 @@ pub struct Sendrecv {
     pub warmup_ns: u64,
     /// Ask the reflector for its counters.
     pub ask_peer: bool,
+    /// How long to wait until the reflector answers, before anything is sent, in ns; `None`: it need not.
+    pub wait_peer_ns: Option<u64>,
 }
 
 /// The addresses of the packets of a port.

@@ -13,9 +13,11 @@ pub mod mode;
 mod neighbours;
 mod phases;
 mod ports;
+mod readiness;
 mod snapshot;
 mod spread;
 mod totals;
+mod waiting;
 mod workers;
 
 pub use collector::Collector;

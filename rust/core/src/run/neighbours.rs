@@ -3,7 +3,7 @@
 use super::config::{Config, Ends, NextHop};
 use super::phases::Run;
 use crate::control::neighbours::{Heard, OwnAddresses};
-use crate::control::resolver::{MOST_REQUESTS, Progress, Resolver};
+use crate::control::resolver::{Progress, Resolver};
 use crate::wire::flow::Mac;
 use crate::wire::nd;
 use std::collections::{BTreeSet, VecDeque};
@@ -32,7 +32,10 @@ impl Neighbours {
             });
             let asks = ends.filter(|_| is_search);
             let resolver = asks.and_then(|(src, vlans, next_hop)| {
-                Some(Resolver::new(src, *mac, vlans, next_hop.asked?))
+                Some(
+                    Resolver::new(src, *mac, vlans, next_hop.asked?)
+                        .with_patience(config.wait_peer_ns()),
+                )
             });
             Self {
                 mac: *mac,
@@ -93,6 +96,19 @@ impl Neighbours {
 
     fn is_asking(&self) -> bool {
         self.progress() == Some(Progress::Asking)
+    }
+
+    fn unanswered(&self, next_hop: NextHop) -> String {
+        let Some(ip) = next_hop.asked else { return "the MAC address is given".into() };
+        let option = if next_hop.is_gateway { "--gateway" } else { "--dest" };
+        let asked = if ip.is_ipv4() { "ARP requests" } else { "neighbour solicitations" };
+        let requests = self.resolver.as_ref().map_or(0, Resolver::requests);
+        format!(
+            "{option} {ip}: nobody answered {requests} {asked}, one per second, on the port with MAC address {}; \
+             check that address, --src, the VLAN and the cable, and that the host is up (a reflector answers with --ip {ip} \
+             only), or give the MAC address as --dest-mac",
+            self.mac
+        )
     }
 }
 
@@ -182,21 +198,10 @@ impl Run {
             let Some(next_hop) = neighbours.next_hop else { return Ok(None) };
             match neighbours.progress() {
                 Some(Progress::Found(mac)) => Ok(Some(NextHop { mac: Some(mac), ..next_hop })),
-                Some(_) => Err(unanswered(next_hop, neighbours.mac)),
+                Some(_) => Err(neighbours.unanswered(next_hop)),
                 None => Ok(Some(next_hop)),
             }
         };
         self.neighbours.iter().map(of_port).collect()
     }
-}
-
-fn unanswered(next_hop: NextHop, mac: Mac) -> String {
-    let Some(ip) = next_hop.asked else { return "the MAC address is given".into() };
-    let option = if next_hop.is_gateway { "--gateway" } else { "--dest" };
-    let asked = if ip.is_ipv4() { "ARP requests" } else { "neighbour solicitations" };
-    format!(
-        "{option} {ip}: nobody answered {MOST_REQUESTS} {asked}, one per second, on the port with MAC address {mac}; \
-         check that address, --src, the VLAN and the cable, and that the host is up (a reflector answers with --ip {ip} \
-         only), or give the MAC address as --dest-mac"
-    )
 }

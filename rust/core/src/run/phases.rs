@@ -4,6 +4,7 @@ use super::config::{Config, Sendrecv};
 use super::events::{Event, Events};
 use super::mode::Meaning;
 use super::neighbours::Neighbours;
+use super::readiness::{Now, OF_FLOWS, Readiness};
 use super::snapshot::{Seconds, Snapshot};
 use super::{Collector, Row};
 use crate::control::answers::{Answer, Answers};
@@ -30,6 +31,8 @@ const SHORT_TICK_NS: u64 = 1_000_000;
 const STALL_NS: u64 = 1_000_000_000;
 /// How long in-flight packets are waited for before the user is told.
 const DRAIN_SAID_NS: u64 = 2_000_000_000;
+/// How long the reflector is waited for until the user is told.
+const WAIT_SAID_NS: u64 = 2_000_000_000;
 /// Timeout of a question to the reflector.
 const ANSWER_NS: u64 = 1_000_000_000;
 /// How often the reflector is asked during the run, for the snapshot.
@@ -105,6 +108,8 @@ enum Ending {
 enum Kind {
     /// Finds the MAC addresses of next hops.
     Resolving,
+    /// Waits until the reflector answers.
+    Waiting,
     /// Its packets are not counted: it warms up, and asks the reflector for its counters.
     Preliminary,
     Measurement,
@@ -144,6 +149,7 @@ pub struct Run {
     /// Of each port.
     pub(super) neighbours: Vec<Neighbours>,
     events: Events,
+    readiness: Readiness,
     /// Messages for the user, for [`Run::take_remarks`].
     remarks: Vec<String>,
 }
@@ -166,6 +172,17 @@ impl Run {
     /// A run of `config` that finds the MAC addresses of next hops.
     pub(super) fn that_resolves(config: Config, macs: &[Mac]) -> Self {
         Self::with(config, macs.into(), Found::default(), Kind::Resolving)
+    }
+
+    /// A run of `config` that waits for the reflector.
+    pub(super) fn that_waits(config: Config, macs: &[Mac]) -> Self {
+        Self::with(config, macs.into(), Found::default(), Kind::Waiting)
+    }
+
+    /// Whether it waits for the reflector.
+    #[must_use]
+    pub fn is_waiting_for_peer(&self) -> bool {
+        self.kind == Kind::Waiting
     }
 
     /// Whether it finds the MAC addresses of next hops.
@@ -217,6 +234,7 @@ impl Run {
             flows,
             answers: (0..ports.count).map(|_| Answers::default()).collect(),
             events: Events::new(ports.count),
+            readiness: Readiness::new(&config),
             remarks: Vec::new(),
             config,
         };
@@ -333,6 +351,12 @@ impl Run {
         self.remarks.push(remark);
     }
 
+    /// Whether it has become ready since the last call: all of its workers poll, all links are up, and
+    /// others may send packets. A run that sends packets of its own never does.
+    pub fn take_readiness(&mut self) -> bool {
+        self.readiness.take_news()
+    }
+
     /// Messages for the user since the last call, one line each. The same message may come again.
     pub fn take_remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
@@ -354,6 +378,7 @@ impl Run {
         }
         self.registrar.tick(now_ns);
         self.inquiries.tick(now_ns);
+        self.observe_readiness(now_ns, facts);
         self.ask_for_snapshot(now_ns);
         self.remark_on_trouble(now_ns);
         let phase = self.advance(now_ns, facts.stop_requested);
@@ -390,6 +415,7 @@ impl Run {
         if self.config.meaning == Meaning::Returns {
             if let Some(answers) = self.answers.get_mut(usize::from(port)) {
                 answers.take(frame, now_ns, &mut self.registrar, &mut self.windows);
+                self.note_question(now_ns);
             }
         } else if let Ok(datagram) = Datagram::parse(frame, frame.len()) {
             self.inquiries.hear(&frame[datagram.payload()..datagram.end()]);
@@ -422,6 +448,7 @@ impl Run {
             if let Some(answers) = self.answers.first_mut() {
                 let (registrar, windows) = (&mut self.registrar, &mut self.windows);
                 answers.take_payload(payload, [source, own], now_ns, registrar, windows);
+                self.note_question(now_ns);
             }
         } else {
             self.inquiries.hear(payload);
@@ -467,6 +494,7 @@ impl Run {
     fn advance(&mut self, now_ns: u64, stop_requested: bool) -> Phase {
         if self.kind == Kind::Resolving {
             let is_over = self.resolve(now_ns) || stop_requested;
+            self.stopped_ns = now_ns;
             return if is_over { Phase::Over } else { Phase::Run };
         }
         if stop_requested && std::mem::take(&mut self.stopped_by_itself) {
@@ -475,7 +503,8 @@ impl Run {
             self.config.drain_ns = self.config.drain_ns.min(waited_ns);
         }
         if let Ending::NotYet = self.ending {
-            if !stop_requested && !self.is_time_over(now_ns) && !self.is_count_reached() {
+            let ends = stop_requested || self.is_time_over(now_ns) || self.is_count_reached();
+            if !ends && !self.is_idle(now_ns) {
                 return Phase::Run;
             }
             self.stopped_by_itself = !stop_requested;
@@ -493,6 +522,31 @@ impl Run {
             || is_after(self.config.duration_ns) && self.collector.sending_done_ns().is_some()
     }
 
+    fn note_question(&mut self, now_ns: u64) {
+        if self.answers.iter().any(Answers::is_any_due) {
+            self.readiness.note_question(now_ns);
+        }
+    }
+
+    fn observe_readiness(&mut self, now_ns: u64, facts: Facts) {
+        let is_limited = self.readiness.is_limited();
+        self.readiness.observe(&Now {
+            ns: now_ns,
+            can_receive: self.board.polled_ns() > 0
+                && (facts.links_down | facts.ports_removed) == 0,
+            packets: if is_limited { self.collector.counted(&OF_FLOWS) } else { 0 },
+        });
+    }
+
+    fn is_idle(&mut self, now_ns: u64) -> bool {
+        let Some(idle_ns) = self.readiness.idle_too_long(now_ns) else { return false };
+        self.remarks.push(format!(
+            "nobody has sent anything for {:.1} s: ending (--idle-exit)",
+            idle_ns as f64 / 1e9
+        ));
+        true
+    }
+
     fn is_count_reached(&self) -> bool {
         match self.config.count {
             Some(count) if self.config.sendrecv.is_none() => self.collector.received() >= count,
@@ -503,8 +557,13 @@ impl Run {
 
     fn is_over(&mut self, now_ns: u64) -> bool {
         let Some(sendrecv) = &self.config.sendrecv else { return true };
+        let wait_ns = sendrecv.wait_peer_ns.filter(|_| self.kind == Kind::Waiting);
         if let Ending::Asking = self.ending {
-            return !self.inquiries.is_waiting();
+            if wait_ns.is_some() && now_ns >= self.stopped_ns + WAIT_SAID_NS {
+                let peers = self.peers();
+                self.remarks.push(format!("{peers} does not answer yet: asking on (--wait-peer)"));
+            }
+            return !self.inquiries.is_waiting() || wait_ns.is_some() && self.was_stopped();
         }
         let sending_done = self.collector.sending_done_ns().is_some();
         // Packets that timed out since may still arrive, late.
@@ -520,13 +579,14 @@ impl Run {
             }
             return self.config.trials && sending_done && self.is_settled(now_ns);
         }
-        // The preliminary run finds out whether there is an answer at all.
+        // The runs before the measurement find out whether there is an answer at all.
         let answers = matches!(self.before.peer, Known::Report(_));
-        if !sendrecv.ask_peer || !(answers || self.kind == Kind::Preliminary) {
+        if !sendrecv.ask_peer || !(answers || self.kind != Kind::Measurement) {
             return true;
         }
         self.ending = Ending::Asking;
-        self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
+        let patience_ns = wait_ns.unwrap_or(ANSWER_NS);
+        self.inquiries.begin(now_ns, now_ns.saturating_add(patience_ns));
         false
     }
 
