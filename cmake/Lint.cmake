@@ -4,7 +4,7 @@ include_guard(GLOBAL)
 
 set(scripts_tests ${PROJECT_SOURCE_DIR}/scripts/tests)
 
-foreach(lint IN ITEMS "cpp format" "cpp tidy" "rust format" "rust clippy" "rust doc" scripts rules)
+foreach(lint IN ITEMS "cpp format" "cpp tidy" "rust format" "rust clippy" "rust doc" scripts rules fleet)
   separate_arguments(words UNIX_COMMAND "${lint}")
   list(JOIN words - name)
   list(POP_FRONT words what)
@@ -31,6 +31,12 @@ set_tests_properties(scripts-find-rate-memif PROPERTIES LABELS e2e RUN_SERIAL TR
 # Another implementation of HdrHistogram reads the histograms of our JSON.
 add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
+
+# Network namespaces as hosts.
+add_test(NAME scripts-fleet COMMAND ${scripts_tests}/fleet-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-fleet PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
+add_test(NAME scripts-fleet-pairs COMMAND ${scripts_tests}/fleet-pairs-test)
+set_tests_properties(scripts-fleet-pairs PROPERTIES LABELS unit TIMEOUT 60)
 
 # These build in this directory, where nothing else may build at the same time.
 foreach(name IN ITEMS rebuild outside static-dpdk)
