@@ -62,10 +62,11 @@ def not_done(pairs, done):
 
 
 def why(result):
-    """Why a program failed, in one line: the last one that it has printed about itself, or what Ansible says."""
-    lines = [line for line in result.get("stderr", "").splitlines() if line.startswith(("dpdkproj: ", "find-rate: "))]
-    code = f"exit code {result['rc']}" if "rc" in result else ""
-    return ", ".join(filter(None, [code, lines[-1] if lines else result.get("msg", "")])) or "unknown"
+    """Why a program failed, in one line: the last one that it has printed about itself, or at all, or what Ansible says."""
+    lines = list(filter(None, result.get("stderr", "").splitlines()))
+    own = [line for line in lines if line.startswith(("dpdkproj: ", "find-rate: "))]
+    code = [f"exit code {result['rc']}"] if "rc" in result else []
+    return ", ".join(code + ((own or lines)[-1:] or [result.get("msg", "unknown")]))
 
 
 class FilterModule:
