@@ -1,0 +1,1 @@
+"""What a run left behind, read in one place and drawn: used by scripts/plot, scripts/report and data/article.ipynb."""
