@@ -32,6 +32,10 @@ set_tests_properties(scripts-find-rate-memif PROPERTIES LABELS e2e RUN_SERIAL TR
 add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
+# The commands of README.md.
+add_test(NAME scripts-readme COMMAND ${scripts_tests}/readme-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-readme PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
+
 # Network namespaces as hosts.
 add_test(NAME scripts-fleet COMMAND ${scripts_tests}/fleet-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-fleet PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
