@@ -42,6 +42,11 @@ set_tests_properties(scripts-fleet PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT
 add_test(NAME scripts-fleet-pairs COMMAND ${scripts_tests}/fleet-pairs-test)
 set_tests_properties(scripts-fleet-pairs PROPERTIES LABELS unit TIMEOUT 60)
 
+# Short runs over network namespaces; without root, only what needs none.
+add_test(NAME scripts-compare COMMAND ${scripts_tests}/compare-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-compare PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300
+  SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)|OK \\(skipped")
+
 # These build in this directory, where nothing else may build at the same time.
 foreach(name IN ITEMS rebuild outside static-dpdk)
   add_test(NAME scripts-${name} COMMAND ${scripts_tests}/${name}-test ${CMAKE_BINARY_DIR})
