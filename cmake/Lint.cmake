@@ -30,7 +30,8 @@ set_tests_properties(scripts-find-rate scripts-find-rate-memif PROPERTIES LABELS
 set_tests_properties(scripts-find-rate-memif PROPERTIES LABELS e2e RUN_SERIAL TRUE)
 # Another implementation of HdrHistogram reads the histograms of our JSON.
 add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
-set_tests_properties(scripts-hdr PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
+add_test(NAME scripts-metrics COMMAND ${scripts_tests}/metrics-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-hdr scripts-metrics PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 # The commands of README.md.
 add_test(NAME scripts-readme COMMAND ${scripts_tests}/readme-test ${CMAKE_BINARY_DIR})

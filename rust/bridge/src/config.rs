@@ -124,6 +124,7 @@ impl Config {
             reorder_depth: config.impairments.as_ref().map_or(0, |impairments| impairments.depth),
             has_files: config.stats_path.is_some()
                 || config.queues_path.is_some()
+                || config.hlog_path.is_some()
                 || config.json_path.is_some()
                 || config.trials,
             trials: config.trials,

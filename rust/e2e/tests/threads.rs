@@ -17,7 +17,7 @@ fn threads_that_do_not_poll_leave_polling_cpus_alone() {
         println!("SKIPPED: one CPU is all there is");
         return;
     }
-    let mut run = sendrecv("--warmup 0.2 --duration 30").measured(100).start_polling();
+    let mut run = sendrecv("--warmup 0.2 --duration 30 --metrics 0").measured(100).start_polling();
     // The line of its first second: all threads have begun.
     run.wait_for(" s  tx ");
     let threads = run.threads();
@@ -27,6 +27,8 @@ fn threads_that_do_not_poll_leave_polling_cpus_alone() {
     assert_eq!(polling[0].1, [cpu(0)], "{threads:?}");
     let writers = threads.iter().filter(|(name, _)| name == "stats-writer");
     assert_eq!(writers.count(), 2, "{threads:?}");
+    let metrics = threads.iter().filter(|(name, _)| name == "metrics");
+    assert_eq!(metrics.count(), 1, "{threads:?}");
     let _ = outcome.summary();
 }
 

@@ -326,11 +326,18 @@ fn config(
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
     let is_sendrecv = mode.meaning == Meaning::Measures;
     let trials = is_sendrecv && options.get_flag("trials");
-    if trials && (common.stats.is_some() || common.per_queue.is_some() || common.json.is_some()) {
+    let files = [&common.stats, &common.per_queue, &common.hlog, &common.json];
+    if trials && files.into_iter().any(Option::is_some) {
         return Err(
-            "--trials: each trial is answered on stdout; leave -s, --per-queue and --json out"
+            "--trials: each trial is answered on stdout; leave -s, --per-queue, --hlog and --json out"
                 .into(),
         );
+    }
+    if common.hlog.is_some() && !is_sendrecv {
+        return Err(format!(
+            "--hlog: {} measures no latencies; give it to a mode that does, or leave it out",
+            mode.name
+        ));
     }
     let sendrecv = if is_sendrecv {
         Some(sendrecv(options, common.stats_interval_ms, repeated.port.len(), sockets)?)
@@ -364,6 +371,8 @@ fn config(
         offload: if common.software_checksums { Offload::Off } else { common.offload },
         stats_path: common.stats,
         queues_path: common.per_queue,
+        hlog_path: common.hlog,
+        metrics: common.metrics,
         json_path: common.json,
         interval_ns,
         timeout_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,

@@ -11,7 +11,7 @@ use crate::work::impair::Impairments;
 use crate::work::pacer::{Pattern, TxMode};
 use clap::{ArgMatches, Args, FromArgMatches};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -50,6 +50,7 @@ impl Repeated {
 }
 
 #[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "these are texts for --help, which has no Markdown")]
 pub(super) struct Common {
     /// Number of rx queues of each port
     #[arg(short, long, value_name = "N", global = true, default_value = "1",
@@ -94,6 +95,13 @@ pub(super) struct Common {
     /// Write a row of CSV per interval and queue to FILE ("-": stdout)
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) per_queue: Option<PathBuf>,
+    /// Write the histogram of round-trip times of each interval to FILE ("-": stdout), as an HdrHistogram log
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) hlog: Option<PathBuf>,
+    /// Serve OpenMetrics at http://ADDR:PORT/metrics, for Prometheus; without ADDR at 127.0.0.1, which only this host
+    /// reaches [default: off]
+    #[arg(long, value_name = "[ADDR:]PORT", global = true, value_parser = values::metrics_address)]
+    pub(super) metrics: Option<SocketAddr>,
     /// Length of a statistics interval
     #[arg(long, value_name = "MS", global = true, default_value = "1000",
           value_parser = clap::value_parser!(u32).range(1..=60_000))]

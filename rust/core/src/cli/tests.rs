@@ -51,6 +51,37 @@ const SENDRECV: &str = "sendrecv --src 10.0.0.4 --dest 10.0.0.5:10000 \
                         --dest-mac 12:34:56:78:9a:bc";
 
 #[test]
+fn metrics_are_for_this_host_unless_an_address_is_given() {
+    let metrics = |value: &str| run(&format!("rxonly --metrics {value}")).metrics;
+    assert_eq!(run("rxonly").metrics, None);
+    for (value, expected) in [
+        ("9400", "127.0.0.1:9400"),
+        (":9400", "127.0.0.1:9400"),
+        ("10.0.0.4:9400", "10.0.0.4:9400"),
+        ("0.0.0.0:9400", "0.0.0.0:9400"),
+        ("[::1]:9400", "[::1]:9400"),
+    ] {
+        assert_eq!(metrics(value), Some(expected.parse().unwrap()), "{value}");
+    }
+    for value in ["", "65536", "10.0.0.4", "::1:9400", "localhost:9400", "::"] {
+        let error = error(&format!("rxonly --metrics={value}"));
+        assert!(error.contains("expected a TCP port of this host, such as 9400"), "{error}");
+    }
+}
+
+#[test]
+fn a_histogram_log_is_for_modes_with_latencies() {
+    assert_eq!(run(&format!("{SENDRECV} --hlog f")).hlog_path, Some("f".into()));
+    for mode in ["reflect", "rxonly", "forward"] {
+        let expected = format!(
+            "--hlog: {mode} measures no latencies; give it to a mode that does, or leave it out"
+        );
+        assert_eq!(error(&format!("{mode} --hlog f")), expected);
+    }
+    assert!(error(&format!("{SENDRECV} --trials --hlog f")).starts_with("--trials: "));
+}
+
+#[test]
 fn what_a_sender_is_asked_about_truth() {
     let config = run(&format!(
         "{SENDRECV} --reflector-seq --warmup 1.5 --drain 0.25 --max-loss 0.1% --max-latency p99=200us \

@@ -7,7 +7,7 @@ use crate::wire::payload;
 use crate::wire::sizes::Sizes;
 use crate::work::pacer::{PPS_MAX, Rate, TxMode};
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -106,6 +106,17 @@ pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
     let address =
         parsed.map_err(|_| "expected an IP address, such as 10.0.0.4 or 2001:db8::4".to_string());
     one_host(address?)
+}
+
+/// Where metrics are served: a port of this host alone, unless an address is given.
+pub(crate) fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    let loopback = port.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    loopback.or_else(|_| text.parse()).map_err(|_| {
+        "expected a TCP port of this host, such as 9400, or also an address of it, such as 10.0.0.4:9400 or \
+         [::]:9400"
+            .into()
+    })
 }
 
 /// A network, or a single host.

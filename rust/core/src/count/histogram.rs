@@ -75,6 +75,20 @@ impl Histogram {
         self.total == 0
     }
 
+    /// Number of times.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.total
+    }
+
+    /// Number of times below 2^`exponent` ns, exactly: a bucket begins at every power of two. At most
+    /// 2^33 ns (8.6 s), because times from 2^34 ns on share a bucket with shorter ones.
+    #[must_use]
+    pub fn count_below_power(&self, exponent: u32) -> u64 {
+        let end = usize::from(bucket(1 << exponent.min(33)));
+        self.buckets[..end].iter().sum()
+    }
+
     /// The `quantile` (0 to 1) of all times in ns, to within 0.8 %; `None` without packets.
     #[must_use]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
@@ -161,6 +175,13 @@ pub(crate) mod tests {
                 prop_assert!(theirs.abs_diff(p50) as f64 <= p50 as f64 * 0.001 + 1.0);
             }
         }
+    }
+
+    #[test]
+    fn times_below_a_power_of_two_are_counted_exactly() {
+        let all = histogram(&[1, 255, 256, 257, 511, 512, 8_589_934_591, 8_589_934_592, u64::MAX]);
+        assert_eq!([8, 9, 10, 33].map(|exponent| all.count_below_power(exponent)), [2, 5, 6, 7]);
+        assert_eq!(all.count(), 9);
     }
 
     #[test]

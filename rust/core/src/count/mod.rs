@@ -19,6 +19,8 @@ pub use board::{Board, Recorder, Role, Shape};
 pub use counter::{Counter, Counts, LedgerPlace, MODE_COUNTERS, ModeCounter};
 pub use departures::Departures;
 pub use histogram::Histogram;
+#[cfg(test)]
+pub(crate) use histogram::tests::histogram as histogram_of;
 pub use late::Again;
 pub use notes::{Extents, RunNotes};
 pub use polls::Polls;

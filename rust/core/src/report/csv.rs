@@ -153,6 +153,7 @@ mod tests {
             start_ns,
             totals,
             percentiles_ns: (valid > 0).then_some([9, 14, 15]),
+            latencies: None,
             events: Vec::new(),
             queues: Vec::new(),
         }
@@ -198,6 +199,7 @@ mod tests {
             start_ns: 0,
             totals,
             percentiles_ns: None,
+            latencies: None,
             events: Vec::new(),
             queues: Vec::new(),
         });
@@ -213,6 +215,7 @@ mod tests {
             start_ns: 0,
             totals,
             percentiles_ns: None,
+            latencies: None,
             events: Vec::new(),
             queues: Vec::new(),
         });
@@ -240,6 +243,7 @@ mod tests {
             start_ns: 0,
             totals,
             percentiles_ns: None,
+            latencies: None,
             events: Vec::new(),
             queues: Vec::new(),
         });

@@ -10,10 +10,34 @@ use std::time::Duration;
 /// Timeout for writing the rest to a file or to stderr at the end of a run.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What a run writes while it goes on, each to a file of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Stream {
+    /// CSV rows.
+    Rows,
+    /// CSV rows of queues.
+    Queues,
+    /// Histograms of intervals.
+    Histograms,
+}
+
+impl Stream {
+    const ALL: [Self; 3] = [Self::Rows, Self::Queues, Self::Histograms];
+
+    /// The option that asks for it, and what it asks for.
+    fn asked(self, config: &Config) -> (&'static str, &Option<PathBuf>) {
+        match self {
+            Self::Rows => ("-s", &config.stats_path),
+            Self::Queues => ("--per-queue", &config.queues_path),
+            Self::Histograms => ("--hlog", &config.hlog_path),
+        }
+    }
+}
+
 /// The files that were asked for, and stderr.
 pub(super) struct Files {
-    table: Option<Output>,
-    queues: Option<Output>,
+    /// In the order of [`Stream::ALL`].
+    streams: [Option<Output>; Stream::ALL.len()],
     json: Option<(PathBuf, Destination)>,
     /// stderr. Written by a thread, because a stopped terminal or a full pipe must not block a run.
     screen: Output,
@@ -22,7 +46,7 @@ pub(super) struct Files {
 impl Files {
     /// Opens the files that `config` asks for. The error names the option.
     pub(super) fn open(config: &Config) -> Result<Self, String> {
-        let find = |option: &str, path: &Option<PathBuf>| {
+        let find = |(option, path): (&'static str, &Option<PathBuf>)| {
             let Some(path) = path else { return Ok(None) };
             let destination = Destination::new(path).map_err(|error| {
                 format!(
@@ -30,39 +54,38 @@ impl Files {
                     path.display()
                 )
             })?;
-            Ok::<_, String>(Some((path.clone(), destination)))
+            Ok::<_, String>(Some((option, path.clone(), destination)))
         };
-        let table = find("-s", &config.stats_path)?;
-        let json = find("--json", &config.json_path)?;
-        let queues = find("--per-queue", &config.queues_path)?;
-        let all = [("-s", &table), ("--per-queue", &queues), ("--json", &json)];
-        let all: Vec<_> =
-            all.iter().filter_map(|(name, file)| Some((name, file.as_ref()?))).collect();
-        for (index, (name, (path, destination))) in all.iter().enumerate() {
-            let same = all[index + 1..].iter().find(|(_, other)| destination.is_same(&other.1));
-            if let Some((other, (again, _))) = same {
+        let asked = Stream::ALL.map(|stream| stream.asked(config));
+        let json = ("--json", &config.json_path);
+        let found: Vec<_> = asked.into_iter().chain([json]).map(find).collect::<Result<_, _>>()?;
+        let all: Vec<_> = found.iter().flatten().collect();
+        for (index, (name, path, destination)) in all.iter().enumerate() {
+            let same = all[index + 1..].iter().find(|other| destination.is_same(&other.2));
+            if let Some((other, again, _)) = same {
                 let (path, again) = (path.display(), again.display());
                 return Err(format!(
                     "{name} {path} {other} {again}: the same file; give them one each"
                 ));
             }
         }
-        let output = |option: &str, file: Option<(PathBuf, _)>| {
-            let name = |path: PathBuf| format!("{option} {}", path.display());
-            file.map(|(path, destination)| Output::new(name(path), destination))
-        };
-        let (table, queues) = (output("-s", table), output("--per-queue", queues));
+        let mut found = found.into_iter();
+        let streams = Stream::ALL.map(|_| {
+            let (option, path, destination) = found.next().flatten()?;
+            Some(Output::new(format!("{option} {}", path.display()), destination))
+        });
+        let json = found.next().flatten().map(|(_, path, destination)| (path, destination));
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
         let screen = Output::new("stderr".into(), Destination::open(File::from(stderr)));
-        Ok(Self { table, queues, json, screen })
+        Ok(Self { streams, json, screen })
     }
 
     /// Starts the writer threads, with the CPU affinity of the calling thread, unless they are
     /// running.
     pub(super) fn start(&mut self) -> Result<(), String> {
         self.screen.start()?;
-        self.table.iter_mut().chain(&mut self.queues).try_for_each(Output::start)
+        self.streams.iter_mut().flatten().try_for_each(Output::start)
     }
 
     /// Prints lines on stderr. Never blocks.
@@ -70,22 +93,17 @@ impl Files {
         self.screen.push(lines.as_bytes());
     }
 
-    /// Queues CSV rows for writing, and those of queues. Never blocks. Returns why rows are no
-    /// longer written, if so.
-    pub(super) fn push_rows(&self, rows: &[u8], of_queues: &[u8]) -> Vec<String> {
-        let outputs = [(&self.table, rows), (&self.queues, of_queues)];
-        let push = |(output, text): (&Option<Output>, &[u8])| {
-            let output = output.as_ref()?;
-            output.push(text);
-            output.failure()
-        };
-        outputs.into_iter().filter_map(push).collect()
+    /// Queues `text` for writing. Never blocks. Returns why nothing more is written, if so.
+    pub(super) fn push(&self, stream: Stream, text: &[u8]) -> Option<String> {
+        let output = self.streams[stream as usize].as_ref()?;
+        output.push(text);
+        output.failure()
     }
 
     /// Writes what is left. Returns what went wrong, one line each.
     pub(super) fn finish(&mut self, outcome: &Outcome) -> Vec<String> {
         let mut problems = Vec::new();
-        for output in self.table.iter_mut().chain(&mut self.queues) {
+        for output in self.streams.iter_mut().flatten() {
             problems.extend(output.finish(WRITE_TIMEOUT).err());
         }
         if let Some((path, destination)) = self.json.take() {

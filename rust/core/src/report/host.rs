@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 /// The machine that a run took place on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,6 +35,12 @@ pub(super) fn describe(dpdk: String, driver: String) -> Host {
         dpdk,
         driver,
     }
+}
+
+/// When a run began that has lasted for `now_ns`, counted from the epoch of Unix time.
+pub(super) fn time_of_start(now_ns: u64) -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_nanos(now_ns))
 }
 
 /// Steal time of these CPUs since boot, in ms: how long the hypervisor kept them although something

@@ -83,6 +83,7 @@ mod tests {
             start_ns: 7_000_000,
             totals: Totals::default(),
             percentiles_ns: None,
+            latencies: None,
             events: Vec::new(),
             queues: vec![
                 queue(Role::Send { stream: 0 }, 0, &[(Counter::Due, 3), (Counter::Sent, 2)]),

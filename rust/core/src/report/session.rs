@@ -1,8 +1,11 @@
 //! A session: all runs of one command line, and everything that is written about them.
 
-use super::files::Files;
+use super::files::{Files, Stream};
+use super::hlog::HistogramLog;
 use super::host;
+use super::metrics::About;
 use super::queue_table::QueueTable;
+=use super::scrapes::Scrapes;
 use super::service;
 use super::trials::{self, Trials};
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
@@ -122,6 +125,12 @@ pub struct Session {
     /// CSV rows of the measurement, and those of its queues.
     table: Table,
     queue_table: QueueTable,
+    /// Histograms of its intervals.
+    histogram_log: HistogramLog,
+    /// The first tick of the measurement has been.
+    has_begun: bool,
+    /// Who asks for metrics, if they were asked for.
+    scrapes: Option<Scrapes>,
     snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
     /// Messages already printed: each is printed once.
     said: BTreeSet<String>,
@@ -142,8 +151,22 @@ impl Session {
         if first.is_some() {
             template.skip_warmup();
         }
+        let files = Files::open(&template)?;
+        let snapshot = Arc::default();
+        let scrapes = template.metrics.map(|address| {
+            let about = About {
+                mode: template.mode.clone(),
+                meaning: template.meaning,
+                counters: template.counters.clone(),
+                ports: template.ports(),
+            };
+            Scrapes::new(address, about, Arc::clone(&snapshot))
+        });
         Ok(Self {
-            files: Files::open(&template)?,
+            files,
+            histogram_log: HistogramLog::new(template.interval_ns),
+            has_begun: false,
+            scrapes: scrapes.transpose()?,
             queue_table: QueueTable::new(template.ports()),
             table: Table::new(template.meaning, &template.counters, template.ports()),
             waiting: first.into_iter().collect(),
@@ -156,7 +179,7 @@ impl Session {
             command,
             run: None,
             is_measuring: false,
-            snapshot: Arc::default(),
+            snapshot,
             said: BTreeSet::new(),
             cpus: Vec::new(),
             steal_before_ms: None,
@@ -305,6 +328,7 @@ impl Session {
             }
         }
         self.is_measuring = true;
+        self.has_begun = false;
         self.table.begin();
         let Some(config) = self.waiting.pop_front() else { return Ok(Next::Nothing) };
         if is_silent && !stop_requested && self.trials.is_some() {
@@ -357,6 +381,9 @@ impl Session {
     /// One line, if a thread cannot be created.
     pub fn begin_on(&mut self, cpus: Vec<u32>) -> Result<(), String> {
         self.files.start()?;
+        if let Some(address) = self.scrapes.as_mut().map(Scrapes::start).transpose()?.flatten() {
+            self.say_once(address);
+        }
         self.steal_before_ms = host::steal_ms(&cpus);
         self.cpus = cpus;
         Ok(())
@@ -370,10 +397,14 @@ impl Session {
 
     /// Drives the current run: see [`Run::tick`]. Does not block on files.
     pub fn tick(&mut self, now_ns: u64, facts: Facts) -> Tick {
+        if self.is_measuring && !std::mem::replace(&mut self.has_begun, true) {
+            self.histogram_log.begin(host::time_of_start(now_ns));
+        }
         let tick = self.drive(|run, row, snapshot| run.tick(now_ns, facts, row, snapshot));
         let tick = tick.unwrap_or(Tick { phase: Phase::Over, next_ns: now_ns });
         if self.is_measuring && tick.phase != Phase::Run {
             self.table.stop();
+            self.histogram_log.stop();
         }
         tick
     }
@@ -409,6 +440,7 @@ impl Session {
         let run = self.run.as_mut()?;
         let is_measuring = self.is_measuring;
         let (table, queue_table) = (&mut self.table, &mut self.queue_table);
+        let histogram_log = &mut self.histogram_log;
         let mut snapshots = Vec::new();
         let result = act(
             run,
@@ -416,6 +448,7 @@ impl Session {
                 if is_measuring {
                     table.push(row);
                     queue_table.push(row);
+                    histogram_log.push(row);
                 }
             },
             &mut |snapshot| snapshots.push(snapshot),
@@ -427,8 +460,10 @@ impl Session {
         let mut remarks = run.take_remarks();
         if is_measuring {
             self.publish(snapshots);
-            let (rows, of_queues) = (self.table.take(), self.queue_table.take());
-            remarks.extend(self.files.push_rows(&rows, &of_queues));
+            remarks.extend(self.files.push(Stream::Rows, &self.table.take()));
+            remarks.extend(self.files.push(Stream::Queues, &self.queue_table.take()));
+            let histograms = self.histogram_log.take();
+            remarks.extend(self.files.push(Stream::Histograms, histograms.as_bytes()));
         }
         for remark in remarks {
             self.say_once(remark);

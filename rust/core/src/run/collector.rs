@@ -46,6 +46,8 @@ pub struct Collector {
     loss_runs: LossRuns,
     /// Whether rows have what each worker counted.
     keeps_queues: bool,
+    /// Whether rows have the histogram of their round-trip times.
+    keeps_histograms: bool,
     /// Disagreement, in packets, between valid counts and arrived sequence numbers.
     mismatch: u64,
 }
@@ -75,6 +77,7 @@ impl Collector {
             lost: vec![0; streams].into(),
             totals: Totals::default(),
             keeps_queues: false,
+            keeps_histograms: false,
             mismatch: 0,
         }
     }
@@ -82,6 +85,11 @@ impl Collector {
     /// Rows have what each worker counted ([`Row::queues`]).
     pub fn keep_queues(&mut self) {
         self.keeps_queues = true;
+    }
+
+    /// Rows have the histogram of their round-trip times ([`Row::latencies`]).
+    pub fn keep_histograms(&mut self) {
+        self.keeps_histograms = true;
     }
 
     /// Closes intervals that can be closed, and passes the rows of final intervals to `row`.
@@ -333,7 +341,8 @@ impl Collector {
             let percentiles_ns =
                 (!self.interval_latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
             let start_ns = self.next * self.board.interval_ns();
-            row(&Row { start_ns, totals, percentiles_ns, events: Vec::new(), queues });
+            let latencies = self.keeps_histograms.then(|| self.interval_latencies.clone());
+            row(&Row { start_ns, totals, percentiles_ns, latencies, events: Vec::new(), queues });
             self.next += 1;
         }
         self.board.read_below(self.next);

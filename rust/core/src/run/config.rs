@@ -73,6 +73,10 @@ pub struct Config {
     pub stats_path: Option<PathBuf>,
     /// CSV file for closed intervals, queue by queue.
     pub queues_path: Option<PathBuf>,
+    /// `HdrHistogram` log of closed intervals.
+    pub hlog_path: Option<PathBuf>,
+    /// Address at which `OpenMetrics` are served over HTTP.
+    pub metrics: Option<SocketAddr>,
     /// JSON file for the final summary.
     pub json_path: Option<PathBuf>,
     /// Length of a statistics interval in ns.
@@ -565,6 +569,7 @@ impl Config {
         Self {
             stats_path: None,
             queues_path: None,
+            hlog_path: None,
             json_path: None,
             interval_ns: self.interval_ns.max(100_000_000),
             live: false,

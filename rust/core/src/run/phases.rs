@@ -241,6 +241,9 @@ impl Run {
         if run.config.queues_path.is_some() {
             run.collector.keep_queues();
         }
+        if run.config.hlog_path.is_some() {
+            run.collector.keep_histograms();
+        }
         if kind == Kind::Measurement && matches!(before.peer, Known::Report(_)) {
             // For the reflector, the run begins with its first question (`control::windows`).
             run.inquiries.begin(0, ANSWER_NS);
@@ -487,7 +490,8 @@ impl Run {
         });
         for second in complete {
             let workers = self.collector.by_worker();
-            snapshot(Snapshot::new(&second, workers, self.peer_second));
+            let latencies = self.collector.latencies().clone();
+            snapshot(Snapshot::new(&second, workers, latencies, self.peer_second));
         }
     }
 

@@ -60,6 +60,13 @@ impl Ports {
         format!("{}{direction}{number}", self.prefix(port))
     }
 
+    /// That port, and the number of the queue in it.
+    #[must_use]
+    pub fn port_and_queue(self, role: Role, place: u16) -> (u16, u16) {
+        let Queue { port, number, .. } = self.queue_of(role, place);
+        (port, number)
+    }
+
     /// Whether the worker at `place` polls an rx queue.
     #[must_use]
     pub fn is_rx(self, role: Role, place: u16) -> bool {
@@ -128,6 +135,8 @@ mod tests {
             assert_eq!(ports.queue_name(role, place), name);
             assert_eq!(ports.port_of(role, place), port);
             assert_eq!(ports.is_rx(role, place), name.contains("rx"));
+            let (port, queue) = ports.port_and_queue(role, place);
+            assert!(name.starts_with(&format!("p{port}.")) && name.ends_with(&queue.to_string()));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Row, Totals, WorkerCounts};
 use crate::control::peer::Peer;
+use crate::count::Histogram;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -19,14 +20,21 @@ pub struct Snapshot {
     pub totals: Totals,
     /// What the worker of each queue counted since the start, including the pacing of senders.
     pub workers: Vec<WorkerCounts>,
+    /// Round-trip times of all valid packets since the start.
+    pub latencies: Histogram,
     /// What the reflector counted between its last two answers, about a second apart.
     pub peer: Peer,
 }
 
 impl Snapshot {
-    pub(super) fn new(second: &Complete, workers: Vec<WorkerCounts>, peer: Peer) -> Self {
+    pub(super) fn new(
+        second: &Complete,
+        workers: Vec<WorkerCounts>,
+        latencies: Histogram,
+        peer: Peer,
+    ) -> Self {
         let &Complete { start_ns, end_ns, second, totals } = second;
-        Self { start_ns, end_ns, second, totals, workers, peer }
+        Self { start_ns, end_ns, second, totals, workers, latencies, peer }
     }
 }
 
@@ -80,6 +88,7 @@ mod tests {
             start_ns: interval * interval_ns,
             totals,
             percentiles_ns: None,
+            latencies: None,
             events: Vec::new(),
             queues: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 use super::Event;
 use crate::count::Departures;
+use crate::count::Histogram;
 use crate::count::Latency;
 use crate::count::Polls;
 use crate::count::Role;
@@ -46,6 +47,8 @@ pub struct Row {
     pub totals: Totals,
     /// 50th, 99th and 99.9th percentile of the round-trip times of its valid packets, in ns.
     pub percentiles_ns: Option<[u64; 3]>,
+    /// Histogram of these round-trip times; `None` unless it was asked for.
+    pub latencies: Option<Histogram>,
     /// What happened to ports in it.
     pub events: Vec<Event>,
     /// What each worker counted in it, without pacing; empty unless it was asked for.
