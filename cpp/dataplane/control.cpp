@@ -8,6 +8,8 @@
 #include <csignal>
 #include <thread>
 
+#include "dpdk/telemetry.hpp"
+
 namespace dpdkproj {
 
 StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
@@ -70,6 +72,27 @@ void watch_ports(const ServedPorts& ports, rs::Facts& facts) {
 
 }  // namespace
 
+namespace {
+
+Figures of_rust(const rust::Vec<rs::Figure>& figures) {
+  Figures copies;
+  copies.reserve(figures.size());
+  for (const rs::Figure& figure : figures) {
+    copies.emplace_back(std::string(figure.name), figure.value);
+  }
+  return copies;
+}
+
+Telemetry of_rust(const rs::Telemetry& telemetry) {
+  Telemetry copy{of_rust(telemetry.summary), {}, of_rust(telemetry.histogram)};
+  for (const rs::QueueFigures& queue : telemetry.queues) {
+    copy.queues.emplace_back(std::string(queue.name), of_rust(queue.figures));
+  }
+  return copy;
+}
+
+}  // namespace
+
 void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
              const StopSignals& signals, std::atomic<Phase>& phase) noexcept {
   constexpr uint64_t kMissedNs = 250'000'000;
@@ -94,6 +117,9 @@ void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
       served.slow_path.serve(session, index++, now_ns);
     }
     const rs::Tick tick = session.tick(now_ns, facts);
+    if (!tick.telemetry.summary.empty()) {
+      publish(of_rust(tick.telemetry));
+    }
     switch (tick.phase) {
       case rs::Phase::Drain:
         phase.store(Phase::kDrain, std::memory_order_relaxed);

@@ -341,11 +341,32 @@ pub(crate) mod bridge {
         Over,
     }
 
+    /// A number with a name.
+    struct Figure {
+        name: String,
+        value: u64,
+    }
+
+    /// What a queue counted.
+    struct QueueFigures {
+        name: String,
+        figures: Vec<Figure>,
+    }
+
+    /// What DPDK's telemetry socket tells about the measurement.
+    struct Telemetry {
+        summary: Vec<Figure>,
+        queues: Vec<QueueFigures>,
+        histogram: Vec<Figure>,
+    }
+
     /// The result of `Session::tick`.
     struct Tick {
         phase: Phase,
         /// When to call again, in ns since the start of the run.
         next_ns: u64,
+        /// What has to be told from now on: once per second, else empty.
+        telemetry: Telemetry,
     }
 
     /// The kind of run that starts.

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::ffi::bridge::{
-    self, End, Facts, Finished, Frame, MacAddress, Next, PortEnd, PortLimits, PortRss, Stage, Tick,
-    Trial,
+    self, End, Facts, Figure, Finished, Frame, MacAddress, Next, PortEnd, PortLimits, PortRss,
+    QueueFigures, Stage, Tick, Trial,
 };
 use dpdkproj_core::report;
 use dpdkproj_core::run::config::{PortLimits as CorePortLimits, Trial as CoreTrial};
@@ -97,7 +97,8 @@ impl Session {
             Phase::Drain => bridge::Phase::Drain,
             Phase::Over => bridge::Phase::Over,
         };
-        Tick { phase, next_ns: tick.next_ns }
+        let telemetry = self.0.take_telemetry().unwrap_or_default();
+        Tick { phase, next_ns: tick.next_ns, telemetry: telemetry.into() }
     }
 
     pub(crate) unsafe fn receive_slow(&mut self, now_ns: u64, port: u16, frame: &Frame) {
@@ -126,6 +127,21 @@ impl Session {
         let report::Finished { summary, problem, limits_broken } =
             self.0.finish(report::End { now_ns, ports, dpdk_version });
         Finished { summary, problem: problem.unwrap_or_default(), limits_broken }
+    }
+}
+
+impl From<report::Telemetry> for bridge::Telemetry {
+    fn from(telemetry: report::Telemetry) -> Self {
+        let report::Telemetry { summary, queues, histogram } = telemetry;
+        let all = |figures: report::Figures| {
+            figures.into_iter().map(|(name, value)| Figure { name, value }).collect()
+        };
+        let queues = queues.into_iter();
+        Self {
+            summary: all(summary),
+            queues: queues.map(|(name, own)| QueueFigures { name, figures: all(own) }).collect(),
+            histogram: all(histogram),
+        }
     }
 }
 

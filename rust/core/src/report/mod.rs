@@ -24,9 +24,10 @@ mod port;
 mod queue_table;
 mod queues;
 mod requests;
-=mod scrapes;
+mod scrapes;
 mod service;
 mod session;
+mod telemetry;
 mod text;
 mod trials;
 
@@ -41,4 +42,5 @@ pub use loss::{Loss, attribute};
 pub use outcome::{KnownFlows, Outcome, PortOutcome, SOCKET_MISSED};
 pub use output::Output;
 pub use session::{End, Finished, Next, PortEnd, Session};
+pub use telemetry::{Figures, Telemetry};
 pub use text::{live_line, summary};

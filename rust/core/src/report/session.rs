@@ -5,8 +5,9 @@ use super::hlog::HistogramLog;
 use super::host;
 use super::metrics::About;
 use super::queue_table::QueueTable;
-=use super::scrapes::Scrapes;
+use super::scrapes::Scrapes;
 use super::service;
+use super::telemetry::Telemetry;
 use super::trials::{self, Trials};
 use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::control::peer::Known;
@@ -132,6 +133,8 @@ pub struct Session {
     /// Who asks for metrics, if they were asked for.
     scrapes: Option<Scrapes>,
     snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
+    /// What [`Session::take_telemetry`] has not yet returned.
+    telemetry: Option<Telemetry>,
     /// Messages already printed: each is printed once.
     said: BTreeSet<String>,
     /// The CPUs that workers run on, and their steal time when the workers started.
@@ -180,6 +183,7 @@ impl Session {
             run: None,
             is_measuring: false,
             snapshot,
+            telemetry: None,
             said: BTreeSet::new(),
             cpus: Vec::new(),
             steal_before_ms: None,
@@ -395,6 +399,12 @@ impl Session {
         self.snapshot.lock().clone()
     }
 
+    /// What the telemetry socket has to tell from now on; `None`: the same as before. Call after
+    /// [`Session::tick`].
+    pub fn take_telemetry(&mut self) -> Option<Telemetry> {
+        self.telemetry.take()
+    }
+
     /// Drives the current run: see [`Run::tick`]. Does not block on files.
     pub fn tick(&mut self, now_ns: u64, facts: Facts) -> Tick {
         if self.is_measuring && !std::mem::replace(&mut self.has_begun, true) {
@@ -478,6 +488,9 @@ impl Session {
             if self.template.live && !snapshot.second.is_quiet() {
                 self.files.show(&format!("{}\n", live_line(self.template.meaning, &snapshot)));
             }
+            let Config { meaning, ref counters, .. } = self.template;
+            let ports = self.template.ports();
+            self.telemetry = Some(Telemetry::of(&snapshot, meaning, counters, ports));
             *self.snapshot.lock() = Some(Arc::new(snapshot));
         }
     }

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace dpdkproj {
+
+/// Numbers with names, in the order in which they are shown.
+using Figures = std::vector<std::pair<std::string, uint64_t>>;
+
+/// What DPDK's telemetry socket tells about the running measurement.
+struct Telemetry {
+  Figures summary;
+  /// Of each queue, by its name.
+  std::vector<std::pair<std::string, Figures>> queues;
+  Figures histogram;
+};
+
+/// Answers /dpdkproj/summary, /dpdkproj/queues and /dpdkproj/histogram with `telemetry` from now
+/// on, and as long as the process runs: DPDK cannot unregister a command. Its own threads call the
+/// answers, so they take a lock; call this on a control thread. Of more numbers than DPDK can tell
+/// in one answer, it tells the first.
+void publish(Telemetry telemetry);
+
+}  // namespace dpdkproj
