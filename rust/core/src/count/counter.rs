@@ -154,6 +154,18 @@ impl Counter {
         Self::CorruptIpv4Checksum,
         Self::CorruptUdpChecksum,
     ];
+    /// Packets of ours that came back, in whatever condition.
+    pub const CAME_BACK: &[Self] = &[
+        Self::Valid,
+        Self::Duplicate,
+        Self::Late,
+        Self::CorruptHeader,
+        Self::CorruptLength,
+        Self::CorruptTag,
+        Self::CorruptFiller,
+        Self::CorruptIpv4Checksum,
+        Self::CorruptUdpChecksum,
+    ];
     /// Why packets are not ours.
     pub const FOREIGN: &[Self] = &[
         Self::ForeignArp,

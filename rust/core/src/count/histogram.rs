@@ -64,6 +64,37 @@ impl Histogram {
         }
     }
 
+    /// What was counted since this histogram was `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let buckets = self.buckets.iter().zip(&earlier.buckets);
+        let buckets = buckets.map(|(now, before)| now.saturating_sub(*before));
+        Self { buckets: buckets.collect(), total: self.total.saturating_sub(earlier.total) }
+    }
+
+    /// The times from the smallest to the largest, on a scale that is about logarithmic, in `bars`
+    /// equal parts: the number of packets in each. `None` without packets.
+    #[must_use]
+    pub fn bars(&self, bars: usize) -> Option<Vec<u64>> {
+        let first = self.buckets.iter().position(|count| *count > 0)?;
+        let last = self.buckets.iter().rposition(|count| *count > 0)?;
+        let buckets = last - first + 1;
+        let mut sums = vec![0; bars];
+        if buckets < bars {
+            // Each bucket is as wide as several bars.
+            for (bar, sum) in sums.iter_mut().enumerate() {
+                *sum = self.buckets[first + bar * buckets / bars];
+            }
+        } else {
+            for (place, count) in self.buckets[first..=last].iter().enumerate() {
+                if let Some(sum) = sums.get_mut(place * bars / buckets) {
+                    *sum += count;
+                }
+            }
+        }
+        Some(sums)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.buckets.fill(0);
         self.total = 0;
@@ -182,6 +213,25 @@ pub(crate) mod tests {
         let all = histogram(&[1, 255, 256, 257, 511, 512, 8_589_934_591, 8_589_934_592, u64::MAX]);
         assert_eq!([8, 9, 10, 33].map(|exponent| all.count_below_power(exponent)), [2, 5, 6, 7]);
         assert_eq!(all.count(), 9);
+    }
+
+    #[test]
+    fn what_came_since_is_the_difference() {
+        let (early, late) = (histogram(&[5, 900]), histogram(&[5, 900, 900, 70_000]));
+        assert_eq!(late.since(&early), histogram(&[900, 70_000]));
+        assert!(late.since(&late).is_empty());
+    }
+
+    #[test]
+    fn bars_go_from_the_smallest_to_the_largest() {
+        let spread = histogram(&[10, 10, 40, 127]);
+        // 118 buckets of 1 ns.
+        assert_eq!(spread.bars(4), Some(vec![2, 1, 0, 1]));
+        let all = spread.bars(1000).unwrap();
+        assert_eq!((all.len(), all[0], all[999]), (1000, 2, 1));
+        assert_eq!(histogram(&[3]).bars(3), Some(vec![1; 3]));
+        assert_eq!(histogram(&[]).bars(3), None);
+        assert_eq!(spread.bars(0), Some(vec![]));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::outcome::Outcome;
 use crate::control::peer::Peer;
 use crate::count::Counter;
 use crate::run::mode::Meaning;
+use crate::run::{Snapshot, Totals};
 use crate::wire::control::Report;
 
 /// Lost packets by place; `None`: unknown.
@@ -61,27 +62,66 @@ fn take(left: &mut u64, wanted: i128) -> u64 {
     taken
 }
 
+/// What losses are attributed by.
+struct Evidence<'a> {
+    totals: &'a Totals,
+    /// Packets sent, and come back in any condition, when the reflector counted.
+    sent: u64,
+    arrived: u64,
+    /// The reflector's counters; `None` if they are unknown.
+    report: Option<Report>,
+    /// What our ports had dropped then; `None` if it is unknown.
+    port_missed: Option<u64>,
+    /// Whether packets had room for the reflector's stamp.
+    stamp: bool,
+}
+
 /// Attributes the lost packets of a run to places. `None` unless the mode measures. The parts add
 /// up to the total.
 #[must_use]
 pub fn attribute(outcome: &Outcome) -> Option<Loss> {
-    if outcome.meaning != Meaning::Measures {
-        return None;
-    }
-    let counts = &outcome.totals.counts;
+    let evidence = Evidence {
+        totals: &outcome.totals,
+        sent: outcome.totals.counts[Counter::Sent],
+        arrived: outcome.totals.counts.sum(Counter::CAME_BACK),
+        report: report(outcome),
+        port_missed: outcome.port_missed(),
+        stamp: outcome.stamp,
+    };
+    (outcome.meaning == Meaning::Measures).then(|| locate(&evidence))
+}
+
+/// Attributes the packets that were lost so far, in a mode that measures. Packets that were in flight
+/// when the reflector answered make forward losses look fewer and return losses look more, by as
+/// many packets at most. What was lost since then has no place yet.
+#[must_use]
+pub fn attribute_so_far(snapshot: &Snapshot, stamp: bool) -> Loss {
+    let at = snapshot.checkpoint;
+    locate(&Evidence {
+        totals: &snapshot.totals,
+        sent: at.map_or(0, |at| at.sent),
+        arrived: at.map_or(0, |at| at.arrived),
+        report: at.map(|at| at.reflector),
+        port_missed: at.map_or(snapshot.port_missed, |at| at.port_missed),
+        stamp,
+    })
+}
+
+fn locate(evidence: &Evidence) -> Loss {
+    let &Evidence { totals, sent, arrived, report, port_missed: missed, stamp } = evidence;
+    let counts = &totals.counts;
     let count = |counter: Counter| i128::from(counts[counter]);
     let corrupt = i128::from(counts.sum(Counter::CORRUPT));
     // Late packets that are forgotten may be duplicates of packets that arrived in time.
     let late = count(Counter::Late) - count(Counter::LateForgotten);
-    let mut left = outcome.totals.lost;
+    let mut left = totals.lost;
     let mut loss = Loss::default();
-    let missed = outcome.port_missed();
-    let Some(report) = report(outcome) else {
+    let Some(report) = report else {
         loss.late = take(&mut left, late);
         loss.corrupt = take(&mut left, corrupt);
         loss.nic = missed.map(|missed| take(&mut left, i128::from(missed)));
         loss.unknown = left;
-        return Some(loss);
+        return loss;
     };
     let told = |counter: Counter| i128::from(report.count(counter));
     let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
@@ -89,11 +129,10 @@ pub fn attribute(outcome: &Outcome) -> Option<Loss> {
     loss.reflector = Some(take(&mut left, kept_back));
     loss.late = take(&mut left, late);
     loss.corrupt = take(&mut left, corrupt);
-    let duplicate = count(Counter::Duplicate);
-    let back_here = count(Counter::Valid) + duplicate + corrupt + count(Counter::Late);
-    let (mut forward, mut back) =
-        (count(Counter::Sent) - told(Counter::Received), told(Counter::Sent) - back_here);
-    if outcome.stamp {
+    let mut forward = i128::from(sent) - told(Counter::Received);
+    let mut back = told(Counter::Sent) - i128::from(arrived);
+    if stamp {
+        let duplicate = count(Counter::Duplicate);
         // A duplicate with a stamp already seen was made on the way back; one with another stamp
         // was made on the way to the reflector.
         back += count(Counter::DuplicateOnWayBack);
@@ -107,7 +146,7 @@ pub fn attribute(outcome: &Outcome) -> Option<Loss> {
     loss.nic = missed.map(|missed| back.min(missed));
     loss.back = Some(back - loss.nic.unwrap_or(0));
     loss.unknown = left;
-    Some(loss)
+    loss
 }
 
 #[cfg(test)]

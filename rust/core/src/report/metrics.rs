@@ -257,6 +257,8 @@ mod tests {
             ],
             latencies: histogram_of(&[255, 256, 2_000_000_000, u64::MAX]),
             peer: Peer::NotAsked,
+            checkpoint: None,
+            port_missed: None,
         }
     }
 

@@ -38,7 +38,7 @@ pub use host::Host;
 pub use json::to_json;
 pub use ledger::ledger;
 pub use limits::broken;
-pub use loss::{Loss, attribute};
+pub use loss::{Loss, attribute, attribute_so_far};
 pub use outcome::{KnownFlows, Outcome, PortOutcome, SOCKET_MISSED};
 pub use output::Output;
 pub use session::{End, Finished, Next, PortEnd, Session};

@@ -135,6 +135,8 @@ mod tests {
             workers: vec![worker],
             latencies: histogram_of(&[1000, 1023, 1024, u64::MAX]),
             peer: Peer::NotAsked,
+            checkpoint: None,
+            port_missed: None,
         };
         let ports = Ports { count: 1, rx_queues: 1, tx_queues: 1 };
         let told = Telemetry::of(&snapshot, Meaning::Measures, &[], ports);

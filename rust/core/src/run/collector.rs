@@ -239,6 +239,12 @@ impl Collector {
         self.totals.counts.sum(counters) + open
     }
 
+    /// Number of intervals that are still open.
+    #[must_use]
+    pub fn open_intervals(&self) -> u64 {
+        (self.last_interval() + 1).saturating_sub(self.next)
+    }
+
     /// Indices of workers that have not polled in the `timeout_ns` before `now_ns`.
     pub fn stalled(&self, now_ns: u64, timeout_ns: u64) -> impl Iterator<Item = usize> {
         let late = move |worker: &WorkerRecord| worker.polled_ns() + timeout_ns < now_ns;

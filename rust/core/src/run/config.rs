@@ -97,6 +97,8 @@ pub struct Config {
     pub trials: bool,
     /// Whether to print a line per second.
     pub live: bool,
+    /// Whether to show the live view instead, if there is a terminal (`--live`).
+    pub view: bool,
     /// Limits that make the run fail when exceeded.
     pub limits: Limits,
     /// Further configuration of a mode that measures.
@@ -573,6 +575,7 @@ impl Config {
             json_path: None,
             interval_ns: self.interval_ns.max(100_000_000),
             live: false,
+            view: false,
             limits: Limits::default(),
             ..self.clone()
         }

@@ -4,6 +4,7 @@
 //! workers --(board: one writer per slot)--> Collector --> rows, totals
 //! ```
 
+mod checkpoint;
 mod collector;
 pub mod config;
 mod events;
@@ -20,6 +21,7 @@ mod totals;
 mod waiting;
 mod workers;
 
+pub use checkpoint::Checkpoint;
 pub use collector::Collector;
 pub use events::{Event, What};
 pub use limits::{LatencyLimit, Limits, LossLimit};

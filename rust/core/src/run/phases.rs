@@ -1,11 +1,12 @@
 //! One run, from the creation of its workers until the last packets have arrived or timed out.
 
+use super::checkpoint::Checkpoints;
 use super::config::{Config, Sendrecv};
 use super::events::{Event, Events};
 use super::mode::Meaning;
 use super::neighbours::Neighbours;
 use super::readiness::{Now, OF_FLOWS, Readiness};
-use super::snapshot::{Seconds, Snapshot};
+use super::snapshot::{Complete, Seconds, Snapshot};
 use super::{Collector, Row};
 use crate::control::answers::{Answer, Answers};
 use crate::control::flows::{FLOWS, Flows, IDLE_NS, Registrar};
@@ -141,6 +142,9 @@ pub struct Run {
     peer_before: Known,
     /// What the reflector counted between its last two answers.
     peer_second: Peer,
+    checkpoints: Checkpoints,
+    /// What our ports have dropped.
+    port_missed: Option<u64>,
     flows: Arc<Flows>,
     registrar: Registrar,
     windows: Windows,
@@ -230,6 +234,8 @@ impl Run {
             asked_ns: 0,
             peer_before: before.peer,
             peer_second: Peer::NotAsked,
+            checkpoints: Checkpoints::default(),
+            port_missed: None,
             registrar: Registrar::new(Arc::clone(&flows)),
             flows,
             answers: (0..ports.count).map(|_| Answers::default()).collect(),
@@ -374,6 +380,7 @@ impl Run {
         row: &mut dyn FnMut(&Row),
         snapshot: &mut dyn FnMut(Snapshot),
     ) -> Tick {
+        self.port_missed = facts.port_missed;
         self.collect(Collector::tick, row, snapshot);
         self.note_events(now_ns, facts);
         if let Some(missed) = facts.port_missed.filter(|_| facts.ports_removed == 0) {
@@ -489,9 +496,18 @@ impl Run {
             complete.extend(self.seconds.push(closed));
         });
         for second in complete {
-            let workers = self.collector.by_worker();
-            let latencies = self.collector.latencies().clone();
-            snapshot(Snapshot::new(&second, workers, latencies, self.peer_second));
+            let Complete { start_ns, end_ns, second, totals } = second;
+            snapshot(Snapshot {
+                start_ns,
+                end_ns,
+                second,
+                totals,
+                workers: self.collector.by_worker(),
+                peer: self.peer_second,
+                checkpoint: self.checkpoints.before(end_ns),
+                port_missed: self.port_missed,
+                latencies: self.collector.latencies().clone(),
+            });
         }
     }
 
@@ -616,22 +632,26 @@ impl Run {
     /// Whether the last answer of the reflector, if it is one for this run, accounts for every packet
     /// that is not here.
     fn nothing_is_in_flight(&self) -> bool {
-        const ARRIVED: [Counter; 3] = [Counter::Valid, Counter::Duplicate, Counter::Late];
         let Peer::Counted(report) = Peer::between(self.before.peer, self.inquiries.known()) else {
             return false;
         };
         let sent = self.collector.counted(&[Counter::Sent]);
-        let arrived = self.collector.counted(&ARRIVED) + self.collector.counted(Counter::CORRUPT);
+        let arrived = self.collector.counted(Counter::CAME_BACK);
         (report.count(Counter::Received), report.count(Counter::Sent)) == (sent, arrived)
     }
 
     /// Asks the reflector every second and stores the difference between its answers.
     fn ask_for_snapshot(&mut self, now_ns: u64) {
         let (Known::Report(_), Ending::NotYet) = (self.before.peer, &self.ending) else { return };
-        if !self.config.live || self.inquiries.is_waiting() || now_ns < self.asked_ns + ASK_NS {
+        if !self.config.live || self.inquiries.is_waiting() {
             return;
         }
         let known = self.inquiries.known();
+        let told = (self.before.peer, known);
+        self.checkpoints.answer(now_ns, told, self.port_missed, &self.collector);
+        if now_ns < self.asked_ns + ASK_NS {
+            return;
+        }
         if self.asked_ns > 0 {
             self.peer_second = Peer::between(self.peer_before, known);
         }
@@ -639,6 +659,7 @@ impl Run {
             self.peer_before = known;
         }
         self.asked_ns = now_ns;
+        self.checkpoints.ask(&self.collector);
         self.inquiries.begin(now_ns, now_ns + ANSWER_NS);
     }
 

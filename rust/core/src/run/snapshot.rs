@@ -1,6 +1,6 @@
 //! What is known about a run while it goes on.
 
-use super::{Row, Totals, WorkerCounts};
+use super::{Checkpoint, Row, Totals, WorkerCounts};
 use crate::control::peer::Peer;
 use crate::count::Histogram;
 
@@ -24,27 +24,21 @@ pub struct Snapshot {
     pub latencies: Histogram,
     /// What the reflector counted between its last two answers, about a second apart.
     pub peer: Peer,
-}
-
-impl Snapshot {
-    pub(super) fn new(
-        second: &Complete,
-        workers: Vec<WorkerCounts>,
-        latencies: Histogram,
-        peer: Peer,
-    ) -> Self {
-        let &Complete { start_ns, end_ns, second, totals } = second;
-        Self { start_ns, end_ns, second, totals, workers, latencies, peer }
-    }
+    /// What both ends had counted when the reflector last answered before `end_ns`; `None` if it has
+    /// not.
+    pub checkpoint: Option<Checkpoint>,
+    /// Packets that our ports have dropped since they were started; `None` if a driver does not
+    /// report that.
+    pub port_missed: Option<u64>,
 }
 
 /// A complete second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Complete {
-    start_ns: u64,
-    end_ns: u64,
-    second: Totals,
-    totals: Totals,
+    pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
+    pub(super) second: Totals,
+    pub(super) totals: Totals,
 }
 
 /// Adds rows up to seconds, or to intervals if these are longer.
