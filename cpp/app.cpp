@@ -17,6 +17,7 @@
 #include "dataplane/dataplane.hpp"
 #include "dataplane/impair.hpp"
 #include "dataplane/mode.hpp"
+#include "dataplane/terminal.hpp"
 #include "dpdk/eal.hpp"
 #include "dpdk/error.hpp"
 #include "dpdk/hints.hpp"
@@ -366,6 +367,9 @@ int run_app(const Strings& args) {
     const rs::Options options = config->options();
     if (!options.help.empty()) {
       return print(options.help) ? kSuccess : kFailure;
+    }
+    if (options.live_view) {
+      rescue_terminal_on_crash();
     }
     const StopSignals signals;
     Affinity affinity;

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <thread>
 
+#include "dataplane/terminal.hpp"
 #include "dpdk/telemetry.hpp"
 
 namespace dpdkproj {
@@ -34,6 +35,7 @@ StopSignals::StopSignals() : request_(std::make_shared<StopRequest>()) {
       request->make();
       orders += signal == SIGHUP ? 0 : 1;
     }
+    rescue_terminal();
     _exit(kInterrupted);
   });
   thread_ = waiting.native_handle();

@@ -26,6 +26,7 @@ pub(crate) fn on_signals() -> io::Result<Arc<AtomicBool>> {
             // When a login session ends, several SIGHUPs arrive.
             orders += i32::from(signal != SIGHUP);
             if orders > 1 {
+                dpdkproj_core::report::give_back_terminal();
                 std::process::exit(INTERRUPTED);
             }
         }

@@ -128,6 +128,7 @@ impl Config {
                 || config.json_path.is_some()
                 || config.trials,
             trials: config.trials,
+            live_view: config.view,
             of_mode: config.mode_options.iter().map(Into::into).collect(),
             multicast: config.multicast().map(|mac| MacAddress { bytes: mac.0 }).collect(),
         }

@@ -268,6 +268,8 @@ pub(crate) mod bridge {
         has_files: bool,
         /// Measurements are requested on stdin.
         trials: bool,
+        /// The live view was asked for.
+        live_view: bool,
         /// Values of the mode's own options.
         of_mode: Vec<OptionValue>,
         /// Multicast addresses that ports have to receive.
@@ -484,8 +486,8 @@ pub(crate) mod bridge {
         fn next(self: &mut Session, macs: &[MacAddress], stop_requested: bool) -> Result<Next>;
         /// Appends a further measurement to the queue. The error is as that of `check_port`.
         fn add_trial(self: &mut Session, trial: &Trial) -> Result<()>;
-        /// Call before workers start on these CPUs. Starts the writer threads, which inherit the
-        /// CPU affinity of the calling thread.
+        /// Call before workers start on these CPUs. Starts the writer threads and the live view, which
+        /// inherit the CPU affinity of the calling thread.
         fn begin_on(self: &mut Session, cpus: Vec<u32>) -> Result<()>;
         /// Closes intervals, passes their rows to the writer threads of CSV and stderr, and decides
         /// the phase. Never blocks.

@@ -17,3 +17,4 @@ pub mod program;
 pub mod results;
 pub mod scratch;
 pub mod testpmd;
+pub mod tmux;

@@ -339,6 +339,11 @@ fn config(
             mode.name
         ));
     }
+    if trials && common.live {
+        return Err(
+            "--trials --live: requests come from stdin, and keys do, too; leave one out".into()
+        );
+    }
     let sendrecv = if is_sendrecv {
         Some(sendrecv(options, common.stats_interval_ms, repeated.port.len(), sockets)?)
     } else {
@@ -384,6 +389,7 @@ fn config(
         count: common.count,
         trials,
         live: !common.quiet,
+        view: common.live,
         limits: Limits { loss: common.max_loss, latencies: repeated.max_latency },
         sendrecv,
         udp_ports,

@@ -141,6 +141,11 @@ pub(super) struct Common {
     /// Do not print a line per second on stderr
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
+    /// Show the run on the whole terminal instead of a line per second: rates, losses and their
+    /// places, round-trip times, queues, events; q or Ctrl-C ends the run. Without a terminal at stdin
+    /// and stderr, the lines are printed
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    pub(super) live: bool,
 }
 
 #[derive(Args)]

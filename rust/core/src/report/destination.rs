@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,15 @@ impl Destination {
     #[must_use]
     pub fn open(file: File) -> Self {
         Self(Place::Open(file))
+    }
+
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        match &self.0 {
+            Place::Open(file) | Place::Overwritten(file) => file.is_terminal(),
+            Place::Renamed(..) => false,
+        }
     }
 
     fn standard(mut file: File, name: &str) -> io::Result<Self> {

@@ -1,5 +1,6 @@
 //! The files that a run writes to. They are checked before anything that takes time.
 
+use super::live;
 use super::{Destination, Outcome, Output, to_json};
 use crate::run::config::Config;
 use std::fs::File;
@@ -68,6 +69,17 @@ impl Files {
                     "{name} {path} {other} {again}: the same file; give them one each"
                 ));
             }
+        }
+        // JSON is written when the live view is over.
+        let on_screen =
+            all.iter().find(|(option, _, file)| *option != json.0 && file.is_terminal());
+        if let Some((option, path, _)) =
+            on_screen.filter(|_| config.view && live::refusal().is_none())
+        {
+            return Err(format!(
+                "{option} {} --live: rows would be printed over the live view; write them to a file or a pipe",
+                path.display()
+            ));
         }
         let mut found = found.into_iter();
         let streams = Stream::ALL.map(|_| {

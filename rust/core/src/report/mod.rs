@@ -1,7 +1,7 @@
 //! The results of a run and their output: rows as intervals close, and the outcome at the end.
 //!
 //! ```text
-//! rows ----> CSV, live line
+//! rows ----> CSV, live line, live view
 //! Outcome -> ledger, loss attribution, limits --> summary, JSON
 //! ```
 
@@ -15,6 +15,7 @@ mod host;
 mod json;
 mod ledger;
 mod limits;
+mod live;
 mod loss;
 mod metrics;
 mod numbers;
@@ -38,6 +39,7 @@ pub use host::Host;
 pub use json::to_json;
 pub use ledger::ledger;
 pub use limits::broken;
+pub use live::give_back_if_taken as give_back_terminal;
 pub use loss::{Loss, attribute, attribute_so_far};
 pub use outcome::{KnownFlows, Outcome, PortOutcome, SOCKET_MISSED};
 pub use output::Output;

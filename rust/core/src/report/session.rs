@@ -3,6 +3,7 @@
 use super::files::{Files, Stream};
 use super::hlog::HistogramLog;
 use super::host;
+use super::live::{self, View};
 use super::metrics::About;
 use super::queue_table::QueueTable;
 use super::scrapes::Scrapes;
@@ -135,6 +136,8 @@ pub struct Session {
     snapshot: Arc<Mutex<Option<Arc<Snapshot>>>>,
     /// What [`Session::take_telemetry`] has not yet returned.
     telemetry: Option<Telemetry>,
+    /// The live view of the current measurement, if there is one.
+    view: Option<View>,
     /// Messages already printed: each is printed once.
     said: BTreeSet<String>,
     /// The CPUs that workers run on, and their steal time when the workers started.
@@ -183,6 +186,7 @@ impl Session {
             run: None,
             is_measuring: false,
             snapshot,
+            view: None,
             telemetry: None,
             said: BTreeSet::new(),
             cpus: Vec::new(),
@@ -378,11 +382,11 @@ impl Session {
         self.run.as_ref().ok_or_else(|| "no run was begun".into())
     }
 
-    /// Call before the workers of the current run start on these CPUs. Starts the writer threads,
-    /// which inherit the CPU affinity of the calling thread.
+    /// Call before the workers of the current run start on these CPUs. Starts the writer threads and
+    /// the live view, which inherit the CPU affinity of the calling thread.
     ///
     /// # Errors
-    /// One line, if a thread cannot be created.
+    /// One line, if a thread cannot be created, or if the terminal does not obey.
     pub fn begin_on(&mut self, cpus: Vec<u32>) -> Result<(), String> {
         self.files.start()?;
         if let Some(address) = self.scrapes.as_mut().map(Scrapes::start).transpose()?.flatten() {
@@ -390,6 +394,13 @@ impl Session {
         }
         self.steal_before_ms = host::steal_ms(&cpus);
         self.cpus = cpus;
+        if self.template.view && self.is_measuring {
+            if let Some(why) = live::refusal() {
+                self.say_once(format!("--live: {why}: a line per second is printed instead"));
+            } else if let Some(run) = &self.run {
+                self.view = Some(View::begin(run.config(), Arc::clone(&self.snapshot))?);
+            }
+        }
         Ok(())
     }
 
@@ -415,6 +426,9 @@ impl Session {
         if self.is_measuring && tick.phase != Phase::Run {
             self.table.stop();
             self.histogram_log.stop();
+            if let Some(view) = &self.view {
+                view.stopping();
+            }
         }
         tick
     }
@@ -485,7 +499,8 @@ impl Session {
         for snapshot in snapshots {
             // No line for a second in which nothing happened: nothing has started yet, or all has
             // stopped.
-            if self.template.live && !snapshot.second.is_quiet() {
+            let has_lines = self.template.live && self.view.is_none();
+            if has_lines && !snapshot.second.is_quiet() {
                 self.files.show(&format!("{}\n", live_line(self.template.meaning, &snapshot)));
             }
             let Config { meaning, ref counters, .. } = self.template;
@@ -498,7 +513,11 @@ impl Session {
     fn say_once(&mut self, what: String) {
         if !self.said.contains(&what) {
             let program = self.template.program.name();
-            self.files.show(&format!("{program}: {what}\n"));
+            let line = format!("{program}: {what}\n");
+            match &self.view {
+                Some(view) => view.note(&line),
+                None => self.files.show(&line),
+            }
             self.said.insert(what);
         }
     }
@@ -511,6 +530,8 @@ impl Session {
         self.drive(|run, row, snapshot| {
             run.finish(end.now_ns, ports_removed, row, snapshot);
         });
+        // The terminal is given back before anything else is printed.
+        self.view = None;
         let Some(run) = &self.run else { return Finished::nothing() };
         let steal_ms = host::steal_ms(&self.cpus)
             .zip(self.steal_before_ms)

@@ -110,7 +110,7 @@ fn lost(outcome: &Outcome) -> Option<String> {
     Some(line)
 }
 
-fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
+pub(super) fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
     [
         ("forward path", loss.forward),
         ("reflector's NIC", loss.reflector_nic),
