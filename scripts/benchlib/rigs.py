@@ -4,6 +4,7 @@ import fcntl
 import json
 import math
 import os
+import shlex
 import shutil
 import signal
 import struct
@@ -162,19 +163,25 @@ class Rig:
         return ["--lcores", lcores, "--in-memory", "--no-pci", "--no-telemetry", f"--file-prefix={prefix}",
                 f"--vdev={vdev}"]
 
-    def ours(self, mode: str, vdev: str, cpus: list[int], options: str) -> Program:
-        """Our program in `mode`. Workers are assigned to its lcores in turn, senders first."""
+    def ours(self, mode: str, vdev: str, cpus: list[int], options: str, live: bool = False) -> Program:
+        """Our program in `mode`, `live` in a terminal. Workers are assigned to its lcores in turn, senders first."""
         eal = [str(self.settings.binary), *self.eal(vdev, cpus), "--log-level=*:warning"]
-        return self.start(mode, [*eal, "--", mode, "-q", *options.split()])
+        command = [*eal, "--", mode, "--live" if live else "-q", *options.split()]
+        if live:
+            command = ["script", "--quiet", "--return", "--command", f"TERM=xterm {shlex.join(command)}", "/dev/null"]
+        return self.start(mode, command)
 
     def run(self, mode: str, vdev: str, cpus: list[int], options: str, codes: tuple[int, ...] = (0,),
-            seconds: float = 0, every: Callable[[Program], None] = lambda _: None) -> dict[str, Any]:
+            seconds: float = 0, every: Callable[[Program], None] = lambda _: None,
+            live: bool = False) -> dict[str, Any]:
         """Runs it for the duration of a measurement; returns its JSON."""
         seconds = seconds or self.settings.seconds
         report = self.folder / "run.json"
         report.unlink(missing_ok=True)
-        program = self.ours(mode, vdev, cpus, f"{options} --duration {seconds} --json {report}")
+        program = self.ours(mode, vdev, cpus, f"{options} --duration {seconds} --json {report}", live)
         program.wait(seconds + TIMEOUT_S, codes, lambda: every(program))
+        if live and "Last minute" not in program.text():
+            raise program.complain("has shown no live view")
         found: dict[str, Any] = json.loads(report.read_text())
         self.dpdk = found["host"]["dpdk"].removeprefix("DPDK ")
         return found
