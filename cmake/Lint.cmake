@@ -22,6 +22,14 @@ add_test(NAME scripts-bench COMMAND ${scripts_tests}/bench-test)
 set_tests_properties(scripts-plot scripts-bench PROPERTIES SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
 set_tests_properties(scripts-setup-host scripts-doctor scripts-build scripts-plot scripts-bench PROPERTIES LABELS unit TIMEOUT 300)
 
+add_test(NAME scripts-report COMMAND ${scripts_tests}/report-test)
+set_tests_properties(scripts-report PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77
+  SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
+
+# Builds in build/, as rebuild and others do.
+add_test(NAME scripts-demo COMMAND ${scripts_tests}/demo-test)
+set_tests_properties(scripts-demo PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
+
 # Both install MLRsearch into the same virtual environment; the second searches over memif, in less than a minute.
 add_test(NAME scripts-find-rate COMMAND ${scripts_tests}/find-rate-test ${CMAKE_BINARY_DIR})
 add_test(NAME scripts-find-rate-memif COMMAND ${scripts_tests}/find-rate-memif-test ${CMAKE_BINARY_DIR})

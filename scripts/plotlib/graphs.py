@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullForma
 from .histogram import Distribution  # noqa: E402
 from .queues import Shares  # noqa: E402
 from .rows import Bins, Rows, summary  # noqa: E402
-from .words import count, percent, span, time  # noqa: E402
+from .words import count, nines_label, percent, span, time  # noqa: E402
 
 TX, RX, LOSS, WORST, GREY = "#f5a623", "#1f4e79", "#c0392b", "#d98880", "#5f6a6a"
 SEVERAL = ("#1f4e79", "#f5a623", "#2e8b57", "#8e44ad", "#c0392b", "#5f6a6a", "#17becf", "#8c564b")
@@ -206,10 +206,6 @@ def queue_bars(runs: list[tuple[str, dict[str, int]]], title: str, stem: Path) -
     grid[0, 0].set_ylabel("share of packets")
     figure.legend(handles=grid[0, 0].get_legend_handles_labels()[0], loc="lower right", bbox_to_anchor=(0.98, 0), frameon=False)
     return write(figure, named(stem, "queues"))
-
-
-def nines_label(nines: float) -> str:
-    return "0%" if nines == 0 else percent(1 - 10.0**-nines, max(2, round(nines)))
 
 
 def percentile_graph(found: list[tuple[str, Distribution]], title: str, stem: Path) -> list[Path]:

@@ -29,3 +29,8 @@ def time(ns: float) -> str:
 
 def count(packets: float, of: str = "packet") -> str:
     return f"{packets:,.0f} {of}{'' if packets == 1 else 's'}"
+
+
+def nines_label(nines: float) -> str:
+    """The percentile after so many nines: 99.9%."""
+    return "0%" if nines == 0 else percent(1 - 10.0**-nines, max(2, round(nines)))

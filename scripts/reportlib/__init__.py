@@ -1,0 +1,1 @@
+"""The parts of scripts/report: says (sentences), ledger and svg (pictures), charts (what is drawn), page (the HTML)."""
