@@ -26,6 +26,9 @@ add_test(NAME scripts-report COMMAND ${scripts_tests}/report-test)
 set_tests_properties(scripts-report PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77
   SKIP_REGULAR_EXPRESSION "No module named '(numpy|matplotlib)")
 
+add_test(NAME scripts-notebook COMMAND ${scripts_tests}/notebook-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-notebook PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77)
+
 # Builds in build/, as rebuild and others do.
 add_test(NAME scripts-demo COMMAND ${scripts_tests}/demo-test)
 set_tests_properties(scripts-demo PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
