@@ -83,9 +83,17 @@ rs::PortEnd end_of(const ServedPort& served) {
           .offloads = {by_port.ipv4, by_port.udp, by_port.vlan}};
 }
 
-/// Collects what only C++ knows about the run that ended at `now_ns`.
-rs::End end_of(const ServedPorts& ports, uint64_t now_ns) {
-  rs::End end{.now_ns = now_ns, .ports = {}, .dpdk_version = rte_version()};
+/// Collects what only C++ knows about the run that began at `started_unix_ns` by the system clock
+/// and ended at `now_ns`.
+rs::End end_of(const ServedPorts& ports, uint64_t started_unix_ns, uint64_t now_ns) {
+  rs::End end{.now_ns = now_ns,
+              .ports = {},
+              .dpdk_version = rte_version(),
+              .started_unix_ns = started_unix_ns,
+              .clock_sync = {}};
+  if (const std::optional<ClockSync> sync = ClockSync::read()) {
+    end.clock_sync = {true, sync->synchronised, sync->max_error_us, sync->estimated_error_us};
+  }
   for (const ServedPort& served : ports) {
     end.ports.push_back(end_of(served));
   }
@@ -271,10 +279,11 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
       return kNoPeer;
     }
     Dataplane dataplane(ports, session, next, options, clock, signals, affinity);
+    const uint64_t started_unix_ns = unix_ns() - dataplane.clock().now_ns();
     run_once(mode, dataplane);
     if (next.stage == rs::Stage::Measurement) {
       const uint64_t end_ns = dataplane.clock().now_ns();
-      const rs::Finished finished = session.finish(end_of(ports, end_ns));
+      const rs::Finished finished = session.finish(end_of(ports, started_unix_ns, end_ns));
       code = std::max(code, report(finished, options.has_files));
     }
   }
@@ -366,7 +375,7 @@ int run_app(const Strings& args) {
     const rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
     const rs::Options options = config->options();
     if (!options.help.empty()) {
-      return print(options.help) ? kSuccess : kFailure;
+      return print(options.help) ? int{options.help_code} : int{kFailure};
     }
     if (options.live_view) {
       rescue_terminal_on_crash();

@@ -1,5 +1,7 @@
 #include "dpdk/clock.hpp"
 
+#include <sys/timex.h>
+
 #include <chrono>
 
 namespace dpdkproj {
@@ -12,6 +14,21 @@ uint64_t read_monotonic_ns() noexcept {
 }
 
 }  // namespace
+
+uint64_t unix_ns() noexcept {
+  const auto since = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::nanoseconds(since).count());
+}
+
+std::optional<ClockSync> ClockSync::read() noexcept {
+  timex state{};
+  if (adjtimex(&state) < 0) {
+    return std::nullopt;
+  }
+  return ClockSync{.synchronised = (state.status & STA_UNSYNC) == 0,
+                   .max_error_us = static_cast<uint64_t>(state.maxerror),
+                   .estimated_error_us = static_cast<uint64_t>(state.esterror)};
+}
 
 ClockReading ClockReading::take() noexcept {
   ClockReading best{};

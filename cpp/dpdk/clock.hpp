@@ -3,6 +3,7 @@
 #include <rte_cycles.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "dpdk/stop.hpp"
 
@@ -43,6 +44,20 @@ class Clock {
  private:
   uint64_t ns_per_cycle_;  // times 2^32
   uint64_t start_tsc_;
+};
+
+/// The system clock (CLOCK_REALTIME): ns since 1970-01-01 00:00 UTC.
+uint64_t unix_ns() noexcept;
+
+/// How well the system clock is synchronised, as the kernel was told by whoever sets it
+/// (adjtimex(2)).
+struct ClockSync {
+  bool synchronised;            // STA_UNSYNC is not set
+  uint64_t max_error_us;        // its error is at most this
+  uint64_t estimated_error_us;  // its error is estimated to be this
+
+  /// Nothing if the system does not say.
+  static std::optional<ClockSync> read() noexcept;
 };
 
 }  // namespace dpdkproj

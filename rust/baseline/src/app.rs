@@ -3,14 +3,15 @@
 use crate::settings::Settings;
 use crate::{modes, run, sockets, stop};
 use dpdkproj_core::cli::{Parsed, Program, parse_for};
-use dpdkproj_core::report::{End, Finished, Next, PortEnd, Session};
+use dpdkproj_core::report::{ClockSync, End, Finished, Next, PortEnd, Session};
 use dpdkproj_core::run::config::{Config, PortLimits};
 use dpdkproj_core::wire::flow::Mac;
-use dpdkproj_sockets::{Io, path_mtu};
+use dpdkproj_sockets::{ClockState, Io, path_mtu};
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::UNIX_EPOCH;
 
 /// Exit codes: those of `dpdkproj`.
 const FAILURE: u8 = 1;
@@ -23,11 +24,17 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     let parsed = parse_for(Program::Sockets, args.get(1..).unwrap_or_default(), &modes::all());
     match parsed {
         Err(error) => fail(USAGE, &error),
-        Ok(Parsed::Print(text)) => match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(FAILURE, &format!("stdout: cannot be written: {error}")),
-        },
+        Ok(Parsed::Print(text)) => print(&text, 0),
+        Ok(Parsed::Answer { text, code }) => print(&text, code),
         Ok(Parsed::Run(config)) => run_all(*config, args.to_vec()),
+    }
+}
+
+/// Prints on stdout. Returns the exit code.
+fn print(text: &str, code: u8) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => code.into(),
+        Err(error) => fail(FAILURE, &format!("stdout: cannot be written: {error}")),
     }
 }
 
@@ -129,7 +136,18 @@ fn run_each(
             counters: done.counters,
             ..PortEnd::default()
         };
-        let end = End { now_ns: done.now_ns, ports: vec![port], dpdk_version: String::new() };
+        let since_1970 = done.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let end = End {
+            now_ns: done.now_ns,
+            ports: vec![port],
+            dpdk_version: String::new(),
+            started_unix_ns: since_1970.as_nanos().try_into().unwrap_or(0),
+            clock_sync: ClockState::read().ok().map(|state| ClockSync {
+                synchronised: state.is_synchronised,
+                max_error_us: state.max_error_us,
+                estimated_error_us: state.estimated_error_us,
+            }),
+        };
         code = code.max(report(&session.finish(end)));
     }
 }

@@ -16,7 +16,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver as Inbox, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle, scope};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Questions and answers that may wait for the control loop.
 const WAITING: usize = 64;
@@ -77,6 +77,8 @@ impl Note {
 pub(crate) struct Done {
     /// When it was over, in ns since its start.
     pub(crate) now_ns: u64,
+    /// When it began, by the system clock.
+    pub(crate) started: SystemTime,
     pub(crate) driver: Driver,
     pub(crate) counters: Counters,
     /// What the kernel refused for other reasons than a lack of room, if anything: one line.
@@ -103,6 +105,7 @@ pub(crate) fn run(
     let mut drops = Drops::begin(sockets);
     let (to_control, inbox) = sync_channel(WAITING);
     let shared = Shared::new();
+    let started_at = SystemTime::now();
     scope(|scope| {
         let mut threads = Threads { scope, shared: &shared, settings, running: Vec::new() };
         let mut started = Ok(());
@@ -129,6 +132,7 @@ pub(crate) fn run(
         let now_ns = shared.now_ns();
         let mut done = Done {
             now_ns,
+            started: started_at,
             driver: Driver { delivered: 0, accepted: control_sent, control_sent },
             counters: Counters::new(),
             refused: None,

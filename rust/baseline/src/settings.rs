@@ -104,7 +104,7 @@ mod tests {
         let args: Vec<_> = line.split_whitespace().map(String::from).collect();
         match parse_for(Program::Sockets, &args, &modes::all())? {
             Parsed::Run(config) => Ok(*config),
-            Parsed::Print(text) => Err(text),
+            Parsed::Print(text) | Parsed::Answer { text, .. } => Err(text),
         }
     }
 

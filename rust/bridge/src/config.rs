@@ -85,7 +85,9 @@ impl Config {
     pub(crate) fn run(&self) -> Result<&CoreConfig, String> {
         match &self.0 {
             Parsed::Run(config) => Ok(config),
-            Parsed::Print(_) => Err("help was asked for: there is nothing to run".into()),
+            Parsed::Print(_) | Parsed::Answer { .. } => {
+                Err("a text was asked for: there is nothing to run".into())
+            }
         }
     }
 
@@ -93,6 +95,9 @@ impl Config {
         let config = match &self.0 {
             Parsed::Run(config) => config,
             Parsed::Print(text) => return Options { help: text.clone(), ..Options::default() },
+            Parsed::Answer { text, code } => {
+                return Options { help: text.clone(), help_code: *code, ..Options::default() };
+            }
         };
         let layout = config.sendrecv.as_ref().map(Sendrecv::layout);
         let len = |len: fn(Layout) -> usize| {
@@ -100,6 +105,7 @@ impl Config {
         };
         Options {
             help: String::new(),
+            help_code: 0,
             mode: config.mode.clone(),
             ports: config.ports.clone(),
             rx_queues: config.rx_queues,

@@ -227,6 +227,8 @@ pub(crate) mod bridge {
     struct Options {
         /// Text to print on stdout instead of running; empty if there is something to run.
         help: String,
+        /// The exit code after that text.
+        help_code: u8,
         mode: String,
         /// MAC addresses or names of the ports; empty: the only port.
         ports: Vec<String>,
@@ -444,6 +446,20 @@ pub(crate) mod bridge {
         now_ns: u64,
         ports: Vec<PortEnd>,
         dpdk_version: String,
+        /// When the last run started, by the system clock: ns since 1970-01-01 00:00 UTC.
+        started_unix_ns: u64,
+        clock_sync: ClockSync,
+    }
+
+    /// How well the system clock was synchronised at the end of a run (`adjtimex(2)`).
+    struct ClockSync {
+        /// The system says; else the rest is meaningless.
+        is_known: bool,
+        /// `STA_UNSYNC` is not set.
+        synchronised: bool,
+        /// Its error is at most this, and is estimated to be this, in us.
+        max_error_us: u64,
+        estimated_error_us: u64,
     }
 
     /// The result of a measurement.

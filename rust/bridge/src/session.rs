@@ -122,10 +122,18 @@ impl Session {
     }
 
     pub(crate) fn finish(&mut self, end: End) -> Finished {
-        let End { now_ns, ports, dpdk_version } = end;
-        let ports = ports.into_iter().map(Into::into).collect();
-        let report::Finished { summary, problem, limits_broken } =
-            self.0.finish(report::End { now_ns, ports, dpdk_version });
+        let sync = end.clock_sync;
+        let report::Finished { summary, problem, limits_broken } = self.0.finish(report::End {
+            now_ns: end.now_ns,
+            ports: end.ports.into_iter().map(Into::into).collect(),
+            dpdk_version: end.dpdk_version,
+            started_unix_ns: end.started_unix_ns,
+            clock_sync: sync.is_known.then_some(report::ClockSync {
+                synchronised: sync.synchronised,
+                max_error_us: sync.max_error_us,
+                estimated_error_us: sync.estimated_error_us,
+            }),
+        });
         Finished { summary, problem: problem.unwrap_or_default(), limits_broken }
     }
 }

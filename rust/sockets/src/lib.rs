@@ -5,12 +5,14 @@
 //! are written anew for every call, so they never outlive a borrow.
 
 mod affinity;
+mod clock;
 mod options;
 mod receive;
 mod ring;
 mod send;
 
 pub use affinity::pin_to;
+pub use clock::ClockState;
 pub use options::{
     Buffer, allow_no_fragments, attach_min_ttl_filter, drops, path_mtu, set_buffer, set_busy_poll,
     set_gro, set_timeouts, tell_refusals,

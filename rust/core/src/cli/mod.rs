@@ -3,6 +3,7 @@
 mod mode_options;
 mod next_hop;
 mod options;
+mod saved;
 mod values;
 
 use crate::control::allowed::Allowed;
@@ -32,6 +33,13 @@ pub enum Parsed {
     Run(Box<Config>),
     /// Print this text on stdout and exit.
     Print(String),
+    /// Print what saved runs say on stdout, and exit with this code.
+    Answer {
+        /// Several lines.
+        text: String,
+        /// 1 if a file was left out, of which stderr tells; else 0.
+        code: u8,
+    },
 }
 
 /// Options of ports, headers and neighbours: over sockets, the kernel sees to these.
@@ -99,6 +107,7 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
     let after_help = match program {
         Program::Ports => {
             "Options may come before or after the mode; `-- <MODE> --help` shows the options of a mode.\n\
+             `-- report FILE` prints a saved run again, and `-- merge FILE...` adds up several.\n\
              EAL's own options (lcores, devices, memory) come before the `--`; \
              `dpdkproj --help` lists them.\n\
              Exit codes: 0 success, also after a signal; 1 the run failed, or its ledger does not balance; 2 the \
@@ -107,6 +116,7 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
         }
         Program::Sockets => {
             "Options may come before or after the mode; `<MODE> --help` shows the options of a mode.\n\
+             `report FILE` prints a saved run again, and `merge FILE...` adds up several.\n\
              The same as dpdkproj over kernel sockets, for comparison; each may be the other one's peer."
         }
     };
@@ -152,6 +162,9 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
 /// As [`parse`].
 pub fn parse_for(program: Program, args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
     mode_options::check(modes, &Common::augment_args(Command::new("")), mode_command)?;
+    if let Some(answer) = saved::answer(program, args) {
+        return answer;
+    }
     let words = std::iter::once(program.name()).chain(args.iter().map(String::as_str));
     let matches = match command(program, modes).try_get_matches_from(words) {
         Ok(matches) => matches,

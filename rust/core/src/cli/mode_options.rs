@@ -1,6 +1,7 @@
 //! Options and counters that a mode registers for itself.
 
 use super::nanoseconds;
+use super::saved::COMMANDS;
 use crate::count::{Counter, LedgerPlace, MODE_COUNTERS, ModeCounter};
 use crate::report::COLUMNS;
 use crate::run::mode::{Meaning, ModeInfo, ModeOption, OptionKind, OptionValue};
@@ -103,6 +104,9 @@ pub(super) fn check(
         let name = &mode.name;
         if !names.insert(name) {
             return Err(format!("mode {name} is registered twice"));
+        }
+        if COMMANDS.contains(&name.as_str()) {
+            return Err(format!("mode {name}: that is the name of a command; choose another"));
         }
         check_options(mode, &[common, &built_in(mode)])
             .map_err(|(option, why)| format!("mode {name}, option --{option}: {why}"))?;

@@ -1,6 +1,6 @@
 //! How well senders kept their schedule.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Adds a field of another sender: the maximum for fields of kind `greatest`, else the sum.
@@ -24,7 +24,8 @@ macro_rules! add_gap {
 macro_rules! departures {
     ($(#[$about:meta])+ struct Departures; $($(#[$doc:meta])+ $field:ident: $kind:ident,)+) => {
         $(#[$about])+
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct Departures {
             $($(#[$doc])+ pub $field: u64,)+
         }

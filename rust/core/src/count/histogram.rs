@@ -52,7 +52,7 @@ impl Histogram {
         slots.for_each_bucket(interval, |bucket, count| self.add_bucket(bucket, u64::from(count)));
     }
 
-    fn add_bucket(&mut self, bucket: usize, count: u64) {
+    pub(super) fn add_bucket(&mut self, bucket: usize, count: u64) {
         self.buckets[bucket] += count;
         self.total += count;
     }

@@ -4,6 +4,7 @@ pub(crate) mod board;
 mod counter;
 mod cursor;
 mod departures;
+mod hdr;
 mod histogram;
 mod late;
 mod lines;

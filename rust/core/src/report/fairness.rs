@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use crate::count::Counter;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Packets per queue from which on an uneven spread is worth a warning.
 const ENOUGH: u64 = 100;
@@ -10,7 +10,7 @@ const ENOUGH: u64 = 100;
 const TOO_MUCH: f64 = 2.0;
 
 /// How evenly the packets of a port are spread over its rx queues.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fairness {
     /// Jain's fairness index of the packets of all queues: 1 if all have the same number, `1 / n` if one
     /// of `n` queues has all (Jain, Chiu, Hawe: A Quantitative Measure of Fairness and Discrimination,

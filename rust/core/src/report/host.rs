@@ -1,11 +1,11 @@
 //! Facts about the machine, for the JSON summary.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::time::{Duration, SystemTime};
 
 /// The machine that a run took place on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Host name.
     pub name: String,

@@ -1,11 +1,15 @@
-//! The JSON summary, described by `data/summary.schema.json`.
+//! The JSON summary, described by `data/summary.schema.json`. One description serves both directions:
+//! [`to_json`] writes what [`from_json`] reads.
+
+mod basis;
+mod read;
 
 use super::bottleneck::{Bottleneck, Verdict, queue_of, verdict};
 use super::host::Host;
 use super::ledger::ledger;
 use super::limits;
 use super::loss::{Loss, attribute, why_unknown};
-use super::outcome::{KnownFlows, Outcome};
+use super::outcome::{ClockSync, KnownFlows, Merged, Outcome, Size};
 use super::port;
 use super::queues::{Load, Queue, queues};
 use crate::control::peer::Peer;
@@ -15,28 +19,41 @@ use crate::count::Latency;
 use crate::count::{Counter, Counts, LedgerPlace};
 use crate::run::mode::Meaning;
 use crate::run::{Event, LossRun};
-use serde::Serialize;
+use basis::Basis;
+use jiff::Timestamp;
+pub use read::from_json;
+pub(super) use read::{MOST, magnitude};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Value of the document's `schema` key. The number is raised when a key is removed or changes its
 /// meaning, not when a key is added.
 pub const SCHEMA: &str = "dpdkproj-summary/1";
 
-type Counted<'a> = BTreeMap<&'a str, u64>;
+/// Counters by name.
+pub(super) type Counted = BTreeMap<String, u64>;
+/// A word of ours; one of any file where it was read.
+pub(super) type Word = Cow<'static, str>;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    mode: &'a str,
-    meaning: &'static str,
-    command: &'a [String],
-    host: &'a Host,
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    schema: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged: Option<Merged>,
+    started_utc: Timestamp,
+    clock_sync: Option<ClockSync>,
+    mode: String,
+    meaning: Word,
+    command: Vec<String>,
+    host: Host,
     duration_s: f64,
     busy_s: Option<f64>,
     warmup_s: f64,
     drain_s: f64,
-    tx: Tx<'a>,
-    rx: Rx<'a>,
+    tx: Tx,
+    rx: Rx,
     lost: Lost,
     loss_ratio: Option<f64>,
     latency_ns: LatencyNs,
@@ -45,44 +62,47 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     loss_runs: Option<Runs>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reflector: Option<Reflector<'a>>,
+    reflector: Option<Reflector>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    impaired: Option<Counted<'a>>,
-    #[serde(skip_serializing_if = "Counted::is_empty")]
-    counters: Counted<'a>,
+    impaired: Option<Counted>,
+    #[serde(default, skip_serializing_if = "Counted::is_empty")]
+    counters: Counted,
     #[serde(skip_serializing_if = "Option::is_none")]
     flows: Option<KnownFlows>,
     pacing: Option<Departures>,
     steal_ms: Option<u64>,
     queues: Vec<Queue>,
     bottleneck: Limiting,
-    ports: Vec<port::Port<'a>>,
-    port: Counted<'a>,
-    port_remarks: Vec<&'a str>,
+    ports: Vec<port::Port>,
+    port: Counted,
+    port_remarks: Vec<String>,
     port_removed_s: Option<f64>,
     events: Vec<PortEvent>,
     events_omitted: u64,
     limits_broken: Vec<String>,
     ledger_balanced: bool,
     ledger_broken: Vec<String>,
+    basis: Basis,
 }
 
 /// What happened to a port.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PortEvent {
     at_s: f64,
     port: u16,
-    what: &'static str,
+    what: Word,
 }
 
 impl From<&Event> for PortEvent {
     fn from(event: &Event) -> Self {
-        Self { at_s: event.at_ns as f64 / 1e9, port: event.port, what: event.what.name() }
+        Self { at_s: event.at_ns as f64 / 1e9, port: event.port, what: event.what.name().into() }
     }
 }
 
-#[derive(Serialize)]
-struct Tx<'a> {
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tx {
     requested_pps: Option<f64>,
     sent_pps: Option<f64>,
     due: Option<u64>,
@@ -91,38 +111,19 @@ struct Tx<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     waited: Option<u64>,
     not_sent: u64,
-    not_sent_reasons: Counted<'a>,
+    not_sent_reasons: Counted,
     control: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     checksums: Option<port::Checksums>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vlan_tag: Option<&'static str>,
+    vlan_tag: Option<Word>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sizes: Option<Vec<Size>>,
 }
 
-/// A packet size.
-#[derive(Serialize)]
-struct Size {
-    payload_bytes: u16,
-    /// With FCS.
-    frame_bytes: usize,
-    /// How often it comes in a round.
-    weight: u32,
-}
-
-fn sizes(outcome: &Outcome) -> Option<Vec<Size>> {
-    let (sizes, layout) = outcome.sizes.as_ref()?;
-    let size = |&(payload_bytes, weight): &(u16, u32)| Size {
-        payload_bytes,
-        frame_bytes: layout.frame_bytes(payload_bytes),
-        weight,
-    };
-    Some(sizes.weighted().iter().map(size).collect())
-}
-
-#[derive(Serialize)]
-struct Rx<'a> {
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rx {
     received: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid: Option<u64>,
@@ -137,9 +138,9 @@ struct Rx<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     corrupt: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    corrupt_reasons: Option<Counted<'a>>,
+    corrupt_reasons: Option<Counted>,
     foreign: u64,
-    foreign_reasons: Counted<'a>,
+    foreign_reasons: Counted,
     #[serde(skip_serializing_if = "Option::is_none")]
     other_address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,14 +152,14 @@ struct Rx<'a> {
     control: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Lost {
     total: Option<u64>,
     #[serde(flatten)]
     places: Option<Places>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Places {
     forward: Option<u64>,
     reflector_nic: Option<u64>,
@@ -179,11 +180,11 @@ impl From<Loss> for Places {
 }
 
 /// The reflector's counters.
-#[derive(Serialize)]
-struct Reflector<'a> {
-    why_unknown: Option<&'static str>,
+#[derive(Serialize, Deserialize)]
+struct Reflector {
+    why_unknown: Option<Word>,
     #[serde(flatten)]
-    counted: Option<Counted<'a>>,
+    counted: Option<Counted>,
     #[serde(skip_serializing_if = "Option::is_none")]
     port_missed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,7 +192,7 @@ struct Reflector<'a> {
 }
 
 /// The reflector's rx queue that fell furthest behind.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Busiest {
     queue: String,
     #[serde(flatten)]
@@ -200,28 +201,32 @@ struct Busiest {
 }
 
 /// The end that limits the path.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Limiting {
-    end: Option<&'static str>,
+    end: Option<Word>,
     queue: Option<String>,
     reasons: Vec<String>,
-    reflector_unknown: Option<&'static str>,
+    reflector_unknown: Option<Word>,
 }
 
 impl From<Verdict> for Limiting {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Seen(Bottleneck { end, queue, reasons }) => {
-                Self { end: Some(end), queue: Some(queue), reasons, reflector_unknown: None }
+                Self { end: Some(end.into()), queue: Some(queue), reasons, reflector_unknown: None }
             }
-            Verdict::NoneSeen { unknown } => {
-                Self { end: None, queue: None, reasons: Vec::new(), reflector_unknown: unknown }
-            }
+            Verdict::NoneSeen { unknown } => Self {
+                end: None,
+                queue: None,
+                reasons: Vec::new(),
+                reflector_unknown: unknown.map(Into::into),
+            },
         }
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct LatencyNs {
     min: Option<u64>,
     mean: Option<f64>,
@@ -235,14 +240,14 @@ struct LatencyNs {
     histogram: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Distribution {
     #[serde(flatten)]
     percentiles: Percentiles,
     histogram: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Percentiles {
     p50: Option<u64>,
     p90: Option<u64>,
@@ -267,16 +272,22 @@ impl Percentiles {
     }
 }
 
+/// The histogram as text, or an empty text.
+fn encoded(histogram: &Histogram, is_encoded: bool) -> String {
+    if is_encoded { histogram.to_hdr() } else { String::new() }
+}
+
 impl Distribution {
-    fn of(histogram: &Histogram) -> Option<Self> {
+    fn of(histogram: &Histogram, is_encoded: bool) -> Option<Self> {
         (!histogram.is_empty()).then(|| Self {
             percentiles: Percentiles::above(0, histogram),
-            histogram: histogram.to_hdr(),
+            histogram: encoded(histogram, is_encoded),
         })
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Reorder {
     reordered: u64,
     ratio: Option<f64>,
@@ -285,14 +296,16 @@ struct Reorder {
     extent_unknown: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Runs {
     count: u64,
     longest: Option<OneRun>,
     most_packets: Option<OneRun>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct OneRun {
     start_s: f64,
     duration_s: f64,
@@ -309,25 +322,34 @@ impl OneRun {
     }
 }
 
-fn counted(counts: &Counts, counters: &[Counter]) -> Counted<'static> {
-    counters.iter().map(|counter| (counter.name(), counts[*counter])).collect()
+fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
+    counters.iter().map(|counter| (counter.name().into(), counts[*counter])).collect()
 }
 
 /// The run as one JSON object. What the mode cannot know is `null` or left out, never 0.
 #[must_use]
 pub fn to_json(outcome: &Outcome) -> String {
+    // Serialising only numbers and strings cannot fail.
+    serde_json::to_string_pretty(&document(outcome, true)).unwrap_or_default() + "\n"
+}
+
+/// The document of a run. Histograms, which take longest to encode, can be left out.
+fn document(outcome: &Outcome, has_histograms: bool) -> Document {
     let totals = &outcome.totals;
     let counts = &totals.counts;
     let ours = outcome.meaning == Meaning::Measures;
     let of_ours = |value: u64| ours.then_some(value);
     // A socket does not show them.
     let of_headers = |value: u64| (ours && !outcome.sockets).then_some(value);
-    let document = Document {
-        schema: SCHEMA,
-        mode: &outcome.mode,
-        meaning: outcome.meaning.name(),
-        command: &outcome.command,
-        host: &outcome.host,
+    Document {
+        schema: SCHEMA.into(),
+        merged: outcome.merged,
+        started_utc: outcome.started_utc,
+        clock_sync: outcome.clock_sync,
+        mode: outcome.mode.clone(),
+        meaning: outcome.meaning.name().into(),
+        command: outcome.command.clone(),
+        host: outcome.host.clone(),
         duration_s: outcome.duration_ns as f64 / 1e9,
         busy_s: outcome.busy_for_ns().filter(|_| !ours).map(|ns| ns as f64 / 1e9),
         warmup_s: outcome.warmup_ns as f64 / 1e9,
@@ -342,13 +364,14 @@ pub fn to_json(outcome: &Outcome) -> String {
             not_sent: counts.sum(Counter::NOT_SENT) + counts[Counter::Refused],
             not_sent_reasons: {
                 let mut reasons = counted(counts, Counter::NOT_SENT);
-                reasons.extend(outcome.counted_at(LedgerPlace::Refused));
+                let of_mode = outcome.counted_at(LedgerPlace::Refused);
+                reasons.extend(of_mode.map(|(name, packets)| (name.into(), packets)));
                 reasons
             },
             control: outcome.driver().control_sent,
             checksums: port::checksums(outcome),
             vlan_tag: port::vlan_tag(outcome),
-            sizes: sizes(outcome),
+            sizes: outcome.sizes.clone(),
         },
         rx: Rx {
             received: counts[Counter::Received],
@@ -372,7 +395,7 @@ pub fn to_json(outcome: &Outcome) -> String {
             places: attribute(outcome).map(Into::into),
         },
         loss_ratio: outcome.meaning.loss_ratio(totals),
-        latency_ns: latency_ns(outcome),
+        latency_ns: latency_ns(outcome, has_histograms),
         reorder: ours.then(|| reorder(outcome)),
         loss_runs: ours.then(|| Runs {
             count: outcome.loss_runs.count,
@@ -385,7 +408,7 @@ pub fn to_json(outcome: &Outcome) -> String {
             .counters
             .iter()
             .zip(counts.mode)
-            .map(|(counter, packets)| (counter.name.as_str(), packets))
+            .map(|(counter, packets)| (counter.name.clone(), packets))
             .collect(),
         flows: outcome.flows,
         pacing: outcome.departures,
@@ -393,20 +416,19 @@ pub fn to_json(outcome: &Outcome) -> String {
         queues: queues(outcome),
         bottleneck: verdict(outcome).into(),
         ports: port::ports(outcome),
-        port: outcome.port_counters(),
-        port_remarks: port::remarks(outcome),
+        port: outcome.port_counters().into_iter().map(|(name, n)| (name.into(), n)).collect(),
+        port_remarks: port::remarks(outcome).into_iter().map(Into::into).collect(),
         port_removed_s: outcome.removed_ns().map(|ns| ns as f64 / 1e9),
         events: outcome.events.iter().map(Into::into).collect(),
         events_omitted: outcome.events_omitted,
         limits_broken: limits::broken(outcome),
         ledger_balanced: ledger(outcome).is_empty(),
         ledger_broken: ledger(outcome),
-    };
-    // Serialising only numbers and strings cannot fail.
-    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+        basis: Basis::of(outcome),
+    }
 }
 
-fn latency_ns(outcome: &Outcome) -> LatencyNs {
+fn latency_ns(outcome: &Outcome, has_histograms: bool) -> LatencyNs {
     let Latency { count, min_ns, max_ns, .. } = outcome.totals.latency;
     let known = |value: u64| (count > 0).then_some(value);
     LatencyNs {
@@ -416,9 +438,9 @@ fn latency_ns(outcome: &Outcome) -> LatencyNs {
         max: known(max_ns),
         jitter: (count > 0).then_some(outcome.notes.jitter_ns),
         delay_variation: (count > 0).then(|| Percentiles::above(min_ns, &outcome.latencies)),
-        since_due: Distribution::of(&outcome.notes.since_due),
-        network: Distribution::of(&outcome.notes.network),
-        histogram: (count > 0).then(|| outcome.latencies.to_hdr()),
+        since_due: Distribution::of(&outcome.notes.since_due, has_histograms),
+        network: Distribution::of(&outcome.notes.network, has_histograms),
+        histogram: (count > 0).then(|| encoded(&outcome.latencies, has_histograms)),
     }
 }
 
@@ -434,11 +456,13 @@ fn reorder(outcome: &Outcome) -> Reorder {
     }
 }
 
-fn reflector(outcome: &Outcome) -> Reflector<'static> {
+fn reflector(outcome: &Outcome) -> Reflector {
     let report = if let Peer::Counted(report) = outcome.peer { Some(report) } else { None };
-    let counted = |counter: &Counter| report.map(|report| (counter.name(), report.count(*counter)));
+    let counted = |counter: &Counter| {
+        report.map(|report| (counter.name().to_string(), report.count(*counter)))
+    };
     Reflector {
-        why_unknown: why_unknown(outcome),
+        why_unknown: why_unknown(outcome).map(Into::into),
         counted: report.map(|_| Counter::FLOW.iter().filter_map(counted).collect()),
         port_missed: report.and_then(|report| report.port_missed),
         busiest: report.and_then(|report| report.load).map(|load| Busiest {
@@ -448,6 +472,10 @@ fn reflector(outcome: &Outcome) -> Reflector<'static> {
         }),
     }
 }
+
+#[cfg(test)]
+#[path = "json/tests.rs"]
+pub(super) mod saved_tests;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,45 @@
 
 use super::numbers::{percent, time};
 use super::outcome::Outcome;
-use crate::run::{LatencyLimit, LossLimit};
+use crate::run::{LatencyLimit, Limits, LossLimit};
+use serde::{Deserialize, Serialize};
+
+/// The limits of a run, for JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedLimits {
+    max_loss: Option<f64>,
+    max_latency: Vec<SavedLatency>,
+}
+
+/// The limit of a latency.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedLatency {
+    name: String,
+    ns: f64,
+}
+
+impl From<&Limits> for SavedLimits {
+    fn from(limits: &Limits) -> Self {
+        let latencies = limits.latencies.iter();
+        let latency = |limit: &LatencyLimit| SavedLatency { name: limit.name.into(), ns: limit.ns };
+        Self {
+            max_loss: limits.loss.map(|LossLimit(ratio)| ratio),
+            max_latency: latencies.map(latency).collect(),
+        }
+    }
+}
+
+impl SavedLimits {
+    /// The limits; `None` if there is no latency of that name.
+    pub(super) fn limits(&self) -> Option<Limits> {
+        let latencies = self.max_latency.iter();
+        let latencies = latencies.map(|limit| LatencyLimit::named(&limit.name, limit.ns));
+        let latencies: Option<Vec<_>> = latencies.collect();
+        latencies.map(|latencies| Limits { loss: self.max_loss.map(LossLimit), latencies })
+    }
+}
 
 /// The limits that a run broke, one line each. A limit whose value is unknown counts as broken.
 #[must_use]

@@ -80,6 +80,9 @@ struct Evidence<'a> {
 /// up to the total.
 #[must_use]
 pub fn attribute(outcome: &Outcome) -> Option<Loss> {
+    if outcome.places.is_some() {
+        return outcome.places;
+    }
     let evidence = Evidence {
         totals: &outcome.totals,
         sent: outcome.totals.counts[Counter::Sent],

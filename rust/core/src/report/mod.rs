@@ -17,6 +17,7 @@ mod ledger;
 mod limits;
 mod live;
 mod loss;
+mod merge;
 mod metrics;
 mod numbers;
 mod outcome;
@@ -36,12 +37,15 @@ pub use bottleneck::{Bottleneck, Verdict, verdict};
 pub use csv::{COLUMNS, Table};
 pub use destination::Destination;
 pub use host::Host;
-pub use json::to_json;
+pub use json::{from_json, to_json};
 pub use ledger::ledger;
 pub use limits::broken;
 pub use live::give_back_if_taken as give_back_terminal;
 pub use loss::{Loss, attribute, attribute_so_far};
-pub use outcome::{KnownFlows, Outcome, PortOutcome, SOCKET_MISSED};
+pub use merge::Sum;
+pub use outcome::{
+    ByPort, ClockSync, KnownFlows, Merged, Outcome, PortOutcome, SOCKET_MISSED, Size,
+};
 pub use output::Output;
 pub use session::{End, Finished, Next, PortEnd, Session};
 pub use telemetry::{Figures, Telemetry};

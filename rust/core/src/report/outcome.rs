@@ -1,6 +1,7 @@
 //! The outcome: everything known about a run when it is over.
 
 use super::host::Host;
+use super::loss::Loss;
 use super::session::PortEnd;
 use crate::control::peer::Peer;
 use crate::count::Counter;
@@ -15,11 +16,10 @@ use crate::run::config::NextHop;
 use crate::run::mode::Meaning;
 use crate::run::{Driver, Event, Ports, Totals, What, WorkerCounts};
 use crate::wire::flow::{Mac, Vlans};
-use crate::wire::layout::Layout;
-use crate::wire::sizes::Sizes;
-use crate::wire::template::Checksums;
+use crate::wire::layout::IpVersion;
 use crate::work::pacer::{Rate, TxMode};
-use serde::Serialize;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -49,8 +49,55 @@ impl Meaning {
     }
 }
 
+/// How well the system clock (`CLOCK_REALTIME`) was synchronised at the end of a run, as the kernel was
+/// told by whoever sets it (`adjtimex(2)`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockSync {
+    /// It was: `STA_UNSYNC` is not set.
+    pub synchronised: bool,
+    /// Its error is at most this, in us.
+    pub max_error_us: u64,
+    /// Its error is estimated to be this, in us.
+    pub estimated_error_us: u64,
+}
+
+/// A packet size of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Size {
+    /// UDP payload.
+    pub payload_bytes: u16,
+    /// On the wire, with FCS.
+    pub frame_bytes: usize,
+    /// How often it comes in a round.
+    pub weight: u32,
+}
+
+/// What a merged result consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merged {
+    /// Number of runs.
+    pub runs: u64,
+    /// How many of them exceeded a limit.
+    pub limits_broken_runs: u64,
+    /// When the last of them started.
+    pub last_started_utc: Timestamp,
+}
+
+/// Which checksums of sent packets the port wrote; software wrote the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByPort {
+    /// That of the IPv4 header; `None` over IPv6, which has none.
+    pub ipv4: Option<bool>,
+    /// That of UDP.
+    pub udp: bool,
+}
+
 /// The flows that a reflector counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KnownFlows {
     /// Number of known flows.
     pub known: u64,
@@ -76,7 +123,7 @@ pub struct PortOutcome {
     pub removed_ns: Option<u64>,
     /// Which checksums the port wrote and which the software; `None` if the mode writes none, and over
     /// sockets.
-    pub checksums: Option<Checksums>,
+    pub checksums: Option<ByPort>,
     /// Whether the port inserted the VLAN tag; `None` if packets have none.
     pub inserts_vlan: Option<bool>,
     /// Of the packets sent on it, those that were lost; 0 unless the mode measures.
@@ -94,8 +141,8 @@ impl PortOutcome {
     pub fn all(run: &Run, ends: Vec<PortEnd>) -> Vec<Self> {
         let numbering = run.config().ports();
         let sockets = run.config().has_sockets();
-        let writes = run.config().meaning == Meaning::Measures && !sockets;
         let sendrecv = run.config().sendrecv.as_ref();
+        let writes = sendrecv.filter(|_| !sockets);
         let hops = sendrecv.filter(|_| !sockets);
         let lost_on = |port: u16| {
             let streams = (0..).zip(run.collector().lost_by_stream());
@@ -114,7 +161,10 @@ impl PortOutcome {
             driver: end.driver,
             counters: end.counters,
             removed_ns: removed_ns(port),
-            checksums: writes.then_some(end.checksums),
+            checksums: writes.map(|sendrecv| ByPort {
+                ipv4: (sendrecv.layout().ip == IpVersion::V4).then_some(end.checksums.ipv4_by_port),
+                udp: end.checksums.udp_by_port,
+            }),
             inserts_vlan: sendrecv
                 .and_then(|sendrecv| (sendrecv.vlans != Vlans::None).then_some(end.inserts_vlan)),
             lost: lost_on(port),
@@ -133,6 +183,12 @@ pub struct Outcome {
     pub command: Vec<String>,
     /// The machine it ran on.
     pub host: Host,
+    /// When it started, by the system clock.
+    pub started_utc: Timestamp,
+    /// How well that was synchronised; `None` if the system does not say.
+    pub clock_sync: Option<ClockSync>,
+    /// What it was merged from; `None` for a run.
+    pub merged: Option<Merged>,
     /// It used kernel sockets, which hide headers.
     pub sockets: bool,
     /// What its counters mean.
@@ -177,12 +233,13 @@ pub struct Outcome {
     pub events_omitted: u64,
     /// The reflector's counters.
     pub peer: Peer,
+    /// Lost packets by place, added up; `None` for a run, whose counters tell.
+    pub places: Option<Loss>,
     /// Source and destination of the packets of the first port; `None` if the mode sends none of
     /// its own.
     pub ends: Option<[SocketAddr; 2]>,
-    /// Sizes of the packets that the mode sends and layout of their headers; `None` if it sends none
-    /// of its own.
-    pub sizes: Option<(Sizes, Layout)>,
+    /// Sizes of the packets that the mode sends, the largest first; `None` if it sends none of its own.
+    pub sizes: Option<Vec<Size>>,
     /// Whether packets had room for the reflector's stamp.
     pub stamp: bool,
     /// Whether a mode that returns packets impaired them on purpose.
@@ -197,11 +254,11 @@ pub struct Outcome {
 pub const SOCKET_MISSED: &str = "rxq_ovfl";
 
 /// The port counters (`rte_eth_stats`) of packets that arrived and were not delivered to a queue.
-const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
+pub(super) const PORT_MISSED: [&str; 3] = ["imissed", "ierrors", "rx_nombuf"];
 
 impl Outcome {
-    /// The outcome of a run that is over. The caller has to fill in `command`, `host`, `steal_ms`
-    /// and `ports`.
+    /// The outcome of a run that is over. The caller has to fill in `command`, `host`, `started_utc`,
+    /// `clock_sync`, `steal_ms` and `ports`.
     #[must_use]
     pub fn new(run: &Run) -> Self {
         let (config, collector) = (run.config(), run.collector());
@@ -220,6 +277,9 @@ impl Outcome {
             mode: config.mode.clone(),
             command: Vec::new(),
             host: Host::default(),
+            started_utc: Timestamp::UNIX_EPOCH,
+            clock_sync: None,
+            merged: None,
             sockets: config.has_sockets(),
             meaning: config.meaning,
             counters: config.counters.clone(),
@@ -242,9 +302,17 @@ impl Outcome {
             events: run.events().into(),
             events_omitted: run.events_omitted(),
             peer: run.peer(),
+            places: None,
             ends: sendrecv
                 .and_then(|sendrecv| Some(sendrecv.ends.first()?.sockets(sendrecv.src_ports))),
-            sizes: sendrecv.map(|sendrecv| (sendrecv.sizes.clone(), sendrecv.layout())),
+            sizes: sendrecv.map(|sendrecv| {
+                let size = |&(payload_bytes, weight): &(u16, u32)| Size {
+                    payload_bytes,
+                    frame_bytes: sendrecv.layout().frame_bytes(payload_bytes),
+                    weight,
+                };
+                sendrecv.sizes.weighted().iter().map(size).collect()
+            }),
             stamp: sendrecv.is_some_and(|sendrecv| sendrecv.stamp),
             impaired: config.impairments.is_some(),
             flows: (config.meaning == Meaning::Returns).then(|| KnownFlows {
@@ -320,10 +388,16 @@ impl Outcome {
         let (packets, ns) = match self.meaning {
             Meaning::Measures => (packets, self.duration_ns.max(1)),
             _ if packets == 0 => (0, 1),
-            // The time starts with the first packet: there is one gap less than packets.
-            _ => (packets - 1, self.busy_for_ns()?),
+            // The time starts with the first packet: there is one gap less than packets, in each run.
+            _ => (packets.saturating_sub(self.runs()), self.busy_for_ns()?),
         };
         Some(packets as f64 * 1e9 / ns as f64)
+    }
+
+    /// Number of runs: 1, unless it is merged.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.merged.map_or(1, |merged| merged.runs)
     }
 
     /// Reordered packets as a share of those that came back; `None` if none did.
@@ -450,6 +524,9 @@ pub(crate) mod tests {
             mode: "sendrecv".into(),
             command: vec!["dpdkproj".into()],
             host: Host::default(),
+            started_utc: Timestamp::UNIX_EPOCH,
+            clock_sync: None,
+            merged: None,
             sockets: false,
             meaning: Meaning::Measures,
             counters: Vec::new(),
@@ -483,6 +560,7 @@ pub(crate) mod tests {
             events: Vec::new(),
             events_omitted: 0,
             peer: Peer::Silent,
+            places: None,
             ends: None,
             sizes: None,
             stamp: false,

@@ -1,6 +1,7 @@
 //! What the ports did and counted, for the summary and JSON.
 
 use super::fairness::{self, Fairness};
+use super::json::Word;
 use super::loss::attribute;
 use super::numbers::grouped;
 use super::outcome::{Outcome, PortOutcome, SOCKET_MISSED};
@@ -9,8 +10,9 @@ use crate::run::What;
 use crate::run::config::NextHop;
 use crate::run::mode::Meaning;
 use crate::run::protocol;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// Counters that are no driver's own (`rte_eth_xstats`): the drops that every port counts
 /// (`rte_eth_stats`), what we count of its flags, and the drops of sockets.
@@ -23,49 +25,58 @@ fn by(port: bool) -> &'static str {
 }
 
 /// Who writes the checksums of the packets that we send: `port` or `software`.
-#[derive(PartialEq, Serialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Checksums {
     /// `None` over IPv6, whose header has no checksum.
     #[serde(skip_serializing_if = "Option::is_none")]
-    ipv4: Option<&'static str>,
-    udp: &'static str,
+    pub(super) ipv4: Option<Word>,
+    pub(super) udp: Word,
 }
 
 /// A port, for JSON.
-#[derive(Serialize)]
-pub(crate) struct Port<'a> {
-    name: &'a str,
-    driver: &'a str,
-    mac: Option<String>,
-    sent: u64,
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Port {
+    pub(super) name: String,
+    pub(super) driver: String,
+    pub(super) mac: Option<String>,
+    pub(super) sent: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lost: Option<u64>,
-    received: u64,
+    pub(super) lost: Option<u64>,
+    pub(super) received: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<u64>,
-    control_sent: u64,
-    control_received: u64,
-    rx_fairness: Option<Fairness>,
-    rss_flows: Option<&'a [u64]>,
-    counters: &'a BTreeMap<String, u64>,
-    removed_s: Option<f64>,
+    pub(super) valid: Option<u64>,
+    pub(super) control_sent: u64,
+    pub(super) control_received: u64,
+    /// What the driver delivered and accepted, counted independently of the workers.
+    pub(super) delivered: u64,
+    pub(super) accepted: u64,
+    pub(super) rx_fairness: Option<Fairness>,
+    pub(super) rss_flows: Option<Vec<u64>>,
+    pub(super) counters: BTreeMap<String, u64>,
+    pub(super) removed_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    checksums: Option<Checksums>,
+    pub(super) checksums: Option<Checksums>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    vlan_tag: Option<&'static str>,
+    pub(super) vlan_tag: Option<Word>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_hop: Option<Hop>,
+    pub(super) next_hop: Option<Hop>,
 }
 
 /// The next hop of a port's packets, for JSON.
-#[derive(Serialize)]
-struct Hop {
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hop {
     /// `None`: a signal came before it was found.
-    dest_mac: Option<String>,
+    pub(super) dest_mac: Option<String>,
     /// How it is known: `given`, `arp` or `nd`.
-    known_by: String,
+    pub(super) known_by: String,
     /// The gateway that was asked.
-    gateway: Option<String>,
+    pub(super) gateway: Option<String>,
+    /// The address that was asked for the MAC address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) asked: Option<IpAddr>,
 }
 
 impl From<NextHop> for Hop {
@@ -76,6 +87,7 @@ impl From<NextHop> for Hop {
             dest_mac: next_hop.mac.map(|mac| mac.to_string()),
             known_by,
             gateway: gateway.map(|ip| ip.to_string()),
+            asked: next_hop.asked,
         }
     }
 }
@@ -92,7 +104,7 @@ fn hop_text(next_hop: NextHop) -> String {
 }
 
 /// All ports, for JSON.
-pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
+pub(crate) fn ports(outcome: &Outcome) -> Vec<Port> {
     let of_ours = |value: u64| (outcome.meaning == Meaning::Measures).then_some(value);
     let all = (0..).zip(&outcome.ports);
     all.map(|(index, port)| {
@@ -100,8 +112,8 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             outcome.workers_of(index).map(|worker| worker.counts[counter]).sum::<u64>()
         };
         Port {
-            name: &port.name,
-            driver: &port.driver_name,
+            name: port.name.clone(),
+            driver: port.driver_name.clone(),
             mac: port.mac.map(|mac| mac.to_string()),
             sent: count(Counter::Sent),
             lost: of_ours(port.lost),
@@ -109,12 +121,14 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
             valid: of_ours(count(Counter::Valid)),
             control_sent: port.driver.control_sent,
             control_received: count(Counter::ControlReceived),
+            delivered: port.driver.delivered,
+            accepted: port.driver.accepted,
             rx_fairness: fairness::of_port(outcome, index),
-            rss_flows: port.rss_flows.as_deref(),
-            counters: &port.counters,
+            rss_flows: port.rss_flows.clone(),
+            counters: port.counters.clone(),
             removed_s: port.removed_ns.map(|ns| ns as f64 / 1e9),
-            checksums: by_whom(outcome, port),
-            vlan_tag: port.inserts_vlan.map(by),
+            checksums: by_whom(port),
+            vlan_tag: port.inserts_vlan.map(|port| by(port).into()),
             next_hop: port.next_hop.map(Into::into),
         }
     })
@@ -122,24 +136,24 @@ pub(crate) fn ports(outcome: &Outcome) -> Vec<Port<'_>> {
 }
 
 /// `None` if the mode writes none.
-fn by_whom(outcome: &Outcome, port: &PortOutcome) -> Option<Checksums> {
+fn by_whom(port: &PortOutcome) -> Option<Checksums> {
     let checksums = port.checksums?;
-    let is_v6 = outcome.ends.is_some_and(|[src, _]| src.is_ipv6());
-    let ipv4 = (!is_v6).then_some(by(checksums.ipv4_by_port));
-    Some(Checksums { ipv4, udp: by(checksums.udp_by_port) })
+    Some(Checksums {
+        ipv4: checksums.ipv4.map(|port| by(port).into()),
+        udp: by(checksums.udp).into(),
+    })
 }
 
 /// Who writes the checksums on all ports; `None` if the mode writes none, or if ports differ.
 pub(crate) fn checksums(outcome: &Outcome) -> Option<Checksums> {
-    let of = |port| by_whom(outcome, port);
-    let first = of(outcome.ports.first()?)?;
-    outcome.ports.iter().all(|port| of(port).as_ref() == Some(&first)).then_some(first)
+    let first = by_whom(outcome.ports.first()?)?;
+    outcome.ports.iter().all(|port| by_whom(port).as_ref() == Some(&first)).then_some(first)
 }
 
 /// Who writes the VLAN tag on all ports; `None` if packets have none, or if ports differ.
-pub(crate) fn vlan_tag(outcome: &Outcome) -> Option<&'static str> {
+pub(crate) fn vlan_tag(outcome: &Outcome) -> Option<Word> {
     let first = outcome.ports.first()?.inserts_vlan?;
-    outcome.ports.iter().all(|port| port.inserts_vlan == Some(first)).then_some(by(first))
+    outcome.ports.iter().all(|port| port.inserts_vlan == Some(first)).then(|| by(first).into())
 }
 
 /// Whether the port may have lost packets that are missing; `None` if unknown.
@@ -242,10 +256,10 @@ mod tests {
     use crate::control::peer::Peer;
     use crate::report::json::to_json;
     use crate::report::loss::tests::report;
+    use crate::report::outcome::ByPort;
     use crate::report::outcome::tests::outcome;
     use crate::report::text::summary;
     use crate::wire::flow::Mac;
-    use crate::wire::template::Checksums as ByPort;
 
     fn json(outcome: &Outcome) -> serde_json::Value {
         serde_json::from_str(&to_json(outcome)).unwrap()
@@ -325,7 +339,8 @@ mod tests {
             (true, false, "port", "software"),
             (true, true, "port", "port"),
         ] {
-            outcome.ports[0].checksums = Some(ByPort { ipv4_by_port, udp_by_port });
+            outcome.ports[0].checksums =
+                Some(ByPort { ipv4: Some(ipv4_by_port), udp: udp_by_port });
             let text = summary(&outcome);
             assert!(text.contains(&format!("\nchecksums IPv4 {ipv4}  UDP {udp}\n")), "{text}");
             let told = serde_json::json!({"ipv4": ipv4, "udp": udp});
@@ -336,7 +351,7 @@ mod tests {
     #[test]
     fn who_wrote_the_vlan_tag_is_told() {
         let mut outcome = outcome();
-        outcome.ports[0].checksums = Some(ByPort::BY_PORT);
+        outcome.ports[0].checksums = Some(ByPort { ipv4: Some(true), udp: true });
         assert!(json(&outcome)["tx"].get("vlan_tag").is_none());
         for (by_port, told) in [(true, "port"), (false, "software")] {
             outcome.ports[0].inserts_vlan = Some(by_port);
@@ -351,9 +366,7 @@ mod tests {
     #[test]
     fn ipv6_has_no_header_checksum() {
         let mut outcome = outcome();
-        let end = "[2001:db8::1]:7".parse().unwrap();
-        outcome.ends = Some([end; 2]);
-        outcome.ports[0].checksums = Some(ByPort::BY_PORT);
+        outcome.ports[0].checksums = Some(ByPort { ipv4: None, udp: true });
         assert!(summary(&outcome).contains("\nchecksums UDP port\n"));
         assert_eq!(json(&outcome)["tx"]["checksums"], serde_json::json!({"udp": "port"}));
     }
@@ -378,7 +391,8 @@ mod tests {
                 Some(mac),
                 "02:00:00:00:00:09 (ARP, gateway 10.0.0.1)",
                 serde_json::json!({
-                    "dest_mac": "02:00:00:00:00:09", "known_by": "arp", "gateway": "10.0.0.1"
+                    "dest_mac": "02:00:00:00:00:09", "known_by": "arp", "gateway": "10.0.0.1",
+                    "asked": "10.0.0.1"
                 }),
             ),
             (
@@ -386,7 +400,9 @@ mod tests {
                 false,
                 None,
                 "unknown (ND)",
-                serde_json::json!({"dest_mac": null, "known_by": "nd", "gateway": null}),
+                serde_json::json!({
+                    "dest_mac": null, "known_by": "nd", "gateway": null, "asked": "2001:db8::2"
+                }),
             ),
         ] {
             outcome.ports[0].next_hop = Some(NextHop { asked, is_gateway, mac });

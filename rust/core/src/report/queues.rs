@@ -2,41 +2,46 @@
 
 use super::numbers::{grouped, percent};
 use super::outcome::Outcome;
-use crate::count::Counter;
 use crate::count::Role;
+use crate::count::{Counter, Counts, ModeCounter};
 use crate::count::{Departures, Polls};
 use crate::run::WorkerCounts;
 use crate::run::mode::Meaning;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// One queue, for JSON.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Queue {
-    name: String,
-    #[serde(flatten)]
-    counts: BTreeMap<String, u64>,
-    #[serde(flatten)]
-    load: Load,
+    pub(super) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pacing: Option<Departures>,
+    pub(super) pacing: Option<Departures>,
+    #[serde(flatten)]
+    pub(super) load: Load,
+    // The last one: when read, it has all keys that are left.
+    #[serde(flatten)]
+    pub(super) counts: BTreeMap<String, u64>,
 }
 
 /// What the polls of a queue's worker found, for JSON.
-#[derive(Serialize)]
+#[expect(clippy::option_option, reason = "null is not the same as a missing key")]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Load {
-    polls: u64,
-    busy_polls: u64,
-    busy_share: Option<f64>,
-    #[serde(flatten)]
-    rx: Option<Behind>,
+    pub(super) polls: u64,
+    pub(super) busy_polls: u64,
+    pub(super) busy_share: Option<f64>,
+    /// How far the worker of an rx queue fell behind; left out for a tx queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) full_bursts_in_a_row: Option<u64>,
+    /// `Some(None)`, which is `null`: an rx queue whose driver does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub(super) backlog_max: Option<Option<u64>>,
 }
 
-/// How far the worker of an rx queue fell behind.
-#[derive(Serialize)]
-struct Behind {
-    full_bursts_in_a_row: u64,
-    backlog_max: Option<u64>,
+/// Reads a key that is there: `null` is not the same as a missing one.
+#[expect(clippy::option_option, reason = "null is not the same as a missing key")]
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<u64>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 impl Load {
@@ -46,12 +51,61 @@ impl Load {
             polls: polls.all,
             busy_polls: polls.busy,
             busy_share: polls.busy_share(),
-            rx: is_rx.then_some(Behind {
-                full_bursts_in_a_row: polls.full_run,
-                backlog_max: polls.backlog,
-            }),
+            full_bursts_in_a_row: is_rx.then_some(polls.full_run),
+            backlog_max: is_rx.then_some(polls.backlog),
         }
     }
+}
+
+/// What some workers count beside what is always told.
+const REST: [Counter; 4] = [
+    Counter::ControlReceived,
+    Counter::DuplicateOnWayBack,
+    Counter::Refused,
+    Counter::Unregistered,
+];
+
+/// Kinds of reasons, by the first part of their names.
+const KINDS: [(&str, &[Counter]); 4] = [
+    ("not_sent", Counter::NOT_SENT),
+    ("corrupt", Counter::CORRUPT),
+    ("foreign", Counter::FOREIGN),
+    ("impaired", Counter::IMPAIRED),
+];
+
+/// The counts of a worker that [`of_queue`] has written; `None` if a name is not known. Sums are skipped.
+pub(super) fn counts_of(
+    written: &BTreeMap<String, u64>,
+    counters: &[ModeCounter],
+) -> Option<Counts> {
+    let mut counts = Counts::default();
+    for (name, packets) in written {
+        if KINDS.iter().any(|(kind, _)| kind == name) {
+            continue;
+        }
+        let counter = match name.split_once('.') {
+            Some(("counters", name)) => {
+                let index = counters.iter().position(|counter| counter.name == name)?;
+                *counts.mode.get_mut(index)? = *packets;
+                continue;
+            }
+            Some((kind, reason)) => {
+                let (_, reasons) = KINDS.iter().find(|(known, _)| *known == kind)?;
+                reasons.iter().find(|counter| counter.name() == reason)?
+            }
+            None => {
+                let is_reason = |counter: &Counter| {
+                    [Counter::CORRUPT, Counter::FOREIGN, Counter::IMPAIRED]
+                        .iter()
+                        .any(|reasons| reasons.contains(counter))
+                };
+                let mut all = Counter::ALL.iter().filter(|counter| !is_reason(counter));
+                all.find(|counter| counter.name() == name)?
+            }
+        };
+        counts[*counter] = *packets;
+    }
+    Some(counts)
 }
 
 /// The counters of one queue's worker, with reasons only where they occurred.
@@ -90,6 +144,9 @@ fn of_queue(outcome: &Outcome, worker: &WorkerCounts) -> BTreeMap<String, u64> {
         if counts[*counter] > 0 {
             all.insert(counter.name().into(), counts[*counter]);
         }
+    }
+    for counter in REST.iter().filter(|counter| counts[**counter] > 0) {
+        all.insert(counter.name().into(), counts[*counter]);
     }
     for (kind, reasons) in kinds {
         all.insert((*kind).into(), counts.sum(reasons));

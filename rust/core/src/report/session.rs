@@ -10,7 +10,7 @@ use super::scrapes::Scrapes;
 use super::service;
 use super::telemetry::Telemetry;
 use super::trials::{self, Trials};
-use super::{Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
+use super::{ClockSync, Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
 use crate::control::peer::Known;
 use crate::run::config::{Config, NextHop, PortLimits, Trial};
 use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick, flows_by_queue, warning_of_spread};
@@ -19,6 +19,7 @@ use crate::wire::flow::Mac;
 use crate::wire::template::Checksums;
 use crate::wire::toeplitz::Rss;
 use crate::work::pacer::TxMode;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -70,6 +71,10 @@ pub struct End {
     pub ports: Vec<PortEnd>,
     /// DPDK's version.
     pub dpdk_version: String,
+    /// When the last run started, by the system clock: ns since 1970-01-01 00:00 UTC.
+    pub started_unix_ns: u64,
+    /// How well that clock is synchronised; `None` if the system does not say.
+    pub clock_sync: Option<ClockSync>,
 }
 
 /// A port at the end of a run.
@@ -547,6 +552,8 @@ impl Session {
                 end.dpdk_version,
                 drivers.into_iter().collect::<Vec<_>>().join(","),
             ),
+            started_utc: Timestamp::from_nanosecond(end.started_unix_ns.into()).unwrap_or_default(),
+            clock_sync: end.clock_sync,
             steal_ms,
             ports,
             ..Outcome::new(run)

@@ -49,8 +49,12 @@ pub fn live_line(meaning: Meaning, snapshot: &Snapshot) -> String {
 pub fn summary(outcome: &Outcome) -> String {
     let totals = &outcome.totals;
     let (tx, rx, _) = outcome.meaning.of(totals);
-    let mut lines =
-        vec![format!("--- {}: {:.3} s ---", outcome.mode, outcome.duration_ns as f64 / 1e9)];
+    let runs = match outcome.merged {
+        Some(merged) => format!("{} runs merged, together ", grouped(merged.runs)),
+        None => String::new(),
+    };
+    let seconds = outcome.duration_ns as f64 / 1e9;
+    let mut lines = vec![format!("--- {}: {runs}{seconds:.3} s ---", outcome.mode)];
     let requested = match outcome.requested_pps {
         Some(requested) => format!(" (requested {})", pps(requested)),
         None => String::new(),

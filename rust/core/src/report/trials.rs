@@ -27,7 +27,8 @@ const WAIT: Duration = Duration::from_millis(20);
 /// Timeout for writing an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Keys of the summary that an answer lacks: they are the same for all trials, or are in `request`.
-const NOT_ANSWERED: [&str; 6] = ["schema", "mode", "meaning", "command", "host", "drain_s"];
+const NOT_ANSWERED: [&str; 7] =
+    ["schema", "mode", "meaning", "command", "host", "drain_s", "basis"];
 
 /// A request, as it is written. What is left out or `null` is as on the command line.
 #[derive(Debug, Default, Deserialize)]

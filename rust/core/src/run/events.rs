@@ -22,6 +22,17 @@ pub enum What {
 }
 
 impl What {
+    /// All that can happen.
+    pub const ALL: [Self; 7] = [
+        Self::LinkDown,
+        Self::LinkUp,
+        Self::Removed,
+        Self::RemovalRequested,
+        Self::Recovering,
+        Self::Recovered,
+        Self::RecoveryFailed,
+    ];
+
     /// Its name in CSV and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -31,6 +31,14 @@ pub struct LatencyLimit {
     pub ns: f64,
 }
 
+impl LatencyLimit {
+    /// The limit with this name; `None` if there is none with that.
+    #[must_use]
+    pub fn named(name: &str, ns: f64) -> Option<Self> {
+        NAMES.into_iter().find(|known| *known == name).map(|name| Self { name, ns })
+    }
+}
+
 impl FromStr for LatencyLimit {
     type Err = String;
 

@@ -66,6 +66,10 @@ impl LossRuns {
         if run.packets == 0 {
             return;
         }
+        // Fractions of a nanosecond would be lost in seconds of the JSON, from which the run is read
+        // again.
+        let run =
+            LossRun { start_ns: run.start_ns.round(), length_ns: run.length_ns.round(), ..run };
         self.count += 1;
         if run.packets > self.most_packets.packets {
             self.most_packets = run;

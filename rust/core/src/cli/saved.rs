@@ -1,0 +1,128 @@
+//! The commands `report` and `merge`: they read the JSON of runs, and run nothing.
+
+use super::{Parsed, Program, one_line};
+use crate::report::{Outcome, Sum, from_json, summary, to_json};
+use clap::error::ErrorKind;
+use clap::{Args, Command, FromArgMatches};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// The commands. No mode has such a name.
+pub(super) const COMMANDS: [&str; 2] = ["report", "merge"];
+
+/// A longer file is no result: the longest names 1,000 queues and 1,000 events.
+const LONGEST: u64 = 16 << 20;
+
+#[derive(Args)]
+struct ReportArgs {
+    /// Result of a run, written by --json; - is stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Args)]
+struct MergeArgs {
+    /// Results of runs, written by --json
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Names of further files, one a line; - is stdin
+    #[arg(long, value_name = "LIST")]
+    from_file: Option<PathBuf>,
+    /// File for the sum, in the same form as a run
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What a command does.
+type Act = fn(&clap::ArgMatches) -> Result<Parsed, String>;
+
+/// Carries a command out; `None` if the arguments ask for a mode.
+pub(super) fn answer(program: Program, args: &[String]) -> Option<Result<Parsed, String>> {
+    let name = args.first()?;
+    let (command, act): (Command, Act) =
+        match name.as_str() {
+            "report" => (
+                ReportArgs::augment_args(
+                    Command::new("report").about("Print the summary of a saved run again"),
+                ),
+                report,
+            ),
+            "merge" => (
+                MergeArgs::augment_args(Command::new("merge").about(
+                    "Add up saved runs as if they had been one: counters and histograms, never percentiles",
+                )),
+                merge,
+            ),
+            _ => return None,
+        };
+    let operands = if name == "report" { "FILE" } else { "[OPTIONS] [FILE]..." };
+    let usage = match program {
+        Program::Ports => format!("dpdkproj -- {name} {operands}"),
+        Program::Sockets => format!("udpbaseline {name} {operands}"),
+    };
+    Some(match command.override_usage(usage).try_get_matches_from(args) {
+        Ok(matches) => act(&matches),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Ok(Parsed::Print(error.to_string()))
+        }
+        Err(error) => Err(one_line(&error)),
+    })
+}
+
+fn report(matches: &clap::ArgMatches) -> Result<Parsed, String> {
+    let args = ReportArgs::from_arg_matches(matches).map_err(|error| one_line(&error))?;
+    let outcome =
+        read(&args.file).map_err(|why| format!("report {}: {why}", args.file.display()))?;
+    Ok(Parsed::Answer { text: summary(&outcome) + "\n", code: 0 })
+}
+
+fn merge(matches: &clap::ArgMatches) -> Result<Parsed, String> {
+    let args = MergeArgs::from_arg_matches(matches).map_err(|error| one_line(&error))?;
+    if args.files.is_empty() && args.from_file.is_none() {
+        return Err(
+            "merge: no file is given: name files, or a list of them with --from-file".into()
+        );
+    }
+    let mut sum = Sum::default();
+    let mut left_out = 0_u64;
+    let mut add = |file: &Path| {
+        if let Err(why) = read(file).and_then(|outcome| sum.add(outcome)) {
+            left_out += 1;
+            eprintln!("merge {}: left out: {why}", file.display());
+        }
+    };
+    args.files.iter().for_each(|file| add(file));
+    if let Some(list) = &args.from_file {
+        let failed = |error| format!("merge --from-file {}: {error}", list.display());
+        for line in BufReader::new(open(list).map_err(failed)?).lines() {
+            let line = line.map_err(failed)?;
+            if !line.is_empty() {
+                add(Path::new(&line));
+            }
+        }
+    }
+    let outcome = sum.into_outcome().ok_or("merge: there is no run to add up")?;
+    if let Some(path) = &args.json {
+        std::fs::write(path, to_json(&outcome))
+            .map_err(|error| format!("--json {}: {error}", path.display()))?;
+    }
+    Ok(Parsed::Answer { text: summary(&outcome) + "\n", code: u8::from(left_out > 0) })
+}
+
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    Ok(Box::new(File::open(path)?))
+}
+
+fn read(path: &Path) -> Result<Outcome, String> {
+    let mut text = String::new();
+    let file = open(path).map_err(|error| error.to_string())?;
+    let length = file.take(LONGEST + 1).read_to_string(&mut text);
+    if length.map_err(|error| error.to_string())? as u64 > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes, and no result is"));
+    }
+    from_json(&text)
+}
