@@ -1,5 +1,7 @@
 //! What can be done with the JSON of runs: print it again, and add it up.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 use dpdkproj_e2e::program::{Memif, Outcome, Program, path};
 use dpdkproj_e2e::results::Summary;
 use dpdkproj_e2e::scratch::Scratch;
