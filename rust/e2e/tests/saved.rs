@@ -36,7 +36,7 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// What jiff makes of it, in s since 1970.
+/// What `date` makes of it, in s since 1970.
 fn seconds(timestamp: &str) -> f64 {
     let output = Command::new("date").args(["-u", "-d", timestamp, "+%s.%N"]).output().unwrap();
     text(&output.stdout).trim().parse().unwrap_or_else(|error| panic!("{timestamp}: {error}"))
@@ -58,7 +58,7 @@ fn saved_runs_are_printed_again_and_added_up() {
     let (broken, sizes) = ring(
         &scratch,
         "sizes.json",
-        "--count 1000 --rate 100k --packet-size imix --max-latency p50=1ns",
+        "--count 1000 --rate 100k --packet-size 64:7,594:4,1400:1 --max-latency p50=1ns",
     );
     assert_prints_again(&first, &one);
     assert_prints_again(&second, &two);
