@@ -51,6 +51,8 @@ set_tests_properties(scripts-readme PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOU
 # Network namespaces as hosts.
 add_test(NAME scripts-fleet COMMAND ${scripts_tests}/fleet-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-fleet PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
+add_test(NAME scripts-fleet-report COMMAND ${scripts_tests}/fleet-report-test)
+set_tests_properties(scripts-fleet-report PROPERTIES LABELS unit TIMEOUT 300)
 add_test(NAME scripts-fleet-pairs COMMAND ${scripts_tests}/fleet-pairs-test)
 set_tests_properties(scripts-fleet-pairs PROPERTIES LABELS unit TIMEOUT 60)
 

@@ -1,0 +1,1 @@
+"""The results of many pairs of hosts as a matrix."""
