@@ -80,7 +80,14 @@ fn a_run_is_seen_whatever_the_size_and_q_ends_it_with_the_summary() {
 fn a_crash_gives_the_terminal_back() {
     let program = Program::new("reflect --live").vdev("net_ring0");
     let Some(terminal) = Tmux::start(program, (80, 24), "NO_COLOR=1") else { return };
-    let _ = terminal.wait_for(&[" reflect", "until stopped", "─ Rate ", " rx0 ", " received"]);
+    let _ = terminal.wait_for(&[
+        " reflect",
+        "until stopped",
+        "─ Rate ",
+        " rx0 ",
+        " received",
+        " s  ready",
+    ]);
     let colours = terminal.colours();
     // 39 and 49 are the terminal's own colours.
     let is_colour = |code: &str| code.len() > 1 && !["39", "49"].contains(&code);

@@ -105,6 +105,12 @@ impl Files {
         self.screen.push(lines.as_bytes());
     }
 
+    /// Waits until all lines so far are printed, but not for long.
+    pub(super) fn flush_screen(&mut self) {
+        // If nobody takes them, they come later.
+        let _ = self.screen.flush(WRITE_TIMEOUT);
+    }
+
     /// Queues `text` for writing. Never blocks. Returns why nothing more is written, if so.
     pub(super) fn push(&self, stream: Stream, text: &[u8]) -> Option<String> {
         let output = self.streams[stream as usize].as_ref()?;

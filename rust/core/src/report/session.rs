@@ -403,6 +403,7 @@ impl Session {
             if let Some(why) = live::refusal() {
                 self.say_once(format!("--live: {why}: a line per second is printed instead"));
             } else if let Some(run) = &self.run {
+                self.files.flush_screen();
                 self.view = Some(View::begin(run.config(), Arc::clone(&self.snapshot))?);
             }
         }
@@ -482,11 +483,11 @@ impl Session {
             },
             &mut |snapshot| snapshots.push(snapshot),
         );
-        if run.take_readiness() {
-            self.files.show("ready\n");
+        let (is_ready, mut remarks) = (run.take_readiness(), run.take_remarks());
+        if is_ready {
+            self.show("ready\n");
             service::say_ready();
         }
-        let mut remarks = run.take_remarks();
         if is_measuring {
             self.publish(snapshots);
             remarks.extend(self.files.push(Stream::Rows, &self.table.take()));
@@ -515,14 +516,19 @@ impl Session {
         }
     }
 
+    /// Prints lines on stderr, or shows them in the live view.
+    fn show(&self, lines: &str) {
+        match &self.view {
+            Some(view) => view.note(lines),
+            None => self.files.show(lines),
+        }
+    }
+
     fn say_once(&mut self, what: String) {
         if !self.said.contains(&what) {
             let program = self.template.program.name();
             let line = format!("{program}: {what}\n");
-            match &self.view {
-                Some(view) => view.note(&line),
-                None => self.files.show(&line),
-            }
+            self.show(&line);
             self.said.insert(what);
         }
     }
