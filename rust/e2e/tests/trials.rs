@@ -241,16 +241,18 @@ fn its_threads_leave_the_workers_alone() {
 fn files_of_a_single_run_are_refused() {
     let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 02:00:00:00:00:02";
     let outcome = Program::new(&format!("sendrecv {flow} --trials --json /dev/null")).run();
-    assert!(outcome.expect_code(2).stderr().contains("leave -s, --per-queue and --json out"));
+    let said = "leave -s, --per-queue, --hlog and --json out";
+    assert!(outcome.expect_code(2).stderr().contains(said));
 }
 
-/// A key of the summary is also one of answers, unless it is the same for all trials.
+/// A key of the summary is also one of answers, unless it is the same for all trials or belongs to saved
+/// runs.
 #[test]
 fn the_schema_of_answers_follows_that_of_the_summary() {
     let summary = schema("summary.schema.json");
     let trial = schema("trial.schema.json");
     let answer = &trial["$defs"]["answer"]["properties"];
-    let common = ["schema", "mode", "meaning", "command", "host", "drain_s"];
+    let common = ["schema", "mode", "meaning", "command", "host", "drain_s", "merged", "basis"];
     for key in summary["properties"].as_object().unwrap().keys() {
         let is_common = common.contains(&key.as_str());
         assert!(is_common || answer.get(key).is_some(), "{key} is missing in trial.schema.json");
