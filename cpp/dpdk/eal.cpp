@@ -102,12 +102,6 @@ Eal::Eal(const std::vector<std::string>& args) {
   throw DpdkError("EAL does not start", rte_errno, "its own messages above say why");
 }
 
-// Not rte_eal_cleanup(): it frees interrupt handles that EAL's own thread may be reading, which
-// killed processes of net_memif after they had written their results (rte_intr_fd_get, DPDK 22.11).
-// Ports are closed by now, and the kernel takes back the rest. What stays is a socket in EAL's
-// runtime directory, beside the files that EAL always leaves there.
-Eal::~Eal() = default;
-
 void print_eal_help(const std::string& program, const char* behind) {
   static const char* text;
   text = behind;

@@ -5,14 +5,17 @@
 
 namespace dpdkproj {
 
-/// The Environment Abstraction Layer, from start to clean-up. Only one per process: DPDK cannot
-/// initialise EAL twice.
+/// The Environment Abstraction Layer. Only one per process: DPDK cannot initialise EAL twice.
 class Eal {
  public:
   /// Starts EAL with `args`; the first is the program name. Throws if EAL does not start; EAL
   /// itself prints the reason on stderr. Its messages are kept (hints.hpp).
   explicit Eal(const std::vector<std::string>& args);
-  ~Eal();
+  // Not rte_eal_cleanup(): it frees interrupt handles that EAL's own thread may be reading, which
+  // killed processes of net_memif after they had written their results (rte_intr_fd_get, DPDK
+  // 22.11). Ports are closed by then, and the kernel takes back the rest. What stays is a socket in
+  // EAL's runtime directory, beside the files that EAL always leaves there.
+  ~Eal() = default;
   Eal(const Eal&) = delete;
   Eal& operator=(const Eal&) = delete;
 };

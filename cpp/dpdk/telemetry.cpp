@@ -4,6 +4,7 @@
 #include <rte_version.h>
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 namespace dpdkproj {
@@ -71,13 +72,13 @@ void register_commands() {
     telemetry_cb answer;
     const char* help;
   };
-  static constexpr Command kCommands[] = {
-      {"/dpdkproj/summary", tell_summary,
-       "Counts and latencies of the run up to its last complete second. No parameters"},
-      {"/dpdkproj/queues", tell_queues,
-       "Names of the queues; with one of them as parameter: its counts"},
-      {"/dpdkproj/histogram", tell_histogram,
-       "Round-trip times: packets from the previous bound up to this one. No parameters"}};
+  static constexpr std::array<Command, 3> kCommands = {
+      {{"/dpdkproj/summary", tell_summary,
+        "Counts and latencies of the run up to its last complete second. No parameters"},
+       {"/dpdkproj/queues", tell_queues,
+        "Names of the queues; with one of them as parameter: its counts"},
+       {"/dpdkproj/histogram", tell_histogram,
+        "Round-trip times: packets from the previous bound up to this one. No parameters"}}};
   for (const Command& command : kCommands) {
     // Without telemetry (--no-telemetry), nobody asks.
     rte_telemetry_register_cmd(command.name, command.answer, command.help);
