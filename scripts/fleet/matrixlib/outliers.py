@@ -1,26 +1,33 @@
 """Which hosts and which pairs differ from the others.
 
 A value is far from others if it exceeds their median by more than six times their spread (the median absolute deviation,
-scaled as a standard deviation is) and by more than a floor: 0.1 percentage points of loss, or half of the median of a
-time. A host is an outlier if the median of its pairs is far from the pairs without it. The worst such host is set aside,
-and the others are judged again. A pair is an outlier if it is far from all pairs that are left.
+scaled as a standard deviation is) and by more than a floor: 0.1 percentage points of loss, or a factor of 1.5 for a time.
+Times are compared by their logarithms, as tails of latency are skewed. The value of a host is the median of its pairs (the
+lower one of two, so that most of them have to be bad), and is compared with those of the other hosts. The worst host that is
+far is set aside with its pairs, and the others are judged again. A pair is an outlier if it is far from the median of all
+pairs that are left. What has fewer than three others is not judged.
 """
 
-from statistics import median
+from math import log
+from statistics import median, median_low
 from typing import NamedTuple
 
 from .pairs import Pair
 
 SPREADS = 6
 NORMAL = 1.4826  # the standard deviation of a normal distribution, in median absolute deviations
-LOSS_FLOOR, TIME_FLOOR = 0.001, 0.5
-FEWEST = 3  # of fewer values, a spread says nothing
+LOSS_FLOOR, TIME_FACTOR = 0.001, 1.5
+FEWEST = 3  # of fewer others, a spread says nothing
 
 
 class Metric(NamedTuple):
     key: str
     title: str
     is_loss: bool = False
+
+    def scaled(self, value: float) -> float:
+        """What is compared."""
+        return value if self.is_loss else log(max(value, 1))
 
 
 METRICS = (Metric("loss", "Loss", True), Metric("p50", "p50"), Metric("p99", "p99"), Metric("p999", "p99.9"), Metric("max", "Maximum"))
@@ -37,36 +44,50 @@ class Outlier(NamedTuple):
         return f"host {self.hosts[0]}" if len(self.hosts) == 1 else f"pair {'--'.join(self.hosts)}"
 
 
-def excess(value: float, others: list[float], is_loss: bool) -> float:
-    """By how much of what is far: above 1, it is far. 0 if there are too few others."""
-    if len(others) < FEWEST:
-        return 0.0
-    middle = median(others)
-    spread = NORMAL * median(abs(other - middle) for other in others)
-    far = max(SPREADS * spread, LOSS_FLOOR if is_loss else TIME_FLOOR * middle)
-    return (value - middle) / far if far > 0 else 0.0
+def far(metric: Metric, others: list[float]) -> tuple[float, float]:
+    """The median of others, and what is far from it, both as they are compared."""
+    scaled = list(map(metric.scaled, others))
+    middle = median(scaled)
+    spread = NORMAL * median(abs(other - middle) for other in scaled)
+    return middle, max(SPREADS * spread, LOSS_FLOOR if metric.is_loss else log(TIME_FACTOR))
+
+
+def worst_host(metric: Metric, left: list[tuple[Pair, float]]) -> Outlier | None:
+    """The host that is the farthest from the others, if one is far. One that is in a single pair is not judged."""
+    of_host: dict[str, list[float]] = {}
+    for one, value in left:
+        for host in one.hosts:
+            of_host.setdefault(host, []).append(value)
+    values = {host: median_low(own) for host, own in sorted(of_host.items()) if len(own) > 1}
+    if len(values) <= FEWEST:
+        return None
+    worst, most = None, 1.0
+    for host, value in values.items():
+        others = [other for another, other in values.items() if another != host]
+        middle, distance = far(metric, others)
+        if (by := (metric.scaled(value) - middle) / distance) > most:
+            worst, most = Outlier(metric, (host,), value, median(others)), by
+    return worst
 
 
 def of_metric(metric: Metric, pairs: list[Pair]) -> list[Outlier]:
     left = [(one, value) for one in pairs if (value := getattr(one, metric.key)) is not None]
     found = []
-    while True:
-        worst: tuple[float, Outlier] | None = None
-        for host in sorted({host for one, _ in left for host in one.hosts}):
-            own = [value for one, value in left if host in one.hosts]
-            others = [value for one, value in left if host not in one.hosts]
-            by = excess(median(own), others, metric.is_loss) if len(own) > 1 else 0.0
-            if by > 1 and (worst is None or by > worst[0]):
-                worst = by, Outlier(metric, (host,), median(own), median(others))
-        if worst is None:
-            break
-        found.append(worst[1])
-        left = [(one, value) for one, value in left if worst[1].hosts[0] not in one.hosts]
-    for one, value in left:
-        others = [other for another, other in left if another is not one]
-        if excess(value, others, metric.is_loss) > 1:
-            found.append(Outlier(metric, (one.sender, one.reflector), value, median(others)))
+    while (host := worst_host(metric, left)) is not None:
+        found.append(host)
+        left = [(one, value) for one, value in left if host.hosts[0] not in one.hosts]
+    if len(left) > FEWEST:
+        middle, distance = far(metric, [value for _, value in left])
+        for one, value in left:
+            if metric.scaled(value) - middle > distance:
+                others = median(other for another, other in left if another is not one)
+                found.append(Outlier(metric, (one.sender, one.reflector), value, others))
     return found
+
+
+def can_judge(pairs: list[Pair]) -> bool:
+    """Whether there are enough pairs to find an outlier among them."""
+    return len(pairs) > FEWEST
 
 
 def find(pairs: list[Pair]) -> list[Outlier]:

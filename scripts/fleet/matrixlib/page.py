@@ -1,15 +1,18 @@
 """The matrix as one HTML file without scripts, which loads nothing."""
 
+import os
+from collections import Counter
 from html import escape
+from math import log
 from urllib.parse import quote
 
-from .outliers import METRICS, Metric, Outlier
+from .outliers import METRICS, Metric, Outlier, can_judge
 from .pairs import Pair, Results
 
 STYLE = """
-:root { color-scheme: light dark; --text: #1c2126; --back: #fff; --weak: #6a737d; --line: #d8dde2; --none: #e9ecef; --hot: #d9480f; }
+:root { color-scheme: light dark; --text: #1c2126; --back: #fff; --weak: #6a737d; --line: #d8dde2; --none: #dfe3e7; --hot: #d9480f; }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #e6e9ec; --back: #15191d; --weak: #98a2ac; --line: #343b42; --none: #262c32; --hot: #ff7a3d; }
+  :root { --text: #e6e9ec; --back: #15191d; --weak: #98a2ac; --line: #343b42; --none: #3b434b; --hot: #ff7a3d; }
 }
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; color: var(--text); background: var(--back); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .3rem; }
@@ -17,21 +20,23 @@ p.note { color: var(--weak); margin: .2rem 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td, th { border: 1px solid var(--line); padding: .2rem .5rem; text-align: right; font-weight: normal; white-space: nowrap; }
-th { color: var(--weak); } thead th { vertical-align: bottom; }
+th { color: var(--weak); background: var(--back); } tbody th { position: sticky; left: 0; z-index: 1; } thead th { vertical-align: bottom; }
 td.value { background: color-mix(in srgb, var(--hot) calc(var(--share) * 1%), transparent); }
 td.value a { color: inherit; }
 td.none { background: var(--none); } td.self { border: none; }
 td.out { outline: 2px solid var(--hot); outline-offset: -2px; font-weight: bold; }
-table.many { font-size: 10px; } table.many td { padding: 0 .2rem; } table.many thead th { writing-mode: vertical-rl; }
+body:has(table.many) { max-width: none; margin: 2rem; } table.many { font-size: 10px; } table.many td { padding: 0 .2rem; } table.many thead th { writing-mode: vertical-rl; }
 @media print { body { max-width: none; } }
 """
 MANY = 12  # hosts, from which on cells are small
+NAMED = 5  # outliers in the sentence; all of them are in the list
+PPM = 1e-6
 
 
 def value_text(metric: Metric, value: float) -> str:
     """Three digits, in the unit that suits."""
     if metric.is_loss:
-        return "0 %" if value == 0 else f"{100 * value:.3g} %" if value >= 1e-6 else f"{value * 1e6:.2g} ppm"
+        return "0 %" if value == 0 else f"{100 * value:.3g} %" if value >= PPM else f"{value / PPM:.2g} ppm"
     for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
         if value >= size:
             return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value / size:.0f} {unit}"
@@ -45,57 +50,98 @@ def outlier_text(outlier: Outlier) -> str:
 
 
 def sentence(results: Results, outliers: list[Outlier]) -> str:
-    hosts, missing = len(results.hosts), len(results.missing())
+    hosts, pairs, missing = len(results.hosts), len(results.pairs), len(results.missing())
     total, lost = sum(one.sent for one in results.pairs), sum(one.lost for one in results.pairs)
-    text = f"{len(results.pairs)} pairs of {hosts} hosts: {lost:,} of {total:,} packets lost"
+    text = f"{pairs} pair{'s' if pairs > 1 else ''} of {hosts} hosts: {lost:,} of {total:,} packets lost"
     names = list(dict.fromkeys(outlier.name for outlier in outliers))
-    text += f"; unlike the others: {', '.join(names)}" if names else "; none is unlike the others"
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        text += f"; unlike the others: {', '.join(names[:NAMED])}{more}"
+    else:
+        text += "; none is unlike the others" if can_judge(results.pairs) else "; too few pairs to say if one is unlike the others"
     return text + (f"; missing pairs: {missing}." if missing else ".")
 
 
-def cell(metric: Metric, one: Pair, span: tuple[float, float], results: Results, is_out: bool) -> str:
-    value = getattr(one, metric.key)
-    if value is None:
-        return "<td class='none' title='unknown'>?</td>"
-    low, high = span
-    share = 75 * (value - low) / (high - low) if high > low else 0
-    text, title = value_text(metric, value), escape(f"{one.sender} to {one.reflector} and back")
-    if (results.folder / f"{one.name}.html").is_file():
-        text = f"<a href='{quote(one.name)}.html'>{text}</a>"
-    return f"<td class='value{' out' if is_out else ''}' style='--share:{share:.0f}' title='{title}'>{text}</td>"
+def missing_texts(results: Results) -> list[str]:
+    """A line for each host that explains most of what is left."""
+    texts, left = [], results.missing()
+    while left:
+        host, count = Counter(one for pair in left for one in pair).most_common(1)[0]
+        others = [one for pair in left if host in pair for one in pair if one != host]
+        texts.append(f"missing: {host} with {'all others' if 1 < count == len(results.hosts) - 1 else ', '.join(others)}")
+        left = [pair for pair in left if host not in pair]
+    return texts
 
 
-def matrix(metric: Metric, results: Results, outliers: list[Outlier]) -> str:
-    by_hosts = {one.hosts: one for one in results.pairs}
-    known = [value for one in results.pairs if (value := getattr(one, metric.key)) is not None]
-    span = (min(known, default=0.0), max(known, default=0.0))
-    named = {outlier.hosts for outlier in outliers if outlier.metric == metric}
+class Matrices:
+    """What all cells need to know."""
 
-    def of(row: str, column: str) -> str:
-        if row == column:
-            return "<td class='self'></td>"
-        one = by_hosts.get(frozenset((row, column)))
+    def __init__(self, results: Results, outliers: list[Outlier]) -> None:
+        self.results = results
+        self.by_hosts = {(one.sender, one.reflector): one for one in results.pairs}
+        self.named = {(outlier.metric, outlier.hosts) for outlier in outliers}
+        self.spans = {}
+        for metric in METRICS:
+            known = [max(value, 1) for one in results.pairs if (value := getattr(one, metric.key)) is not None]
+            self.spans[metric] = min(known, default=1), max(known, default=1)
+
+    def share(self, metric: Metric, value: float) -> float:
+        """How hot a cell is, percent: a logarithm, so that what is far out does not make all others alike. What differs by
+        less than a factor of 4 does not use the whole scale."""
+        low, high = (PPM, 1) if metric.is_loss else self.spans[metric]
+        return 75 * log(max(value, low) / low) / log(max(high / low, 4))
+
+    def cell(self, metric: Metric, row: str, column: str) -> str:
+        one = self.by_hosts.get((row, column)) or self.by_hosts.get((column, row))
         if one is None:
             return "<td class='none' title='missing'></td>"
-        is_out = bool(named & {(one.sender,), (one.reflector,), (one.sender, one.reflector)})
-        return cell(metric, one, span, results, is_out)
+        value = getattr(one, metric.key)
+        if value is None:
+            return "<td class='none' title='unknown'>?</td>"
+        ends = (one.sender,), (one.reflector,), (one.sender, one.reflector)
+        out = " out" if any((metric, hosts) in self.named for hosts in ends) else ""
+        title = escape(f"{one.sender} to {one.reflector} and back")
+        style = f"--share:{self.share(metric, value):.0f}"
+        return f"<td class='value{out}' style='{style}' title='{title}'>{self.link(one, value_text(metric, value))}</td>"
 
-    head = "".join(f"<th>{escape(host)}</th>" for host in results.hosts)
-    rows = "".join(f"<tr><th>{escape(row)}</th>{''.join(of(row, column) for column in results.hosts)}</tr>" for row in results.hosts)
-    many = " class='many'" if len(results.hosts) > MANY else ""
-    return f"<div class='wide'><table{many}><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    def link(self, one: Pair, text: str) -> str:
+        if not (self.results.folder / f"{one.file}.html").is_file():
+            return text
+        return f"<a href='./{quote(os.fsencode(one.file))}.html'>{text}</a>"
+
+    def of_all(self) -> str:
+        """A matrix for each metric."""
+        hosts, parts = self.results.hosts, []
+        for metric in METRICS:
+            rows = [[self.cell(metric, row, column) if row != column else "<td class='self'></td>" for column in hosts] for row in hosts]
+            parts.append(f"<h2>{escape(metric.title)}</h2>{table(hosts, hosts, rows)}")
+        return "".join(parts)
+
+    def to(self, reflector: str) -> str:
+        """A row for each sender, a column for each metric."""
+        senders = [host for host in self.results.hosts if host != reflector]
+        rows = [[self.cell(metric, host, reflector) for metric in METRICS] for host in senders]
+        return f"<h2>All hosts to {escape(reflector)}</h2>{table([metric.title for metric in METRICS], senders, rows)}"
+
+
+def table(columns: list[str], rows: list[str], cells: list[list[str]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(f"<tr><th>{escape(row)}</th>{''.join(of_row)}</tr>" for row, of_row in zip(rows, cells))
+    many = " class='many'" if len(columns) > MANY else ""
+    return f"<div class='wide'><table{many}><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def html(results: Results, outliers: list[Outlier]) -> str:
     parts = [f"<h1>{escape(sentence(results, outliers))}</h1>"]
-    notes = [outlier_text(outlier) for outlier in outliers] + results.problems
-    notes += [f"missing: {one} and {other}" for one, other in results.missing()]
+    notes = [outlier_text(outlier) for outlier in outliers] + results.problems + missing_texts(results)
     if notes:
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
-    parts.append("<p class='note'>Each pair is measured once, there and back: the matrix is symmetric. Grey: not measured. Framed: "
-                 "unlike the others. Times are those of round trips.</p>")
-    for metric in METRICS:
-        parts.append(f"<h2>{escape(metric.title)}</h2>{matrix(metric, results, outliers)}")
+    once = "" if results.reflector else ("Each pair is measured once, there and back: the matrix is symmetric. Where both directions "
+                                         "were measured, the row is the sender. ")
+    parts.append(f"<p class='note'>{once}Grey: not measured, or unknown (?). Framed: unlike the others. Times are those of round "
+                 "trips. Shades are logarithmic: loss from 1 ppm to 100 %, times from the least to the greatest.</p>")
+    matrices = Matrices(results, outliers)
+    parts.append(matrices.to(results.reflector) if results.reflector else matrices.of_all())
     policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     return (f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>{policy}"
             f"<title>Pairs of hosts</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n")
