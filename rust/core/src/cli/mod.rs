@@ -3,28 +3,23 @@
 mod mode_options;
 mod next_hop;
 mod options;
+mod program;
 mod saved;
+mod sendrecv;
 mod values;
 
 use crate::control::allowed::Allowed;
 use crate::run::Limits;
 pub use crate::run::config::Program;
-use crate::run::config::{Config, Ends, NextHop, Offload, Sendrecv};
+use crate::run::config::{Config, Offload};
 use crate::run::mode::{Meaning, ModeInfo};
-use crate::wire::flow::{Addresses, PortRange};
-use crate::wire::layout::Layout;
-use crate::wire::sizes::Sizes;
-use crate::wire::stamp::STAMPED_LEN;
+use crate::wire::flow::PortRange;
 use crate::work::impair::Impairments;
-use crate::work::pacer::{PPS_MAX, Pacing, Pattern, Rate, TxMode};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use next_hop::next_hop;
 use options::{Common, QUEUES, ReflectArgs, Repeated, SendrecvArgs};
-use std::hash::{BuildHasher, RandomState};
-use std::net::SocketAddr;
+use sendrecv::sendrecv;
 use std::time::Duration;
-use values::Asked;
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -40,65 +35,6 @@ pub enum Parsed {
         /// 1 if a file was left out, of which stderr tells; else 0.
         code: u8,
     },
-}
-
-/// Options of ports, headers and neighbours: over sockets, the kernel sees to these.
-const NOT_OVER_SOCKETS: [&str; 18] = [
-    "port",
-    "rx_queues",
-    "tx_queues",
-    "rx_descriptors",
-    "tx_descriptors",
-    "software_checksums",
-    "offload",
-    "wait_link",
-    "mtu",
-    "dest_mac",
-    "gateway",
-    "vlan",
-    "dscp",
-    "ecn",
-    "udp_port",
-    "ip",
-    "impair",
-    "impair_seed",
-];
-
-impl Program {
-    /// The usage line, for `mode`.
-    fn usage(self, mode: &str) -> String {
-        match self {
-            Self::Ports => format!("dpdkproj [EAL OPTIONS] -- {mode} [OPTIONS]"),
-            Self::Sockets => format!("udpbaseline {mode} [OPTIONS]"),
-        }
-    }
-
-    /// `command` without the options that the program does not have. They stay known, so that a command
-    /// line of the other program is refused with the reason.
-    fn hide(self, command: Command) -> Command {
-        if self == Self::Ports {
-            return command;
-        }
-        command.mut_args(|arg| {
-            let is_hidden = NOT_OVER_SOCKETS.contains(&arg.get_id().as_str());
-            if is_hidden { arg.hide(true) } else { arg }
-        })
-    }
-
-    /// # Errors
-    /// One line, for an option that the program does not have.
-    fn check(self, matches: &ArgMatches) -> Result<(), String> {
-        let is_given =
-            |id: &&str| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-        let mut ids = matches.ids().map(clap::Id::as_str);
-        match ids.find(|id| NOT_OVER_SOCKETS.contains(id) && is_given(id)) {
-            Some(id) if self == Self::Sockets => Err(format!(
-                "--{}: udpbaseline sends through the kernel's sockets, which have no such option; leave it out",
-                id.replace('_', "-")
-            )),
-            _ => Ok(()),
-        }
-    }
 }
 
 fn command(program: Program, modes: &[ModeInfo]) -> Command {
@@ -195,137 +131,6 @@ fn refused_limits(mode: &ModeInfo, modes: &[ModeInfo]) -> String {
         format!("give them to {}", names.join(" or "))
     };
     format!("--max-loss, --max-latency: {} cannot know; {advice}", mode.name)
-}
-
-/// The options of a mode that measures.
-fn sendrecv(
-    options: &ArgMatches,
-    interval_ms: u32,
-    ports: usize,
-    sockets: bool,
-) -> Result<Sendrecv, String> {
-    let args = SendrecvArgs::from_arg_matches(options).map_err(|error| one_line(&error))?;
-    let random = RandomState::new();
-    let seed = args.seed.unwrap_or_else(|| random.hash_one("seed"));
-    let tag_key = args.tag_key.unwrap_or_else(|| random.hash_one("tag key"));
-    if sockets && args.pacing == TxMode::Hardware {
-        return Err(
-            "--pacing hw: the kernel's sockets do not offer it here; give burst or spin".into()
-        );
-    }
-    let ends = ends(&args, ports, sockets)?;
-    let vlans = args.vlan.unwrap_or_default();
-    let layout = Layout { tags: vlans.tags(), ip: ends[0].addresses.version() };
-    let sizes = match &args.frame_size {
-        Some(frames) => values::payloads_of_frames(frames, layout)?,
-        None => args.packet_size.clone(),
-    };
-    if args.reflector_seq && usize::from(sizes.smallest()) < STAMPED_LEN {
-        return Err(format!(
-            "--reflector-seq --packet-size {sizes}: that needs {STAMPED_LEN} bytes of payload; raise \
-             --packet-size (or --frame-size) or leave --reflector-seq out"
-        ));
-    }
-    Ok(Sendrecv {
-        pacing: pacing(&args, layout, &sizes, interval_ms, seed)?,
-        ends,
-        vlans,
-        traffic_class: args.dscp << 2 | args.ecn,
-        src_ports: args.src_port_range,
-        sizes,
-        line_share: match args.rate {
-            Some(Asked::LineShare(percent)) => Some(format!("{percent}%")),
-            _ => None,
-        },
-        tag_key,
-        seed,
-        stamp: args.reflector_seq,
-        warmup_ns: args.warmup.map_or(0, nanoseconds),
-        ask_peer: !args.no_peer_report,
-        wait_peer_ns: args.wait_peer.map(nanoseconds),
-    })
-}
-
-/// The value for port `port` of an option that is given for each port, or once for all of them.
-fn of_port<T: Copy>(given: &[T], port: usize) -> Option<T> {
-    given.get(port).or(given.last()).copied()
-}
-
-/// The addresses of the packets of each port, or of all ports.
-fn ends(args: &SendrecvArgs, ports: usize, sockets: bool) -> Result<Vec<Ends>, String> {
-    let given = [args.src.len(), args.dest.len(), args.dest_mac.len(), args.gateway.len()];
-    for (option, given) in ["--src", "--dest", "--dest-mac", "--gateway"].into_iter().zip(given) {
-        if given > 1 && given != ports.max(1) {
-            return Err(format!(
-                "{option} is given {given} times, and -p {ports} times: give {option} once for all ports, or once for \
-                 each in the order of -p"
-            ));
-        }
-    }
-    let ends = |port: usize| {
-        let both = of_port(&args.dest, port).zip(of_port(&args.src, port));
-        let ((dst_ip, dst_port), src) = both.ok_or("--src, --dest: none is given")?;
-        let src_ip = src.ip;
-        let addresses = Addresses::new(src_ip, dst_ip).ok_or_else(|| {
-            format!(
-                "--src {src_ip} --dest {}: one is IPv4 and the other one IPv6; give both of one version",
-                SocketAddr::new(dst_ip, dst_port)
-            )
-        })?;
-        let (mac, gateway) = (of_port(&args.dest_mac, port), of_port(&args.gateway, port));
-        let next_hop = if sockets {
-            // The kernel finds it.
-            NextHop { asked: None, is_gateway: false, mac: None }
-        } else {
-            next_hop(src, dst_ip, mac, gateway)?
-        };
-        Ok(Ends { addresses, dst_port, next_hop })
-    };
-    let all = (0..given.into_iter().max().unwrap_or(1)).map(ends);
-    let all = all.collect::<Result<Vec<_>, String>>()?;
-    let [first, ..] = all[..] else { return Err("--src, --dest: none is given".into()) };
-    let version = |ends: &Ends| ends.addresses.version();
-    if let Some(other) = all.iter().find(|ends| version(ends) != version(&first)) {
-        return Err(format!(
-            "--dest: one port sends to {} and another one to {}: all ports of a run have the same version of IP",
-            first.addresses.dst(),
-            other.addresses.dst()
-        ));
-    }
-    Ok(all)
-}
-
-fn pacing(
-    args: &SendrecvArgs,
-    layout: Layout,
-    sizes: &Sizes,
-    interval_ms: u32,
-    seed: u64,
-) -> Result<Option<Pacing>, String> {
-    let per_interval = args.rate_per_interval.filter(|packets| *packets > 0).map(|packets| {
-        let most = PPS_MAX * u64::from(interval_ms) / 1000;
-        let rate = Rate::new(packets, u64::from(interval_ms) * 1_000_000);
-        rate.filter(|_| packets <= most).ok_or_else(|| {
-            format!(
-                "-R {packets}: at {interval_ms} ms per interval (--stats-interval-ms) it may be \
-                 at most {most}"
-            )
-        })
-    });
-    let asked = args.rate.and_then(|asked| asked.in_packets(layout, sizes));
-    let Some(rate) = asked.or(per_interval.transpose()?) else {
-        let is_plain = args.pattern == Pattern::Cbr && args.pacing == TxMode::Burst;
-        if !is_plain || args.catch_up.is_some() {
-            let options = "--pattern, --catch-up, --pacing";
-            return Err(format!("{options}: they need a rate (--rate or -R, above 0)"));
-        }
-        return Ok(None);
-    };
-    let pattern = match args.pattern {
-        Pattern::Poisson(_) => Pattern::Poisson(seed),
-        other => other,
-    };
-    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, tx_mode: args.pacing }))
 }
 
 fn config(

@@ -4,8 +4,11 @@ mod sizes;
 
 use super::*;
 use crate::run::LossLimit;
-use crate::run::config::NextHop;
+use crate::run::config::{NextHop, Sendrecv};
 use crate::run::mode::Queues;
+use crate::wire::layout::Layout;
+use crate::wire::sizes::Sizes;
+use crate::work::pacer::{Pattern, Rate, TxMode};
 use std::net::IpAddr;
 
 fn modes() -> Vec<ModeInfo> {
