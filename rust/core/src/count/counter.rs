@@ -145,15 +145,6 @@ impl Counter {
     pub const NOT_SENT: &[Self] = &[Self::PacerShortfall, Self::NoMbuf, Self::TxQueueFull];
     /// What is counted of valid packets beside their being valid, apart from [`Counter::Reordered`].
     pub const OF_VALID: &[Self] = &[Self::NoUdpChecksum, Self::DscpChanged, Self::EcnChanged];
-    /// What is wrong with corrupt packets of ours.
-    pub const CORRUPT: &[Self] = &[
-        Self::CorruptHeader,
-        Self::CorruptLength,
-        Self::CorruptTag,
-        Self::CorruptFiller,
-        Self::CorruptIpv4Checksum,
-        Self::CorruptUdpChecksum,
-    ];
     /// Packets of ours that came back, in whatever condition.
     pub const CAME_BACK: &[Self] = &[
         Self::Valid,
@@ -166,6 +157,8 @@ impl Counter {
         Self::CorruptIpv4Checksum,
         Self::CorruptUdpChecksum,
     ];
+    /// What is wrong with corrupt packets of ours: the last of those that came back.
+    pub const CORRUPT: &[Self] = Self::CAME_BACK.split_at(3).1;
     /// Why packets are not ours.
     pub const FOREIGN: &[Self] = &[
         Self::ForeignArp,
