@@ -97,6 +97,12 @@ fn saved_runs_are_printed_again_and_added_up() {
     assert!(lines[0].contains("sizes.json: left out: "), "{said}");
     assert!(lines[1].contains("cut.json: left out: it is cut off"), "{said}");
     assert_eq!(text(&some.stdout), text(&merged.stdout));
+    let nowhere = scratch.path("no/where.json");
+    let unwritten = command("merge", &[&one, &two, Path::new("--json"), &nowhere]);
+    assert_eq!((unwritten.status.code(), text(&unwritten.stdout)), (Some(2), String::new()));
+    // The sum may take the place of one of the runs.
+    command("merge", &[&one, &two, Path::new("--json"), &one]);
+    assert_eq!(std::fs::read_to_string(&one).unwrap(), std::fs::read_to_string(&sum).unwrap());
     let refused = command("report", &[&cut]);
     assert_eq!(refused.status.code(), Some(2));
     assert_eq!(text(&refused.stderr).lines().count(), 1, "{}", text(&refused.stderr));

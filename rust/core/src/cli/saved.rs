@@ -1,7 +1,7 @@
 //! The commands `report` and `merge`: they read the JSON of runs, and run nothing.
 
 use super::{Parsed, Program, one_line};
-use crate::report::{Outcome, Sum, from_json, summary, to_json};
+use crate::report::{Destination, Outcome, Sum, from_json, summary, to_json};
 use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches};
 use std::fs::File;
@@ -84,6 +84,14 @@ fn merge(matches: &clap::ArgMatches) -> Result<Parsed, String> {
             "merge: no file is given: name files, or a list of them with --from-file".into()
         );
     }
+    let failed =
+        |path: &Path, error| format!("--json {}: cannot be written: {error}", path.display());
+    // Before all files are read: it may be one of them, and stays as it is until the sum replaces it.
+    let json = args.json.as_deref().map(|path| match Destination::new(path) {
+        Ok(destination) => Ok((path, destination)),
+        Err(error) => Err(failed(path, error)),
+    });
+    let json = json.transpose()?;
     let mut sum = Sum::default();
     let mut left_out = 0_u64;
     let mut add = |file: &Path| {
@@ -94,18 +102,19 @@ fn merge(matches: &clap::ArgMatches) -> Result<Parsed, String> {
     };
     args.files.iter().for_each(|file| add(file));
     if let Some(list) = &args.from_file {
-        let failed = |error| format!("merge --from-file {}: {error}", list.display());
-        for line in BufReader::new(open(list).map_err(failed)?).lines() {
-            let line = line.map_err(failed)?;
+        let unread = |error| format!("merge --from-file {}: {error}", list.display());
+        for line in BufReader::new(open(list).map_err(unread)?).lines() {
+            let line = line.map_err(unread)?;
             if !line.is_empty() {
                 add(Path::new(&line));
             }
         }
     }
     let outcome = sum.into_outcome().ok_or("merge: there is no run to add up")?;
-    if let Some(path) = &args.json {
-        std::fs::write(path, to_json(&outcome))
-            .map_err(|error| format!("--json {}: {error}", path.display()))?;
+    if let Some((path, destination)) = json {
+        destination
+            .write_whole(to_json(&outcome).as_bytes())
+            .map_err(|error| failed(path, error))?;
     }
     Ok(Parsed::Answer { text: summary(&outcome) + "\n", code: u8::from(left_out > 0) })
 }
