@@ -8,6 +8,7 @@
 //! nothing is lost, out of a capacity of 2048.
 
 use super::counter::{Counter, Counts, MODE_COUNTERS};
+use super::histogram::Histogram;
 use super::lines::Lines;
 use super::log_linear::{BUCKETS, OCTAVE, bucket};
 use super::polls::{self, Polls};
@@ -51,6 +52,14 @@ impl Latency {
 
     fn from_words([count, upper, lower, min_ns, max_ns]: [u64; LATENCY_WORDS]) -> Self {
         Self { count, sum_ns: u128::from(upper) << 64 | u128::from(lower), min_ns, max_ns }
+    }
+
+    /// The `quantile` (0 to 1) of `histogram`, which counts the same packets, in ns; `None` without packets.
+    /// Never beyond the exact minimum and maximum, as the middle of a bucket may be.
+    #[must_use]
+    pub fn quantile_ns(&self, histogram: &Histogram, quantile: f64) -> Option<u64> {
+        let middle_ns = histogram.quantile_ns(quantile)?;
+        (self.count > 0).then(|| middle_ns.max(self.min_ns).min(self.max_ns))
     }
 
     /// The mean; `None` without packets.

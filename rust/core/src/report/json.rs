@@ -259,9 +259,7 @@ struct Percentiles {
 }
 
 impl Percentiles {
-    fn above(least: u64, histogram: &Histogram) -> Self {
-        let quantile =
-            |quantile| histogram.quantile_ns(quantile).map(|ns| ns.saturating_sub(least));
+    fn of(quantile: impl Fn(f64) -> Option<u64>) -> Self {
         Self {
             p50: quantile(0.5),
             p90: quantile(0.9),
@@ -280,7 +278,7 @@ fn encoded(histogram: &Histogram, is_encoded: bool) -> String {
 impl Distribution {
     fn of(histogram: &Histogram, is_encoded: bool) -> Option<Self> {
         (!histogram.is_empty()).then(|| Self {
-            percentiles: Percentiles::above(0, histogram),
+            percentiles: Percentiles::of(|quantile| histogram.quantile_ns(quantile)),
             histogram: encoded(histogram, is_encoded),
         })
     }
@@ -431,13 +429,15 @@ fn document(outcome: &Outcome, has_histograms: bool) -> Document {
 fn latency_ns(outcome: &Outcome, has_histograms: bool) -> LatencyNs {
     let Latency { count, min_ns, max_ns, .. } = outcome.totals.latency;
     let known = |value: u64| (count > 0).then_some(value);
+    let quantile = |quantile| outcome.totals.latency.quantile_ns(&outcome.latencies, quantile);
+    let above_min = |share| quantile(share).map(|ns| ns - min_ns);
     LatencyNs {
         min: known(min_ns),
         mean: outcome.totals.latency.mean_ns(),
-        percentiles: Percentiles::above(0, &outcome.latencies),
+        percentiles: Percentiles::of(quantile),
         max: known(max_ns),
         jitter: (count > 0).then_some(outcome.notes.jitter_ns),
-        delay_variation: (count > 0).then(|| Percentiles::above(min_ns, &outcome.latencies)),
+        delay_variation: (count > 0).then(|| Percentiles::of(above_min)),
         since_due: Distribution::of(&outcome.notes.since_due, has_histograms),
         network: Distribution::of(&outcome.notes.network, has_histograms),
         histogram: (count > 0).then(|| encoded(&outcome.latencies, has_histograms)),

@@ -72,7 +72,7 @@ fn latency(outcome: &Outcome, name: &str) -> Option<f64> {
         "max" => (latency.count > 0).then_some(latency.max_ns as f64),
         _ => {
             let percent: f64 = name.strip_prefix('p')?.parse().ok()?;
-            outcome.latencies.quantile_ns(percent / 100.0).map(|ns| ns as f64)
+            latency.quantile_ns(&outcome.latencies, percent / 100.0).map(|ns| ns as f64)
         }
     }
 }

@@ -64,7 +64,7 @@ fn summary(snapshot: &Snapshot, meaning: Meaning, counters: &[ModeCounter]) -> F
         figures.push(("latency_min_ns".into(), totals.latency.min_ns));
         let quantiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
         figures.extend(quantiles.into_iter().filter_map(|(name, quantile)| {
-            Some((format!("latency_{name}_ns"), latencies.quantile_ns(quantile)?))
+            Some((format!("latency_{name}_ns"), totals.latency.quantile_ns(latencies, quantile)?))
         }));
         figures.push(("latency_max_ns".into(), totals.latency.max_ns));
     }

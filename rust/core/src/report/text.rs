@@ -8,7 +8,6 @@ use super::loss::{Loss, attribute, why_unknown};
 use super::numbers::{grouped, percent, pps, time};
 use super::outcome::Outcome;
 use crate::control::peer::Peer;
-use crate::count::Histogram;
 use crate::count::{Counter, Counts, LedgerPlace};
 use crate::run::mode::Meaning;
 use crate::run::{LossRun, Snapshot};
@@ -293,34 +292,29 @@ fn loss_run(outcome: &LossRun) -> String {
 
 fn latency(outcome: &Outcome, lines: &mut Vec<String>) {
     let Some(mean) = outcome.totals.latency.mean_ns() else { return };
-    let text = |histogram: &Histogram, quantile| {
-        histogram.quantile_ns(quantile).map_or("-".into(), |ns| time(ns as f64))
+    let text = |ns: Option<u64>| ns.map_or("-".into(), |ns| time(ns as f64));
+    let percentiles = |quantile: &dyn Fn(f64) -> Option<u64>| {
+        let [p50, p99, p99_9] = [0.5, 0.99, 0.999].map(|share| text(quantile(share)));
+        format!("p50 {p50}  p99 {p99}  p99.9 {p99_9}")
     };
-    let percentiles = |histogram: &Histogram| {
-        format!(
-            "p50 {}  p99 {}  p99.9 {}",
-            text(histogram, 0.5),
-            text(histogram, 0.99),
-            text(histogram, 0.999)
-        )
-    };
+    let in_all = |share| outcome.totals.latency.quantile_ns(&outcome.latencies, share);
     lines.push(format!(
         "latency   min {}  mean {}  {}  max {}  (round trip since sent)",
         time(outcome.totals.latency.min_ns as f64),
         time(mean),
-        percentiles(&outcome.latencies),
+        percentiles(&in_all),
         time(outcome.totals.latency.max_ns as f64),
     ));
     if !outcome.notes.since_due.is_empty() {
         lines.push(format!(
             "          {}  (round trip since due)",
-            percentiles(&outcome.notes.since_due)
+            percentiles(&|share| outcome.notes.since_due.quantile_ns(share))
         ));
     }
     if !outcome.notes.network.is_empty() {
         lines.push(format!(
             "          {}  (round trip without the reflector)",
-            percentiles(&outcome.notes.network)
+            percentiles(&|share| outcome.notes.network.quantile_ns(share))
         ));
     }
     lines.push(format!("jitter    {}  (RFC 3550)", time(outcome.notes.jitter_ns)));

@@ -343,9 +343,9 @@ impl Collector {
             let totals = self.merge(self.next);
             let queues = before.map(|before| self.counted_since(&before)).unwrap_or_default();
             self.totals += &totals;
-            let quantile = |quantile| self.interval_latencies.quantile_ns(quantile).unwrap_or(0);
-            let percentiles_ns =
-                (!self.interval_latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
+            let latencies = &self.interval_latencies;
+            let quantile = |quantile| totals.latency.quantile_ns(latencies, quantile).unwrap_or(0);
+            let percentiles_ns = (!latencies.is_empty()).then(|| [0.5, 0.99, 0.999].map(quantile));
             let start_ns = self.next * self.board.interval_ns();
             let latencies = self.keeps_histograms.then(|| self.interval_latencies.clone());
             row(&Row { start_ns, totals, percentiles_ns, latencies, events: Vec::new(), queues });

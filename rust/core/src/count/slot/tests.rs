@@ -103,3 +103,15 @@ fn sums_of_latencies_are_whole() {
     let latency = Latency { count: 7, sum_ns: u128::MAX - 5, min_ns: 1, max_ns: u64::MAX };
     assert_eq!(Latency::from_words(latency.to_words()), latency);
 }
+
+/// Alone in a bucket, a packet's time is known, while the histogram knows the bucket only.
+#[test]
+fn quantiles_are_within_the_exact_extremes() {
+    use crate::count::histogram::tests::histogram;
+    for ns in [1_343_000_001, 1_343_999_999, 1_350_000_000] {
+        let latency = Latency { count: 1, sum_ns: ns.into(), min_ns: ns, max_ns: ns };
+        assert_ne!(histogram(&[ns]).quantile_ns(0.999), Some(ns), "the middle of its bucket");
+        assert_eq!(latency.quantile_ns(&histogram(&[ns]), 0.999), Some(ns));
+    }
+    assert_eq!(Latency::default().quantile_ns(&histogram(&[]), 0.5), None);
+}

@@ -236,8 +236,12 @@ fn histogram(frame: &mut Frame, area: Rect, state: &State, theme: &Theme) {
     let heights: Vec<u64> = bars.iter().map(|packets| log(*packets)).collect();
     let plot = Rect { height: area.height - 1, ..area };
     frame.render_widget(Sparkline::default().data(heights).style(theme.bar), plot);
-    let edge =
-        |quantile| last.latencies.quantile_ns(quantile).map_or(String::new(), |ns| time(ns as f64));
+    let edge = |quantile| {
+        last.totals
+            .latency
+            .quantile_ns(&last.latencies, quantile)
+            .map_or(String::new(), |ns| time(ns as f64))
+    };
     let scale = Rect { y: area.y + area.height - 1, height: 1, ..area };
     frame.render_widget(Line::styled(edge(0.0), theme.label), scale);
     frame.render_widget(Line::styled(edge(1.0), theme.label).right_aligned(), scale);

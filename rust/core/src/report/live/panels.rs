@@ -3,7 +3,7 @@
 use super::state::State;
 use super::theme::Theme;
 use crate::control::peer::Peer;
-use crate::count::{Counter, Histogram};
+use crate::count::Counter;
 use crate::report::loss::{Loss, attribute_so_far};
 use crate::report::numbers::{grouped, percent, pps, time};
 use crate::report::text::places;
@@ -163,9 +163,12 @@ pub(super) fn latency(state: &State, theme: &Theme) -> Vec<Line<'static>> {
         })
     };
     let quantile = |quantile| {
-        [&state.latencies, &last.latencies].map(|histogram: &Histogram| {
-            histogram.quantile_ns(quantile).map_or("-".into(), |ns| time(ns as f64))
-        })
+        [(&last.second, &state.latencies), (&last.totals, &last.latencies)].map(
+            |(totals, histogram)| {
+                let ns = totals.latency.quantile_ns(histogram, quantile);
+                ns.map_or("-".into(), |ns| time(ns as f64))
+            },
+        )
     };
     lines.push(row(theme, Style::new(), "p50", quantile(0.5)));
     lines.push(row(theme, Style::new(), "p99", quantile(0.99)));

@@ -131,7 +131,7 @@ impl State {
             tx_pps: tx as f64 / seconds,
             rx_pps: rx as f64 / seconds,
             lost,
-            p99_ns: self.latencies.quantile_ns(0.99),
+            p99_ns: snapshot.second.latency.quantile_ns(&self.latencies, 0.99),
         });
         if self.seconds.len() > KEPT {
             self.seconds.pop_front();
