@@ -122,7 +122,7 @@ fn a_terminal_of_the_usual_size_shows_everything() {
             " share             0.010 %      0.010 %",
             "   not located                      300",
             "   the reflector has not answered",
-            " p50              70.14 us      5.02 us",
+            " p50              70.00 us      5.02 us",
             " max              70.00 us     70.00 us",
             " received  ███",
             "max 999.900 kpps",
@@ -176,7 +176,7 @@ fn what_matters_most_stays_on_small_terminals() {
     );
     assert!(!small.iter().any(|row| row.contains("Events")), "{}", small.join("\n"));
     let tiny = screen(&state, 27, 5);
-    assert_eq!(tiny[..3], ["rx 999.900 kpps", "lost 300 (0.010 %)", "p99 70.14 us"]);
+    assert_eq!(tiny[..3], ["rx 999.900 kpps", "lost 300 (0.010 %)", "p99 70.00 us"]);
     // No size is too small.
     for width in 1..90 {
         for height in 1..12 {
