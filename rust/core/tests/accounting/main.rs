@@ -55,7 +55,8 @@ fn nothing_lost_is_nothing_lost_and_closes_at_once() {
     let since_due = |quantile| outcome.run.notes.since_due.quantile_ns(quantile).unwrap() as f64;
     assert!((since_due(0.1) / (3 * STEP_NS) as f64 - 1.0).abs() < 0.016, "{}", since_due(0.1));
     assert!((since_due(1.0) / 195_000.0 - 1.0).abs() < 0.016, "{}", since_due(1.0));
-    assert!(outcome.rows.iter().filter_map(|row| row.percentiles_ns).flatten().all(|ns| ns == p99));
+    let of_rows = outcome.rows.iter().filter_map(|row| row.percentiles_ns).flatten();
+    assert!(of_rows.into_iter().all(|ns| ns == 3 * STEP_NS), "least and largest are exact");
 }
 
 /// It is polled just when its packet is due, and does not keep others waiting for one that is not due
