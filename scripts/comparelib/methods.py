@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -137,13 +138,14 @@ def measure(method: Method, pair: Pair, request: Request, stem: Path) -> Measure
     own, dest = (a.kernel_ip, b.kernel_ip) if is_sockets else (a.dpdk_ip, b.dpdk_ip)
     how = ["--io", method.io, "--rcvbuf", str(request.rcvbuf)] if is_sockets else [*method.options]
     there = f"[{dest}]" if ":" in (dest or "") else dest
-    shared = str(stem.parent)
     reflect = ["reflect", *(["--bind", f"{there}:{PORT}"] if is_sockets else ["--ip", str(dest)]), "-q", "--json",
                files["reflect.json"], *how]
     sendrecv = ["sendrecv", "--src", str(own), "--dest", f"{there}:{PORT}", "-q", "--packet-size", str(request.payload),
                 "--duration", str(request.seconds), "--stats-interval-ms", str(request.interval_ms), "-s", files["sendrecv.csv"],
                 "--json", files["sendrecv.json"], *([] if request.rate is None else ["--rate", str(request.rate)]), *how,
                 *request.more]
+    # Paths of sockets must be absolute for net_memif, and short for the kernel.
+    shared = tempfile.mkdtemp(prefix="compare-")
     try:
         with Program("reflect", b.host, [*program(method, pair, 1, shared, prefixes[1]), *reflect],
                      stem.with_name(f"{stem.name}-reflect.log")) as reflector:
@@ -155,8 +157,8 @@ def measure(method: Method, pair: Pair, request: Request, stem: Path) -> Measure
         if reflector.process.returncode:
             raise reflector.complain(f"ended with {reflector.process.returncode}")
     finally:
-        for prefix in prefixes:  # EAL's
-            shutil.rmtree(f"/var/run/dpdk/{prefix}", ignore_errors=True)
+        for folder in (shared, *(f"/var/run/dpdk/{prefix}" for prefix in prefixes)):  # EAL's
+            shutil.rmtree(folder, ignore_errors=True)
     ours, theirs = json.loads(a.host.run("cat", files["sendrecv.json"])), json.loads(b.host.run("cat", files["reflect.json"]))
     csv = stem.with_name(f"{stem.name}-sendrecv.csv")
     if not pair.is_local:
