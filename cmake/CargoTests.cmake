@@ -11,7 +11,7 @@ set_tests_properties(rust PROPERTIES LABELS rust TIMEOUT 900 RESOURCE_LOCK cargo
 add_test(NAME scripts-fuzz COMMAND ${PROJECT_SOURCE_DIR}/scripts/fuzz 3)
 set_tests_properties(scripts-fuzz PROPERTIES LABELS rust TIMEOUT 900 RUN_SERIAL ON)
 
-# The tests of a file run sequentially, and no other test at the same time: they need both CPUs.
+# The tests of a file run sequentially (rust/e2e/build.rs), and no other test at the same time: they need both CPUs.
 set(e2e_test ${cargo_test} -p dpdkproj-e2e)
 set(e2e_environment DPDKPROJ_BIN=$<TARGET_FILE:dpdkproj>)
 
@@ -20,15 +20,15 @@ add_test(NAME e2e.build COMMAND ${e2e_test} --no-run WORKING_DIRECTORY ${rust_di
 set_tests_properties(e2e.build PROPERTIES LABELS e2e TIMEOUT 900 RESOURCE_LOCK cargo
   ENVIRONMENT ${e2e_environment} FIXTURES_SETUP e2e)
 
-file(GLOB e2e_files CONFIGURE_DEPENDS ${rust_dir}/e2e/tests/*.rs)
+file(GLOB e2e_files CONFIGURE_DEPENDS ${rust_dir}/e2e/tests/e2e/*.rs)
 foreach(file IN LISTS e2e_files)
   cmake_path(GET file STEM name)
   add_test(NAME e2e.${name}
-    COMMAND ${e2e_test} --test ${name} -- --nocapture --test-threads=1
+    COMMAND ${e2e_test} --test e2e e2e::${name}:: -- --nocapture
     WORKING_DIRECTORY ${rust_dir})
-  # The expression requires "test result: ok", so that a skip does not hide a failure in the same file: ctest ignores
-  # the exit code when it matches.
+  # SKIP: requires "test result: ok", so that a skip does not hide a failure in the same file: ctest ignores the exit
+  # code when it matches. FAIL: a file that tests/e2e.rs does not name.
   set_tests_properties(e2e.${name} PROPERTIES LABELS e2e TIMEOUT 300 RUN_SERIAL ON
     ENVIRONMENT ${e2e_environment} FIXTURES_REQUIRED e2e
-    SKIP_REGULAR_EXPRESSION "SKIPPED:.*test result: ok")
+    SKIP_REGULAR_EXPRESSION "SKIPPED:.*test result: ok" FAIL_REGULAR_EXPRESSION "running 0 tests")
 endforeach()

@@ -1,6 +1,8 @@
 //! Says where the program under test is: where `DPDKPROJ_BIN` says, else built here through `CMake`.
 
 fn main() {
+    // Cargo sets this for the tests, too: each of them needs both CPUs.
+    println!("cargo::rustc-env=RUST_TEST_THREADS=1");
     println!("cargo::rerun-if-env-changed=DPDKPROJ_BIN");
     if let Ok(program) = std::env::var("DPDKPROJ_BIN") {
         println!("cargo::rustc-env=DPDKPROJ_BIN={program}");

@@ -11,7 +11,7 @@ use dpdkproj_e2e::program::{Program, cpu};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/table_over_veth.py");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/table_over_veth.py");
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/golden/reflect.txt");
 /// The one that Debian's python3-scapy is for.
 const PYTHON: &str = "/usr/bin/python3";
