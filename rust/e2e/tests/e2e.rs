@@ -5,6 +5,7 @@
 //! those of another file whose name ends like that.
 
 mod e2e {
+    mod af_xdp;
     mod baseline;
     mod cli;
     mod driver;
