@@ -132,6 +132,7 @@ impl Config {
                 || config.queues_path.is_some()
                 || config.hlog_path.is_some()
                 || config.json_path.is_some()
+                || config.pcap_path.is_some()
                 || config.trials,
             trials: config.trials,
             live_view: config.view,

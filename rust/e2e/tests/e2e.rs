@@ -7,6 +7,7 @@
 mod e2e {
     mod af_xdp;
     mod baseline;
+    mod capture;
     mod cli;
     mod driver;
     mod events;

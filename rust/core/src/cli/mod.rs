@@ -17,7 +17,7 @@ use crate::wire::flow::PortRange;
 use crate::work::impair::Impairments;
 use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use options::{Common, QUEUES, ReflectArgs, Repeated, SendrecvArgs};
+use options::{Common, PCAP_PACKETS, QUEUES, ReflectArgs, Repeated, SendrecvArgs};
 use sendrecv::sendrecv;
 use std::time::Duration;
 
@@ -144,16 +144,28 @@ fn config(
     let interval_ns = u64::from(common.stats_interval_ms) * 1_000_000;
     let is_sendrecv = mode.meaning == Meaning::Measures;
     let trials = is_sendrecv && options.get_flag("trials");
-    let files = [&common.stats, &common.per_queue, &common.hlog, &common.json];
+    let files = [&common.stats, &common.per_queue, &common.hlog, &common.json, &common.pcap];
     if trials && files.into_iter().any(Option::is_some) {
         return Err(
-            "--trials: each trial is answered on stdout; leave -s, --per-queue, --hlog and --json out"
+            "--trials: each trial is answered on stdout; leave -s, --per-queue, --hlog, --json and --pcap out"
                 .into(),
         );
     }
     if common.hlog.is_some() && !is_sendrecv {
         return Err(format!(
             "--hlog: {} measures no latencies; give it to a mode that does, or leave it out",
+            mode.name
+        ));
+    }
+    if common.pcap_packets.is_some() && common.pcap.is_none() {
+        return Err(
+            "--pcap-packets: without a file there is nothing to keep; give --pcap FILE".into()
+        );
+    }
+    if common.pcap.is_some() && matches!(mode.meaning, Meaning::Forwards | Meaning::Counts) {
+        return Err(format!(
+            "--pcap: {} verifies no packets, so none is corrupt, foreign or late; give it to a mode that measures or \
+             returns packets, or leave it out",
             mode.name
         ));
     }
@@ -197,6 +209,8 @@ fn config(
         hlog_path: common.hlog,
         metrics: common.metrics,
         json_path: common.json,
+        pcap_path: common.pcap,
+        pcap_packets: common.pcap_packets.unwrap_or(PCAP_PACKETS),
         interval_ns,
         timeout_ns: u64::from(common.stats_evict_threshold_secs) * 1_000_000_000,
         drain_ns: common
@@ -228,6 +242,7 @@ fn config(
         ));
     }
     config.check_statistics()?;
+    config.check_pcap()?;
     Ok(config)
 }
 

@@ -23,6 +23,9 @@ pub(super) const QUEUES: RangeInclusive<i64> = 1..=1023;
 /// The upper bound is the size of a worker's burst array.
 const BURST: RangeInclusive<i64> = 1..=512;
 
+/// How many packets a capture file has at most, if nothing else was asked for.
+pub(super) const PCAP_PACKETS: u32 = 1000;
+
 /// Options that may be repeated. They are arguments of the program and of each mode: of a global
 /// argument, clap forgets what was given before the mode if more is given after it.
 #[derive(Args)]
@@ -117,6 +120,13 @@ pub(super) struct Common {
     /// Write the final summary as JSON to FILE ("-": stdout)
     #[arg(long, value_name = "FILE", global = true)]
     pub(super) json: Option<PathBuf>,
+    /// Write the first packets that are corrupt, foreign or late to FILE ("-": stdout), with the reason of each, for
+    /// tcpdump and Wireshark; of a mode that sends packets back, the first that it ignores
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) pcap: Option<PathBuf>,
+    /// How many packets --pcap keeps at most, of all queues together [default: 1000]
+    #[arg(long, value_name = "PACKETS", global = true, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) pcap_packets: Option<u32>,
     /// Stop after this time; fractions are allowed
     #[arg(long, value_name = "SECS", global = true, value_parser = duration,
           allow_negative_numbers = true)]

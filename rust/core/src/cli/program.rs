@@ -4,7 +4,7 @@ use crate::run::config::Program;
 use clap::{ArgMatches, Command};
 
 /// Options of ports, headers and neighbours: over sockets, the kernel sees to these.
-const NOT_OVER_SOCKETS: [&str; 18] = [
+const NOT_OVER_SOCKETS: [&str; 20] = [
     "port",
     "rx_queues",
     "tx_queues",
@@ -23,6 +23,8 @@ const NOT_OVER_SOCKETS: [&str; 18] = [
     "ip",
     "impair",
     "impair_seed",
+    "pcap",
+    "pcap_packets",
 ];
 
 impl Program {

@@ -85,6 +85,37 @@ fn a_histogram_log_is_for_modes_with_latencies() {
 }
 
 #[test]
+fn a_capture_file_is_for_modes_that_reject_packets() {
+    for line in [SENDRECV, "reflect"] {
+        let capture = |options: &str| {
+            let config = run(&format!("{line} {options}"));
+            (config.pcap_path, config.pcap_packets)
+        };
+        assert_eq!(capture(""), (None, 1000));
+        assert_eq!(capture("--pcap f"), (Some("f".into()), 1000));
+        let before = run(&format!("--pcap f {line} --pcap-packets 7"));
+        assert_eq!((before.pcap_path, before.pcap_packets), (Some("f".into()), 7));
+        assert_eq!(
+            error(&format!("{line} --pcap-packets 7")),
+            "--pcap-packets: without a file there is nothing to keep; give --pcap FILE"
+        );
+        assert_eq!(
+            error(&format!("{line} -r 4 --pcap f --pcap-packets 16385")),
+            "--pcap-packets 16385: each of 4 rx queue(s) may need room for that many packets of 16 KiB, and the limit \
+             is 1024 MiB in all; lower it to 16384 or give fewer queues (-r)"
+        );
+        assert_eq!(run(&format!("{line} -r 4 --pcap f --pcap-packets 16384")).pcap_packets, 16384);
+    }
+    for mode in ["rxonly", "forward"] {
+        let error = error(&format!("{mode} --pcap f"));
+        let start =
+            format!("--pcap: {mode} verifies no packets, so none is corrupt, foreign or late; ");
+        assert!(error.starts_with(&start), "{error}");
+    }
+    assert!(error(&format!("{SENDRECV} --trials --pcap f")).starts_with("--trials: "));
+}
+
+#[test]
 fn what_a_sender_is_asked_about_truth() {
     let config = run(&format!(
         "{SENDRECV} --reflector-seq --warmup 1.5 --drain 0.25 --max-loss 0.1% --max-latency p99=200us \

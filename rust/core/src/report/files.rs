@@ -40,6 +40,7 @@ pub(super) struct Files {
     /// In the order of [`Stream::ALL`].
     streams: [Option<Output>; Stream::ALL.len()],
     json: Option<(PathBuf, Destination)>,
+    pcap: Option<(PathBuf, Destination)>,
     /// stderr. Written by a thread, because a stopped terminal or a full pipe must not block a run.
     screen: Output,
 }
@@ -59,7 +60,9 @@ impl Files {
         };
         let asked = Stream::ALL.map(|stream| stream.asked(config));
         let json = ("--json", &config.json_path);
-        let found: Vec<_> = asked.into_iter().chain([json]).map(find).collect::<Result<_, _>>()?;
+        let pcap = ("--pcap", &config.pcap_path);
+        let found = asked.into_iter().chain([json, pcap]).map(find);
+        let found: Vec<_> = found.collect::<Result<_, _>>()?;
         let all: Vec<_> = found.iter().flatten().collect();
         for (index, (name, path, destination)) in all.iter().enumerate() {
             let same = all[index + 1..].iter().find(|other| destination.is_same(&other.2));
@@ -69,6 +72,15 @@ impl Files {
                     "{name} {path} {other} {again}: the same file; give them one each"
                 ));
             }
+        }
+        let is_text = |option| option != pcap.0;
+        if let Some((option, path, _)) =
+            all.iter().find(|(option, _, file)| !is_text(*option) && file.is_terminal())
+        {
+            return Err(format!(
+                "{option} {}: it is a terminal, and packets are no text; give a file or a pipe",
+                path.display()
+            ));
         }
         // JSON is written when the live view is over.
         let on_screen =
@@ -86,11 +98,12 @@ impl Files {
             let (option, path, destination) = found.next().flatten()?;
             Some(Output::new(format!("{option} {}", path.display()), destination))
         });
-        let json = found.next().flatten().map(|(_, path, destination)| (path, destination));
+        let mut at_end = found.map(|file| file.map(|(_, path, destination)| (path, destination)));
+        let [json, pcap] = [(); 2].map(|()| at_end.next().flatten());
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         let stderr = stderr.map_err(|error| format!("stderr: {error}"))?;
         let screen = Output::new("stderr".into(), Destination::open(File::from(stderr)));
-        Ok(Self { streams, json, screen })
+        Ok(Self { streams, json, pcap, screen })
     }
 
     /// Starts the writer threads, with the CPU affinity of the calling thread, unless they are
@@ -118,15 +131,22 @@ impl Files {
         output.failure()
     }
 
-    /// Writes what is left. Returns what went wrong, one line each.
-    pub(super) fn finish(&mut self, outcome: &Outcome) -> Vec<String> {
+    /// Writes what is left; `capture` makes the capture file. Returns what went wrong, one line each.
+    pub(super) fn finish(
+        &mut self,
+        outcome: &Outcome,
+        capture: impl FnOnce() -> Vec<u8>,
+    ) -> Vec<String> {
         let mut problems = Vec::new();
         for output in self.streams.iter_mut().flatten() {
             problems.extend(output.finish(WRITE_TIMEOUT).err());
         }
-        if let Some((path, destination)) = self.json.take() {
-            let written = destination.write_whole(to_json(outcome).as_bytes());
-            let failure = |error| format!("--json {}: cannot be written: {error}", path.display());
+        let json = self.json.take().map(|file| ("--json", file, to_json(outcome).into_bytes()));
+        let pcap = self.pcap.take().map(|file| ("--pcap", file, capture()));
+        for (option, (path, destination), content) in json.into_iter().chain(pcap) {
+            let written = destination.write_whole(&content);
+            let failure =
+                |error| format!("{option} {}: cannot be written: {error}", path.display());
             problems.extend(written.err().map(failure));
         }
         // Best effort: the summary follows on the same screen.

@@ -6,6 +6,7 @@
 //! ```
 
 mod bottleneck;
+mod capture;
 mod csv;
 mod destination;
 mod fairness;
@@ -22,6 +23,7 @@ mod metrics;
 mod numbers;
 mod outcome;
 mod output;
+mod pcapng;
 mod port;
 mod queue_table;
 mod queues;

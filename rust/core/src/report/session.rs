@@ -1,5 +1,6 @@
 //! A session: all runs of one command line, and everything that is written about them.
 
+use super::capture::to_pcapng;
 use super::files::{Files, Stream};
 use super::hlog::HistogramLog;
 use super::host;
@@ -571,7 +572,10 @@ impl Session {
             line.map_err(|problem| problems.push(problem)).unwrap_or_default()
         } else {
             if self.waiting.is_empty() {
-                problems = self.files.finish(&outcome);
+                let rejects = run.take_rejects();
+                problems = self.files.finish(&outcome, || {
+                    to_pcapng(run.config(), &outcome, end.started_unix_ns, &rejects)
+                });
             }
             summary(&outcome)
         };

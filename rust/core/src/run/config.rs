@@ -79,6 +79,10 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// JSON file for the final summary.
     pub json_path: Option<PathBuf>,
+    /// Capture file for rejected packets.
+    pub pcap_path: Option<PathBuf>,
+    /// The most packets in that file: the first ones.
+    pub pcap_packets: u32,
     /// Length of a statistics interval in ns.
     pub interval_ns: u64,
     /// Timeout of packets: how long after the end of its interval a packet may still arrive, in ns.
@@ -573,6 +577,7 @@ impl Config {
             queues_path: None,
             hlog_path: None,
             json_path: None,
+            pcap_path: None,
             interval_ns: self.interval_ns.max(100_000_000),
             live: false,
             view: false,

@@ -15,6 +15,7 @@ mod neighbours;
 mod phases;
 mod ports;
 mod readiness;
+mod rejects;
 mod snapshot;
 mod spread;
 mod totals;
@@ -34,4 +35,4 @@ pub use spread::{flows_by_queue, warning as warning_of_spread};
 pub use totals::{Driver, Row, Totals, WorkerCounts};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

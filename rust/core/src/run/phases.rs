@@ -20,6 +20,7 @@ use crate::wire::control::CONTROL_LEN;
 use crate::wire::flow::{Flow, Mac};
 use crate::wire::headers::Datagram;
 use crate::wire::template::{Checksums, write_single};
+use crate::work::rejects::Shelf;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -154,6 +155,7 @@ pub struct Run {
     pub(super) neighbours: Vec<Neighbours>,
     events: Events,
     readiness: Readiness,
+    rejects: Arc<Shelf>,
     /// Messages for the user, for [`Run::take_remarks`].
     remarks: Vec<String>,
 }
@@ -241,6 +243,7 @@ impl Run {
             answers: (0..ports.count).map(|_| Answers::default()).collect(),
             events: Events::new(ports.count),
             readiness: Readiness::new(&config),
+            rejects: Arc::default(),
             remarks: Vec::new(),
             config,
         };
@@ -286,6 +289,11 @@ impl Run {
             (*self.macs.get(usize::from(port))?, self.contents.get(usize::from(port))?);
         let streams = self.config.ports().all_tx_queues();
         Some((self.config.sendrecv.as_ref()?.flow(mac, port, streams), contents))
+    }
+
+    /// Where workers leave the packets that they rejected.
+    pub(super) fn shelf(&self) -> &Arc<Shelf> {
+        &self.rejects
     }
 
     pub(super) fn flows(&self) -> &Arc<Flows> {

@@ -14,7 +14,7 @@ use crate::work::sender::Sender;
 
 const MS: u64 = 1_000_000;
 
-pub(super) fn config(line: &str) -> Config {
+pub(crate) fn config(line: &str) -> Config {
     let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
     let mode = |name: &str, meaning, queues| ModeInfo {
         name: name.into(),

@@ -83,7 +83,7 @@ impl Run {
         let streams = ports.all_tx_queues();
         let places = streams..streams + ports.all_rx_queues();
         let recorder = self.recorder("rx queue", queue, places)?;
-        let receiver = Receiver::new(recorder, verifiers, options);
+        let receiver = Receiver::new(recorder, verifiers, options).with_keeper(self.keeper(queue)?);
         if self.config().has_sockets() {
             // The kernel answers for its own addresses.
             return Ok(receiver);
@@ -112,7 +112,8 @@ impl Run {
             partial_checksums,
         };
         let own = self.config().own_addresses(self.config().ports().port_of_rx(queue));
-        Ok(Reflector::new(recorder, flows, queue, answers, dice).with_own_addresses(own))
+        let reflector = Reflector::new(recorder, flows, queue, answers, dice);
+        Ok(reflector.with_own_addresses(own).with_keeper(self.keeper(queue)?))
     }
 
     /// The tally of worker `index`, for a mode whose workers are in C++.

@@ -37,6 +37,7 @@ pub mod templates;
 pub mod toeplitz;
 pub mod verifiers;
 pub mod verify;
+pub mod wrong_byte;
 
 /// A frame to send: a buffer with room for the longest packet.
 pub trait TxFrame: AsMut<[u8]> {

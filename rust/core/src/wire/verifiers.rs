@@ -54,6 +54,12 @@ impl Verifiers {
         &self.largest
     }
 
+    /// The content of packets with the length in the UDP header of `frame` or, if no packet has that
+    /// length, of the largest.
+    pub(crate) fn content_for(&self, frame: &[u8]) -> &Content {
+        self.of(self.size_of(frame, self.layout().udp()).unwrap_or(0)).content()
+    }
+
     /// Whether there is more than one size.
     pub(crate) fn are_several(&self) -> bool {
         !self.smaller.is_empty()
@@ -142,6 +148,7 @@ mod tests {
     use crate::wire::template::Checksums;
     use crate::wire::template::tests::{all_layouts, flow};
     use crate::wire::templates::Templates;
+    use crate::wire::wrong_byte::WrongByte;
     use proptest::prelude::*;
 
     const KEY: u64 = 5;
@@ -205,6 +212,34 @@ mod tests {
             }
             let weights: Vec<u32> = sizes.weighted().iter().map(|(_, weight)| *weight).collect();
             prop_assert_eq!(came, if sizes.is_one() { vec![1] } else { weights });
+        }
+    }
+
+    #[test]
+    fn the_first_wrong_byte_is_found_in_every_layout() {
+        for (sizes, stamp) in [("16", false), ("17", false), ("300", true), ("40,300:2", false)] {
+            let sizes: Sizes = sizes.parse().unwrap();
+            let front = if sizes.largest() < 18 { 16 } else { 18 + if stamp { 16 } else { 0 } };
+            for flow in all_layouts(&Flow { stamp, ..flow(sizes.largest(), 2) }) {
+                let rig = rig(&flow, &sizes);
+                let headers = flow.layout().payload();
+                for (seq, frame) in (0..).zip(rig.reflected(&flow, 0, 3)) {
+                    assert_eq!(rig.verifiers.first_wrong_byte(&frame), None);
+                    for at in front..frame.len() - headers {
+                        let mut wrong = frame.clone();
+                        wrong[headers + at] ^= 1 << (at % 8);
+                        if at % 3 == 0 {
+                            // Not the first one.
+                            *wrong.last_mut().unwrap() ^= 0xff;
+                        }
+                        let (sent, came) = (frame[headers + at], wrong[headers + at]);
+                        let judged = rig.verifiers.check_any(&wrong, wrong.len(), false);
+                        assert_eq!(judged, Err(Counter::CorruptFiller), "{seq} {at}");
+                        let found = rig.verifiers.first_wrong_byte(&wrong);
+                        assert_eq!(found, Some(WrongByte { at, sent, came }), "{seq} {at}");
+                    }
+                }
+            }
         }
     }
 

@@ -207,6 +207,11 @@ impl Verifier {
         is_right
     }
 
+    /// The content of the packets that it verifies.
+    pub(crate) fn content(&self) -> &Content {
+        &self.content
+    }
+
     /// The header layout of the packets that it verifies.
     pub(crate) fn layout(&self) -> Layout {
         self.layout

@@ -1,6 +1,7 @@
 //! The receiving end of one rx queue: verifies, counts, measures.
 
 use super::order::Order;
+use super::rejects::Keeper;
 use crate::control::neighbours::OwnAddresses;
 use crate::count::log_linear::middle_ns;
 use crate::count::{Again, Counter, Extents, Latency, Recorder, StampMap};
@@ -45,6 +46,8 @@ pub struct Receiver {
     duplicates: u64,
     last_latency_ns: Option<u64>,
     own: OwnAddresses,
+    /// Keeps rejected packets, if that was asked for.
+    keeper: Option<Box<Keeper>>,
     /// RFC 3550's interarrival jitter in sixteenths of a ns.
     jitter: u64,
 }
@@ -114,6 +117,7 @@ impl Receiver {
             duplicates: 0,
             last_latency_ns: None,
             own: OwnAddresses::default(),
+            keeper: None,
             jitter: 0,
         }
     }
@@ -122,6 +126,12 @@ impl Receiver {
     #[must_use]
     pub fn with_own_addresses(self, own: OwnAddresses) -> Self {
         Self { own, ..self }
+    }
+
+    /// Keeps the packets that are neither valid nor duplicates.
+    #[must_use]
+    pub fn with_keeper(self, keeper: Option<Box<Keeper>>) -> Self {
+        Self { keeper, ..self }
     }
 
     /// Call first in every poll, also when nothing arrived.
@@ -193,7 +203,7 @@ impl Receiver {
         for frame in frames {
             if let Some(arrival) = self.verifiers.largest().check_usual_as::<H, P>(frame.bytes()) {
                 let arrived = self.arrive(now_ns, arrival);
-                self.count_arrival(arrived, frame.bytes());
+                self.count_arrival(now_ns, arrived, frame);
             } else {
                 self.receive_any(now_ns, frame, partial_checksums);
             }
@@ -211,7 +221,7 @@ impl Receiver {
         for frame in frames {
             if let Some(arrival) = self.verifiers.check_usual_as::<H, P>(frame.bytes()) {
                 let arrived = self.arrive(now_ns, arrival);
-                self.count_arrival(arrived, frame.bytes());
+                self.count_arrival(now_ns, arrived, frame);
             } else {
                 self.receive_any(now_ns, frame, partial_checksums);
             }
@@ -245,15 +255,15 @@ impl Receiver {
             self.has_slow = true;
             return;
         }
-        self.count_arrival(arrived, frame.bytes());
+        self.count_arrival(now_ns, arrived, frame);
     }
 
     #[inline]
-    fn count_arrival(&mut self, arrived: Result<(), Counter>, frame: &[u8]) {
+    fn count_arrival<F: RxFrame>(&mut self, now_ns: u64, arrived: Result<(), Counter>, frame: &F) {
         match arrived {
             Ok(()) => {}
             Err(Counter::Duplicate) => self.duplicates += 1,
-            Err(counter) => self.reject(counter, frame),
+            Err(counter) => self.reject(now_ns, counter, frame.bytes(), frame.wire_len()),
         }
     }
 
@@ -364,12 +374,17 @@ impl Receiver {
     }
 
     #[cold]
-    fn reject(&mut self, counter: Counter, frame: &[u8]) {
+    fn reject(&mut self, now_ns: u64, counter: Counter, frame: &[u8], wire_len: usize) {
         let interval = self.recorder.now();
         self.recorder.add(interval, counter, 1);
         self.recorder.add(interval, Counter::Received, 1);
         if counter == Counter::ForeignAddress && !self.verifiers.largest().is_bare() {
             self.note_address(frame);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            let has_wrong_byte = counter == Counter::CorruptFiller && keeper.has_room();
+            let wrong = has_wrong_byte.then(|| self.verifiers.first_wrong_byte(frame)).flatten();
+            keeper.keep(now_ns, counter, wrong, frame, wire_len);
         }
     }
 

@@ -4,6 +4,7 @@ mod ahead;
 mod payload;
 
 use super::impair::{Dice, Fate};
+use super::rejects::Keeper;
 use crate::control::allowed::Allowed;
 use crate::control::flows::{FlowCounter, NO_FLOW};
 use crate::control::neighbours::OwnAddresses;
@@ -119,6 +120,8 @@ pub struct Reflector {
     /// Stamps that each flow got in the current burst.
     ahead: Ahead,
     own: OwnAddresses,
+    /// Keeps packets that are not sent back, if that was asked for.
+    keeper: Option<Box<Keeper>>,
 }
 
 impl Reflector {
@@ -148,6 +151,7 @@ impl Reflector {
             wants_stamps: false,
             ahead: Ahead::new(),
             own: OwnAddresses::default(),
+            keeper: None,
         }
     }
 
@@ -155,6 +159,13 @@ impl Reflector {
     #[must_use]
     pub fn with_own_addresses(self, own: OwnAddresses) -> Self {
         Self { own, ..self }
+    }
+
+    /// Keeps the packets that are ignored: those that are not sent back for another reason than
+    /// impairment or a full tx queue.
+    #[must_use]
+    pub fn with_keeper(self, keeper: Option<Box<Keeper>>) -> Self {
+        Self { keeper, ..self }
     }
 
     /// Call first in every poll, also when nothing arrived. All counts until the next call belong
@@ -298,6 +309,9 @@ impl Reflector {
                 let slot = self.slot_of_ignored(frame, wire_len, reason);
                 self.count(slot, Counter::Received, 1);
                 self.count(slot, reason, 1);
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.keep(now_ns, reason, None, frame, wire_len);
+                }
                 self.drops += 1;
                 return (Verdict::Drop, NO_FLOW);
             }

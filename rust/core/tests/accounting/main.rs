@@ -97,6 +97,51 @@ fn the_statistics_interval_does_not_change_the_pacing() {
     assert!(paced(1).1.unwrap().stalls > 0, "polled every 50 us");
 }
 
+/// What the path has harmed is kept as it came: every byte, when and on which queue.
+#[test]
+fn rejected_packets_are_kept_byte_for_byte() {
+    let path = Path { drop: 11, duplicate: 5, corrupt: 7, late: 13, ..Path::default() };
+    for seed in 0..4 {
+        let config = config("-t 2 -r 3", "--rate 200k --pcap f --pcap-packets 5000");
+        let outcome = simulate(&config, path, seed, 40);
+        check(&outcome);
+        let Known { corrupt, late, .. } = outcome.known;
+        assert!(corrupt > 500 && late > 200, "{:?}", outcome.known);
+        let mut kept: Vec<_> = outcome
+            .kept
+            .iter()
+            .flat_map(|kept| kept.packets().map(|(packet, bytes)| (kept.queue, packet, bytes)))
+            .map(|(queue, packet, bytes)| {
+                assert_eq!(packet.wire_len, bytes.len());
+                (queue, packet.at_ns, bytes.to_vec())
+            })
+            .collect();
+        kept.sort();
+        assert!(kept == outcome.rejected, "{} of {}", kept.len(), outcome.rejected.len());
+        let reasons = outcome.kept.iter().flat_map(|kept| kept.packets());
+        let lates = reasons.filter(|(packet, _)| packet.reason == Counter::Late);
+        assert_eq!(lates.count() as u64, late);
+    }
+    // Nobody asked.
+    assert_eq!(simulate(&config("", "--rate 200k"), path, 0, 20).kept, []);
+}
+
+/// Each queue keeps its first packets.
+#[test]
+fn of_many_rejected_packets_the_first_are_kept() {
+    let path = Path { corrupt: 3, ..Path::default() };
+    let config = config("-r 2", "--rate 200k --pcap f --pcap-packets 7");
+    let outcome = simulate(&config, path, 1, 20);
+    for kept in &outcome.kept {
+        let mine = outcome.rejected.iter().filter(|(queue, ..)| *queue == kept.queue);
+        assert_eq!(kept.count(), mine.clone().count() as u64);
+        let first: Vec<_> = mine.map(|(_, at_ns, _)| *at_ns).take(7).collect();
+        let times: Vec<_> = kept.packets().map(|(packet, _)| packet.at_ns).collect();
+        assert_eq!((times, first.len()), (first, 7));
+    }
+    assert_eq!(outcome.kept.len(), 2);
+}
+
 #[test]
 fn a_blackout_is_100_percent_of_its_intervals() {
     let config = config("", "--rate 200k");

@@ -10,6 +10,7 @@ use dpdkproj_core::wire::flow::Mac;
 use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::Checksums;
 use dpdkproj_core::work::receiver::Receiver;
+use dpdkproj_core::work::rejects::Rejects;
 use dpdkproj_core::work::sender::{Built, Sender};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -49,6 +50,10 @@ pub struct Measured {
     /// Per interval: sent and lost, as the path knows them.
     pub intervals: BTreeMap<u64, (u64, u64)>,
     pub run: Outcome,
+    /// The packets that came corrupt or late: on which rx queue, when, and their bytes. In order.
+    pub rejected: Vec<(u16, u64, Vec<u8>)>,
+    /// Those that the run kept.
+    pub kept: Vec<Rejects>,
 }
 
 struct Dice(u64);
@@ -105,6 +110,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     // When, on which rx queue, what.
     let mut in_flight: VecDeque<(u64, usize, Vec<u8>)> = VecDeque::new();
     let mut much_later = Vec::new();
+    let mut rejected = Vec::new();
     let stop_ns = end_ms * MS;
     let mut stopped = false;
     let mut now = 0;
@@ -148,6 +154,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
                         // That would be none, which is valid: another bit as well.
                         frame[bit / 8] ^= (1u8 << (bit % 8)).rotate_left(1);
                     }
+                    rejected.push((queue, now, frame.clone()));
                     in_flight.push_back((now, queue, frame));
                 } else if dice.one_in(path.late) {
                     known.lost += 1;
@@ -175,8 +182,9 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
                 false
             }
         });
-        much_later.retain(|packet| {
+        much_later.retain(|packet: &(u64, usize, Vec<u8>)| {
             packet.0 > now || {
+                rejected.push((packet.1, now, packet.2.clone()));
                 arriving.push(packet.clone());
                 false
             }
@@ -198,6 +206,13 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
     for (_, _, _) in &much_later {
         known.late -= 1;
     }
+    drop(receivers);
+    let kept = run.take_rejects();
+    let mut rejected: Vec<_> = rejected
+        .into_iter()
+        .map(|(queue, at_ns, frame)| (u16::try_from(queue).unwrap(), at_ns, frame))
+        .collect();
+    rejected.sort();
     run.finish(now, 0, &mut |row| rows.push(row.clone()), &mut |_| {});
     let totals = *run.collector().totals();
     let run = Outcome {
@@ -210,7 +225,7 @@ pub fn simulate(config: &Config, path: Path, seed: u64, end_ms: u64) -> Measured
         ),
         ..Outcome::new(&run)
     };
-    Measured { known, rows, totals, intervals, run }
+    Measured { known, rows, totals, intervals, run, rejected, kept }
 }
 
 pub fn check(outcome: &Measured) {

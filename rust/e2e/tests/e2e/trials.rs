@@ -241,7 +241,7 @@ fn its_threads_leave_the_workers_alone() {
 fn files_of_a_single_run_are_refused() {
     let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 02:00:00:00:00:02";
     let outcome = Program::new(&format!("sendrecv {flow} --trials --json /dev/null")).run();
-    let said = "leave -s, --per-queue, --hlog and --json out";
+    let said = "leave -s, --per-queue, --hlog, --json and --pcap out";
     assert!(outcome.expect_code(2).stderr().contains(said));
 }
 
