@@ -105,7 +105,7 @@ const REFLECT: &str = "reflect -q";
 fn sendrecv(flow: &str) -> String {
     format!(
         "sendrecv {flow} --dest-mac {} --count {COUNT} --rate 10k --catch-up {COUNT} \
-         --packet-size 100 --dscp ef --ecn ect0 --reflector-seq --drain 0.5 -q",
+         --packet-size 100 --dscp ef --ecn ect0 --reflector-seq --drain 0.3 -q",
         Memif::REFLECTOR_MAC
     )
 }

@@ -106,6 +106,11 @@ fn fixed(addresses: &str, options: &str) -> Program {
     Program::new(&format!("sendrecv {addresses} {rest} {always}")).measured(60_000)
 }
 
+/// What a run sends that hears nothing, and waits for nothing.
+fn captured(addresses: &str, options: &str) -> Vec<Vec<u8>> {
+    through(fixed(addresses, options).arg("--drain").arg("0.01"), &[]).1
+}
+
 fn reflected(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let program = Program::new(&format!("reflect --count {}", frames.len())).summed_up();
     let (outcome, back) = through(program, frames);
@@ -117,10 +122,9 @@ fn reflected(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
 #[test]
 fn every_layout_comes_back_through_files() {
     for (addresses, tags, ..) in LAYOUTS {
-        let run = || fixed(addresses, tags);
-        let (_, sent) = through(run(), &[]);
+        let sent = captured(addresses, tags);
         assert_eq!(sent.len(), COUNT);
-        let (outcome, _) = through(run(), &reflected(&sent));
+        let (outcome, _) = through(fixed(addresses, tags), &reflected(&sent));
         outcome.summary().assert_lossless(COUNT as u64);
     }
 }
@@ -147,7 +151,7 @@ fn tcpdump_reads_headers_and_finds_checksums_right() {
         let marks = "--dscp ef --ecn ect0";
         for size in [16, 17, 64] {
             let options = format!("{tags} {marks} --packet-size {size}");
-            let (_, sent) = through(fixed(addresses, &options), &[]);
+            let sent = captured(addresses, &options);
             let back = reflected(&sent);
             let version = if addresses == V4 { "tos 0xba,ECT(0)" } else { "class 0xba" };
             for (frames, hops) in [(&sent, 64), (&back, 63)] {
@@ -172,14 +176,14 @@ fn tcpdump_reads_headers_and_finds_checksums_right() {
 #[test]
 fn a_changed_dscp_or_ecn_is_counted() {
     for (addresses, tags, ..) in LAYOUTS {
-        let run = || fixed(addresses, &format!("{tags} --dscp af41 --ecn ect1"));
-        let back = reflected(&through(run(), &[]).1);
+        let options = format!("{tags} --dscp af41 --ecn ect1");
+        let back = reflected(&captured(addresses, &options));
         // AF41 is 34, ECT(1) is 1.
         for (class, dscp, ecn) in [(34 << 2 | 1, 0, 0), (1, 1, 0), (34 << 2 | 3, 0, 1), (0, 1, 1)] {
             let mut frames = back.clone();
             let every_other = frames.iter_mut().step_by(2);
             every_other.for_each(|frame| set_class(frame, class));
-            let (outcome, _) = through(run(), &frames);
+            let (outcome, _) = through(fixed(addresses, &options), &frames);
             let summary = outcome.summary();
             summary.assert_lossless(COUNT as u64);
             let half = COUNT as u64 / 2;

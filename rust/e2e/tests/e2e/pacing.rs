@@ -14,8 +14,9 @@ fn into_nothing(options: &str) -> Program {
     sender(options).summed_up()
 }
 
+/// Nothing comes back, so there is nothing to wait for at the end.
 fn sender(options: &str) -> Program {
-    let line = format!("sendrecv {FLOW} --no-peer-report -q {options}");
+    let line = format!("sendrecv {FLOW} --no-peer-report --drain 0.1 -q {options}");
     Program::new(&line).vdev("net_null0").lcores(format!("0@{},1@{}", cpu(1), cpu(0)))
 }
 

@@ -143,9 +143,9 @@ fn of_run(options: &str) -> Program {
     sendrecv(&format!("{options} --software-checksums")).measured(60_000)
 }
 
-/// The packets that a run sends when it hears nothing.
+/// The packets that a run sends when it hears nothing, and waits for nothing.
 fn captured(program: Program) -> Vec<Vec<u8>> {
-    let (outcome, sent) = run_on(program, &[]);
+    let (outcome, sent) = run_on(program.arg("--drain").arg("0.01"), &[]);
     let count = sent.len() as u64;
     outcome.summary().assert_counts(&[("tx.sent", count), ("lost.total", count)]);
     sent

@@ -112,8 +112,9 @@ fn icmpecho_is_found_by_arp_and_everything_sent_to_it_is_lost() {
     }
     let link = Memif::new();
     let _testpmd = Testpmd::start("icmpecho", &link.end(0, "server", Memif::REFLECTOR_MAC), "");
-    let args =
-        format!("sendrecv {V4} --count {COUNT} --catch-up {COUNT} --rate 30k -q --no-peer-report");
+    let args = format!(
+        "sendrecv {V4} --count {COUNT} --catch-up {COUNT} --rate 30k -q --drain 0.3 --no-peer-report"
+    );
     let outcome = link.client("client", &args).summed_up().run();
     let summary = outcome.summary();
     summary.assert_ledger(&[

@@ -22,6 +22,10 @@ const MATRIX: [&str; 15] = [
     "drop=0.02,duplicate=0.03,corrupt=0.04,reorder=0.05:7,delay=300us",
 ];
 
+/// How long a run waits for packets that will never be there: several times longer than one is under way
+/// here, even if the machine is busy.
+const SHORT: &str = "--drain 0.3";
+
 /// One flow: others may overtake each other.
 const ONE_FLOW: &str = "-q --src-port-range 7-7";
 
@@ -34,7 +38,7 @@ fn over_memif(impair: &str, options: &str) -> [Outcome; 2] {
 #[test]
 fn the_matrix_over_shared_memory() {
     for (impair, stamp) in MATRIX.iter().zip(["", "--reflector-seq"].iter().cycle()) {
-        let options = format!("--rate 400k --count 200000 {stamp}");
+        let options = format!("--rate 400k --count 200000 {SHORT} {stamp}");
         let [sent, reflected] = over_memif(impair, &options);
         let summaries = [sent.summary(), reflected.summary()];
         summaries[0].assert_knows(impair, &summaries[1]);
@@ -49,7 +53,7 @@ fn several_queues_and_flows_add_up() {
     let impair = "drop=0.02,duplicate=0.03,corrupt=0.04";
     let [sent, reflected] = Memif::measure(&format!("-q -r 2 -t 2 --impair {impair}"), |link| {
         let options = "-q --rate 100k --count 50001 -r 2 -t 2 --src-port-range 1-3 --reflector-seq";
-        link.sendrecv(options).measured(10).run()
+        link.sendrecv(&format!("{options} {SHORT}")).measured(10).run()
     });
     sent.summary().assert_knows(impair, &reflected.summary());
 }
@@ -91,7 +95,7 @@ fn the_matrix_at_full_speed() {
         "corrupt=0.01,duplicate=0.01,drop=0.01",
         "reorder=0.9:1000,drop=0.1",
     ] {
-        let [sent, reflected] = over_memif(impair, "--duration 2");
+        let [sent, reflected] = over_memif(impair, &format!("--duration 1 {SHORT}"));
         let [sent, reflected] = [sent.summary(), reflected.summary()];
         println!("{impair}: {} sent", sent.count("tx.sent"));
         let did = |what: &str| reflected.count(&format!("impaired.{what}"));
@@ -125,7 +129,7 @@ fn a_run_without_harm_has_no_lost_direction_and_a_shorter_way_without_the_reflec
 #[test]
 fn a_limit_that_is_broken_is_exit_code_3() {
     let run = |limits: &str| {
-        let options = format!("--rate 50k --count 5000 {limits}");
+        let options = format!("--rate 50k --count 5000 {SHORT} {limits}");
         let [sent, _] = over_memif("drop=0.1", &options);
         sent
     };

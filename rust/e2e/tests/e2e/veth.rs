@@ -157,8 +157,7 @@ fn two_reflectors_do_not_answer_each_other_for_ever() {
         reflector
     });
     // Addresses that neither kernel has.
-    let flow =
-        "sendrecv --src 10.9.0.77 --dest 10.9.0.78:7 --count 1 --no-peer-report -q --dest-mac";
+    let flow = "sendrecv --src 10.9.0.77 --dest 10.9.0.78:7 --count 1 --no-peer-report --drain 0.1 -q --dest-mac";
     let senders = [
         on(&veth, &format!("{flow} {}", Veth::PEER_MAC)),
         on_peer(&format!("{flow} {}", Veth::OUR_MAC)),
@@ -186,7 +185,7 @@ fn an_answer_from_another_address_is_named() {
     let mut echo = veth.peer.start(PEER, &["echo", "0.0.0.0:7"]);
     echo.wait_for_stdout("ready");
     let flow = format!("--src {} --dest 10.9.0.3:7 --dest-mac {}", Veth::OUR_IP, Veth::PEER_MAC);
-    let options = format!("--count {COUNT} --rate 1k -q --no-peer-report");
+    let options = format!("--count {COUNT} --rate 1k --drain 0.3 -q --no-peer-report");
     let before = veth.peer.dropped(Veth::PEER);
     let outcome = on(&veth, &format!("sendrecv {flow} {options}")).summed_up().run();
     let summary = outcome.summary();
