@@ -9,7 +9,7 @@ add_test(NAME rust COMMAND ${cargo_test} -p dpdkproj-core -p dpdkproj-bridge -p 
 set_tests_properties(rust PROPERTIES LABELS rust TIMEOUT 900 RESOURCE_LOCK cargo)
 
 add_test(NAME scripts-fuzz COMMAND ${PROJECT_SOURCE_DIR}/scripts/fuzz 3)
-set_tests_properties(scripts-fuzz PROPERTIES LABELS rust TIMEOUT 900 RUN_SERIAL ON)
+set_tests_properties(scripts-fuzz PROPERTIES LABELS rust TIMEOUT 900)
 
 # The tests of a file run sequentially (rust/e2e/build.rs), and no other test at the same time: they need both CPUs.
 set(e2e_test ${cargo_test} -p dpdkproj-e2e)

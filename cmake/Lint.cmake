@@ -11,8 +11,8 @@ foreach(lint IN ITEMS "cpp format" "cpp tidy" "rust format" "rust clippy" "rust 
   add_test(NAME lint-${name} COMMAND ${scripts_tests}/lint-${what} ${words} ${CMAKE_BINARY_DIR})
   set_tests_properties(lint-${name} PROPERTIES LABELS lint SKIP_RETURN_CODE 77 TIMEOUT 900)
 endforeach()
-# Uses all cores by itself.
-set_tests_properties(lint-cpp-tidy PROPERTIES RUN_SERIAL TRUE)
+# These share a target directory with the tests of CargoTests.cmake.
+set_tests_properties(lint-rust-clippy lint-rust-doc PROPERTIES RESOURCE_LOCK cargo)
 
 add_test(NAME scripts-setup-host COMMAND ${scripts_tests}/setup-host-test)
 add_test(NAME scripts-doctor COMMAND ${scripts_tests}/doctor-test)
