@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dpdk/error.hpp"
+#include "dpdk/hints.hpp"
 
 namespace dpdkproj {
 
@@ -104,8 +105,9 @@ std::string list(const std::vector<Named>& ports) {
 }
 
 std::string there_are(const std::vector<Named>& ports) {
-  return ports.empty() ? "EAL found no port at all: bind a NIC to a DPDK driver (scripts/doctor "
-                         "says how), or give EAL a --vdev"
+  return ports.empty() ? name_commands(
+                             "EAL found no port at all: bind a NIC to a DPDK driver "
+                             "(scripts/doctor says how), or give EAL a --vdev")
                        : "the ports are " + list(ports);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <filesystem>
 #include <mutex>
 
 namespace dpdkproj {
@@ -67,7 +68,7 @@ std::vector<std::string> of_level(const std::vector<const KnownError*>& found,
   std::vector<std::string> texts;
   for (const KnownError* error : found) {
     if (error->level == level) {
-      texts.push_back(std::string(error->cause) + ": " + std::string(error->fix));
+      texts.push_back(std::string(error->cause) + ": " + name_commands(error->fix));
     }
   }
   return texts;
@@ -102,6 +103,23 @@ const KnownError* known_error(std::string_view line) {
   const auto fits = [line](const KnownError& error) { return matches(line, error.pattern); };
   const auto found = std::ranges::find_if(known_errors(), fits);
   return found == known_errors().end() ? nullptr : &*found;
+}
+
+bool is_installed() {
+  std::error_code error;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  return std::filesystem::exists(program.parent_path() / "dpdkproj-doctor", error);
+}
+
+std::string name_commands(std::string_view text, bool are_installed) {
+  constexpr std::string_view kFolder = "scripts/";
+  std::string named(text);
+  if (are_installed) {
+    for (std::size_t at = 0; (at = named.find(kFolder, at)) != std::string::npos;) {
+      named.replace(at, kFolder.size(), "dpdkproj-");
+    }
+  }
+  return named;
 }
 
 std::vector<std::string> hints(std::string_view log) {

@@ -27,6 +27,12 @@ const std::vector<KnownError>& known_errors();
 /// The row for a line of the log; nullptr if there is none.
 const KnownError* known_error(std::string_view line);
 
+/// Whether the program is installed, with the commands of scripts/ beside it as dpdkproj-NAME.
+bool is_installed();
+
+/// `text`, in which commands are called scripts/NAME, as users of the program call them.
+std::string name_commands(std::string_view text, bool are_installed = is_installed());
+
 /// What is known of the lines of `log` at the worst level that occurs in it, each as `CAUSE: FIX`.
 std::vector<std::string> hints(std::string_view log);
 

@@ -41,6 +41,14 @@ TEST(Hints, OnlyTheWorstIsSaidAndEachCauseOnce) {
   EXPECT_EQ(warnings(note + fault + warning).size(), 1U);
 }
 
+TEST(Hints, CommandsHaveTheNamesThatTheyAreInstalledUnder) {
+  const std::string_view text = "sudo scripts/setup-host --bind eth1; scripts/doctor says more";
+  EXPECT_EQ(name_commands(text, false), text);
+  EXPECT_EQ(name_commands(text, true),
+            "sudo dpdkproj-setup-host --bind eth1; dpdkproj-doctor says more");
+  EXPECT_FALSE(is_installed());
+}
+
 TEST(Hints, MessagesAreKeptUntilForgotten) {
   keep_log();
   rte_log(RTE_LOG_ERR, RTE_LOGTYPE_EAL, "%s\n", "before");

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+import layout
 from doctorlib.facts import Facts
 from doctorlib.host import list_of
 from doctorlib.nics import Nic
 
-PROGRAM = "sudo build/dpdkproj"
+PROGRAM = "sudo dpdkproj" if layout.IS_INSTALLED else "sudo build/dpdkproj"
 AZURE_MAC = "12:34:56:78:9a:bc"
 # Queues that any device with this kernel driver has; a device may have more.
 QUEUES = {"virtio-pci": 1, "e1000": 1, "e1000e": 1, "igbvf": 1, "iavf": 4, "ixgbevf": 2, "ena": 4, "gve": 4, "gvnic": 4,
@@ -50,7 +51,7 @@ def devices(nic: Nic) -> str:
 def advise(facts: Facts) -> Advice:
     nic = next(iter(facts.ready or facts.may_bind), None)
     if nic is None:
-        return Advice([("here", "scripts/demo")], ["needs neither NIC nor hugepages"], False)
+        return Advice([("here", layout.command("demo"))], ["needs neither NIC nor hugepages"], False)
     cpus = workers(facts, nic)
     device = nic.vf or nic
     most = most_queues(nic)

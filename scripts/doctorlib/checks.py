@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import layout
 from doctorlib.facts import Facts, Pages
 from doctorlib.host import list_of
 from doctorlib.nics import BIFURCATED, VERBS_MODULE, Nic
 
 FAULT, WARNING, NOTE = "fault", "warning", "note"
-SETUP = "sudo scripts/setup-host"
+SETUP_HOST = layout.command("setup-host")
+SETUP = f"sudo {SETUP_HOST}"
 # The largest run of the article takes 103 MB of EAL's memory; more queues take more.
 ENOUGH_KB = 256 << 10
 STEAL = 0.01
@@ -267,7 +269,7 @@ def cores(facts: Facts) -> Iterator[Finding]:
         yield Finding(NOTE, "cpus-not-isolated",
                       "no CPUs are isolated",
                       "other tasks interrupt workers, which shows as stalls and as outliers of latency",
-                      f"scripts/setup-host --isolate {list_of(cpus)} says how")
+                      f"{SETUP_HOST} --isolate {list_of(cpus)} says how")
 
 
 def time(facts: Facts) -> Iterator[Finding]:

@@ -3,10 +3,11 @@
 import csv
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
-TABLE = Path(__file__).resolve().parent.parent.parent / "data/eal-errors.tsv"
+import layout
+
+TABLE = layout.DATA / "eal-errors.tsv"
 
 
 class Known(NamedTuple):
@@ -30,7 +31,7 @@ def table() -> list[Known]:
     with TABLE.open(newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         next(rows)
-        return [Known(*row) for row in rows]
+        return [Known(*row)._replace(fix=layout.commands(row[3])) for row in rows]
 
 
 def explain(lines: Iterable[str]) -> list[Explained]:

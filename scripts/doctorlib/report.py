@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from typing import Any, TextIO
 
+import layout
 from doctorlib.advice import Advice
 from doctorlib.checks import FAULT, NOTE, WARNING, Finding, exit_code, size_name
 from doctorlib.errors import Explained
@@ -77,7 +78,7 @@ def text(out: Out, facts: Facts, findings: list[Finding], advice: Advice) -> Non
     if not levels:
         out.line("healthy", "nothing found that would stop or disturb a measurement")
     is_later = FAULT in levels and advice.needs_nic
-    out.line("try this", "once the faults are mended (run scripts/doctor again then):" if is_later else "")
+    out.line("try this", f"once the faults are mended (run {layout.command('doctor')} again then):" if is_later else "")
     for who, command in advice.commands:
         out.command(f"{who}: {command}")
     for remark in advice.remarks:
@@ -102,7 +103,7 @@ def log(out: Out, explained: list[Explained]) -> None:
     for one in explained:
         out.line(one.known.level, f"line {one.number}: {one.line}: {one.known.cause}. Fix: {one.known.fix}")
     if not explained:
-        out.line("", "no message with a known cause in it; scripts/doctor checks the host itself")
+        out.line("", f"no message with a known cause in it; {layout.command('doctor')} checks the host itself")
 
 
 def log_document(explained: list[Explained]) -> dict[str, Any]:

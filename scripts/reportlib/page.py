@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import layout
 from plotlib import queues, rows, runs
 from plotlib.words import count
 
@@ -16,6 +17,8 @@ from . import charts, ledger, says, svg
 HERE = Path(__file__).resolve().parent
 DYGRAPHS = Path("/usr/share/javascript/dygraphs")
 LIBRARY = "dygraph.min.js"
+DOCTOR = layout.command("doctor")
+WRITTEN_BY = f"Written by {layout.command('report')} of dpdkproj. README.md says what the numbers mean."
 NO_CHARTS = ("Charts are static here: to zoom into them, install dygraphs (Debian: apt install libjs-dygraphs) and write this "
              "report again.")
 
@@ -142,10 +145,10 @@ def of_doctor(document: dict[str, Any]) -> str:
     """The findings of scripts/doctor --json."""
     found = document.get("findings") or []
     if not found:
-        return titled("Doctor", paragraph("scripts/doctor found nothing that would stop or disturb a measurement."))
+        return titled("Doctor", paragraph(f"{DOCTOR} found nothing that would stop or disturb a measurement."))
     items = [f"<dt><span class='{one['level'] if one['level'] in ('fault', 'warning') else 'note'}'>{escape(str(one['level']))}</span> "
              f"{escape(str(one['what']))}</dt><dd>{escape(str(one['effect']))}. Fix: <code>{escape(str(one['fix']))}</code></dd>" for one in found]
-    return titled("What scripts/doctor says of this host", f"<dl>{''.join(items)}</dl>")
+    return titled(f"What {DOCTOR} says of this host", f"<dl>{''.join(items)}</dl>")
 
 
 def library() -> str | None:
@@ -186,7 +189,7 @@ def write(found: list[Run], title: str, doctor: dict[str, Any] | None) -> str:
         page.add(of_doctor(doctor))
     help_text = "Drag over a chart to zoom in; double-click to see everything again." if page.live else NO_CHARTS
     page.add(f"<footer>{paragraph(help_text, 'screen') if page.charts else ''}"
-             f"{paragraph('Written by scripts/report of dpdkproj. README.md says what the numbers mean.')}</footer>")
+             f"{paragraph(WRITTEN_BY)}</footer>")
     body, policy = "".join(page.parts), "'none'"
     if dygraphs and page.charts:
         elements, hashes = zip(*map(script, [dygraphs, (HERE / "report.js").read_text(encoding="utf-8")]))
