@@ -1,5 +1,6 @@
-# `cmake --install`: installs the program, and what other projects need to build a program with further modes: headers,
-# archives, and a package for find_package(dpdkproj).
+# `cmake --install`, and the contents of Debian's packages (Package.cmake). Component runtime: the programs, and the commands
+# of scripts/. Component development: what other projects need to build a program with further modes: headers, archives,
+# and a package for find_package(dpdkproj).
 include_guard(GLOBAL)
 
 include(CMakePackageConfigHelpers)
@@ -10,12 +11,52 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/dpdkproj)
 set(header_dir ${CMAKE_INSTALL_INCLUDEDIR}/dpdkproj)
 set(archive_dir ${CMAKE_INSTALL_LIBDIR}/dpdkproj)
 
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME runtime)
 install(TARGETS dpdkproj RUNTIME)
 install(PROGRAMS $<TARGET_FILE:udpbaseline> TYPE BIN)
+
+# strip_installed(COMPONENT OPTIONS FILES...): `cmake --install --strip` for what is not a target of CMake, or an archive.
+function(strip_installed component options)
+  list(TRANSFORM ARGN PREPEND "\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/")
+  list(JOIN ARGN "\" \"" files)
+  install(CODE "if(CMAKE_INSTALL_DO_STRIP)
+  execute_process(COMMAND \"${CMAKE_STRIP}\" ${options} \"${files}\" COMMAND_ERROR_IS_FATAL ANY)
+endif()" COMPONENT ${component})
+endfunction()
+strip_installed(runtime "" ${CMAKE_INSTALL_BINDIR}/udpbaseline)
+
+# Commands for people: scripts/NAME becomes dpdkproj-NAME. scripts/layout.py knows that they are here.
+set(commands compare demo doctor find-rate plot report setup-host)
+set(share_dir share/dpdkproj)
+install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/layout.py DESTINATION ${share_dir}/scripts)
+foreach(name IN LISTS commands)
+  install(PROGRAMS ${PROJECT_SOURCE_DIR}/scripts/${name} DESTINATION ${share_dir}/scripts)
+  set(link ${CMAKE_BINARY_DIR}/commands/dpdkproj-${name})
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/commands)
+  file(RELATIVE_PATH target /${CMAKE_INSTALL_BINDIR} /${share_dir}/scripts/${name})
+  file(CREATE_LINK ${target} ${link} SYMBOLIC)
+  install(FILES ${link} TYPE BIN)
+endforeach()
+foreach(part IN ITEMS comparelib doctorlib plotlib ratelib reportlib)
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/${part} DESTINATION ${share_dir}/scripts PATTERN __pycache__ EXCLUDE)
+endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/data/eal-errors.tsv DESTINATION ${share_dir}/data)
+install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION share/doc/dpdkproj)
+install(FILES ${PROJECT_SOURCE_DIR}/data/README.md ${PROJECT_SOURCE_DIR}/data/NUMBERS.md ${PROJECT_SOURCE_DIR}/data/summary.schema.json
+    ${PROJECT_SOURCE_DIR}/data/trial.schema.json
+  DESTINATION share/doc/dpdkproj/data)
+
+# --- for other projects
+
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
+set(archives app modes dataplane ports rs bridge)
 # dpdkproj_bridge is a target of Corrosion: an archive that install(TARGETS) cannot handle.
 install(TARGETS dpdkproj_app dpdkproj_modes dpdkproj_dataplane dpdkproj_ports dpdkproj_rs
   ARCHIVE DESTINATION ${archive_dir})
 install(FILES $<TARGET_FILE:dpdkproj_bridge-static> DESTINATION ${archive_dir})
+list(TRANSFORM archives REPLACE "(.+)" "${archive_dir}/libdpdkproj_\\1.a")
+# Symbols stay: they are what an archive is for.
+strip_installed(development --strip-debug ${archives})
 
 foreach(part IN ITEMS dataplane dpdk)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/cpp/${part} DESTINATION ${header_dir} FILES_MATCHING PATTERN *.hpp)
@@ -37,3 +78,5 @@ install(FILES
   ${CMAKE_CURRENT_BINARY_DIR}/dpdkproj-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/dpdkproj-config-version.cmake
   ${CMAKE_CURRENT_LIST_DIR}/Dpdk.cmake ${CMAKE_CURRENT_LIST_DIR}/Program.cmake
   DESTINATION ${package_dir})
+
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME runtime)

@@ -44,6 +44,15 @@ add_test(NAME scripts-hdr COMMAND ${scripts_tests}/hdr-test ${CMAKE_BINARY_DIR})
 add_test(NAME scripts-metrics COMMAND ${scripts_tests}/metrics-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-hdr scripts-metrics PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
+# Debian's packages; in a chroot with label package. That of another Debian is built there, which takes as long as a first
+# build.
+add_test(NAME scripts-deb COMMAND ${scripts_tests}/deb-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-deb PROPERTIES LABELS unit TIMEOUT 300 SKIP_RETURN_CODE 77)
+foreach(suite IN ITEMS bookworm trixie)
+  add_test(NAME package-${suite} COMMAND ${scripts_tests}/package-test ${CMAKE_BINARY_DIR} ${suite})
+  set_tests_properties(package-${suite} PROPERTIES LABELS package RUN_SERIAL TRUE TIMEOUT 3600 SKIP_RETURN_CODE 77)
+endforeach()
+
 # The commands of README.md.
 add_test(NAME scripts-readme COMMAND ${scripts_tests}/readme-test ${CMAKE_BINARY_DIR})
 set_tests_properties(scripts-readme PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
