@@ -42,12 +42,15 @@ rust::Vec<rust::String> to_rust(const Strings& strings) {
   return copies;
 }
 
-rust::Box<rs::Config> parse(const Strings& args, const std::vector<Mode>& modes) {
+std::string to_string(const rust::String& string) { return std::string(string); }
+
+rust::Box<rs::Config> parse(const Strings& eal_args, const Strings& args,
+                            const std::vector<Mode>& modes) {
   rust::Vec<rs::Mode> infos;
   for (const Mode& mode : modes) {
     infos.push_back(to_rust(mode));
   }
-  return rs::parse_args(to_rust(args), std::move(infos));
+  return rs::parse_args(to_rust(eal_args), to_rust(args), std::move(infos));
 }
 
 /// Sends everything printed on stdout from now on (by EAL and drivers) to stderr. Result files that
@@ -351,7 +354,7 @@ int run_mode(const Mode& mode, const rs::Config& config, const rs::Options& opti
 
 int run_app(const Strings& args) {
   const auto separator = std::ranges::find(args, "--");
-  const Strings eal_args(args.begin(), separator);
+  Strings eal_args(args.begin(), separator);
   const auto is_help = [](const std::string& arg) { return arg == "--help" || arg == "-h"; };
   if (std::ranges::any_of(eal_args, is_help)) {
     print_eal_help(args.front(),
@@ -372,7 +375,9 @@ int run_app(const Strings& args) {
   mallopt(M_MMAP_THRESHOLD, 128 << 10);
   const std::vector<Mode> modes = all_modes();
   try {
-    const rust::Box<rs::Config> config = parse(Strings(separator + 1, args.end()), modes);
+    const Strings given_to_eal(std::min(args.begin() + 1, separator), separator);
+    const rust::Box<rs::Config> config =
+        parse(given_to_eal, Strings(separator + 1, args.end()), modes);
     const rs::Options options = config->options();
     if (!options.help.empty()) {
       return print(options.help) ? int{options.help_code} : int{kFailure};
@@ -380,10 +385,16 @@ int run_app(const Strings& args) {
     if (options.live_view) {
       rescue_terminal_on_crash();
     }
+    // As if all of it had been on the command line.
+    eal_args.resize(1);
+    std::ranges::transform(options.eal, std::back_inserter(eal_args), to_string);
+    Strings command = eal_args;
+    command.emplace_back("--");
+    std::ranges::transform(options.args, std::back_inserter(command), to_string);
     const StopSignals signals;
     Affinity affinity;
     const auto mode = std::ranges::find(modes, std::string(options.mode), &Mode::name);
-    return run_mode(*mode, *config, options, args, eal_args, signals, affinity);
+    return run_mode(*mode, *config, options, command, eal_args, signals, affinity);
   } catch (const UsageError& error) {
     return fail(error.what(), kUsage);
   } catch (const rust::Error& error) {

@@ -135,7 +135,7 @@ rust::Box<rs::Config> parse(const std::vector<std::string>& args) {
   for (const std::string& arg : args) {
     copies.push_back(arg);
   }
-  return rs::parse_args(std::move(copies), std::move(modes));
+  return rs::parse_args({}, std::move(copies), std::move(modes));
 }
 
 /// A session with its first run started.

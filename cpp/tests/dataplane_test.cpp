@@ -62,7 +62,7 @@ rust::Box<rs::Config> parse(std::initializer_list<const char*> words) {
   }
   rust::Vec<rs::Mode> modes;
   modes.push_back({"test", "For this test", rs::Meaning::Counts, rs::Queues::Mixed, {}, {}});
-  return rs::parse_args(std::move(args), std::move(modes));
+  return rs::parse_args({}, std::move(args), std::move(modes));
 }
 
 class DataplaneTest : public testing::Test {

@@ -46,7 +46,7 @@ rust::Box<rs::Config> parse(const Mode& mode, Words words) {
   }
   rust::Vec<rs::Mode> modes;
   modes.push_back(to_rust(mode));
-  return rs::parse_args(std::move(args), std::move(modes));
+  return rs::parse_args({}, std::move(args), std::move(modes));
 }
 
 /// The message of the UsageError that `ask` throws.

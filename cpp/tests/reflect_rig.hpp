@@ -136,7 +136,7 @@ class ReflectRig : public testing::Test {
     rust::Vec<rs::Mode> modes;
     modes.push_back({"reflect", "", rs::Meaning::Returns, rs::Queues::Paired, {}, {}});
     modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
-    return rs::parse_args(std::move(args), std::move(modes));
+    return rs::parse_args({}, std::move(args), std::move(modes));
   }
 
   static rust::Box<rs::Session> begun(const rs::Config& config) {

@@ -22,7 +22,7 @@ rust::Box<rs::Session> asking() {
   rust::Vec<rs::Mode> modes;
   modes.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
   rust::Box<rs::Session> session =
-      rs::open_session(*rs::parse_args(std::move(args), std::move(modes)), {});
+      rs::open_session(*rs::parse_args({}, std::move(args), std::move(modes)), {});
   session->next(one_mac(), false);
   return session;
 }

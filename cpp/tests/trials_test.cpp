@@ -88,7 +88,7 @@ TEST(Trials, LeaveThreadsMbufsAndMemoryAsTheyWereAfterTheFirst) {
   }
   rust::Vec<rs::Mode> infos;
   infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
-  const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
+  const rust::Box<rs::Config> config = rs::parse_args({}, std::move(args), std::move(infos));
   const rs::Options options = config->options();
   rust::Box<rs::Session> session = rs::open_session(*config, {});
   const PortInfo info = find_port("");

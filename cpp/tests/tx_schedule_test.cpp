@@ -268,7 +268,7 @@ uint64_t run(const Clock& clock, ServedPorts& ports, std::initializer_list<const
   }
   rust::Vec<rs::Mode> infos;
   infos.push_back({"sendrecv", "", rs::Meaning::Measures, rs::Queues::Own, {}, {}});
-  const rust::Box<rs::Config> config = rs::parse_args(std::move(args), std::move(infos));
+  const rust::Box<rs::Config> config = rs::parse_args({}, std::move(args), std::move(infos));
   rust::Box<rs::Session> session = rs::open_session(*config, {});
   const rs::Next next = session->next(one_mac(), false);
   const rs::Options options = config->options();

@@ -2,7 +2,7 @@
 
 use crate::settings::Settings;
 use crate::{modes, run, sockets, stop};
-use dpdkproj_core::cli::{Parsed, Program, parse_for};
+use dpdkproj_core::cli::{Parsed, Program, parse_in};
 use dpdkproj_core::report::{ClockSync, End, Finished, Next, PortEnd, Session};
 use dpdkproj_core::run::config::{Config, PortLimits};
 use dpdkproj_core::wire::flow::Mac;
@@ -21,12 +21,16 @@ const NO_PEER: u8 = 4;
 
 /// Runs the command line. Returns the exit code.
 pub(crate) fn main(args: &[String]) -> ExitCode {
-    let parsed = parse_for(Program::Sockets, args.get(1..).unwrap_or_default(), &modes::all());
-    match parsed {
+    let (name, args) = args.split_at(args.len().min(1));
+    let variable = |name: &str| std::env::var(name).ok();
+    match parse_in(Program::Sockets, &[], args, &modes::all(), &variable) {
         Err(error) => fail(USAGE, &error),
         Ok(Parsed::Print(text)) => print(&text, 0),
         Ok(Parsed::Answer { text, code }) => print(&text, code),
-        Ok(Parsed::Run(config)) => run_all(*config, args.to_vec()),
+        Ok(Parsed::Run(config)) => {
+            let command = [name, &config.args].concat();
+            run_all(*config, command)
+        }
     }
 }
 

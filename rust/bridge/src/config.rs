@@ -1,7 +1,7 @@
 //! The command line, as C++ sees it.
 
 use crate::ffi::bridge::{self, MacAddress, Mode, Options, TxOffloads};
-use dpdkproj_core::cli::Parsed;
+use dpdkproj_core::cli::{Parsed, Program, parse_in};
 use dpdkproj_core::count;
 use dpdkproj_core::run::config::{Config as CoreConfig, Offload, Sendrecv};
 use dpdkproj_core::run::mode;
@@ -13,9 +13,14 @@ use dpdkproj_core::work::pacer::TxMode;
 /// The parsed command line.
 pub struct Config(Parsed);
 
-pub(crate) fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>, String> {
+pub(crate) fn parse_args(
+    eal: Vec<String>,
+    args: Vec<String>,
+    modes: Vec<Mode>,
+) -> Result<Box<Config>, String> {
     let modes: Vec<_> = modes.into_iter().map(ModeInfo::from).collect();
-    Ok(Box::new(Config(dpdkproj_core::cli::parse(&args, &modes)?)))
+    let variable = |name: &str| std::env::var(name).ok();
+    Ok(Box::new(Config(parse_in(Program::Ports, &eal, &args, &modes, &variable)?)))
 }
 
 impl From<Mode> for ModeInfo {
@@ -106,6 +111,8 @@ impl Config {
         Options {
             help: String::new(),
             help_code: 0,
+            eal: config.eal.clone(),
+            args: config.args.clone(),
             mode: config.mode.clone(),
             ports: config.ports.clone(),
             rx_queues: config.rx_queues,

@@ -229,6 +229,9 @@ pub(crate) mod bridge {
         help: String,
         /// The exit code after that text.
         help_code: u8,
+        /// EAL's arguments, without the name of the program, and ours, all sources together.
+        eal: Vec<String>,
+        args: Vec<String>,
         mode: String,
         /// MAC addresses or names of the ports; empty: the only port.
         ports: Vec<String>,
@@ -476,8 +479,10 @@ pub(crate) mod bridge {
     extern "Rust" {
         type Config;
 
-        /// Parses the arguments after `--`. The error is one line for the user.
-        fn parse_args(args: Vec<String>, modes: Vec<Mode>) -> Result<Box<Config>>;
+        /// Parses the arguments before `--` (without the name of the program) and after it. The error is
+        /// one line for the user.
+        fn parse_args(eal: Vec<String>, args: Vec<String>, modes: Vec<Mode>)
+        -> Result<Box<Config>>;
         fn options(self: &Config) -> Options;
     }
 

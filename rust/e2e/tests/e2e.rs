@@ -9,6 +9,7 @@ mod e2e {
     mod baseline;
     mod capture;
     mod cli;
+    mod config;
     mod driver;
     mod events;
     mod forwarder;

@@ -1,11 +1,16 @@
 //! The command line after EAL's `--`.
 
+mod commands;
+mod completions;
+mod config_file;
+mod manual;
 mod mode_options;
 mod next_hop;
 mod options;
 mod program;
 mod saved;
 mod sendrecv;
+mod sources;
 mod values;
 
 use crate::control::allowed::Allowed;
@@ -19,6 +24,8 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use options::{Common, PCAP_PACKETS, QUEUES, ReflectArgs, Repeated, SendrecvArgs};
 use sendrecv::sendrecv;
+pub use sources::Environment;
+use sources::Merged;
 use std::time::Duration;
 
 /// What a command line asks for.
@@ -44,6 +51,7 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
         Program::Ports => {
             "Options may come before or after the mode; `-- <MODE> --help` shows the options of a mode.\n\
              `-- report FILE` prints a saved run again, and `-- merge FILE...` adds up several.\n\
+             `-- man` and `-- completions bash|zsh|fish` print the manual page and scripts for completion.\n\
              EAL's own options (lcores, devices, memory) come before the `--`; \
              `dpdkproj --help` lists them.\n\
              Exit codes: 0 success, also after a signal; 1 the run failed, or its ledger does not balance; 2 the \
@@ -53,11 +61,11 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
         Program::Sockets => {
             "Options may come before or after the mode; `<MODE> --help` shows the options of a mode.\n\
              `report FILE` prints a saved run again, and `merge FILE...` adds up several.\n\
+             `man` and `completions bash|zsh|fish` print the manual page and scripts for completion.\n\
              The same as dpdkproj over kernel sockets, for comparison; each may be the other one's peer."
         }
     };
     let root = Command::new(program.name())
-        .about(about)
         .version(env!("CARGO_PKG_VERSION"))
         .override_usage(program.usage("<MODE>"))
         .after_help(after_help)
@@ -65,7 +73,8 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
         .subcommand_value_name("MODE")
         .subcommand_help_heading("Modes")
         .disable_help_subcommand(true);
-    let root = program.hide(Repeated::augment_args(Common::augment_args(root)));
+    // After these, which put the comments of their structures there.
+    let root = program.hide(Repeated::augment_args(Common::augment_args(root))).about(about);
     modes.iter().fold(root, |root, mode| {
         let command = program.hide(mode_command(mode)).override_usage(program.usage(&mode.name));
         root.subcommand(mode_options::extend(command, mode))
@@ -74,13 +83,13 @@ fn command(program: Program, modes: &[ModeInfo]) -> Command {
 
 /// The command of one mode, without the mode's own options.
 fn mode_command(mode: &ModeInfo) -> Command {
-    let command = Command::new(mode.name.clone()).about(mode.about.clone());
-    let command = Repeated::augment_args(command);
-    match mode.meaning {
+    let command = Repeated::augment_args(Command::new(mode.name.clone()));
+    let command = match mode.meaning {
         Meaning::Measures => SendrecvArgs::augment_args(command),
         Meaning::Returns => ReflectArgs::augment_args(command),
         Meaning::Forwards | Meaning::Counts => command,
-    }
+    };
+    command.about(mode.about.clone())
 }
 
 /// Parses the arguments after `--`, for a program with these modes.
@@ -97,10 +106,26 @@ pub fn parse(args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_for(program: Program, args: &[String], modes: &[ModeInfo]) -> Result<Parsed, String> {
+    parse_in(program, &[], args, modes, &|_| None)
+}
+
+/// The same with EAL's arguments, those before the `--`, and with an environment. Options that the
+/// command line does not have come from variables of it, else from the file of `--config`.
+///
+/// # Errors
+/// As [`parse`], or one line that names the variable, or file, line and key.
+pub fn parse_in(
+    program: Program,
+    eal: &[String],
+    args: &[String],
+    modes: &[ModeInfo],
+    environment: Environment,
+) -> Result<Parsed, String> {
     mode_options::check(modes, &Common::augment_args(Command::new("")), mode_command)?;
-    if let Some(answer) = saved::answer(program, args) {
+    if let Some(answer) = commands::answer(program, modes, args) {
         return answer;
     }
+    let Merged { eal, args, printed } = sources::merge(program, eal, args, modes, environment)?;
     let words = std::iter::once(program.name()).chain(args.iter().map(String::as_str));
     let matches = match command(program, modes).try_get_matches_from(words) {
         Ok(matches) => matches,
@@ -118,7 +143,11 @@ pub fn parse_for(program: Program, args: &[String], modes: &[ModeInfo]) -> Resul
     if has_limits && mode.meaning != Meaning::Measures {
         return Err(refused_limits(mode, modes));
     }
-    config(program, mode, options, repeated).map(|config| Parsed::Run(Box::new(config)))
+    let config = config(program, mode, options, repeated)?;
+    match printed {
+        Some(text) => Ok(Parsed::Print(text)),
+        None => Ok(Parsed::Run(Box::new(Config { eal, args, ..config }))),
+    }
 }
 
 /// The error for limits given to a mode that cannot check them.
@@ -190,6 +219,8 @@ fn config(
         (PortRange::ALL, Allowed::default(), Vec::new(), None, None)
     };
     let config = Config {
+        eal: Vec::new(),
+        args: Vec::new(),
         mode: mode.name.clone(),
         program,
         meaning: mode.meaning,

@@ -1,7 +1,6 @@
 //! Options and counters that a mode registers for itself.
 
-use super::nanoseconds;
-use super::saved::COMMANDS;
+use super::{commands, nanoseconds};
 use crate::count::{Counter, LedgerPlace, MODE_COUNTERS, ModeCounter};
 use crate::report::COLUMNS;
 use crate::run::mode::{Meaning, ModeInfo, ModeOption, OptionKind, OptionValue};
@@ -105,7 +104,7 @@ pub(super) fn check(
         if !names.insert(name) {
             return Err(format!("mode {name} is registered twice"));
         }
-        if COMMANDS.contains(&name.as_str()) {
+        if commands::NAMES.contains(&name.as_str()) {
             return Err(format!("mode {name}: that is the name of a command; choose another"));
         }
         check_options(mode, &[common, &built_in(mode)])
@@ -120,7 +119,7 @@ pub(super) fn check(
 type Wrong<'a> = (&'a str, String);
 
 fn check_options<'a>(mode: &'a ModeInfo, built_in: &[&Command]) -> Result<(), Wrong<'a>> {
-    let mut taken: BTreeSet<String> = ["help", "version"].map(Into::into).into();
+    let mut taken: BTreeSet<String> = ["help", "version", "mode", "eal"].map(Into::into).into();
     for arg in built_in.iter().flat_map(|command| command.get_arguments()) {
         taken.insert(arg.get_id().to_string());
         taken.extend(arg.get_long().map(Into::into));

@@ -156,6 +156,12 @@ pub(super) struct Common {
     /// and stderr, the lines are printed
     #[arg(long, global = true, conflicts_with = "quiet")]
     pub(super) live: bool,
+    /// Read options that are not given from this TOML file, by their long names
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+    /// Print all options as such a file, with where each comes from, and exit
+    #[arg(long, global = true)]
+    pub(super) print_config: bool,
 }
 
 #[derive(Args)]

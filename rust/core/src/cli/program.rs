@@ -53,13 +53,20 @@ impl Program {
     pub(super) fn check(self, matches: &ArgMatches) -> Result<(), String> {
         let is_given =
             |id: &&str| matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-        let mut ids = matches.ids().map(clap::Id::as_str);
-        match ids.find(|id| NOT_OVER_SOCKETS.contains(id) && is_given(id)) {
-            Some(id) if self == Self::Sockets => Err(format!(
-                "--{}: udpbaseline sends through the kernel's sockets, which have no such option; leave it out",
-                id.replace('_', "-")
-            )),
-            _ => Ok(()),
+        matches.ids().map(clap::Id::as_str).filter(is_given).try_for_each(|id| {
+            self.check_has(id).map_err(|why| format!("--{}: {why}", id.replace('_', "-")))
+        })
+    }
+
+    /// # Errors
+    /// The reason, for the id of an option that the program does not have.
+    pub(super) fn check_has(self, id: &str) -> Result<(), String> {
+        if self == Self::Sockets && NOT_OVER_SOCKETS.contains(&id) {
+            return Err(
+                "udpbaseline sends through the kernel's sockets, which have no such option; leave it out"
+                    .into(),
+            );
         }
+        Ok(())
     }
 }

@@ -1,15 +1,11 @@
 //! The commands `report` and `merge`: they read the JSON of runs, and run nothing.
 
-use super::{Parsed, Program, one_line};
+use super::{Parsed, one_line};
 use crate::report::{Destination, Outcome, Sum, from_json, summary, to_json};
-use clap::error::ErrorKind;
 use clap::{Args, Command, FromArgMatches};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-
-/// The commands. No mode has such a name.
-pub(super) const COMMANDS: [&str; 2] = ["report", "merge"];
 
 /// A longer file is no result: the longest names 1,000 queues and 1,000 events.
 const LONGEST: u64 = 16 << 20;
@@ -34,50 +30,25 @@ struct MergeArgs {
     json: Option<PathBuf>,
 }
 
-/// What a command does.
-type Act = fn(&clap::ArgMatches) -> Result<Parsed, String>;
-
-/// Carries a command out; `None` if the arguments ask for a mode.
-pub(super) fn answer(program: Program, args: &[String]) -> Option<Result<Parsed, String>> {
-    let name = args.first()?;
-    let (command, act): (Command, Act) =
-        match name.as_str() {
-            "report" => (
-                ReportArgs::augment_args(
-                    Command::new("report").about("Print the summary of a saved run again"),
-                ),
-                report,
-            ),
-            "merge" => (
-                MergeArgs::augment_args(Command::new("merge").about(
-                    "Add up saved runs as if they had been one: counters and histograms, never percentiles",
-                )),
-                merge,
-            ),
-            _ => return None,
-        };
-    let operands = if name == "report" { "FILE" } else { "[OPTIONS] [FILE]..." };
-    let usage = match program {
-        Program::Ports => format!("dpdkproj -- {name} {operands}"),
-        Program::Sockets => format!("udpbaseline {name} {operands}"),
-    };
-    Some(match command.override_usage(usage).try_get_matches_from(args) {
-        Ok(matches) => act(&matches),
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            Ok(Parsed::Print(error.to_string()))
-        }
-        Err(error) => Err(one_line(&error)),
-    })
+pub(super) fn report_command() -> Command {
+    let command = Command::new("report").about("Print the summary of a saved run again");
+    ReportArgs::augment_args(command)
 }
 
-fn report(matches: &clap::ArgMatches) -> Result<Parsed, String> {
+pub(super) fn merge_command() -> Command {
+    let about =
+        "Add up saved runs as if they had been one: counters and histograms, never percentiles";
+    MergeArgs::augment_args(Command::new("merge").about(about))
+}
+
+pub(super) fn report(matches: &clap::ArgMatches) -> Result<Parsed, String> {
     let args = ReportArgs::from_arg_matches(matches).map_err(|error| one_line(&error))?;
     let outcome =
         read(&args.file).map_err(|why| format!("report {}: {why}", args.file.display()))?;
     Ok(Parsed::Answer { text: summary(&outcome) + "\n", code: 0 })
 }
 
-fn merge(matches: &clap::ArgMatches) -> Result<Parsed, String> {
+pub(super) fn merge(matches: &clap::ArgMatches) -> Result<Parsed, String> {
     let args = MergeArgs::from_arg_matches(matches).map_err(|error| one_line(&error))?;
     if args.files.is_empty() && args.from_file.is_none() {
         return Err(

@@ -41,6 +41,11 @@ impl Program {
 /// Everything from the command line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// EAL's arguments, without the name of the program.
+    pub eal: Vec<String>,
+    /// The other arguments, with those from the environment and from a file: a command line that
+    /// asks for the same without either.
+    pub args: Vec<String>,
     /// Name of the mode, for display only: nothing depends on it.
     pub mode: String,
     /// The program that runs it.
