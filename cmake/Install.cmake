@@ -15,6 +15,30 @@ set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME runtime)
 install(TARGETS dpdkproj RUNTIME)
 install(PROGRAMS $<TARGET_FILE:udpbaseline> TYPE BIN)
 
+# Manual pages and completions. The programs write them when they are installed, because only they know their modes.
+set(texts_dir ${CMAKE_BINARY_DIR}/installed-texts)
+set(DPDKPROJ_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING "Where zsh finds completions")
+install(CODE "
+  file(MAKE_DIRECTORY \"${texts_dir}\")
+  function(dpdkproj_write program)
+    foreach(text IN ITEMS man \"completions bash\" \"completions zsh\" \"completions fish\")
+      separate_arguments(words UNIX_COMMAND \"\${text}\")
+      list(GET words -1 kind)
+      execute_process(COMMAND \${ARGN} \${words} OUTPUT_FILE \"${texts_dir}/\${program}.\${kind}\"
+        COMMAND_ERROR_IS_FATAL ANY)
+    endforeach()
+  endfunction()
+  dpdkproj_write(dpdkproj \"$<TARGET_FILE:dpdkproj>\" --)
+  dpdkproj_write(udpbaseline \"$<TARGET_FILE:udpbaseline>\")
+")
+foreach(program IN ITEMS dpdkproj udpbaseline)
+  install(FILES ${texts_dir}/${program}.man DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 RENAME ${program}.1)
+  install(FILES ${texts_dir}/${program}.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+    RENAME ${program})
+  install(FILES ${texts_dir}/${program}.zsh DESTINATION ${DPDKPROJ_ZSH_DIR} RENAME _${program})
+  install(FILES ${texts_dir}/${program}.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+endforeach()
+
 # strip_installed(COMPONENT OPTIONS FILES...): `cmake --install --strip` for what is not a target of CMake, or an archive.
 function(strip_installed component options)
   list(TRANSFORM ARGN PREPEND "\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/")
