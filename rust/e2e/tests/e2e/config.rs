@@ -27,7 +27,8 @@ fn a_run_is_printed_as_a_file_and_run_from_it() {
     let file = file.to_str().unwrap();
     // Leaves no files of EAL behind.
     let lcore = format!("--lcores 0@{}", cpu(0));
-    let eal = format!("{lcore} --no-pci --no-huge -m 128 --in-memory --vdev=net_ring0");
+    let eal =
+        format!("{lcore} --no-pci --no-huge -m 128 --no-shconf --no-telemetry --vdev=net_ring0");
     let printed = run(&format!("{eal} -- {FLOW} --print-config"), &[], &[]).expect_code(0);
     fs::write(file, &printed.stdout).unwrap();
     assert_eq!(printed.stderr, "", "neither EAL nor a port starts");
