@@ -332,6 +332,8 @@ fn beside(all: &Options, given: &Arg) -> Option<Vec<String>> {
     let id = given.get_id().as_str();
     let needed = match id {
         "max_loss" | "max_latency" | "hlog" if mode != "sendrecv" => return None,
+        "pcap" | "pcap_packets" if !["sendrecv", "reflect"].contains(&mode) => return None,
+        "pcap_packets" => "--pcap=p",
         "pattern" | "catch_up" | "pacing" => "--rate=5k",
         "impair_seed" => "--impair=drop=0.1",
         "tx_queues" if mode == "reflect" => "--rx-queues=3",
