@@ -186,18 +186,7 @@ fn config(
             mode.name
         ));
     }
-    if common.pcap_packets.is_some() && common.pcap.is_none() {
-        return Err(
-            "--pcap-packets: without a file there is nothing to keep; give --pcap FILE".into()
-        );
-    }
-    if common.pcap.is_some() && matches!(mode.meaning, Meaning::Forwards | Meaning::Counts) {
-        return Err(format!(
-            "--pcap: {} verifies no packets, so none is corrupt, foreign or late; give it to a mode that measures or \
-             returns packets, or leave it out",
-            mode.name
-        ));
-    }
+    check_capture(mode, &common)?;
     if trials && common.live {
         return Err(
             "--trials --live: requests come from stdin, and keys do, too; leave one out".into()
@@ -275,6 +264,23 @@ fn config(
     config.check_statistics()?;
     config.check_pcap()?;
     Ok(config)
+}
+
+/// Whether the mode has packets for a capture file, if there is to be one.
+fn check_capture(mode: &ModeInfo, common: &Common) -> Result<(), String> {
+    if common.pcap_packets.is_some() && common.pcap.is_none() {
+        return Err(
+            "--pcap-packets: without a file there is nothing to keep; give --pcap FILE".into()
+        );
+    }
+    if common.pcap.is_some() && matches!(mode.meaning, Meaning::Forwards | Meaning::Counts) {
+        return Err(format!(
+            "--pcap: {} verifies no packets, so none is corrupt, foreign or late; give it to a mode that measures or \
+             returns packets, or leave it out",
+            mode.name
+        ));
+    }
+    Ok(())
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn the_first_packets_of_all_queues_are_in_the_file_in_order() {
         let frame = |queue: u16, number: u64| -> Vec<u8> {
-            (0..60 + u64::from(queue)).map(|byte| (byte * number) as u8).collect()
+            (0..60 + u64::from(queue)).map(|byte| (byte * number).to_le_bytes()[0]).collect()
         };
         // Queue q gets packets at q, 10 + q, 20 + q and so on.
         let file = file("--pcap-packets 6", |queue, keeper| {
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(options(&section[16..]), [(1, comment), (4, application.as_bytes())]);
         for (block, name, mac) in [(1, "0000:00:04.0", [2; 6]), (2, "b", [4; 6])] {
             let interface = blocks[block].1;
-            assert_eq!([word(interface, 0), word(interface, 4)], [1, SNAP_LEN as u32]);
+            assert_eq!([word(interface, 0) as usize, word(interface, 4) as usize], [1, SNAP_LEN]);
             let expected: [(u32, &[u8]); 4] =
                 [(2, name.as_bytes()), (3, b"net_x"), (6, &mac), (9, &[9])];
             assert_eq!(options(&interface[8..]), expected);
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(word(block, 0), u32::from(port));
             assert_eq!(u64::from(word(block, 4)) << 32 | u64::from(word(block, 8)), unix_ns);
             let sent = frame(all, number);
-            assert_eq!([word(block, 12), word(block, 16)], [sent.len() as u32; 2]);
+            assert_eq!([12, 16].map(|at| word(block, at) as usize), [sent.len(); 2]);
             assert_eq!(block[20..20 + sent.len()], sent);
             let name = ["0000:00:04.0", "b"][usize::from(port)];
             let comment = format!("foreign: arp; port {name}, rx queue {queue}");
@@ -195,7 +195,7 @@ mod tests {
                     4,
                     Counter::ForeignSegmented,
                     None,
-                    &[1; SNAP_LEN + 5],
+                    &vec![1; SNAP_LEN + 5],
                     SNAP_LEN + 9000,
                 );
             }

@@ -17,6 +17,7 @@ use dpdkproj_core::wire::reflect::reflect;
 use dpdkproj_core::wire::template::{Checksums, Template};
 use dpdkproj_core::wire::verify::Verifier;
 use dpdkproj_core::work::receiver::{Receiver, ReceiverOptions};
+use dpdkproj_core::work::rejects::Rejects;
 use path::*;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -118,7 +119,7 @@ fn rejected_packets_are_kept_byte_for_byte() {
             .collect();
         kept.sort();
         assert!(kept == outcome.rejected, "{} of {}", kept.len(), outcome.rejected.len());
-        let reasons = outcome.kept.iter().flat_map(|kept| kept.packets());
+        let reasons = outcome.kept.iter().flat_map(Rejects::packets);
         let lates = reasons.filter(|(packet, _)| packet.reason == Counter::Late);
         assert_eq!(lates.count() as u64, late);
     }
