@@ -3,7 +3,7 @@
 use super::{command, commands, sources};
 use crate::run::config::Program;
 use crate::run::mode::ModeInfo;
-use clap::builder::StyledStr;
+use clap::builder::{PossibleValue, StyledStr};
 use clap::{Arg, Command, ValueHint};
 use clap_complete::{Generator, Shell};
 
@@ -175,10 +175,9 @@ fn fish(program: Program, command: &Command) -> String {
     };
     let all: Vec<_> = command.get_subcommands().collect();
     let names: Vec<_> = all.iter().map(|one| one.get_name()).collect();
-    let of_each: String = all
-        .iter()
-        .map(|one| format!("        case {}\n{}", one.get_name(), candidates(one)))
-        .collect();
+    let of_each =
+        all.iter().map(|one| format!("        case {}\n{}", one.get_name(), candidates(one)));
+    let of_each = of_each.collect::<Vec<_>>().concat();
     let names_with_help: String =
         all.iter().map(|one| line(one.get_name(), one.get_about())).collect();
     format!(
@@ -210,7 +209,7 @@ fn values(command: &Command) -> String {
 /// A command of fish that prints the candidates for the value of an option; nothing if there are none.
 fn value(arg: &Arg) -> String {
     let possible = arg.get_possible_values();
-    let possible: Vec<_> = possible.iter().map(|value| value.get_name()).collect();
+    let possible: Vec<_> = possible.iter().map(PossibleValue::get_name).collect();
     if arg.get_value_hint() == ValueHint::FilePath {
         "            __fish_complete_path (commandline -ct)\n".into()
     } else if possible.is_empty() {

@@ -5,6 +5,7 @@ use crate::run::config::Program;
 use crate::run::mode::ModeInfo;
 use clap::{Arg, Command};
 use clap_mangen::Man;
+use std::fmt::Write as _;
 
 /// Of the texts below.
 const DATE: &str = "2026-11-28";
@@ -19,13 +20,14 @@ pub(super) fn page(program: Program, modes: &[ModeInfo]) -> String {
     for mode in whole.get_subcommands() {
         let own: Vec<Arg> = mode.get_arguments().filter(|arg| !is_common(arg)).cloned().collect();
         if !own.is_empty() {
-            page += &format!(".SS \"Options of {}\"\n{}", escaped(mode.get_name()), options(&own));
+            let _ =
+                write!(page, ".SS \"Options of {}\"\n{}", escaped(mode.get_name()), options(&own));
         }
     }
     for command in commands::all(program) {
         let own: Vec<Arg> = command.get_arguments().cloned().collect();
         if !own.is_empty() {
-            page += &format!(".SS \"Arguments of {}\"\n{}", command.get_name(), options(&own));
+            let _ = write!(page, ".SS \"Arguments of {}\"\n{}", command.get_name(), options(&own));
         }
     }
     wrapped(&(page + tail(program)))

@@ -54,6 +54,7 @@ impl Repeated {
 
 #[derive(Args)]
 #[expect(clippy::doc_markdown, reason = "these are texts for --help, which has no Markdown")]
+#[expect(clippy::struct_excessive_bools, reason = "a flag each")]
 pub(super) struct Common {
     /// Number of rx queues of each port
     #[arg(short, long, value_name = "N", global = true, default_value = "1",

@@ -9,6 +9,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 /// Looks up a variable of the environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -382,9 +383,9 @@ fn print(
             text += "# eal = []\n";
         }
     } else {
-        text += &format!("eal = {} # {eal_source}\n", list(eal));
+        let _ = writeln!(text, "eal = {} # {eal_source}", list(eal));
     }
-    text += &format!("mode = {} # {mode_source}\n\n", quoted(all.mode.get_name()));
+    let _ = writeln!(text, "mode = {} # {mode_source}\n", quoted(all.mode.get_name()));
     for arg in all.iter() {
         let name = long(arg);
         if let Some(given) = given.iter().find(|given| given.arg.get_id() == arg.get_id()) {
@@ -393,9 +394,9 @@ fn print(
                 Value::One(value) => quoted(value),
                 Value::Many(values) => list(values),
             };
-            text += &format!("{name} = {value} # {}\n", given.source);
+            let _ = writeln!(text, "{name} = {value} # {}", given.source);
         } else if !arg.is_hide_set() {
-            text += &format!("# {name} = {}\n", default(arg));
+            let _ = writeln!(text, "# {name} = {}", default(arg));
         }
     }
     text

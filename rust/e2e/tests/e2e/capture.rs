@@ -7,6 +7,7 @@ use dpdkproj_e2e::pcap;
 use dpdkproj_e2e::process::Signal;
 use dpdkproj_e2e::program::{Outcome, Program};
 use dpdkproj_e2e::scratch::Scratch;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -61,10 +62,8 @@ fn read(file: &Path) -> Option<Vec<Packet>> {
         let lines: Vec<_> = lines.lines().collect();
         assert_eq!(lines.len(), packets.len(), "{lines:?}");
         for (packet, line) in packets.iter_mut().zip(lines) {
-            let [time, kept, len, interface, comment] = line.split('|').collect::<Vec<_>>()[..]
-            else {
-                panic!("{line}")
-            };
+            let fields: [&str; 5] = line.split('|').collect::<Vec<_>>().try_into().unwrap();
+            let [time, kept, len, interface, comment] = fields;
             let (s, ns) = time.split_once('.').unwrap();
             let at_ns = s.parse::<u64>().unwrap() * 1_000_000_000 + ns.parse::<u64>().unwrap();
             let found = [kept, len].map(|number| number.parse().unwrap());
@@ -94,7 +93,7 @@ fn measure(options: &str, input: &[Vec<Vec<u8>>; 4]) -> (Outcome, Vec<Vec<Vec<u8
         for queue in [2 * port, 2 * port + 1] {
             pcap::write(&file("rx", queue), &input[queue]);
             let (rx, tx) = (file("rx", queue), file("tx", queue));
-            vdev += &format!(",rx_pcap={},tx_pcap={}", rx.display(), tx.display());
+            write!(vdev, ",rx_pcap={},tx_pcap={}", rx.display(), tx.display()).unwrap();
         }
         program = program.vdev(vdev);
     }
