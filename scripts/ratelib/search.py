@@ -81,8 +81,9 @@ class Search:
         self.goals = settings.goals()
         config = Config()
         config.goals = self.goals
-        config.max_load = settings.max_pps
+        # In this order: a highest rate below 9 kpps would be less than the default of the lowest.
         config.min_load = settings.min_pps
+        config.max_load = settings.max_pps
         config.search_duration_max = settings.longest_s
         config.warmup_duration = None
         self.controller = MultipleLossRatioSearch(config=config)
