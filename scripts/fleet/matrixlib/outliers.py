@@ -8,6 +8,7 @@ far is set aside with its pairs, and the others are judged again. A pair is an o
 pairs that are left. What has fewer than three others is not judged.
 """
 
+from bisect import bisect_left
 from math import log
 from statistics import median, median_low
 from typing import NamedTuple
@@ -61,13 +62,20 @@ def worst_host(metric: Metric, left: list[tuple[Pair, float]]) -> Outlier | None
     values = {host: median_low(own) for host, own in sorted(of_host.items()) if len(own) > 1}
     if len(values) <= FEWEST:
         return None
-    worst, most = None, 1.0
-    for host, value in values.items():
-        others = [other for another, other in values.items() if another != host]
-        middle, distance = far(metric, others)
-        if (by := (metric.scaled(value) - middle) / distance) > most:
-            worst, most = Outlier(metric, (host,), value, median(others)), by
-    return worst
+    # None is farther from its others than the greatest: they are smaller, and spread less, than those of any other host.
+    worst = max(values, key=values.__getitem__)
+    others = [value for host, value in values.items() if host != worst]
+    middle, distance = far(metric, others)
+    if metric.scaled(values[worst]) - middle <= distance:
+        return None
+    return Outlier(metric, (worst,), values[worst], median(others))
+
+
+def median_without(ordered: list[float], value: float) -> float:
+    """The median of all but one that has this value."""
+    at, rest = bisect_left(ordered, value), len(ordered) - 1
+    low, high = (place + (place >= at) for place in ((rest - 1) // 2, rest // 2))
+    return (ordered[low] + ordered[high]) / 2
 
 
 def of_metric(metric: Metric, pairs: list[Pair]) -> list[Outlier]:
@@ -77,11 +85,11 @@ def of_metric(metric: Metric, pairs: list[Pair]) -> list[Outlier]:
         found.append(host)
         left = [(one, value) for one, value in left if host.hosts[0] not in one.hosts]
     if len(left) > FEWEST:
-        middle, distance = far(metric, [value for _, value in left])
+        ordered = sorted(value for _, value in left)
+        middle, distance = far(metric, ordered)
         for one, value in left:
             if metric.scaled(value) - middle > distance:
-                others = median(other for another, other in left if another is not one)
-                found.append(Outlier(metric, (one.sender, one.reflector), value, others))
+                found.append(Outlier(metric, one.hosts, value, median_without(ordered, value)))
     return found
 
 

@@ -1,9 +1,9 @@
 """The matrix as one HTML file without scripts, which loads nothing."""
 
 import os
-from collections import Counter
 from html import escape
 from math import log
+from operator import attrgetter
 from urllib.parse import quote
 
 from .outliers import METRICS, Metric, Outlier, can_judge
@@ -28,8 +28,10 @@ td.out { outline: 2px solid var(--hot); outline-offset: -2px; font-weight: bold;
 body:has(table.many) { max-width: none; margin: 2rem; } table.many { font-size: 10px; } table.many td { padding: 0 .2rem; } table.many thead th { writing-mode: vertical-rl; }
 @media print { body { max-width: none; } }
 """
-MANY = 12  # hosts, from which on cells are small
-NAMED = 5  # outliers in the sentence; all of them are in the list
+MANY = 12  # columns, from which on cells are small
+MOST_HOSTS = 100  # of a matrix: each of five has 10,000 cells then, which is what a browser still shows at once
+NAMED = 5  # outliers in the sentence
+LISTED = 200  # outliers, problems, and missing pairs of a host, in the list
 PPM = 1e-6
 
 
@@ -64,13 +66,25 @@ def sentence(results: Results, outliers: list[Outlier]) -> str:
 
 def missing_texts(results: Results) -> list[str]:
     """A line for each host that explains most of what is left."""
-    texts, left = [], results.missing()
+    left: dict[str, dict[str, None]] = {}
+    for one, other in results.missing():
+        left.setdefault(one, {})[other] = None
+        left.setdefault(other, {})[one] = None
+    texts = []
     while left:
-        host, count = Counter(one for pair in left for one in pair).most_common(1)[0]
-        others = [one for pair in left if host in pair for one in pair if one != host]
-        texts.append(f"missing: {host} with {'all others' if 1 < count == len(results.hosts) - 1 else ', '.join(others)}")
-        left = [pair for pair in left if host not in pair]
+        host = max(left, key=lambda one: len(left[one]))
+        others = left.pop(host)
+        for other in others:
+            del left[other][host]
+        left = {one: rest for one, rest in left.items() if rest}
+        whom = "all others" if 1 < len(others) == len(results.hosts) - 1 else ", ".join(capped(list(others)))
+        texts.append(f"missing: {host} with {whom}")
     return texts
+
+
+def capped(texts: list[str]) -> list[str]:
+    """No more than a reader would read."""
+    return texts if len(texts) <= LISTED else [*texts[:LISTED], f"{len(texts) - LISTED} more"]
 
 
 class Matrices:
@@ -78,6 +92,7 @@ class Matrices:
 
     def __init__(self, results: Results, outliers: list[Outlier]) -> None:
         self.results = results
+        self.pages = frozenset(path.stem for path in results.folder.glob("*--*.html"))
         self.by_hosts = {(one.sender, one.reflector): one for one in results.pairs}
         self.named = {(outlier.metric, outlier.hosts) for outlier in outliers}
         self.spans = {}
@@ -95,17 +110,21 @@ class Matrices:
         one = self.by_hosts.get((row, column)) or self.by_hosts.get((column, row))
         if one is None:
             return "<td class='none' title='missing'></td>"
+        return self.of_pair(metric, one, (one.sender,), (one.reflector,), one.hosts)
+
+    def of_pair(self, metric: Metric, one: Pair, *framed_for: tuple[str, ...]) -> str:
         value = getattr(one, metric.key)
         if value is None:
             return "<td class='none' title='unknown'>?</td>"
-        ends = (one.sender,), (one.reflector,), (one.sender, one.reflector)
-        out = " out" if any((metric, hosts) in self.named for hosts in ends) else ""
         title = escape(f"{one.sender} to {one.reflector} and back")
-        style = f"--share:{self.share(metric, value):.0f}"
-        return f"<td class='value{out}' style='{style}' title='{title}'>{self.link(one, value_text(metric, value))}</td>"
+        return self.value(metric, value, title, self.link(one, value_text(metric, value)), *framed_for)
+
+    def value(self, metric: Metric, value: float, title: str, text: str, *framed_for: tuple[str, ...]) -> str:
+        out = " out" if any((metric, hosts) in self.named for hosts in framed_for) else ""
+        return f"<td class='value{out}' style='--share:{self.share(metric, value):.0f}' title='{title}'>{text}</td>"
 
     def link(self, one: Pair, text: str) -> str:
-        if not (self.results.folder / f"{one.file}.html").is_file():
+        if one.file not in self.pages:
             return text
         return f"<a href='./{quote(os.fsencode(one.file))}.html'>{text}</a>"
 
@@ -116,6 +135,25 @@ class Matrices:
             rows = [[self.cell(metric, row, column) if row != column else "<td class='self'></td>" for column in hosts] for row in hosts]
             parts.append(f"<h2>{escape(metric.title)}</h2>{table(hosts, hosts, rows)}")
         return "".join(parts)
+
+    def of_hosts(self) -> str:
+        """A row for each host: for each metric, the median and the worst of its pairs."""
+        of_host: dict[str, list[Pair]] = {}
+        for one in self.results.pairs:
+            for host in one.hosts:
+                of_host.setdefault(host, []).append(one)
+        columns = [f"{metric.title}, {what}" for metric in METRICS for what in ("median", "worst")]
+        rows = [[cell for metric in METRICS for cell in self.summary(metric, host, of_host.get(host, []))] for host in self.results.hosts]
+        return f"<h2>Hosts</h2>{table(columns, self.results.hosts, rows)}"
+
+    def summary(self, metric: Metric, host: str, own: list[Pair]) -> tuple[str, str]:
+        known = [one for one in own if getattr(one, metric.key) is not None]
+        if not known:
+            return ("<td class='none' title='missing'></td>",) * 2
+        known.sort(key=attrgetter(metric.key))
+        middle = getattr(known[(len(known) - 1) // 2], metric.key)
+        title = f"{len(known)} pairs of {escape(host)}"
+        return self.value(metric, middle, title, value_text(metric, middle), (host,)), self.of_pair(metric, known[-1], known[-1].hosts)
 
     def to(self, reflector: str) -> str:
         """A row for each sender, a column for each metric."""
@@ -133,15 +171,18 @@ def table(columns: list[str], rows: list[str], cells: list[list[str]]) -> str:
 
 def html(results: Results, outliers: list[Outlier]) -> str:
     parts = [f"<h1>{escape(sentence(results, outliers))}</h1>"]
-    notes = [outlier_text(outlier) for outlier in outliers] + results.problems + missing_texts(results)
+    notes = capped(list(map(outlier_text, outliers))) + capped(results.problems) + missing_texts(results)
     if notes:
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
     once = "" if results.reflector else ("Each pair is measured once, there and back: the matrix is symmetric. Where both directions "
                                          "were measured, the row is the sender. ")
+    is_matrix = results.reflector is None and len(results.hosts) <= MOST_HOSTS
+    if results.reflector is None and not is_matrix:
+        once = f"A matrix has at most {MOST_HOSTS} hosts: of more, there is a row for each; all pairs are in matrix.csv. "
     parts.append(f"<p class='note'>{once}Grey: not measured, or unknown (?). Framed: unlike the others. Times are those of round "
                  "trips. Shades are logarithmic: loss from 1 ppm to 100 %, times from the least to the greatest.</p>")
     matrices = Matrices(results, outliers)
-    parts.append(matrices.to(results.reflector) if results.reflector else matrices.of_all())
+    parts.append(matrices.of_all() if is_matrix else matrices.to(results.reflector) if results.reflector else matrices.of_hosts())
     policy = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
     return (f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>{policy}"
             f"<title>Pairs of hosts</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n")

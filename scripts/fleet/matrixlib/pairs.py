@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import re
+from collections.abc import Collection
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -22,15 +23,15 @@ class Pair(NamedTuple):
     valid: int
     lost: int
     loss: float | None  # a ratio; None if nothing was sent
-    places: dict[str, int | None]
+    places: tuple[int | None, ...]  # as PLACES
     p50: float | None  # ns, as the others
     p99: float | None
     p999: float | None
     max: float | None
 
     @property
-    def hosts(self) -> frozenset[str]:
-        return frozenset((self.sender, self.reflector))
+    def hosts(self) -> tuple[str, str]:
+        return self.sender, self.reflector
 
 
 class Results(NamedTuple):
@@ -41,9 +42,9 @@ class Results(NamedTuple):
     problems: list[str]  # a line for each file that is not in `pairs`, or whose ledger does not balance
 
     def missing(self) -> list[tuple[str, str]]:
-        found = {pair.hosts for pair in self.pairs}
+        found = {pair.hosts for pair in self.pairs} | {pair.hosts[::-1] for pair in self.pairs}
         wanted = combinations(self.hosts, 2)
-        return [pair for pair in wanted if (self.reflector is None or self.reflector in pair) and frozenset(pair) not in found]
+        return [pair for pair in wanted if (self.reflector is None or self.reflector in pair) and pair not in found]
 
 
 def printable(text: str) -> str:
@@ -71,25 +72,26 @@ def pair(file: str, sender: str, reflector: str, document: dict[str, Any]) -> Pa
     sent, lost, latency = number(document["tx"]["sent"]), document["lost"], document["latency_ns"] or {}
     total = number(lost["total"])
     return Pair(file, sender, reflector, sent, number(document["rx"]["valid"]), total, total / sent if sent else None,
-                {place: known(lost.get(place)) for place in PLACES},
+                tuple(known(lost.get(place)) for place in PLACES),
                 *(known(latency.get(key)) for key in ("p50", "p99", "p99.9", "max")))
 
 
-def hosts_of(name: str, hosts: list[str]) -> tuple[str, str] | None:
-    """The sender and the reflector of A--B. Where names contain -- themselves, only `hosts` can tell."""
+def hosts_of(name: str, known: Collection[str]) -> tuple[str, str] | None:
+    """The sender and the reflector of A--B. Where names contain -- themselves, only the known hosts can tell."""
     splits = [(name[:at.start()], name[at.start() + 2:]) for at in re.finditer("(?=--)", name)]
     splits = [(one, other) for one, other in splits if one and other and one != other]
     if len(splits) > 1:
-        splits = [(one, other) for one, other in splits if one in hosts and other in hosts]
+        splits = [(one, other) for one, other in splits if one in known and other in known]
     return splits[0] if len(splits) == 1 else None
 
 
 def read(folder: Path, hosts: list[str], reflector: str | None) -> Results:
     """All `A--B.json` of a folder, of `hosts` and any others. Other files are not looked at; find-rate's results are problems."""
     pairs, problems, found = [], [], set()
+    asked = frozenset(hosts)
     for file in sorted(folder.glob("*--*.json")):
         title = printable(file.name)
-        ends = hosts_of(printable(file.stem), hosts)
+        ends = hosts_of(printable(file.stem), asked)
         if ends is None:
             problems.append(f"{title}: its name is not A--B.json of two hosts; if names contain --, --host says which there are")
             continue
@@ -108,7 +110,7 @@ def read(folder: Path, hosts: list[str], reflector: str | None) -> Results:
             problems.append(f"{title}: not the JSON of a sendrecv run")
         else:
             pairs.append(one)
-    return Results(folder, hosts + sorted(found - set(hosts), key=natural), reflector, pairs, problems)
+    return Results(folder, hosts + sorted(found - asked, key=natural), reflector, pairs, problems)
 
 
 def write_csv(pairs: list[Pair], file: TextIO) -> None:
@@ -116,5 +118,5 @@ def write_csv(pairs: list[Pair], file: TextIO) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in pairs:
-        writer.writerow([one.sender, one.reflector, one.sent, one.valid, one.lost, one.loss, *one.places.values(), one.p50, one.p99,
+        writer.writerow([one.sender, one.reflector, one.sent, one.valid, one.lost, one.loss, *one.places, one.p50, one.p99,
                          one.p999, one.max])
