@@ -69,6 +69,11 @@ add_test(NAME scripts-fleet-report COMMAND ${scripts_tests}/fleet-report-test)
 set_tests_properties(scripts-fleet-report PROPERTIES LABELS unit TIMEOUT 300)
 add_test(NAME scripts-fleet-pairs COMMAND ${scripts_tests}/fleet-pairs-test)
 set_tests_properties(scripts-fleet-pairs PROPERTIES LABELS unit TIMEOUT 60)
+add_test(NAME scripts-fleet-inventory COMMAND ${scripts_tests}/fleet-inventory-test)
+set_tests_properties(scripts-fleet-inventory PROPERTIES LABELS unit TIMEOUT 60 SKIP_RETURN_CODE 77)
+# Simulated hosts.
+add_test(NAME scripts-fleet-scale COMMAND ${scripts_tests}/fleet-scale-test ${CMAKE_BINARY_DIR})
+set_tests_properties(scripts-fleet-scale PROPERTIES LABELS e2e RUN_SERIAL TRUE TIMEOUT 300 SKIP_RETURN_CODE 77)
 
 # Short runs over network namespaces; without root, only what needs none.
 add_test(NAME scripts-compare COMMAND ${scripts_tests}/compare-test ${CMAKE_BINARY_DIR})
