@@ -34,15 +34,10 @@ bool is_paravirtual(std::string_view driver) {
   return std::ranges::find(kDrivers, driver) != kDrivers.end();
 }
 
-/// Mbufs that the driver takes for an rx queue. vmxnet3 fills two rings, and receives nothing if
-/// that takes the last mbuf. af_xdp does not start if it cannot fill its ring of 2048 for the
-/// kernel, however many descriptors it was asked for.
-unsigned mbufs_of_rx_queue(std::string_view driver, unsigned descriptors) {
-  constexpr unsigned kAfXdpFillRing = 2048;
-  if (driver == "net_af_xdp") {
-    return std::max(descriptors, kAfXdpFillRing);
-  }
-  return driver == "net_vmxnet3" ? 2 * descriptors : descriptors;
+/// Mbufs that the driver takes for each rx descriptor. vmxnet3 fills two rings for each rx queue,
+/// and receives nothing if that takes the last mbuf.
+unsigned mbufs_per_rx_descriptor(std::string_view driver) {
+  return driver == "net_vmxnet3" ? 2 : 1;
 }
 
 uint64_t flags_of(const TxOffloads& offloads) {
@@ -309,7 +304,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   }
 
   // A forwarded packet moves from a descriptor of the rx queue to one of a tx queue.
-  const MempoolDemand rx_demand{mbufs_of_rx_queue(info_.driver_name, rx_descriptors) +
+  const MempoolDemand rx_demand{mbufs_per_rx_descriptor(info_.driver_name) * rx_descriptors +
                                     passed_on_to(config) * tx_descriptors + config.held_mbufs +
                                     kSlowMbufs,
                                 burst, longest_frame()};

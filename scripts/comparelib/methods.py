@@ -37,6 +37,7 @@ class Method(NamedTuple):
     is_local: bool = False  # shared memory
     needs_interface: bool = False
     needs_eal: bool = False
+    options: tuple[str, ...] = ()  # of both modes
 
 
 class Measured(NamedTuple):
@@ -79,7 +80,9 @@ METHODS = {method.name: method for method in [
     sockets("io_uring", "multishot recvmsg with provided buffers, send"),
     sockets("io_uring_zc", "the same, sending with zero copy"),
     Method("af_packet", "dpdkproj, net_af_packet: packet sockets of the kernel", vdev("net_af_packet0"), needs_interface=True),
-    Method("af_xdp", "dpdkproj, net_af_xdp: XDP sockets of the kernel", vdev("net_af_xdp0"), needs_interface=True),
+    Method("af_xdp", "dpdkproj, net_af_xdp: XDP sockets of the kernel", vdev("net_af_xdp0"), needs_interface=True,
+           # Its fill ring takes 2048 buffers of the pool from the start.
+           options=("--rx-descriptors", "4096")),
     Method("memif", "dpdkproj, net_memif: shared memory, no link", memif, is_local=True),
     Method("vhost", "dpdkproj, net_virtio_user and net_vhost: shared memory, no link", vhost, is_local=True),
     Method("dpdk", "dpdkproj, the port of the EAL options given", lambda end, *_: end.eal, needs_eal=True),
@@ -133,7 +136,7 @@ def measure(method: Method, pair: Pair, request: Request, stem: Path) -> Measure
              (("reflect.json", b), ("sendrecv.json", a), ("sendrecv.csv", a))}
     is_sockets = method.ports is None
     own, dest = (a.kernel_ip, b.kernel_ip) if is_sockets else (a.dpdk_ip, b.dpdk_ip)
-    how = ["--io", method.io, "--rcvbuf", str(request.rcvbuf)] if is_sockets else []
+    how = ["--io", method.io, "--rcvbuf", str(request.rcvbuf)] if is_sockets else [*method.options]
     there = f"[{dest}]" if ":" in (dest or "") else dest
     reflect = ["reflect", *(["--bind", f"{there}:{PORT}"] if is_sockets else ["--ip", str(dest)]), "-q", "--json",
                files["reflect.json"], *how]

@@ -5,7 +5,6 @@
 //! those of another file whose name ends like that.
 
 mod e2e {
-    mod af_xdp;
     mod baseline;
     mod capture;
     mod cli;
