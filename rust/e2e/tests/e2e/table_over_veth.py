@@ -16,7 +16,7 @@ logging.getLogger("scapy").setLevel(logging.ERROR)
 import scapy.all as scapy  # noqa: E402
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "scripts"))
 from goldenlib import table  # noqa: E402
 
 
