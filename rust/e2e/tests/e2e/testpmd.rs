@@ -50,7 +50,7 @@ fn sender_to(mode: &str, flow: &str, options: &str) -> (Outcome, u64) {
         let link = Memif::new();
         let mut testpmd = Testpmd::start(mode, &link.end(0, "server", Memif::REFLECTOR_MAC), "");
         let always = format!(
-            "--count {COUNT} --catch-up {COUNT} --rate 30k -q --drain 0.3 --ecn ect0 --dscp ef"
+            "--count {COUNT} --catch-up 1000000 --rate 30k -q --drain 0.3 --ecn ect0 --dscp ef"
         );
         let sender = link.sendrecv_to("client", flow, &format!("{always} {options}"));
         let outcome = sender.summed_up().run();
@@ -113,7 +113,7 @@ fn icmpecho_is_found_by_arp_and_everything_sent_to_it_is_lost() {
     let link = Memif::new();
     let _testpmd = Testpmd::start("icmpecho", &link.end(0, "server", Memif::REFLECTOR_MAC), "");
     let args = format!(
-        "sendrecv {V4} --count {COUNT} --catch-up {COUNT} --rate 30k -q --drain 0.3 --no-peer-report"
+        "sendrecv {V4} --count {COUNT} --catch-up 1000000 --rate 30k -q --drain 0.3 --no-peer-report"
     );
     let outcome = link.client("client", &args).summed_up().run();
     let summary = outcome.summary();
