@@ -29,6 +29,7 @@ pub mod layout;
 pub mod link;
 pub mod nd;
 pub mod payload;
+pub(crate) mod prediction;
 pub mod reflect;
 pub mod sizes;
 pub mod stamp;

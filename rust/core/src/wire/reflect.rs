@@ -10,7 +10,7 @@ use super::checksum;
 use super::flow::PortRange;
 use super::flow_key::FlowKey;
 use super::headers::{Datagram, be16, le16, le32, le64};
-use super::layout::{FIRST_TYPE, Headers, TAG_LEN, for_layout};
+use super::layout::{Headers, for_layout};
 use crate::count::Counter;
 
 /// The group bits of destination and source MAC address, in the first 8 bytes of a frame read as
@@ -97,14 +97,14 @@ pub(crate) fn turn(
 
 /// Whether a frame is sent to or from a group MAC address.
 #[inline]
-fn is_of_group(frame: &[u8]) -> bool {
+pub(crate) fn is_of_group(frame: &[u8]) -> bool {
     le64(frame, 0) & GROUP_BITS != 0
 }
 
 /// Decrements the TTL or the hop limit. If no hop is left, returns `false` and changes nothing (RFC 1812,
 /// section 5.3.1; RFC 8200, section 3).
 #[inline]
-fn take_hop<H: Headers>(frame: &mut [u8]) -> bool {
+pub(super) fn take_hop<H: Headers>(frame: &mut [u8]) -> bool {
     if H::IS_V6 {
         // No checksum covers it.
         let hop_limit = &mut frame[H::IP + 7];
@@ -119,13 +119,13 @@ fn take_hop<H: Headers>(frame: &mut [u8]) -> bool {
 }
 
 /// Offset of the 32-bit word with TTL, protocol and header checksum of IPv4.
-const fn ttl_word<H: Headers>() -> usize {
+pub(super) const fn ttl_word<H: Headers>() -> usize {
     H::IP + 8
 }
 
 /// That word (little-endian) with decremented TTL and updated checksum; `None` if no hop is left.
 #[inline]
-fn hop(word: u32) -> Option<u32> {
+pub(super) fn hop(word: u32) -> Option<u32> {
     if word & 0xff <= 1 {
         return None;
     }
@@ -154,13 +154,18 @@ fn swap<H: Headers>(frame: &mut [u8], udp: usize) {
 // (here or by a driver) stall on store forwarding.
 #[inline]
 fn swap_macs(frame: &mut [u8]) {
+    let (first_eight, next_four) = turned_macs(frame);
+    frame[..8].copy_from_slice(&first_eight.to_le_bytes());
+    frame[8..12].copy_from_slice(&next_four.to_le_bytes());
+}
+
+/// The first 12 bytes of `frame`, little-endian, with its MAC addresses swapped.
+#[inline]
+pub(super) fn turned_macs(frame: &[u8]) -> (u64, u32) {
     let first_two = u64::from(le16(frame, 0));
-    let next_four = le32(frame, 2);
     let last_eight = le64(frame, 4);
     // Not two shifts: compilers turn them into SHLD, which AMD CPUs split into several micro-ops.
-    let turned = (last_eight & !0xffff | first_two).rotate_right(16);
-    frame[..8].copy_from_slice(&turned.to_le_bytes());
-    frame[8..12].copy_from_slice(&next_four.to_le_bytes());
+    ((last_eight & !0xffff | first_two).rotate_right(16), le32(frame, 2))
 }
 
 #[inline]
@@ -182,83 +187,6 @@ fn swap_addresses<H: Headers>(frame: &mut [u8]) {
 fn swap_ports(frame: &mut [u8], at: usize) {
     let swapped = le32(frame, at).rotate_left(16);
     frame[at..at + 4].copy_from_slice(&swapped.to_le_bytes());
-}
-
-/// Number of bytes needed to compare a packet without IPv4 options with a [`Prediction`] and to see its
-/// kind: its headers and the first word of its payload.
-pub(crate) const fn predicted_len<H: Headers>() -> usize {
-    H::PAYLOAD + size_of::<u64>()
-}
-
-/// All header fields that parsing depends on, for packets without IPv4 options. Two packets of the same
-/// layout with equal predictions have the same parse result.
-///
-/// The idea is that of header prediction in TCP stacks (Jacobson: 4BSD Header Prediction, 1990).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Prediction {
-    /// The length, which has at most 17 bits, and above it the TPIDs of the VLAN tags.
-    wire_len_and_tags: u64,
-    /// `EtherType` and version. IPv4: header length and total length, but not TOS and identification.
-    /// IPv6: payload length, but not traffic class and flow label.
-    first: u64,
-    /// IPv4: "more fragments", fragment offset and protocol, but neither "don't fragment" nor TTL. IPv6:
-    /// next header.
-    second: u32,
-    udp_len: u16,
-}
-
-impl Prediction {
-    /// The prediction that no packet has.
-    pub(crate) const NONE: Self = Self { wire_len_and_tags: 0, first: 0, second: 0, udp_len: 0 };
-
-    /// The prediction of a packet of `wire_len` bytes that begins with `head`, at least
-    /// [`predicted_len`] bytes.
-    #[inline]
-    pub(crate) fn of<H: Headers>(head: &[u8], wire_len: usize) -> Self {
-        let tag = |tag: usize| {
-            let is_there = tag < H::TAGS;
-            if is_there { u64::from(le16(head, FIRST_TYPE + TAG_LEN * tag)) } else { 0 }
-        };
-        let first = le64(head, H::IP - 2);
-        let (first, second) = if H::IS_V6 {
-            (first & 0xffff_0000_00f0_ffff, le32(head, H::IP + 4) & 0x00ff_0000)
-        } else {
-            (first & 0x0000_ffff_00ff_ffff, le32(head, H::IP + 6) & 0xff00_ffbf)
-        };
-        Self {
-            wire_len_and_tags: wire_len as u64 | tag(0) << 32 | tag(1) << 48,
-            first,
-            second,
-            udp_len: le16(head, H::UDP + 4),
-        }
-    }
-}
-
-/// Fast path of [`reflect`], for a packet whose [`Prediction`] equals that of a packet reflected before,
-/// on a port without partial checksums, and whose addresses have been checked. Returns `false` and
-/// changes nothing if the packet was sent to or from a group MAC address or has no hop left.
-#[inline]
-pub(crate) fn reflect_predicted<H: Headers>(head: &mut [u8]) -> bool {
-    if H::IS_V6 {
-        if is_of_group(head) || !take_hop::<H>(head) {
-            return false;
-        }
-        swap::<H>(head, H::UDP);
-        return true;
-    }
-    let at = ttl_word::<H>();
-    let hopped = match hop(le32(head, at)) {
-        Some(hopped) if !is_of_group(head) => hopped,
-        _ => return false,
-    };
-    // From the TTL to the ports in two words: the shifts cost less than more stores would.
-    let (source, ports) = (le32(head, H::ADDRESSES), le32(head, H::UDP));
-    let first = u64::from(hopped) | le64(head, H::ADDRESSES + 4) << 32;
-    let second = u64::from(source) | u64::from(ports.rotate_left(16)) << 32;
-    swap_macs(head);
-    head[at..at + 8].copy_from_slice(&first.to_le_bytes());
-    head[at + 8..at + 16].copy_from_slice(&second.to_le_bytes());
-    true
 }
 
 /// Replaces the payload of a frame by `payload`, which must have the same length, and updates the UDP
@@ -289,10 +217,13 @@ fn finish_partial_checksum(frame: &mut [u8], datagram: Datagram) {
 mod tests {
     use super::*;
     use crate::wire::layout::Of;
+    use crate::wire::prediction::Prediction;
     use etherparse::{
         IpNumber, Ipv4Extensions, Ipv4Header, Ipv4Options, PacketBuilder, PacketHeaders, UdpHeader,
     };
     use proptest::prelude::*;
+
+    type Usual = Of<0, false>;
 
     #[derive(Debug)]
     struct Parts {
@@ -393,11 +324,9 @@ mod tests {
                 prop_assert_eq!(sums[0] % 0xffff, sums[1] % 0xffff);
                 prop_assert_eq!(hopped[22], bytes[22] - 1);
                 prop_assert!(be16(&hopped, 24) != 0xffff, "0 is equal, and others write 0");
-                let mut predicted = bytes.clone();
-                let len = predicted_len::<Of<0, false>>();
-                let head = predicted.get_mut(..len);
-                if let Some(head) = head.filter(|_| header.end == Of::<0, false>::UDP) {
-                    prop_assert!(reflect_predicted::<Of<0, false>>(head));
+                if header.end == Usual::UDP {
+                    let mut predicted = bytes.clone();
+                    prop_assert!(Prediction::of::<Usual>(&bytes, len).reflect::<Usual>(&mut predicted));
                     prop_assert_eq!(predicted, hopped);
                 }
             }
@@ -462,7 +391,8 @@ mod tests {
             let found = reflect(&mut bytes, original.len(), false);
             assert_eq!(found.is_ok(), fate, "{ttl}");
             assert_eq!(found.err(), (!fate).then_some(Counter::ForeignTtl));
-            assert_eq!(reflect_predicted::<Of<0, false>>(&mut predicted), fate);
+            let prediction = Prediction::of::<Usual>(&original, original.len());
+            assert_eq!(prediction.reflect::<Usual>(&mut predicted), fate);
             assert_eq!(bytes, predicted);
             assert_eq!(bytes == original, !fate);
         }
@@ -507,10 +437,8 @@ mod tests {
         for at in 0..12 {
             let mut bytes = original.clone();
             bytes[at] |= 1;
-            let (mut predicted, is_group) = (bytes.clone(), at % 6 == 0);
             let found = reflect(&mut bytes, original.len(), false);
-            assert_eq!(found.err(), is_group.then_some(Counter::ForeignGroupMac), "{at}");
-            assert_eq!(reflect_predicted::<Of<0, false>>(&mut predicted), !is_group, "{at}");
+            assert_eq!(found.err(), (at % 6 == 0).then_some(Counter::ForeignGroupMac), "{at}");
         }
     }
 }

@@ -16,9 +16,8 @@ use crate::wire::flow_key::FlowKey;
 use crate::wire::headers::{Datagram, be64};
 use crate::wire::layout::{Headers, Layout, UDP_LEN, for_layout};
 use crate::wire::payload::STAMPED;
-use crate::wire::reflect::{
-    Prediction, Reflected, examine, predicted_len, reflect_predicted, turn,
-};
+use crate::wire::prediction::{Prediction, predicted_len};
+use crate::wire::reflect::{Reflected, examine, is_of_group, turn};
 use crate::wire::stamp;
 use crate::wire::stamp::Stamp;
 use ahead::Ahead;
@@ -103,8 +102,9 @@ pub struct Reflector {
     queue: u16,
     dice: Option<Dice>,
     answers: Answered,
-    /// Header fields of the last reflected packet, which the next packet is expected to share.
-    /// [`Prediction::NONE`] before the first one, and where each packet needs the full check.
+    /// The headers of the last reflected packet, which the next packet is expected to share; those of a
+    /// packet of the flow `key`. [`Prediction::NONE`] before the first one, and where each packet needs
+    /// the full check.
     predicted: Prediction,
     /// Layout of that packet.
     layout: Layout,
@@ -220,12 +220,17 @@ impl Reflector {
         }
     }
 
-    /// Reflects a packet that matches the prediction and belongs to the same flow as the one before
-    /// it. Returns `false` if the packet needs a further check.
+    /// Reflects a packet with the predicted headers. Returns `false` and changes nothing if the packet
+    /// needs a further check.
     #[inline]
     fn reflect_usual<H: Headers>(&mut self, frame: &mut [u8], wire_len: usize) -> bool {
-        let Some(head) = self.predicted_head::<H>(frame, wire_len) else { return false };
-        self.key == FlowKey::of_headers::<H>(head, H::UDP) && self.reflect_predicted::<H>(head)
+        let Some(head) = whole_head::<H>(frame, wire_len) else { return false };
+        if !self.predicted.is_of_flow::<H>(head, wire_len) || is_question::<H>(head) {
+            return false;
+        }
+        let is_reflected = self.predicted.reflect::<H>(head);
+        self.wants_stamps |= is_reflected && is_marked::<H>(head);
+        is_reflected
     }
 
     /// Reflects a packet of any flow. Not inlined, to keep `reflect_usual` short. For the arguments
@@ -237,49 +242,25 @@ impl Reflector {
         frame: &mut [u8],
         wire_len: usize,
     ) -> (Verdict, u16) {
-        if let Some(head) = self.predicted_head::<H>(frame, wire_len) {
-            let key = FlowKey::of_headers::<H>(head, H::UDP);
-            if self.switch_flow(key) && self.reflect_predicted::<H>(head) {
-                return (Verdict::Send, self.slot);
+        if let Some(head) = whole_head::<H>(frame, wire_len) {
+            if self.predicted.parses_alike::<H>(head, wire_len)
+                && !is_of_group(head)
+                && self.switch_flow(FlowKey::of_headers::<H>(head, H::UDP))
+            {
+                self.predicted = Prediction::of::<H>(head, wire_len);
+                if self.reflect_usual::<H>(frame, wire_len) {
+                    return (Verdict::Send, self.slot);
+                }
             }
         }
         self.reflect_any(now_ns, frame, wire_len)
-    }
-
-    /// The headers and the first 8 bytes of payload of a complete packet that matches the
-    /// prediction.
-    #[inline]
-    fn predicted_head<'a, H: Headers>(
-        &self,
-        frame: &'a mut [u8],
-        wire_len: usize,
-    ) -> Option<&'a mut [u8]> {
-        let is_whole = frame.len() >= wire_len;
-        let head = frame.get_mut(..predicted_len::<H>())?;
-        (is_whole && self.predicted == Prediction::of::<H>(head, wire_len)).then_some(head)
-    }
-
-    /// Reflects a packet that matches the prediction, unless it is a question or must not be sent
-    /// back.
-    #[inline]
-    fn reflect_predicted<H: Headers>(&mut self, head: &mut [u8]) -> bool {
-        // Packets that want a stamp, and questions, have this bit set. For most other packets it is
-        // the only check.
-        let wants_more = head[H::PAYLOAD] & 0x80 != 0;
-        if wants_more && be64(head, H::PAYLOAD) == MAGIC || !reflect_predicted::<H>(head) {
-            return false;
-        }
-        if wants_more {
-            self.wants_stamps = true;
-        }
-        true
     }
 
     /// Reflects any packet, with the full check.
     fn reflect_any(&mut self, now_ns: u64, frame: &mut [u8], wire_len: usize) -> (Verdict, u16) {
         let announced = Layout::announced_by(frame).unwrap_or_default();
         let prediction = for_layout!(announced, H => {
-            let head = frame.get(..predicted_len::<H>());
+            let head = whole_head::<H>(frame, wire_len);
             head.map_or(Prediction::NONE, |head| Prediction::of::<H>(head, wire_len))
         });
         let Answered { udp_ports, partial_checksums, .. } = self.answers;
@@ -324,11 +305,11 @@ impl Reflector {
         }
         let has_options = datagram.payload() != datagram.layout.payload();
         let is_long = usize::from(datagram.udp_len) >= usize::from(UDP_LEN) + size_of::<u64>();
+        self.switch_flow(key);
         if !has_options && is_long && !partial_checksums {
             self.predicted = prediction;
             self.layout = datagram.layout;
         }
-        self.switch_flow(key);
         (Verdict::Send, self.slot)
     }
 
@@ -343,6 +324,7 @@ impl Reflector {
             return false;
         }
         self.key = key;
+        self.predicted = Prediction::NONE;
         self.mixed |= slot != self.slot;
         self.slot = slot;
         true
@@ -519,6 +501,27 @@ impl Reflector {
         self.recorder.add(self.interval, counter, packets);
         self.flows.add(slot, counter, packets);
     }
+}
+
+/// The headers and the first 8 bytes of payload of a packet in one segment.
+#[inline]
+fn whole_head<H: Headers>(frame: &mut [u8], wire_len: usize) -> Option<&mut [u8]> {
+    let is_whole = frame.len() >= wire_len;
+    let head = frame.get_mut(..predicted_len::<H>())?;
+    is_whole.then_some(head)
+}
+
+/// Whether a packet may want a stamp or may be a question: these have the first bit of the payload set.
+/// For most other packets it is the only check.
+#[inline]
+fn is_marked<H: Headers>(head: &[u8]) -> bool {
+    head[H::PAYLOAD] & 0x80 != 0
+}
+
+/// Whether a packet may be a question.
+#[inline]
+fn is_question<H: Headers>(head: &[u8]) -> bool {
+    is_marked::<H>(head) && be64(head, H::PAYLOAD) == MAGIC
 }
 
 #[cfg(test)]

@@ -85,8 +85,14 @@ impl Rig {
 
     fn predicts(&self, Came { frame, wire_len }: &Came) -> bool {
         let layout = Layout::announced_by(frame).unwrap_or_default();
-        let prediction = for_layout!(layout, H => Prediction::of::<H>(frame, *wire_len));
-        (self.reflector.layout, self.reflector.predicted) == (layout, prediction)
+        self.reflector.layout == layout
+            && for_layout!(layout, H => self.reflector.predicted.parses_alike::<H>(frame, *wire_len))
+    }
+
+    fn predicts_flow(&self, Came { frame, wire_len }: &Came) -> bool {
+        let layout = Layout::announced_by(frame).unwrap_or_default();
+        self.reflector.layout == layout
+            && for_layout!(layout, H => self.reflector.predicted.is_of_flow::<H>(frame, *wire_len))
     }
 
     /// The result of a burst, of which the driver accepts all packets but the last. Without
@@ -261,9 +267,35 @@ fn packets_that_differ_in_nothing_that_parsing_looks_at_are_predicted() {
             let (at, mask) = (bit / 8, 1 << (bit % 8));
             let mut other = first.clone();
             other.frame[at] ^= mask;
-            assert_eq!(rig.predicts(&other), looked_at(at) & mask == 0, "{flow:?}: {bit}");
+            let parses_alike = looked_at(at) & mask == 0;
+            assert_eq!(rig.predicts(&other), parses_alike, "{flow:?}: {bit}");
+            let is_of_flow = parses_alike && at >= 12 && key(&other) == key(&first);
+            assert_eq!(rig.predicts_flow(&other), is_of_flow, "{flow:?}: {bit}");
         }
         assert!(!rig.predicts(&Came { wire_len: first.wire_len - 1, ..first }));
+    }
+}
+
+fn key(Came { frame, wire_len }: &Came) -> Option<FlowKey> {
+    Datagram::parse(frame, *wire_len).ok().map(|datagram| FlowKey::of(frame, datagram))
+}
+
+/// Flips each bit in turn, between two packets that are as they were.
+#[test]
+fn a_packet_among_others_of_its_flow_is_judged_as_it_is_alone() {
+    for flow in all_layouts(&flow(60, 1)) {
+        let first = packet(&flow, &[1; 60]);
+        for bit in 0..(flow.layout().payload() + 8) * 8 {
+            let mut other = first.clone();
+            other.frame[bit / 8] ^= 1 << (bit % 8);
+            let burst = [first.clone(), other, first.clone()];
+            let [one, another] = [true, false].map(|predicts| {
+                let mut rig = Rig::answering(flow_alone());
+                rig.register(&flow);
+                rig.burst(&burst, predicts)
+            });
+            assert_eq!(one, another, "{flow:?}: {bit}");
+        }
     }
 }
 
