@@ -2,323 +2,31 @@
 //! [`to_json`] writes what [`from_json`] reads.
 
 mod basis;
+mod document;
 mod read;
 
-use super::bottleneck::{Bottleneck, Verdict, queue_of, verdict};
-use super::host::Host;
+use super::bottleneck::{queue_of, verdict};
 use super::ledger::ledger;
 use super::limits;
-use super::loss::{Loss, attribute, why_unknown};
-use super::outcome::{ClockSync, KnownFlows, Merged, Outcome, Size};
+use super::loss::{attribute, why_unknown};
+use super::outcome::Outcome;
 use super::port;
-use super::queues::{Load, Queue, queues};
+use super::queues::{Load, queues};
 use crate::control::peer::Peer;
-use crate::count::Departures;
-use crate::count::Histogram;
-use crate::count::Latency;
-use crate::count::{Counter, Counts, LedgerPlace};
+use crate::count::{Counter, Counts, Latency, LedgerPlace};
 use crate::run::mode::Meaning;
-use crate::run::{Event, LossRun};
 use basis::Basis;
-use jiff::Timestamp;
+use document::{
+    Busiest, Distribution, Document, LatencyNs, Lost, OneRun, Percentiles, Reflector, Reorder,
+    Runs, Rx, Tx, encoded,
+};
+pub(super) use document::{Counted, Word};
 pub use read::from_json;
 pub(super) use read::{MOST, magnitude};
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// Value of the document's `schema` key. The number is raised when a key is removed or changes its
 /// meaning, not when a key is added.
 pub const SCHEMA: &str = "dpdkproj-summary/1";
-
-/// Counters by name.
-pub(super) type Counted = BTreeMap<String, u64>;
-/// A word of ours; one of any file where it was read.
-pub(super) type Word = Cow<'static, str>;
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Document {
-    schema: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    merged: Option<Merged>,
-    started_utc: Timestamp,
-    clock_sync: Option<ClockSync>,
-    mode: String,
-    meaning: Word,
-    command: Vec<String>,
-    host: Host,
-    duration_s: f64,
-    busy_s: Option<f64>,
-    warmup_s: f64,
-    drain_s: f64,
-    tx: Tx,
-    rx: Rx,
-    lost: Lost,
-    loss_ratio: Option<f64>,
-    latency_ns: LatencyNs,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reorder: Option<Reorder>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    loss_runs: Option<Runs>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reflector: Option<Reflector>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    impaired: Option<Counted>,
-    #[serde(default, skip_serializing_if = "Counted::is_empty")]
-    counters: Counted,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    flows: Option<KnownFlows>,
-    pacing: Option<Departures>,
-    steal_ms: Option<u64>,
-    queues: Vec<Queue>,
-    bottleneck: Limiting,
-    ports: Vec<port::Port>,
-    port: Counted,
-    port_remarks: Vec<String>,
-    port_removed_s: Option<f64>,
-    events: Vec<PortEvent>,
-    events_omitted: u64,
-    limits_broken: Vec<String>,
-    ledger_balanced: bool,
-    ledger_broken: Vec<String>,
-    basis: Basis,
-}
-
-/// What happened to a port.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PortEvent {
-    at_s: f64,
-    port: u16,
-    what: Word,
-}
-
-impl From<&Event> for PortEvent {
-    fn from(event: &Event) -> Self {
-        Self { at_s: event.at_ns as f64 / 1e9, port: event.port, what: event.what.name().into() }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Tx {
-    requested_pps: Option<f64>,
-    sent_pps: Option<f64>,
-    due: Option<u64>,
-    sent: u64,
-    sent_late: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    waited: Option<u64>,
-    not_sent: u64,
-    not_sent_reasons: Counted,
-    control: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checksums: Option<port::Checksums>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    vlan_tag: Option<Word>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sizes: Option<Vec<Size>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rx {
-    received: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    valid: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_udp_checksum: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dscp_changed: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ecn_changed: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    duplicate: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    corrupt: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    corrupt_reasons: Option<Counted>,
-    foreign: u64,
-    foreign_reasons: Counted,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    other_address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    late: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dropped: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    late_forgotten: Option<u64>,
-    control: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Lost {
-    total: Option<u64>,
-    #[serde(flatten)]
-    places: Option<Places>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Places {
-    forward: Option<u64>,
-    reflector_nic: Option<u64>,
-    reflector: Option<u64>,
-    #[serde(rename = "return")]
-    back: Option<u64>,
-    nic: Option<u64>,
-    corrupt: u64,
-    late: u64,
-    unknown: u64,
-}
-
-impl From<Loss> for Places {
-    fn from(loss: Loss) -> Self {
-        let Loss { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown } = loss;
-        Self { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown }
-    }
-}
-
-/// The reflector's counters.
-#[derive(Serialize, Deserialize)]
-struct Reflector {
-    why_unknown: Option<Word>,
-    #[serde(flatten)]
-    counted: Option<Counted>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port_missed: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    busiest: Option<Busiest>,
-}
-
-/// The reflector's rx queue that fell furthest behind.
-#[derive(Serialize, Deserialize)]
-struct Busiest {
-    queue: String,
-    #[serde(flatten)]
-    load: Load,
-    full_burst: u64,
-}
-
-/// The end that limits the path.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limiting {
-    end: Option<Word>,
-    queue: Option<String>,
-    reasons: Vec<String>,
-    reflector_unknown: Option<Word>,
-}
-
-impl From<Verdict> for Limiting {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Seen(Bottleneck { end, queue, reasons }) => {
-                Self { end: Some(end.into()), queue: Some(queue), reasons, reflector_unknown: None }
-            }
-            Verdict::NoneSeen { unknown } => Self {
-                end: None,
-                queue: None,
-                reasons: Vec::new(),
-                reflector_unknown: unknown.map(Into::into),
-            },
-        }
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct LatencyNs {
-    min: Option<u64>,
-    mean: Option<f64>,
-    #[serde(flatten)]
-    percentiles: Percentiles,
-    max: Option<u64>,
-    jitter: Option<f64>,
-    delay_variation: Option<Percentiles>,
-    since_due: Option<Distribution>,
-    network: Option<Distribution>,
-    histogram: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Distribution {
-    #[serde(flatten)]
-    percentiles: Percentiles,
-    histogram: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Percentiles {
-    p50: Option<u64>,
-    p90: Option<u64>,
-    p99: Option<u64>,
-    #[serde(rename = "p99.9")]
-    p99_9: Option<u64>,
-    #[serde(rename = "p99.99")]
-    p99_99: Option<u64>,
-}
-
-impl Percentiles {
-    fn of(quantile: impl Fn(f64) -> Option<u64>) -> Self {
-        Self {
-            p50: quantile(0.5),
-            p90: quantile(0.9),
-            p99: quantile(0.99),
-            p99_9: quantile(0.999),
-            p99_99: quantile(0.9999),
-        }
-    }
-}
-
-/// The histogram as text, or an empty text.
-fn encoded(histogram: &Histogram, is_encoded: bool) -> String {
-    if is_encoded { histogram.to_hdr() } else { String::new() }
-}
-
-impl Distribution {
-    fn of(histogram: &Histogram, is_encoded: bool) -> Option<Self> {
-        (!histogram.is_empty()).then(|| Self {
-            percentiles: Percentiles::of(|quantile| histogram.quantile_ns(quantile)),
-            histogram: encoded(histogram, is_encoded),
-        })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reorder {
-    reordered: u64,
-    ratio: Option<f64>,
-    extent_max: Option<u64>,
-    extent_mean: Option<f64>,
-    extent_unknown: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Runs {
-    count: u64,
-    longest: Option<OneRun>,
-    most_packets: Option<OneRun>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OneRun {
-    start_s: f64,
-    duration_s: f64,
-    packets: u64,
-}
-
-impl OneRun {
-    fn of(outcome: &LossRun) -> Option<Self> {
-        (outcome.packets > 0).then(|| Self {
-            start_s: outcome.start_ns / 1e9,
-            duration_s: outcome.length_ns / 1e9,
-            packets: outcome.packets,
-        })
-    }
-}
 
 fn counted(counts: &Counts, counters: &[Counter]) -> Counted {
     counters.iter().map(|counter| (counter.name().into(), counts[*counter])).collect()
@@ -481,6 +189,7 @@ pub(super) mod saved_tests;
 mod tests {
     use super::*;
     use crate::count::Latency;
+    use crate::report::outcome::KnownFlows;
     use crate::report::outcome::tests::outcome;
     use crate::run::Totals;
 

@@ -1,22 +1,15 @@
 //! The outcome: everything known about a run when it is over.
 
+mod port;
+
+pub use port::{ByPort, PortOutcome};
+
 use super::host::Host;
 use super::loss::Loss;
-use super::session::PortEnd;
 use crate::control::peer::Peer;
-use crate::count::Counter;
-use crate::count::Departures;
-use crate::count::Histogram;
-use crate::count::RunNotes;
-use crate::count::{LedgerPlace, ModeCounter};
-use crate::run::Limits;
-use crate::run::LossRuns;
-use crate::run::Run;
-use crate::run::config::NextHop;
+use crate::count::{Counter, Departures, Histogram, LedgerPlace, ModeCounter, RunNotes};
 use crate::run::mode::Meaning;
-use crate::run::{Driver, Event, Ports, Totals, What, WorkerCounts};
-use crate::wire::flow::{Mac, Vlans};
-use crate::wire::layout::IpVersion;
+use crate::run::{Driver, Event, Limits, LossRuns, Ports, Run, Totals, WorkerCounts};
 use crate::work::pacer::{Rate, TxMode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,15 +79,6 @@ pub struct Merged {
     pub last_started_utc: Timestamp,
 }
 
-/// Which checksums of sent packets the port wrote; software wrote the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByPort {
-    /// That of the IPv4 header; `None` over IPv6, which has none.
-    pub ipv4: Option<bool>,
-    /// That of UDP.
-    pub udp: bool,
-}
-
 /// The flows that a reflector counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,76 +87,6 @@ pub struct KnownFlows {
     pub known: u64,
     /// Questions of further flows that got no answer, because the flow table was full.
     pub refused_questions: u64,
-}
-
-/// What is known about a port when a run on it is over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortOutcome {
-    /// Its name, as DPDK writes it.
-    pub name: String,
-    /// The name of its driver.
-    pub driver_name: String,
-    /// Its MAC address; `None` over sockets.
-    pub mac: Option<Mac>,
-    /// What the C++ side counted independently.
-    pub driver: Driver,
-    /// Its counters of packets that were not delivered to a queue, by name, and other counters of
-    /// its driver with such names. Empty if they are unknown.
-    pub counters: BTreeMap<String, u64>,
-    /// When the removal of its device was noticed, in ns since the start.
-    pub removed_ns: Option<u64>,
-    /// Which checksums the port wrote and which the software; `None` if the mode writes none, and over
-    /// sockets.
-    pub checksums: Option<ByPort>,
-    /// Whether the port inserted the VLAN tag; `None` if packets have none.
-    pub inserts_vlan: Option<bool>,
-    /// Of the packets sent on it, those that were lost; 0 unless the mode measures.
-    pub lost: u64,
-    /// Where its packets are sent first; `None` if the mode sends none of its own, and over sockets.
-    pub next_hop: Option<NextHop>,
-    /// By rx queue: the number of source ports whose packets RSS should send to it; `None` if that is
-    /// unknown.
-    pub rss_flows: Option<Vec<u64>>,
-}
-
-impl PortOutcome {
-    /// All ports of a run that is over, in the order of `ends`.
-    #[must_use]
-    pub fn all(run: &Run, ends: Vec<PortEnd>) -> Vec<Self> {
-        let numbering = run.config().ports();
-        let sockets = run.config().has_sockets();
-        let sendrecv = run.config().sendrecv.as_ref();
-        let writes = sendrecv.filter(|_| !sockets);
-        let hops = sendrecv.filter(|_| !sockets);
-        let lost_on = |port: u16| {
-            let streams = (0..).zip(run.collector().lost_by_stream());
-            let mine = streams.filter(|(stream, _)| numbering.port_of_tx(*stream) == port);
-            mine.map(|(_, lost)| lost).sum()
-        };
-        let removed_ns = |port: u16| {
-            let is_removal = |event: &&Event| event.port == port && event.what == What::Removed;
-            run.events().iter().find(is_removal).map(|event| event.at_ns)
-        };
-        let all = (0..).zip(ends.into_iter().zip(run.macs()));
-        all.map(|(port, (end, mac))| Self {
-            name: end.name,
-            driver_name: end.driver_name,
-            mac: (!sockets).then_some(*mac),
-            driver: end.driver,
-            counters: end.counters,
-            removed_ns: removed_ns(port),
-            checksums: writes.map(|sendrecv| ByPort {
-                ipv4: (sendrecv.layout().ip == IpVersion::V4).then_some(end.checksums.ipv4_by_port),
-                udp: end.checksums.udp_by_port,
-            }),
-            inserts_vlan: sendrecv
-                .and_then(|sendrecv| (sendrecv.vlans != Vlans::None).then_some(end.inserts_vlan)),
-            lost: lost_on(port),
-            next_hop: hops.map(|sendrecv| sendrecv.ends[sendrecv.ends_of(port)].next_hop),
-            rss_flows: None,
-        })
-        .collect()
-    }
 }
 
 /// Everything known about a run when it is over.
@@ -409,164 +323,4 @@ impl Outcome {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::count::Latency;
-    use crate::count::Polls;
-    use crate::count::Role;
-    use crate::run::Totals;
-
-    #[test]
-    fn the_rate_of_a_stream_is_that_of_its_own_time() {
-        let mut outcome = outcome();
-        // 1,000 packets, 1 ms apart; the first arrives after 0.8 s.
-        outcome.busy_ns = Some((800_000_000, 1_799_000_000));
-        assert_eq!(outcome.pps(1000), Some(500.0), "it sends by itself");
-        for meaning in [Meaning::Returns, Meaning::Forwards, Meaning::Counts] {
-            outcome.meaning = meaning;
-            outcome.busy_ns = Some((800_000_000, 1_799_000_000));
-            assert_eq!(outcome.pps(1000), Some(1000.0));
-            assert_eq!(outcome.busy_for_ns(), Some(999_000_000));
-            // All at once: the rate is unknown.
-            outcome.busy_ns = Some((5, 5));
-            assert_eq!(outcome.pps(1000), None);
-            outcome.busy_ns = None;
-            assert_eq!(outcome.pps(0), Some(0.0));
-        }
-    }
-
-    /// A run of a mode that forwards, with counters of its own. Of 20 packets, 6 were sent, 1 was
-    /// refused by the driver, 3 by the mode itself, and 10 were dropped, 8 of them in a counter of
-    /// the mode.
-    pub(crate) fn forwarding() -> Outcome {
-        let mut outcome = outcome();
-        outcome.mode = "mine".into();
-        outcome.meaning = Meaning::Forwards;
-        outcome.counters = ModeCounter::examples();
-        let mut counts = crate::count::Counts::default();
-        for (counter, packets) in [
-            (Counter::Received, 20),
-            (Counter::Sent, 6),
-            (Counter::TxQueueFull, 1),
-            (Counter::Refused, 3),
-            (Counter::Dropped, 10),
-        ] {
-            counts[counter] = packets;
-        }
-        counts.mode[..3].copy_from_slice(&[8, 3, 5]);
-        outcome.totals = Totals { counts, ..Totals::default() };
-        outcome.workers = vec![WorkerCounts {
-            role: Role::Count,
-            place: 0,
-            counts,
-            polls: Polls::default(),
-            departures: Departures::default(),
-        }];
-        outcome.ports[0].driver = Driver { delivered: 20, accepted: 6, ..Driver::default() };
-        outcome.departures = None;
-        outcome
-    }
-
-    /// A run in which a bit of everything happened.
-    pub(crate) fn outcome() -> Outcome {
-        let mut totals = Totals {
-            lost: 3,
-            latency: Latency { count: 997, sum_ns: 997_000, min_ns: 500, max_ns: 2_000_000 },
-            ..Totals::default()
-        };
-        let sender = [
-            (Counter::Due, 1010),
-            (Counter::PacerShortfall, 4),
-            (Counter::TxQueueFull, 6),
-            (Counter::Sent, 1000),
-            (Counter::SentLate, 5),
-        ];
-        let receiver = [
-            (Counter::Received, 1005),
-            (Counter::ControlReceived, 1),
-            (Counter::Valid, 997),
-            (Counter::Duplicate, 2),
-            (Counter::Late, 1),
-            (Counter::CorruptTag, 1),
-            (Counter::ForeignArp, 4),
-            (Counter::Reordered, 7),
-        ];
-        let departures = Departures {
-            gaps: 999,
-            within_64_ns: 970,
-            within_128_ns: 980,
-            within_256_ns: 990,
-            within_512_ns: 995,
-            micro_bursts: 3,
-            micro_bursts_after_stall: 2,
-            stalls: 4,
-            stall_ns: 70_000,
-            stall_max_ns: 40_000,
-        };
-        let mut workers = Vec::new();
-        for (role, counted) in
-            [(Role::Send { stream: 0 }, &sender[..]), (Role::Receive, &receiver[..])]
-        {
-            let mut worker = WorkerCounts {
-                role,
-                place: u16::from(role == Role::Receive),
-                counts: crate::count::Counts::default(),
-                polls: Polls::default(),
-                departures: if role == Role::Receive { Departures::default() } else { departures },
-            };
-            for (counter, value) in counted {
-                worker.counts[*counter] = *value;
-                totals.counts[*counter] = *value;
-            }
-            workers.push(worker);
-        }
-        Outcome {
-            mode: "sendrecv".into(),
-            command: vec!["dpdkproj".into()],
-            host: Host::default(),
-            started_utc: Timestamp::UNIX_EPOCH,
-            clock_sync: None,
-            merged: None,
-            sockets: false,
-            meaning: Meaning::Measures,
-            counters: Vec::new(),
-            duration_ns: 2_000_000_000,
-            busy_ns: None,
-            warmup_ns: 0,
-            drain_ns: 1_000_000_000,
-            requested_pps: Some(505.0),
-            totals,
-            workers,
-            mismatch: 0,
-            latencies: Histogram::default(),
-            notes: RunNotes::default(),
-            loss_runs: LossRuns::default(),
-            departures: Some(departures),
-            steal_ms: Some(10),
-            numbering: Ports { count: 1, rx_queues: 1, tx_queues: 1 },
-            ports: vec![PortOutcome {
-                name: "net_ring0".into(),
-                driver_name: "net_ring".into(),
-                mac: Some(Mac([2; 6])),
-                driver: Driver { delivered: 1006, accepted: 1002, control_sent: 2 },
-                counters: BTreeMap::from(PORT_MISSED.map(|name| (name.to_string(), 0))),
-                removed_ns: None,
-                checksums: None,
-                inserts_vlan: None,
-                lost: 3,
-                next_hop: None,
-                rss_flows: None,
-            }],
-            events: Vec::new(),
-            events_omitted: 0,
-            peer: Peer::Silent,
-            places: None,
-            ends: None,
-            sizes: None,
-            stamp: false,
-            impaired: false,
-            flows: None,
-            limits: Limits::default(),
-        }
-    }
-}
+pub(crate) mod tests;

@@ -1,6 +1,11 @@
 //! A session: all runs of one command line, and everything that is written about them.
 
-use super::capture::to_pcapng;
+mod finish;
+mod next;
+
+pub use finish::{End, Finished, PortEnd};
+pub use next::Next;
+
 use super::files::{Files, Stream};
 use super::hlog::HistogramLog;
 use super::host;
@@ -10,104 +15,16 @@ use super::queue_table::QueueTable;
 use super::scrapes::Scrapes;
 use super::service;
 use super::telemetry::Telemetry;
-use super::trials::{self, Trials};
-use super::{ClockSync, Outcome, PortOutcome, Table, broken, ledger, live_line, summary};
-use crate::control::peer::Known;
-use crate::run::config::{Config, NextHop, PortLimits, Trial};
-use crate::run::{Driver, Facts, Phase, Run, Snapshot, Tick, flows_by_queue, warning_of_spread};
+use super::trials::Trials;
+use super::{Table, live_line};
+use crate::run::config::{Config, PortLimits};
+use crate::run::{Facts, Phase, Run, Snapshot, Tick, flows_by_queue, warning_of_spread};
 use crate::wire::control::CONTROL_LEN;
-use crate::wire::flow::Mac;
-use crate::wire::template::Checksums;
 use crate::wire::toeplitz::Rss;
-use crate::work::pacer::TxMode;
-use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// The run that [`Session::next`] has started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// A run whose packets are not counted: it finds the MAC addresses of next hops, waits for the
-    /// reflector, or warms up and asks the reflector for its counters.
-    Preliminary {
-        /// How long it sends, in ns; 0: it only asks.
-        warmup_ns: u64,
-        /// What its senders send.
-        profile: TxProfile,
-    },
-    /// A measurement.
-    Measurement {
-        /// What its senders send.
-        profile: TxProfile,
-    },
-    /// None yet: no request has come. Call [`Session::next`] again.
-    Waiting,
-    /// None: the peer did not answer in the time for which it was to be waited for, and the user was told.
-    NoPeer,
-    /// None: all runs are done.
-    Nothing,
-}
-
-/// What the senders of a run send, as far as it can differ from run to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TxProfile {
-    /// Length of the longest frames in bytes, without FCS; 0 if the mode builds none.
-    pub frame_len: u16,
-    /// The tx mode; `None` without a rate.
-    pub tx_mode: Option<TxMode>,
-    /// The buffers of the mempool have to be prepared before. Not needed after a run with the same
-    /// frame length, whose last packets may still be in flight.
-    pub prepares: bool,
-    /// Frames are of several lengths.
-    pub several_sizes: bool,
-}
-
-/// Input of [`Session::finish`] that only its caller knows.
-pub struct End {
-    /// The current time, in ns since the start of the last run.
-    pub now_ns: u64,
-    /// Each port.
-    pub ports: Vec<PortEnd>,
-    /// DPDK's version.
-    pub dpdk_version: String,
-    /// When the last run started, by the system clock: ns since 1970-01-01 00:00 UTC.
-    pub started_unix_ns: u64,
-    /// How well that clock is synchronised; `None` if the system does not say.
-    pub clock_sync: Option<ClockSync>,
-}
-
-/// A port at the end of a run.
-#[derive(Clone, Debug, Default)]
-pub struct PortEnd {
-    /// Its name, as DPDK writes it.
-    pub name: String,
-    /// The name of its driver.
-    pub driver_name: String,
-    /// Packets that the driver delivered and accepted.
-    pub driver: Driver,
-    /// Its own counters, by name.
-    pub counters: BTreeMap<String, u64>,
-    /// Its device was removed.
-    pub is_removed: bool,
-    /// Which checksums it wrote into packets.
-    pub checksums: Checksums,
-    /// It inserted the VLAN tag.
-    pub inserts_vlan: bool,
-}
-
-/// The result of a measurement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
-    /// Summary for people: several lines in a fixed layout. A single line for a trial on request,
-    /// and nothing if that is quiet.
-    pub summary: String,
-    /// What went wrong with the run or its files, on one line.
-    pub problem: Option<String>,
-    /// The run exceeded a limit.
-    pub limits_broken: bool,
-}
 
 /// The runs of one command line, one after the other, on the same ports.
 pub struct Session {
@@ -235,149 +152,9 @@ impl Session {
         self.trials.as_mut().map_or(Ok(()), Trials::start)
     }
 
-    /// Appends a further measurement to the queue.
-    ///
-    /// # Errors
-    /// As those of [`Config::of_trial`] and [`Config::check_port`].
-    pub fn add_trial(&mut self, trial: &Trial) -> Result<(), String> {
-        let config = self.template.of_trial(trial, self.last_key)?;
-        self.limits.iter().try_for_each(|limits| config.check_port(limits))?;
-        self.template.skip_warmup();
-        self.last_key = config.tag_key();
-        self.waiting.push_back(config);
-        Ok(())
-    }
-
-    /// Takes the next request, if there is one: then its measurement waits. Otherwise returns what
-    /// the caller of [`Session::next`] gets.
-    fn take_request(&mut self) -> Option<Next> {
-        let trials = self.trials.as_mut()?;
-        let refusal = match trials.next(&self.template) {
-            trials::Next::End => return Some(Next::Nothing),
-            trials::Next::Nothing => return Some(Next::Waiting),
-            trials::Next::Request(asked, trial) => {
-                trials.begin(*asked);
-                self.add_trial(&trial).err()?
-            }
-        };
-        if let Some(trials) = &mut self.trials {
-            trials.refuse(&refusal);
-        }
-        Some(Next::Waiting)
-    }
-
-    /// Starts the next run on ports with MAC addresses `macs`: it becomes the current run. Call after
-    /// all workers of the last run have stopped for good, and a measurement was finished with
-    /// [`Session::finish`]. With `stop_requested`, there are no preliminary runs and no further
-    /// measurements. Waits for a request, if measurements are requested, but not for long.
-    ///
-    /// # Errors
-    /// One line, if the last run did not find the MAC address of a next hop. There is no next run then.
-    pub fn next(&mut self, macs: &[Mac], stop_requested: bool) -> Result<Next, String> {
-        if self.trials.is_some() && self.waiting.is_empty() {
-            if stop_requested {
-                return Ok(Next::Nothing);
-            }
-            if let Some(next) = self.take_request() {
-                return Ok(next);
-            }
-        }
-        let mut last = self.run.take();
-        if let Some(run) = last.take_if(|run| run.is_resolving()) {
-            match run.resolved() {
-                Ok(next_hops) => {
-                    self.adopt(&next_hops);
-                    self.configs().for_each(|config| config.has_waited(run.stopped_ns()));
-                }
-                // Nothing is sent any more: it need not be known.
-                Err(_) if stop_requested => {}
-                Err(unanswered) if self.template.wait_peer_ns().is_some() => {
-                    self.say_once(unanswered);
-                    return Ok(Next::NoPeer);
-                }
-                Err(unanswered) => return Err(unanswered),
-            }
-        }
-        if let Some(run) = last.take_if(|run| run.is_waiting_for_peer()) {
-            match run.has_answer() {
-                Err(unanswered) if !stop_requested => {
-                    self.say_once(unanswered);
-                    return Ok(Next::NoPeer);
-                }
-                _ => self.configs().for_each(Config::wait_no_more),
-            }
-        }
-        let is_behind_another = self.is_measuring;
-        let Some(config) = self.waiting.front().filter(|_| !(is_behind_another && stop_requested))
-        else {
-            self.run = last;
-            return Ok(Next::Nothing);
-        };
-        let found = match &last {
-            Some(preliminary) if !is_behind_another => Some(preliminary.found()),
-            Some(trial) if self.trials.is_some() => trial.found_at_rest(),
-            _ => None,
-        };
-        let is_silent = found.is_some_and(|found| found.peer == Known::Silence);
-        // Free its memory before the next run allocates as much.
-        drop(last);
-        if found.is_none() && !stop_requested {
-            if let Some(run) = Run::resolving(config, macs) {
-                self.is_measuring = false;
-                // It sends no packets that buffers would have to be prepared for.
-                let prepared_len = self.prepared_len;
-                let profile = TxProfile { prepares: false, ..self.begin(run) };
-                self.prepared_len = prepared_len;
-                return Ok(Next::Preliminary { warmup_ns: 0, profile });
-            }
-            if let Some(run) = Run::waiting(config, macs) {
-                self.is_measuring = false;
-                return Ok(Next::Preliminary { warmup_ns: 0, profile: self.begin(run) });
-            }
-            if let Some(run) = Run::preliminary(config, macs) {
-                self.is_measuring = false;
-                let warmup_ns = run.config().duration_ns.unwrap_or(0);
-                let profile = self.begin(run);
-                return Ok(Next::Preliminary { warmup_ns, profile });
-            }
-        }
-        self.is_measuring = true;
-        self.has_begun = false;
-        self.table.begin();
-        let Some(config) = self.waiting.pop_front() else { return Ok(Next::Nothing) };
-        if is_silent && !stop_requested && self.trials.is_some() {
-            // Waiting for an answer takes a second each time.
-            self.template.ask_no_peer();
-            self.say_once("the reflector does not answer questions: later trials ask none".into());
-        }
-        let run = Run::new(config, macs.into(), found.unwrap_or_default());
-        Ok(Next::Measurement { profile: self.begin(run) })
-    }
-
-    /// Enters the next hop of each port in all measurements still to run.
-    fn adopt(&mut self, next_hops: &[Option<NextHop>]) {
-        self.configs().for_each(|config| config.adopt(next_hops));
-    }
-
     /// The configurations of all measurements still to come.
     fn configs(&mut self) -> impl Iterator<Item = &mut Config> {
         self.waiting.iter_mut().chain([&mut self.template])
-    }
-
-    fn begin(&mut self, run: Run) -> TxProfile {
-        let config = run.config();
-        let frame_len = config.frame_len();
-        let profile = TxProfile {
-            frame_len,
-            tx_mode: config.tx_mode(),
-            prepares: self.prepared_len.replace(frame_len) != Some(frame_len),
-            several_sizes: config
-                .sendrecv
-                .as_ref()
-                .is_some_and(|sendrecv| !sendrecv.sizes.is_one()),
-        };
-        self.run = Some(run);
-        profile
     }
 
     /// The current run.
@@ -531,77 +308,6 @@ impl Session {
             let line = format!("{program}: {what}\n");
             self.show(&line);
             self.said.insert(what);
-        }
-    }
-
-    /// Finishes the current measurement: writes all files and returns the result. Call after all
-    /// workers have stopped for good.
-    pub fn finish(&mut self, end: End) -> Finished {
-        let is_removed = end.ports.iter().map(|port| u64::from(port.is_removed));
-        let ports_removed = (0..).zip(is_removed).map(|(port, bit)| bit << port).sum();
-        self.drive(|run, row, snapshot| {
-            run.finish(end.now_ns, ports_removed, row, snapshot);
-        });
-        // The terminal is given back before anything else is printed.
-        self.view = None;
-        let Some(run) = &self.run else { return Finished::nothing() };
-        let steal_ms = host::steal_ms(&self.cpus)
-            .zip(self.steal_before_ms)
-            .and_then(|(after, before)| after.checked_sub(before));
-        let drivers: BTreeSet<_> = end.ports.iter().map(|port| port.driver_name.clone()).collect();
-        let mut ports = PortOutcome::all(run, end.ports);
-        for (port, flows) in ports.iter_mut().zip(&self.rss_flows) {
-            port.rss_flows.clone_from(flows);
-        }
-        let outcome = Outcome {
-            command: self.command.clone(),
-            host: host::describe(
-                end.dpdk_version,
-                drivers.into_iter().collect::<Vec<_>>().join(","),
-            ),
-            started_utc: Timestamp::from_nanosecond(end.started_unix_ns.into()).unwrap_or_default(),
-            clock_sync: end.clock_sync,
-            steal_ms,
-            ports,
-            ..Outcome::new(run)
-        };
-        let was_stopped = run.was_stopped();
-        let mut problems = Vec::new();
-        let summary = if let Some(trials) = &mut self.trials {
-            let line = trials.answer(&outcome, was_stopped);
-            line.map_err(|problem| problems.push(problem)).unwrap_or_default()
-        } else {
-            if self.waiting.is_empty() {
-                let rejects = run.take_rejects();
-                problems = self.files.finish(&outcome, || {
-                    to_pcapng(run.config(), &outcome, end.started_unix_ns, &rejects)
-                });
-            }
-            summary(&outcome)
-        };
-        let unbalanced = ledger(&outcome);
-        if !unbalanced.is_empty() {
-            problems.push(format!("the ledger does not balance: {}", unbalanced.join("; ")));
-        }
-        Finished {
-            summary: if self.trials.is_some() && !self.template.live {
-                String::new()
-            } else {
-                summary
-            },
-            problem: (!problems.is_empty()).then(|| problems.join("; ")),
-            // Who asks for trials finds them in the answers.
-            limits_broken: self.trials.is_none() && !broken(&outcome).is_empty(),
-        }
-    }
-}
-
-impl Finished {
-    fn nothing() -> Self {
-        Self {
-            summary: String::new(),
-            problem: Some("no run was begun".into()),
-            limits_broken: false,
         }
     }
 }

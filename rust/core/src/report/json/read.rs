@@ -1,28 +1,25 @@
 //! Reads the JSON of a run back.
 
+mod magnitude;
+mod queues;
+
+pub(in crate::report) use magnitude::{MOST, magnitude};
+
 use super::super::port::Port;
-use super::super::queues::{Load, Queue, counts_of};
+use super::SCHEMA;
 use super::basis::{Placed, REST};
-use super::{Busiest, Counted, Document, OneRun, PortEvent, Reflector, SCHEMA};
+use super::document::{Busiest, Counted, Document, OneRun, PortEvent, Reflector};
 use crate::control::peer::Peer;
-use crate::count::{
-    Counter, Counts, Departures, Histogram, Latency, MODE_COUNTERS, ModeCounter, Polls, Role,
-    RunNotes,
-};
+use crate::count::{Counter, Counts, Histogram, Latency, MODE_COUNTERS, RunNotes};
 use crate::report::outcome::{ByPort, Outcome, PortOutcome};
 use crate::report::{Host, Loss};
 use crate::run::config::{NextHop, Program};
 use crate::run::mode::Meaning;
-use crate::run::{Driver, Event, LossRun, LossRuns, Ports, Totals, What, WorkerCounts};
+use crate::run::{Driver, Event, LossRun, LossRuns, Totals, What};
 use crate::wire::control::{Load as PeerLoad, Report};
+use queues::{name, polls, workers};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// The largest sum of all numbers of a result: then no sum of them overflows.
-pub(in crate::report) const MOST: u128 = 1 << 60;
-
-/// Maximum number of rx queues, and of tx queues, of all ports together.
-const MOST_QUEUES: u16 = 1 << 10;
 
 /// What the document says first: by that, a wrong file is told from a damaged one.
 #[derive(Deserialize)]
@@ -251,78 +248,6 @@ fn totals(document: &Document, meaning: Meaning) -> Totals {
     Totals { counts, lost, latency }
 }
 
-/// How queues are numbered, and what their workers counted.
-fn workers(
-    document: &Document,
-    meaning: Meaning,
-    counters: &[ModeCounter],
-) -> Result<(Ports, Vec<WorkerCounts>), String> {
-    let names: Vec<_> = document
-        .queues
-        .iter()
-        .map(|queue| name(&queue.name).ok_or_else(|| unknown("the queue", &queue.name)))
-        .collect::<Result<_, _>>()?;
-    let most = |wanted: bool| {
-        let numbers = names.iter().filter(|(_, is_rx, _)| *is_rx == wanted);
-        numbers.map(|(_, _, number)| number + 1).max().unwrap_or(0)
-    };
-    let ports = u16::try_from(document.ports.len()).ok().filter(|ports| (1..=64).contains(ports));
-    let count = ports.ok_or("it has no ports, or too many")?;
-    let numbering = Ports { count, rx_queues: most(true), tx_queues: most(false) };
-    if names.iter().any(|(port, ..)| *port >= count) {
-        return Err("a queue is of a port that is not there".into());
-    }
-    if numbering.all_rx_queues().max(numbering.all_tx_queues()) > MOST_QUEUES {
-        return Err(format!("it has more than {MOST_QUEUES} queues"));
-    }
-    let worker = |(queue, &(port, is_rx, number)): (&Queue, &(u16, bool, u16))| {
-        let number = port * if is_rx { numbering.rx_queues } else { numbering.tx_queues } + number;
-        let (role, place) = match (meaning == Meaning::Measures, is_rx) {
-            (true, true) => (Role::Receive, number + numbering.all_tx_queues()),
-            (true, false) => (Role::Send { stream: number }, number),
-            (false, true) => (Role::Count, number),
-            (false, false) => (Role::Count, number + numbering.all_rx_queues()),
-        };
-        Ok(WorkerCounts {
-            role,
-            place,
-            counts: counts_of(&queue.counts, counters)
-                .ok_or_else(|| format!("a counter of {} is not known", queue.name))?,
-            polls: polls(&queue.load),
-            departures: queue.pacing.unwrap_or(Departures::default()),
-        })
-    };
-    let workers = document.queues.iter().zip(&names).map(worker).collect::<Result<_, String>>()?;
-    Ok((numbering, workers))
-}
-
-/// Port, whether it is an rx queue, and number of the queue with this name. Numbers are small enough
-/// to be added and multiplied.
-fn name(name: &str) -> Option<(u16, bool, u16)> {
-    let (port, queue) = match name.strip_prefix('p') {
-        Some(rest) => {
-            rest.split_once('.').and_then(|(port, queue)| Some((port.parse().ok()?, queue)))?
-        }
-        None => (0, name),
-    };
-    let (is_rx, number) = match queue.split_at_checked(2)? {
-        ("rx", number) => (true, number),
-        ("tx", number) => (false, number),
-        _ => return None,
-    };
-    let number: u16 = number.parse().ok()?;
-    (port < 64 && number < MOST_QUEUES).then_some((port, is_rx, number))
-}
-
-fn polls(load: &Load) -> Polls {
-    Polls {
-        all: load.polls,
-        busy: load.busy_polls,
-        full_run: load.full_bursts_in_a_row.unwrap_or(0),
-        backlog: load.backlog_max.flatten(),
-    }
-}
-
 fn loss_runs(document: &Document) -> LossRuns {
     let run = |run: &Option<OneRun>| {
         run.as_ref().map_or(LossRun::default(), |run| LossRun {
@@ -425,71 +350,4 @@ fn peer(reflector: Option<&Reflector>) -> Result<Peer, String> {
             .map(|load| load.ok_or("the reflector's busiest queue is not known"))
             .transpose()?,
     }))
-}
-
-/// The sum of all numbers that may be added to others.
-pub(in crate::report) fn magnitude(outcome: &Outcome) -> u128 {
-    let of_counts = |counts: &Counts| {
-        let fixed = Counter::ALL.iter().map(|counter| u128::from(counts[*counter]));
-        fixed.chain(counts.mode.map(u128::from)).sum::<u128>()
-    };
-    let of_departures = |departures: &Departures| {
-        let Departures { gaps, micro_bursts, stalls, stall_ns, .. } = departures;
-        [gaps, micro_bursts, stalls, stall_ns].into_iter().map(|n| u128::from(*n)).sum::<u128>()
-    };
-    let of_worker = |worker: &WorkerCounts| {
-        of_counts(&worker.counts)
-            + u128::from(worker.polls.all)
-            + u128::from(worker.polls.busy)
-            + of_departures(&worker.departures)
-    };
-    let of_port = |port: &PortOutcome| {
-        let Driver { delivered, accepted, control_sent } = port.driver;
-        let own = [delivered, accepted, control_sent, port.lost];
-        own.iter().chain(port.counters.values()).map(|n| u128::from(*n)).sum::<u128>()
-    };
-    let of_peer = match outcome.peer {
-        Peer::Counted(report) => report
-            .counts
-            .iter()
-            .chain(&report.port_missed)
-            .chain(report.load.as_ref().map(|load| &load.polls.all))
-            .map(|n| u128::from(*n))
-            .sum(),
-        _ => 0,
-    };
-    let places = outcome.places.map_or(0, |places| {
-        let Loss { forward, reflector_nic, reflector, back, nic, corrupt, late, unknown } = places;
-        let known = [forward, reflector_nic, reflector, back, nic].map(Option::unwrap_or_default);
-        known.into_iter().chain([corrupt, late, unknown]).map(u128::from).sum()
-    });
-    let notes = &outcome.notes;
-    let others = [
-        outcome.totals.lost,
-        outcome.mismatch,
-        outcome.duration_ns,
-        outcome.warmup_ns,
-        outcome.busy_for_ns().unwrap_or(0),
-        outcome.latencies.count(),
-        outcome.totals.latency.count,
-        notes.since_due.count(),
-        notes.network.count(),
-        notes.extents,
-        outcome.loss_runs.count,
-        outcome.steal_ms.unwrap_or(0),
-        outcome.events_omitted,
-        outcome.merged.map_or(0, |merged| merged.runs),
-        outcome.flows.map_or(0, |flows| flows.known),
-        outcome.flows.map_or(0, |flows| flows.refused_questions),
-    ];
-    others.into_iter().map(u128::from).sum::<u128>()
-        + of_counts(&outcome.totals.counts)
-        + outcome.workers.iter().map(of_worker).sum::<u128>()
-        + outcome.ports.iter().map(of_port).sum::<u128>()
-        + outcome.departures.as_ref().map_or(0, of_departures)
-        + of_peer
-        + places
-        // In units of 1.2 hours; sums have 128 bits.
-        + (outcome.totals.latency.sum_ns >> 42)
-        + (notes.extent_sum >> 42)
 }

@@ -2,15 +2,16 @@
 
 use super::*;
 use crate::control::peer::Peer;
-use crate::count::{Polls, Role};
+use crate::count::{Departures, Histogram, Polls, Role};
 use crate::report::loss::tests::report;
 use crate::report::outcome::tests::{forwarding, outcome};
-use crate::report::outcome::{ByPort, PortOutcome};
+use crate::report::outcome::{ByPort, ClockSync, KnownFlows, PortOutcome, Size};
 use crate::report::text::summary;
 use crate::run::config::NextHop;
-use crate::run::{Limits, Ports, What};
+use crate::run::{Event, Limits, LossRun, Ports, What};
 use crate::wire::control::Load as PeerLoad;
 use crate::wire::flow::Mac;
+use std::collections::BTreeMap;
 
 /// A run in which everything occurs that JSON has a key for.
 pub(crate) fn everything() -> Outcome {
