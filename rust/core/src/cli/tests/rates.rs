@@ -142,3 +142,24 @@ fn a_share_of_the_line_rate_is_one_of_layer_1() {
         assert!(values::rate(bad).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_pattern_needs_a_rate() {
+    let pacing = |line: &str| run(&format!("{SENDRECV} {line}")).sendrecv.unwrap().pacing.unwrap();
+    assert_eq!(pacing("--rate 1k").pattern, Pattern::Cbr);
+    assert_eq!(pacing("--rate 1k --pattern poisson --seed 9").pattern, Pattern::Poisson(9));
+    let bursts = pacing("-R 5 --pattern burst:32 --catch-up 64");
+    assert_eq!((bursts.pattern, bursts.catch_up), (Pattern::Burst(32), Some(64)));
+    for bad in ["burst", "burst:0", "burst:x", "even"] {
+        let error = error(&format!("{SENDRECV} --rate 1k --pattern {bad}"));
+        assert!(error.contains("cbr, poisson or burst:N"), "{error}");
+    }
+    assert!(error(&format!("{SENDRECV} --pattern poisson")).contains("need a rate"));
+    assert_eq!(pacing("--rate 1k").tx_mode, TxMode::Burst);
+    assert_eq!(pacing("--rate 1k --pacing spin").tx_mode, TxMode::Spin);
+    assert_eq!(pacing("--rate 1k --pacing hw").tx_mode, TxMode::Hardware);
+    assert!(error(&format!("{SENDRECV} --pacing spin")).contains("--pacing: they need a rate"));
+    assert!(
+        error(&format!("{SENDRECV} --rate 1k --pacing x")).contains("expected burst, spin or hw")
+    );
+}
