@@ -8,7 +8,7 @@ use crate::run::{LatencyLimit, LossLimit};
 use crate::wire::flow::{Mac, PortRange, Vlans};
 use crate::wire::sizes::Sizes;
 use crate::work::impair::Impairments;
-use crate::work::pacer::{Pattern, TxMode};
+use crate::work::pacer::{CatchUp, Pattern, TxMode};
 use clap::{ArgMatches, Args, FromArgMatches};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
@@ -223,10 +223,11 @@ pub(super) struct SendrecvArgs {
     #[arg(long, value_name = "PATTERN", default_value = "cbr")]
     pub(super) pattern: Pattern,
     /// Maximum number of late packets that each tx queue sends at once, after its lcore was stalled
-    /// or the queue was full; further late packets are not sent, nor any that is later than
-    /// --stats-evict-threshold-secs [default: the packets of 1 ms, at least --tx-burst]
-    #[arg(long, value_name = "PACKETS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) catch_up: Option<u64>,
+    /// or the queue was full: a number, or those of a time such as 10ms, at least --tx-burst.
+    /// Further late packets are not sent, nor any that is later than --stats-evict-threshold-secs
+    /// [default: 1ms]
+    #[arg(long, value_name = "PACKETS|TIME", value_parser = values::catch_up)]
+    pub(super) catch_up: Option<CatchUp>,
     /// Tx mode: burst (all due packets in one burst), spin (one packet per burst, after a busy-wait
     /// of up to 20 us: most exact, but too slow for high rates), or hw (one packet per burst, given
     /// to the port 100 us early with its send time; few ports can do that)

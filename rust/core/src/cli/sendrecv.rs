@@ -142,5 +142,10 @@ fn pacing(
         Pattern::Poisson(_) => Pattern::Poisson(seed),
         other => other,
     };
-    Ok(Some(Pacing { rate, pattern, catch_up: args.catch_up, tx_mode: args.pacing }))
+    Ok(Some(Pacing {
+        rate,
+        pattern,
+        catch_up: args.catch_up.unwrap_or_default(),
+        tx_mode: args.pacing,
+    }))
 }

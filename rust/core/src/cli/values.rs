@@ -5,7 +5,7 @@ use crate::wire::flow::{Mac, PortRange, VlanId, Vlans};
 use crate::wire::layout::{FCS_LEN, FRAME_MIN, Layout};
 use crate::wire::payload;
 use crate::wire::sizes::Sizes;
-use crate::work::pacer::{PPS_MAX, Rate, TxMode};
+use crate::work::pacer::{CatchUp, PPS_MAX, Rate, TxMode};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -392,6 +392,16 @@ pub(crate) fn offload(text: &str) -> Result<Offload, String> {
         "off" => Ok(Offload::Off),
         _ => Err("expected auto, on or off".into()),
     }
+}
+
+/// Parses a number of packets, or a time in milliseconds such as `10ms`.
+pub(crate) fn catch_up(text: &str) -> Result<CatchUp, String> {
+    let positive = |number: &str| number.parse().ok().filter(|number| *number > 0);
+    let parsed = match text.strip_suffix("ms") {
+        Some(ms) => positive(ms).and_then(|ms: u64| ms.checked_mul(1_000_000)).map(CatchUp::Time),
+        None => positive(text).map(CatchUp::Packets),
+    };
+    parsed.ok_or_else(|| "expected packets, such as 64, or milliseconds, such as 10ms".into())
 }
 
 /// Parses `burst`, `spin` or `hw`.

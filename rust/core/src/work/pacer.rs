@@ -142,6 +142,21 @@ pub enum TxMode {
     Hardware,
 }
 
+/// How many late packets a tx queue may send at once, after its lcore was stalled or the queue was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CatchUp {
+    /// This many.
+    Packets(u64),
+    /// As many as are due in this time in ns, at least one burst.
+    Time(u64),
+}
+
+impl Default for CatchUp {
+    fn default() -> Self {
+        Self::Time(LATE_NS)
+    }
+}
+
 /// The schedule that senders have to keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pacing {
@@ -149,9 +164,8 @@ pub struct Pacing {
     pub rate: Rate,
     /// How packets are spread over time.
     pub pattern: Pattern,
-    /// Maximum number of late packets that each tx queue may send at once. `None`: as many as are
-    /// due in 1 ms, at least one burst.
-    pub catch_up: Option<u64>,
+    /// How many late packets each tx queue may send at once.
+    pub catch_up: CatchUp,
     /// How due packets are handed to the driver.
     pub tx_mode: TxMode,
 }
@@ -160,7 +174,12 @@ impl Pacing {
     /// Evenly spaced packets at this rate.
     #[must_use]
     pub fn of(rate: Rate) -> Self {
-        Self { rate, pattern: Pattern::default(), catch_up: None, tx_mode: TxMode::default() }
+        Self {
+            rate,
+            pattern: Pattern::default(),
+            catch_up: CatchUp::default(),
+            tx_mode: TxMode::default(),
+        }
     }
 }
 
@@ -216,8 +235,11 @@ impl Pacer {
         let share = pacing.map(|pacing| Share::new(&pacing, worker, workers, bounds.end_ns));
         let group = share.as_ref().map_or(1, Share::group);
         let catch_up_ns = share.as_ref().zip(pacing).map_or(0, |(share, pacing)| {
-            let at_least = || share.packets_in(LATE_NS).max(bounds.burst.into());
-            share.time_of(pacing.catch_up.unwrap_or_else(at_least)).min(bounds.latest_ns).max(1)
+            let packets = match pacing.catch_up {
+                CatchUp::Packets(packets) => packets,
+                CatchUp::Time(ns) => share.packets_in(ns).max(bounds.burst.into()),
+            };
+            share.time_of(packets).min(bounds.latest_ns).max(1)
         });
         Self {
             share,

@@ -1,6 +1,7 @@
 //! Notations of a rate.
 
 use super::*;
+use crate::work::pacer::CatchUp;
 
 #[test]
 fn rates_are_exact() {
@@ -149,7 +150,13 @@ fn a_pattern_needs_a_rate() {
     assert_eq!(pacing("--rate 1k").pattern, Pattern::Cbr);
     assert_eq!(pacing("--rate 1k --pattern poisson --seed 9").pattern, Pattern::Poisson(9));
     let bursts = pacing("-R 5 --pattern burst:32 --catch-up 64");
-    assert_eq!((bursts.pattern, bursts.catch_up), (Pattern::Burst(32), Some(64)));
+    assert_eq!((bursts.pattern, bursts.catch_up), (Pattern::Burst(32), CatchUp::Packets(64)));
+    assert_eq!(pacing("--rate 1k").catch_up, CatchUp::default());
+    assert_eq!(pacing("--rate 1k --catch-up 10ms").catch_up, CatchUp::Time(10_000_000));
+    for bad in ["0", "0ms", "ms", "1s", "-1", "18446744073710ms"] {
+        let error = error(&format!("{SENDRECV} --rate 1k --catch-up={bad}"));
+        assert!(error.contains("such as 10ms"), "{error}");
+    }
     for bad in ["burst", "burst:0", "burst:x", "even"] {
         let error = error(&format!("{SENDRECV} --rate 1k --pattern {bad}"));
         assert!(error.contains("cbr, poisson or burst:N"), "{error}");

@@ -11,7 +11,7 @@ const BOUNDS: Bounds = Bounds { count: None, end_ns: None, burst: 1, latest_ns: 
 fn rate(packets: u64, period_ns: u64) -> Option<Pacing> {
     let rate = Rate::new(packets, period_ns)?;
     let tx_mode = TxMode::Burst;
-    Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: None, tx_mode })
+    Some(Pacing { rate, pattern: Pattern::Cbr, catch_up: CatchUp::default(), tx_mode })
 }
 
 fn pattern(pattern: Pattern) -> Option<Pacing> {
@@ -83,7 +83,7 @@ proptest! {
         ])
     ) {
         let (period_ns, end) = (3 * MS, duration_us * 1000);
-        let pacing = Pacing { pattern, catch_up: Some(1 << 40), ..rate(packets, period_ns).unwrap() };
+        let pacing = Pacing { pattern, catch_up: CatchUp::Packets(1 << 40), ..rate(packets, period_ns).unwrap() };
         let bounds = Bounds { end_ns: Some(end), ..BOUNDS };
         let exact = (end * packets).div_ceil(period_ns);
         let mut by_worker = Vec::new();
@@ -111,7 +111,7 @@ proptest! {
         pattern in select(vec![Pattern::Cbr, Pattern::Burst(5), Pattern::Burst(50), Pattern::Poisson(3)])
     ) {
         let end = 2 * MS;
-        let pacing = Pacing { pattern, catch_up: Some(1 << 40), ..rate(packets, MS).unwrap() };
+        let pacing = Pacing { pattern, catch_up: CatchUp::Packets(1 << 40), ..rate(packets, MS).unwrap() };
         let bounds = Bounds { end_ns: Some(end), count: limit, ..BOUNDS };
         let mut expected = due(&mut Pacer::new(Some(pacing), 1, 2, bounds), end - 1, 1000);
         let mut pacer = Pacer::new(Some(pacing), 1, 2, bounds);
@@ -210,7 +210,7 @@ proptest! {
     fn what_is_given_up_leaves_the_schedule_as_it_was(
         packets in 1..1000u64, period_ns in 1..10_000u64, catch_up in 1..20u64, pauses in vec(1..9_000u64, 1..9)
     ) {
-        let pacing = Pacing { catch_up: Some(catch_up), ..rate(packets, period_ns).unwrap() };
+        let pacing = Pacing { catch_up: CatchUp::Packets(catch_up), ..rate(packets, period_ns).unwrap() };
         let mut pacer = alone(Some(pacing));
         let catch_up_ns = (catch_up * period_ns / packets).max(1);
         let (mut now_ns, mut next) = (0, 0);
@@ -287,7 +287,7 @@ fn a_low_rate_catches_up_with_a_burst() {
 /// Whatever the rate, because the statistics have a timeout.
 #[test]
 fn nothing_is_later_than_the_latest() {
-    for catch_up in [None, Some(1000)] {
+    for catch_up in [CatchUp::default(), CatchUp::Packets(1000)] {
         let bounds = Bounds { burst: 32, latest_ns: 2 * SECOND, ..BOUNDS };
         let pacing = Pacing { catch_up, ..rate(1, SECOND).unwrap() };
         let mut pacer = Pacer::new(Some(pacing), 0, 1, bounds);
@@ -368,7 +368,8 @@ fn bursts_come_whole_and_at_the_mean_rate() {
 fn a_poisson_process_has_exponential_gaps_and_the_rate() {
     let end = 100 * MS;
     let due = |seed, end_ns| {
-        let pacing = pattern(Pattern::Poisson(seed)).map(|p| Pacing { catch_up: Some(9999), ..p });
+        let pacing = pattern(Pattern::Poisson(seed))
+            .map(|p| Pacing { catch_up: CatchUp::Packets(9999), ..p });
         due(&mut Pacer::new(pacing, 0, 1, Bounds { end_ns, ..BOUNDS }), end - 1, 1000)
     };
     assert_ne!(due(1, Some(end)), due(2, Some(end)));
@@ -419,8 +420,12 @@ fn a_poisson_process_that_is_far_behind_gives_up_as_many_as_are_due() {
 
 #[test]
 fn the_catch_up_can_be_chosen() {
-    let pacing = rate(1_000_000, SECOND).map(|pacing| Pacing { catch_up: Some(32), ..pacing });
+    let pacing =
+        rate(1_000_000, SECOND).map(|pacing| Pacing { catch_up: CatchUp::Packets(32), ..pacing });
     let mut pacer = alone(pacing);
     assert_eq!(grant(&mut pacer, 99_999, 512), (32, 68));
     assert_eq!(grant(&mut pacer, 131_999, 512), (32, 0));
+    let pacing = pacing.map(|pacing| Pacing { catch_up: CatchUp::Time(3_000_000), ..pacing });
+    let mut pacer = alone(pacing);
+    assert_eq!(grant(&mut pacer, 9_999_999, 512), (512, 7000), "of 3 ms, in bursts");
 }

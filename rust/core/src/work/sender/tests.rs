@@ -6,7 +6,7 @@ use crate::wire::reflect::reflect;
 use crate::wire::template::Checksums;
 use crate::wire::template::tests::{flow, template};
 use crate::wire::verify::Verifier;
-use crate::work::pacer::{Bounds, Pacing, Pattern, Rate, TxMode};
+use crate::work::pacer::{Bounds, CatchUp, Pacing, Pattern, Rate, TxMode};
 use std::sync::Arc;
 
 const SEED: u64 = 7;
@@ -64,7 +64,7 @@ impl Rig {
 
 fn per_ms(tx_mode: TxMode) -> Pacing {
     let rate = Rate::new(1, 1_000_000).unwrap();
-    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(100), tx_mode }
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: CatchUp::Packets(100), tx_mode }
 }
 
 #[test]
@@ -190,7 +190,7 @@ impl Rig {
 fn every(period_ns: u64, catch_up: u64) -> Pacing {
     let rate = Rate::new(1, period_ns).unwrap();
     let tx_mode = TxMode::Burst;
-    Pacing { rate, pattern: Pattern::Cbr, catch_up: Some(catch_up), tx_mode }
+    Pacing { rate, pattern: Pattern::Cbr, catch_up: CatchUp::Packets(catch_up), tx_mode }
 }
 
 /// Four packets per interval, and a stall from 0.9 to 3.9 ms, of which the sender can catch up 0.25
