@@ -15,14 +15,7 @@ use crate::work::pacer::{Pattern, Rate, TxMode};
 use std::net::IpAddr;
 
 fn modes() -> Vec<ModeInfo> {
-    let mode = |name: &str, meaning, queues| ModeInfo {
-        name: name.into(),
-        about: format!("{name} it"),
-        meaning,
-        queues,
-        options: Vec::new(),
-        counters: Vec::new(),
-    };
+    let mode = ModeInfo::example;
     vec![
         mode("sendrecv", Meaning::Measures, Queues::Own),
         mode("reflect", Meaning::Returns, Queues::Paired),

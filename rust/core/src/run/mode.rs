@@ -20,6 +20,21 @@ pub struct ModeInfo {
     pub counters: Vec<ModeCounter>,
 }
 
+#[cfg(test)]
+impl ModeInfo {
+    /// A mode without options and counters of its own.
+    pub(crate) fn example(name: &str, meaning: Meaning, queues: Queues) -> Self {
+        Self {
+            name: name.into(),
+            about: format!("{name} it"),
+            meaning,
+            queues,
+            options: Vec::new(),
+            counters: Vec::new(),
+        }
+    }
+}
+
 /// An option that a mode registers for itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeOption {

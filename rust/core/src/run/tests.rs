@@ -20,14 +20,7 @@ const MS: u64 = 1_000_000;
 
 pub(crate) fn config(line: &str) -> Config {
     let args: Vec<String> = line.split_whitespace().map(Into::into).collect();
-    let mode = |name: &str, meaning, queues| ModeInfo {
-        name: name.into(),
-        about: String::new(),
-        meaning,
-        queues,
-        options: Vec::new(),
-        counters: Vec::new(),
-    };
+    let mode = ModeInfo::example;
     let modes = [
         mode("sendrecv", Meaning::Measures, Queues::Own),
         mode("reflect", Meaning::Returns, Queues::Paired),

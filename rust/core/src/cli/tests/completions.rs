@@ -3,14 +3,7 @@ use crate::cli::parse_for;
 use crate::run::mode::{Meaning, Queues};
 
 fn modes() -> Vec<ModeInfo> {
-    let mode = |name: &str, meaning| ModeInfo {
-        name: name.into(),
-        about: "Do it".into(),
-        meaning,
-        queues: Queues::Mixed,
-        options: Vec::new(),
-        counters: Vec::new(),
-    };
+    let mode = |name, meaning| ModeInfo::example(name, meaning, Queues::Mixed);
     vec![mode("measure", Meaning::Measures), mode("other", Meaning::Forwards)]
 }
 

@@ -6,14 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 fn modes() -> Vec<ModeInfo> {
-    let mode = |name: &str, meaning, queues| ModeInfo {
-        name: name.into(),
-        about: format!("{name} it"),
-        meaning,
-        queues,
-        options: Vec::new(),
-        counters: Vec::new(),
-    };
+    let mode = ModeInfo::example;
     let mut all = vec![
         mode("sendrecv", Meaning::Measures, Queues::Own),
         mode("reflect", Meaning::Returns, Queues::Paired),

@@ -8,14 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 fn template(options: &str) -> Config {
-    let mode = ModeInfo {
-        name: "any".into(),
-        about: String::new(),
-        meaning: Meaning::Measures,
-        queues: Queues::Own,
-        options: Vec::new(),
-        counters: Vec::new(),
-    };
+    let mode = ModeInfo::example("any", Meaning::Measures, Queues::Own);
     let line =
         format!("any --trials --src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 2:0:0:0:0:2 {options}");
     let words: Vec<String> = line.split_whitespace().map(Into::into).collect();
