@@ -44,9 +44,6 @@ fn document(outcome: &Outcome, has_histograms: bool) -> Document {
     let totals = &outcome.totals;
     let counts = &totals.counts;
     let ours = outcome.meaning == Meaning::Measures;
-    let of_ours = |value: u64| ours.then_some(value);
-    // A socket does not show them.
-    let of_headers = |value: u64| (ours && !outcome.sockets).then_some(value);
     Document {
         schema: SCHEMA.into(),
         merged: outcome.merged,
@@ -60,42 +57,8 @@ fn document(outcome: &Outcome, has_histograms: bool) -> Document {
         busy_s: outcome.busy_for_ns().filter(|_| !ours).map(|ns| ns as f64 / 1e9),
         warmup_s: outcome.warmup_ns as f64 / 1e9,
         drain_s: outcome.drain_ns as f64 / 1e9,
-        tx: Tx {
-            requested_pps: outcome.requested_pps,
-            sent_pps: outcome.pps(counts[Counter::Sent]),
-            due: of_ours(counts[Counter::Due]),
-            sent: counts[Counter::Sent],
-            sent_late: outcome.requested_pps.map(|_| counts[Counter::SentLate]),
-            waited: (outcome.meaning == Meaning::Returns).then_some(counts[Counter::Waited]),
-            not_sent: counts.sum(Counter::NOT_SENT) + counts[Counter::Refused],
-            not_sent_reasons: {
-                let mut reasons = counted(counts, Counter::NOT_SENT);
-                let of_mode = outcome.counted_at(LedgerPlace::Refused);
-                reasons.extend(of_mode.map(|(name, packets)| (name.into(), packets)));
-                reasons
-            },
-            control: outcome.driver().control_sent,
-            checksums: port::checksums(outcome),
-            vlan_tag: port::vlan_tag(outcome),
-            sizes: outcome.sizes.clone(),
-        },
-        rx: Rx {
-            received: counts[Counter::Received],
-            valid: of_ours(counts[Counter::Valid]),
-            no_udp_checksum: of_headers(counts[Counter::NoUdpChecksum]),
-            dscp_changed: of_headers(counts[Counter::DscpChanged]),
-            ecn_changed: of_headers(counts[Counter::EcnChanged]),
-            duplicate: of_ours(counts[Counter::Duplicate]),
-            corrupt: of_ours(counts.sum(Counter::CORRUPT)),
-            corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
-            foreign: counts.sum(Counter::FOREIGN),
-            foreign_reasons: counted(counts, Counter::FOREIGN),
-            other_address: outcome.notes.other_address.map(|from| from.to_string()),
-            late: of_ours(counts[Counter::Late]),
-            dropped: (outcome.meaning == Meaning::Forwards).then_some(counts[Counter::Dropped]),
-            late_forgotten: of_ours(counts[Counter::LateForgotten]),
-            control: counts[Counter::ControlReceived],
-        },
+        tx: tx(outcome),
+        rx: rx(outcome),
         lost: Lost {
             total: outcome.meaning.of(totals).2,
             places: attribute(outcome).map(Into::into),
@@ -131,6 +94,52 @@ fn document(outcome: &Outcome, has_histograms: bool) -> Document {
         ledger_balanced: ledger(outcome).is_empty(),
         ledger_broken: ledger(outcome),
         basis: Basis::of(outcome),
+    }
+}
+
+fn tx(outcome: &Outcome) -> Tx {
+    let counts = &outcome.totals.counts;
+    let mut not_sent_reasons = counted(counts, Counter::NOT_SENT);
+    let of_mode = outcome.counted_at(LedgerPlace::Refused);
+    not_sent_reasons.extend(of_mode.map(|(name, packets)| (name.into(), packets)));
+    Tx {
+        requested_pps: outcome.requested_pps,
+        sent_pps: outcome.pps(counts[Counter::Sent]),
+        due: (outcome.meaning == Meaning::Measures).then_some(counts[Counter::Due]),
+        sent: counts[Counter::Sent],
+        sent_late: outcome.requested_pps.map(|_| counts[Counter::SentLate]),
+        waited: (outcome.meaning == Meaning::Returns).then_some(counts[Counter::Waited]),
+        not_sent: counts.sum(Counter::NOT_SENT) + counts[Counter::Refused],
+        not_sent_reasons,
+        control: outcome.driver().control_sent,
+        checksums: port::checksums(outcome),
+        vlan_tag: port::vlan_tag(outcome),
+        sizes: outcome.sizes.clone(),
+    }
+}
+
+fn rx(outcome: &Outcome) -> Rx {
+    let counts = &outcome.totals.counts;
+    let ours = outcome.meaning == Meaning::Measures;
+    let of_ours = |value: u64| ours.then_some(value);
+    // A socket does not show them.
+    let of_headers = |value: u64| (ours && !outcome.sockets).then_some(value);
+    Rx {
+        received: counts[Counter::Received],
+        valid: of_ours(counts[Counter::Valid]),
+        no_udp_checksum: of_headers(counts[Counter::NoUdpChecksum]),
+        dscp_changed: of_headers(counts[Counter::DscpChanged]),
+        ecn_changed: of_headers(counts[Counter::EcnChanged]),
+        duplicate: of_ours(counts[Counter::Duplicate]),
+        corrupt: of_ours(counts.sum(Counter::CORRUPT)),
+        corrupt_reasons: ours.then(|| counted(counts, Counter::CORRUPT)),
+        foreign: counts.sum(Counter::FOREIGN),
+        foreign_reasons: counted(counts, Counter::FOREIGN),
+        other_address: outcome.notes.other_address.map(|from| from.to_string()),
+        late: of_ours(counts[Counter::Late]),
+        dropped: (outcome.meaning == Meaning::Forwards).then_some(counts[Counter::Dropped]),
+        late_forgotten: of_ours(counts[Counter::LateForgotten]),
+        control: counts[Counter::ControlReceived],
     }
 }
 

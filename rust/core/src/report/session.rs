@@ -34,7 +34,7 @@ pub struct Session {
     run: Option<Run>,
     is_measuring: bool,
     /// Measurements still to run, each after its preliminary run.
-    waiting: VecDeque<Config>,
+    queued: VecDeque<Config>,
     /// What the command line asks for.
     template: Config,
     /// The tag key of the last measurement in the queue.
@@ -98,7 +98,7 @@ impl Session {
             scrapes: scrapes.transpose()?,
             queue_table: QueueTable::new(template.ports()),
             table: Table::new(template.meaning, &template.counters, template.ports()),
-            waiting: first.into_iter().collect(),
+            queued: first.into_iter().collect(),
             last_key: template.tag_key(),
             template,
             trials,
@@ -154,7 +154,7 @@ impl Session {
 
     /// The configurations of all measurements still to come.
     fn configs(&mut self) -> impl Iterator<Item = &mut Config> {
-        self.waiting.iter_mut().chain([&mut self.template])
+        self.queued.iter_mut().chain([&mut self.template])
     }
 
     /// The current run.

@@ -66,8 +66,8 @@ pub fn summary(outcome: &Outcome) -> String {
     lines.push(format!("rate      tx {tx}{requested}  rx {rx}{}", time.unwrap_or_default()));
     lines.extend(lost(outcome));
     match outcome.meaning {
-        Meaning::Measures => sendrecv(outcome, &mut lines),
-        Meaning::Returns => reflect(outcome, &mut lines),
+        Meaning::Measures => measured(outcome, &mut lines),
+        Meaning::Returns => returned(outcome, &mut lines),
         Meaning::Forwards => lines.push(forwarded(outcome)),
         Meaning::Counts => {
             lines.push(format!("received  {}", grouped(totals.counts[Counter::Received])));
@@ -126,7 +126,7 @@ pub(super) fn places(loss: &Loss) -> [(&'static str, Option<u64>); 8] {
     ]
 }
 
-fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
+fn measured(outcome: &Outcome, lines: &mut Vec<String>) {
     let counts = &outcome.totals.counts;
     let late = match outcome.requested_pps {
         Some(_) => {
@@ -163,32 +163,10 @@ fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
         }
     }
     lines.extend(other_address(outcome));
-    if let Peer::Counted(report) = outcome.peer {
-        let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
-        let reasons = reasons.chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
-        let mut told: Vec<(&str, u64)> =
-            reasons.map(|counter| (counter.name(), report.count(*counter))).collect();
-        told.retain(|(_, packets)| *packets > 0);
-        told.sort_unstable();
-        told.dedup();
-        let told: Vec<_> =
-            told.iter().map(|(name, packets)| format!("  {name} {}", grouped(*packets))).collect();
-        lines.push(format!(
-            "reflector received {}  sent {}{}",
-            grouped(report.count(Counter::Received)),
-            grouped(report.count(Counter::Sent)),
-            told.concat()
-        ));
-    }
+    lines.extend(reflector(outcome));
     lines.extend(pacing(outcome));
     latency(outcome, lines);
-    let reordered = counts[Counter::Reordered];
-    let ratio = outcome.reordered_ratio().map_or("-".into(), percent);
-    let mut order = format!("order     reordered {} ({ratio})", grouped(reordered));
-    if outcome.notes.extents > 0 {
-        let _ = write!(order, "  extent max {} packets", grouped(outcome.notes.extent_max));
-    }
-    lines.push(order);
+    lines.push(order(outcome));
     let runs = &outcome.loss_runs;
     if runs.count > 0 {
         lines.push(format!(
@@ -198,6 +176,37 @@ fn sendrecv(outcome: &Outcome, lines: &mut Vec<String>) {
             loss_run(&runs.most_packets)
         ));
     }
+}
+
+/// What the reflector says that it did.
+fn reflector(outcome: &Outcome) -> Option<String> {
+    let Peer::Counted(report) = outcome.peer else { return None };
+    let reasons = Counter::KEPT_BACK.iter().chain(Counter::IGNORED);
+    let reasons = reasons.chain(Counter::IMPAIRED).chain(&[Counter::Waited]);
+    let mut told: Vec<(&str, u64)> =
+        reasons.map(|counter| (counter.name(), report.count(*counter))).collect();
+    told.retain(|(_, packets)| *packets > 0);
+    told.sort_unstable();
+    told.dedup();
+    let told: Vec<_> =
+        told.iter().map(|(name, packets)| format!("  {name} {}", grouped(*packets))).collect();
+    Some(format!(
+        "reflector received {}  sent {}{}",
+        grouped(report.count(Counter::Received)),
+        grouped(report.count(Counter::Sent)),
+        told.concat()
+    ))
+}
+
+/// How many packets came back out of order.
+fn order(outcome: &Outcome) -> String {
+    let reordered = outcome.totals.counts[Counter::Reordered];
+    let ratio = outcome.reordered_ratio().map_or("-".into(), percent);
+    let mut line = format!("order     reordered {} ({ratio})", grouped(reordered));
+    if outcome.notes.extents > 0 {
+        let _ = write!(line, "  extent max {} packets", grouped(outcome.notes.extent_max));
+    }
+    line
 }
 
 /// What each queue did: in a mode that measures always, elsewhere if there are several.
@@ -320,7 +329,7 @@ fn latency(outcome: &Outcome, lines: &mut Vec<String>) {
     lines.push(format!("jitter    {}  (RFC 3550)", time(outcome.notes.jitter_ns)));
 }
 
-fn reflect(outcome: &Outcome, lines: &mut Vec<String>) {
+fn returned(outcome: &Outcome, lines: &mut Vec<String>) {
     let counts = &outcome.totals.counts;
     let duplicated = match counts[Counter::ImpairDuplicated] {
         0 => String::new(),

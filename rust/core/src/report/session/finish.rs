@@ -91,7 +91,7 @@ impl Session {
             let line = trials.answer(&outcome, was_stopped);
             line.map_err(|problem| problems.push(problem)).unwrap_or_default()
         } else {
-            if self.waiting.is_empty() {
+            if self.queued.is_empty() {
                 let rejects = run.take_rejects();
                 problems = self.files.finish(&outcome, || {
                     to_pcapng(run.config(), &outcome, end.started_unix_ns, &rejects)
@@ -110,7 +110,7 @@ impl Session {
                 summary
             },
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
-            // Who asks for trials finds them in the answers.
+            // Trials report broken limits in their answers.
             limits_broken: self.trials.is_none() && !broken(&outcome).is_empty(),
         }
     }

@@ -26,7 +26,7 @@ pub enum Next {
     },
     /// None yet: no request has come. Call [`Session::next`] again.
     Waiting,
-    /// None: the peer did not answer in the time for which it was to be waited for, and the user was told.
+    /// None: the peer did not answer in time (`--wait-peer`), and the user was told.
     NoPeer,
     /// None: all runs are done.
     Nothing,
@@ -56,12 +56,12 @@ impl Session {
         self.limits.iter().try_for_each(|limits| config.check_port(limits))?;
         self.template.skip_warmup();
         self.last_key = config.tag_key();
-        self.waiting.push_back(config);
+        self.queued.push_back(config);
         Ok(())
     }
 
-    /// Takes the next request, if there is one: then its measurement waits. Otherwise returns what
-    /// the caller of [`Session::next`] gets.
+    /// Takes the next request, and queues its measurement. If there is none, returns the result of
+    /// [`Session::next`].
     fn take_request(&mut self) -> Option<Next> {
         let trials = self.trials.as_mut()?;
         let refusal = match trials.next(&self.template) {
@@ -86,7 +86,7 @@ impl Session {
     /// # Errors
     /// One line, if the last run did not find the MAC address of a next hop. There is no next run then.
     pub fn next(&mut self, macs: &[Mac], stop_requested: bool) -> Result<Next, String> {
-        if self.trials.is_some() && self.waiting.is_empty() {
+        if self.trials.is_some() && self.queued.is_empty() {
             if stop_requested {
                 return Ok(Next::Nothing);
             }
@@ -95,36 +95,17 @@ impl Session {
             }
         }
         let mut last = self.run.take();
-        if let Some(run) = last.take_if(|run| run.is_resolving()) {
-            match run.resolved() {
-                Ok(next_hops) => {
-                    self.adopt(&next_hops);
-                    self.configs().for_each(|config| config.has_waited(run.stopped_ns()));
-                }
-                // Nothing is sent any more: it need not be known.
-                Err(_) if stop_requested => {}
-                Err(unanswered) if self.template.wait_peer_ns().is_some() => {
-                    self.say_once(unanswered);
-                    return Ok(Next::NoPeer);
-                }
-                Err(unanswered) => return Err(unanswered),
-            }
-        }
-        if let Some(run) = last.take_if(|run| run.is_waiting_for_peer()) {
-            match run.has_answer() {
-                Err(unanswered) if !stop_requested => {
-                    self.say_once(unanswered);
-                    return Ok(Next::NoPeer);
-                }
-                _ => self.configs().for_each(Config::wait_no_more),
+        let preparation = last.take_if(|run| run.is_resolving() || run.is_waiting_for_peer());
+        if let Some(run) = preparation {
+            if !self.conclude(&run, stop_requested)? {
+                return Ok(Next::NoPeer);
             }
         }
         let is_behind_another = self.is_measuring;
-        let Some(config) = self.waiting.front().filter(|_| !(is_behind_another && stop_requested))
-        else {
+        if self.queued.is_empty() || is_behind_another && stop_requested {
             self.run = last;
             return Ok(Next::Nothing);
-        };
+        }
         let found = match &last {
             Some(preliminary) if !is_behind_another => Some(preliminary.found()),
             Some(trial) if self.trials.is_some() => trial.found_at_rest(),
@@ -134,29 +115,14 @@ impl Session {
         // Free its memory before the next run allocates as much.
         drop(last);
         if found.is_none() && !stop_requested {
-            if let Some(run) = Run::resolving(config, macs) {
-                self.is_measuring = false;
-                // It sends no packets that buffers would have to be prepared for.
-                let prepared_len = self.prepared_len;
-                let profile = TxProfile { prepares: false, ..self.begin(run) };
-                self.prepared_len = prepared_len;
-                return Ok(Next::Preliminary { warmup_ns: 0, profile });
-            }
-            if let Some(run) = Run::waiting(config, macs) {
-                self.is_measuring = false;
-                return Ok(Next::Preliminary { warmup_ns: 0, profile: self.begin(run) });
-            }
-            if let Some(run) = Run::preliminary(config, macs) {
-                self.is_measuring = false;
-                let warmup_ns = run.config().duration_ns.unwrap_or(0);
-                let profile = self.begin(run);
-                return Ok(Next::Preliminary { warmup_ns, profile });
+            if let Some(next) = self.begin_before(macs) {
+                return Ok(next);
             }
         }
         self.is_measuring = true;
         self.has_begun = false;
         self.table.begin();
-        let Some(config) = self.waiting.pop_front() else { return Ok(Next::Nothing) };
+        let Some(config) = self.queued.pop_front() else { return Ok(Next::Nothing) };
         if is_silent && !stop_requested && self.trials.is_some() {
             // Waiting for an answer takes a second each time.
             self.template.ask_no_peer();
@@ -164,6 +130,59 @@ impl Session {
         }
         let run = Run::new(config, macs.into(), found.unwrap_or_default());
         Ok(Next::Measurement { profile: self.begin(run) })
+    }
+
+    /// Takes over what a run has found that resolves next hops or waits for the reflector. Returns
+    /// `false` if the peer did not answer, of which the user is told.
+    ///
+    /// # Errors
+    /// As those of [`Session::next`].
+    fn conclude(&mut self, run: &Run, stop_requested: bool) -> Result<bool, String> {
+        let unanswered = if run.is_resolving() {
+            match run.resolved() {
+                Ok(next_hops) => {
+                    self.adopt(&next_hops);
+                    self.configs().for_each(|config| config.has_waited(run.stopped_ns()));
+                    return Ok(true);
+                }
+                // A session that is stopped sends nothing, so it needs no MAC address.
+                Err(_) if stop_requested => return Ok(true),
+                Err(unanswered) if self.template.wait_peer_ns().is_none() => {
+                    return Err(unanswered);
+                }
+                Err(unanswered) => unanswered,
+            }
+        } else {
+            match run.has_answer() {
+                Err(unanswered) if !stop_requested => unanswered,
+                _ => {
+                    self.configs().for_each(Config::wait_no_more);
+                    return Ok(true);
+                }
+            }
+        };
+        self.say_once(unanswered);
+        Ok(false)
+    }
+
+    /// Starts the run, if any is needed, that has to precede the next measurement.
+    fn begin_before(&mut self, macs: &[Mac]) -> Option<Next> {
+        let config = self.queued.front()?;
+        let next = if let Some(run) = Run::resolving(config, macs) {
+            // It sends no packets that buffers would have to be prepared for.
+            let prepared_len = self.prepared_len;
+            let profile = TxProfile { prepares: false, ..self.begin(run) };
+            self.prepared_len = prepared_len;
+            Next::Preliminary { warmup_ns: 0, profile }
+        } else if let Some(run) = Run::waiting(config, macs) {
+            Next::Preliminary { warmup_ns: 0, profile: self.begin(run) }
+        } else {
+            let run = Run::preliminary(config, macs)?;
+            let warmup_ns = run.config().duration_ns.unwrap_or(0);
+            Next::Preliminary { warmup_ns, profile: self.begin(run) }
+        };
+        self.is_measuring = false;
+        Some(next)
     }
 
     /// Enters the next hop of each port in all measurements still to run.
