@@ -86,8 +86,8 @@ rs::PortEnd end_of(const ServedPort& served) {
           .offloads = {by_port.ipv4, by_port.udp, by_port.vlan}};
 }
 
-/// Collects what only C++ knows about the run that began at `started_unix_ns` by the system clock
-/// and ended at `now_ns`.
+/// What only C++ knows about the run that began at `started_unix_ns` by the system clock and ended
+/// at `now_ns`.
 rs::End end_of(const ServedPorts& ports, uint64_t started_unix_ns, uint64_t now_ns) {
   rs::End end{.now_ns = now_ns,
               .ports = {},
@@ -232,7 +232,8 @@ rust::Vec<rs::PortRss> rss_of(const ServedPorts& ports) {
   return all;
 }
 
-/// Whether the kernel waits for the device: then everything ends, so that it gets it.
+/// Whether the kernel waits for us to release the device, which is being unplugged. Every run then
+/// ends.
 bool is_removal_requested(const ServedPort& served) {
   return served.port.watch().is_removal_requested();
 }
@@ -245,7 +246,7 @@ int run_on(ServedPorts& ports, const Mode& mode, const rs::Options& options, rs:
     return kFailure;
   }
   if (!signals.requested()) {
-    // If stopped, nothing is sent: neither the speed nor requests are needed.
+    // After a stop, nothing is sent, so neither the link speed nor further requests are needed.
     std::optional<Affinity::Guest> guest;
     if (options.trials) {
       affinity.leave_to_lcores(polling_cpus(options, ports.size()));
@@ -385,7 +386,8 @@ int run_app(const Strings& args) {
     if (options.live_view) {
       rescue_terminal_on_crash();
     }
-    // As if all of it had been on the command line.
+    // Options from the environment and from --config now look as if they had been on the command
+    // line.
     eal_args.resize(1);
     std::ranges::transform(options.eal, std::back_inserter(eal_args), to_string);
     Strings command = eal_args;

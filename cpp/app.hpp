@@ -14,7 +14,7 @@ enum ExitCode : int {
   kUsage = 2,
   /// A given limit (--max-loss, --max-latency) was exceeded.
   kLimitBroken = 3,
-  /// The peer did not answer in the time for which it was to be waited for (--wait-peer).
+  /// The peer did not answer within the timeout (--wait-peer).
   kNoPeer = 4,
 };
 

@@ -113,7 +113,8 @@ void control(rs::Session& session, ServedPorts& ports, const Clock& clock,
       watch_ports(ports, facts);
     }
     facts.stop_requested = signals.requested() || facts.removals_requested != 0;
-    // In this order, so that an answer ends the run that waits for it without a further pause.
+    // The slow path is served before the tick, so that an answer ends the run that waits for it in
+    // this iteration.
     uint16_t index = 0;
     for (ServedPort& served : ports) {
       served.slow_path.serve(session, index++, now_ns);

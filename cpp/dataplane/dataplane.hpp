@@ -46,8 +46,8 @@ class Dataplane {
   const rs::Next& next() const noexcept { return next_; }
   /// The values of the mode's own options.
   ModeOptions mode_options() const noexcept { return ModeOptions(options_); }
-  /// run_workers() resets its zero to the moment when workers start, so that no run includes the
-  /// time that making them takes. Workers keep it by reference.
+  /// Its zero is the moment when workers start, as set by run_workers(), so that no run includes
+  /// the time for making them. Workers keep a reference to it.
   const Clock& clock() const noexcept { return clock_; }
 
   /// For everything that waits while workers are made.

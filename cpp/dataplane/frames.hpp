@@ -18,8 +18,8 @@ namespace dpdkproj {
 class Frames {
  public:
   Frames() = default;
-  /// Moves nothing: the content is only valid within a poll, and the cached slices point into this
-  /// object.
+  /// Takes over nothing: the content is only valid within a poll, and the cached slices point into
+  /// the other object.
   Frames(Frames&& /*from*/) noexcept {}
   Frames(const Frames&) = delete;
   Frames& operator=(const Frames&) = delete;
@@ -64,9 +64,9 @@ class Frames {
   /// All frames, for Rust to read.
   rust::Slice<const rs::Frame> readable() noexcept { return readable_.of(frames_.data(), size_); }
 
-  /// Empties `burst`, for a worker that sends none of its packets back: calls `slow` with each
-  /// packet of the last of() that is for the control thread, which takes ownership, and frees the
-  /// others.
+  /// For a worker that sends none of these packets back: calls `slow` with each packet that the
+  /// last verdicts pass to the control thread, which takes ownership, frees the others, and leaves
+  /// `burst` empty.
   template <typename F>
   [[gnu::noinline, gnu::cold]] void drop_all(Burst& burst, F slow) noexcept {
     for (uint16_t i = 0; i < burst.size; ++i) {
@@ -79,7 +79,7 @@ class Frames {
     burst.size = 0;
   }
 
-  /// The frame of packet `i` of the last of(), with Rust's verdict.
+  /// The frame of packet `i` of the burst last passed to of(), with Rust's verdict.
   const rs::Frame& operator[](uint16_t i) const noexcept { return frames_[i]; }
 
   /// Turns the packets of `burst` around, so that they go back to their senders. Frees all packets
@@ -94,9 +94,9 @@ class Frames {
     return static_cast<uint16_t>(before - burst.size);
   }
 
-  /// Applies Rust's verdicts on the last of(): keeps the packets to send in `burst`, in order,
-  /// calls `slow` with each packet for the control thread, which takes ownership, and frees the
-  /// others.
+  /// Applies Rust's verdicts on the burst last passed to of(): keeps the packets to send in
+  /// `burst`, in order, calls `slow` with each packet for the control thread, which takes
+  /// ownership, and frees the others.
   template <typename F>
   void drop_unwanted(Burst& burst, F slow) noexcept {
     uint16_t kept = 0;

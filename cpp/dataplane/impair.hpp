@@ -111,14 +111,14 @@ class ReflectImpaired final {
     uint64_t arrived_ns;
     rs::Verdict verdict;
     uint16_t flow;
-    /// For a packet that others are to overtake: how many packets had passed when it was due, and
-    /// when that was.
+    /// Only for a packet that others are to overtake: when its delay was over, and how many packets
+    /// had passed by then.
     uint64_t passed_before;
     uint64_t since_ns;
   };
 
   static constexpr unsigned kLeast = 8192;
-  /// How many of them may wait to be overtaken.
+  /// Maximum number of held packets that wait to be overtaken.
   static constexpr unsigned kOvertaken = 4096;
   /// A packet that no other one overtakes for this long is sent anyway.
   static constexpr uint64_t kTimeoutNs = 5'000'000;
@@ -278,7 +278,7 @@ class ReflectImpaired final {
     }
   }
 
-  /// It seems that the peer no longer empties the tx queue.
+  /// Frees what waits: the peer seems not to empty the tx queue any more.
   void give_up() noexcept {
     for (uint16_t i = taken_; i < out_.size; ++i) {
       if (kinds_[i] != Kind::kCopy) {
@@ -317,7 +317,7 @@ class ReflectImpaired final {
   Frames frames_;
   Frames out_frames_;
   uint16_t depth_;
-  /// A copy may come on top.
+  /// One below kMaxBurst at most, because a copy of the last packet may follow it.
   uint16_t max_burst_;
   /// How many packets of `out_` the driver has accepted.
   uint16_t taken_ = 0;

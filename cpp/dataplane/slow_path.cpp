@@ -57,7 +57,8 @@ void SlowPath::Outlet::send(TxQueue& queue) noexcept {
     Burst burst;
     if (burst.allocate(pool_, 1, frame->data_len)) {
       rte_mbuf* copy = burst.mbufs[0];
-      // With a headroom of its own: drivers write there (net_virtio its header, and VLAN tags).
+      // The copy gets a headroom of its own: drivers write there (net_virtio its header, and VLAN
+      // tags).
       const auto behind = static_cast<uint16_t>(RTE_PKTMBUF_HEADROOM +
                                                 RTE_ALIGN_CEIL(prepared_, RTE_CACHE_LINE_SIZE) +
                                                 RTE_PKTMBUF_HEADROOM);

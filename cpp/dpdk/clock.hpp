@@ -49,14 +49,14 @@ class Clock {
 /// The system clock (CLOCK_REALTIME): ns since 1970-01-01 00:00 UTC.
 uint64_t unix_ns() noexcept;
 
-/// How well the system clock is synchronised, as the kernel was told by whoever sets it
-/// (adjtimex(2)).
+/// How well the system clock is synchronised, according to the kernel (adjtimex(2)), which knows it
+/// from chrony, ntpd or whatever else disciplines the clock.
 struct ClockSync {
   bool synchronised;            // STA_UNSYNC is not set
   uint64_t max_error_us;        // its error is at most this
   uint64_t estimated_error_us;  // its error is estimated to be this
 
-  /// Nothing if the system does not say.
+  /// nullopt if the system call fails.
   static std::optional<ClockSync> read() noexcept;
 };
 

@@ -33,7 +33,7 @@ enum class PassingOn {
   kToAnyQueue,
 };
 
-/// What a port does for packets that request it (rte_eth_txmode).
+/// Tx offloads of a port (rte_eth_txmode), for packets that request them.
 struct TxOffloads {
   /// It computes the checksum of the IPv4 header.
   bool ipv4 = false;
@@ -54,14 +54,14 @@ struct PortConfig {
   uint16_t rx_burst;
   /// Maximum packets per call of rte_eth_tx_burst.
   uint16_t tx_burst;
-  /// What the port is to do for packets that request it, as far as it can.
+  /// Tx offloads to enable, as far as the port supports them.
   TxOffloads offloads;
   /// Packets carry their launch time (TxSchedule); refused if the port has no such offload.
   bool send_on_timestamp = false;
-  /// The port is to verify the checksums of received packets, if it can: what it finds is counted
-  /// (counters()), and changes nothing else.
+  /// Enable checksum verification of received packets, if the port supports it. Packets with a
+  /// wrong checksum are only counted (counters()); they are delivered all the same.
   bool verify_checksums = false;
-  /// Refuse a port that cannot do all of them.
+  /// Refuse a port that does not support all of `offloads`.
   bool offloads_required = false;
   /// How long to wait for the peer of a memif port.
   std::chrono::milliseconds peer_timeout = kLinkTimeout;
@@ -108,7 +108,7 @@ class Port {
   /// The pool for packets that a worker originates on tx queue `queue`.
   rte_mempool* tx_pool(uint16_t queue);
 
-  /// What the port does for packets that request it: of what PortConfig asks for, what it can.
+  /// The tx offloads in use: those of PortConfig::offloads that the port supports.
   TxOffloads offloads() const noexcept { return offloads_; }
 
   /// Whether the port may deliver packets whose UDP checksum holds only the sum of the

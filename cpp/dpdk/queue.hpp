@@ -42,19 +42,19 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
     }
   }
 
-  /// For the worker: the number of packets that the last receive() found in the queue: those it
-  /// received, and those that waited behind them, as far as it has asked the driver. 0 if there
-  /// were none, or if the driver does not tell (rte_eth_rx_queue_count).
+  /// For the worker: the number of packets that were in the queue at the last receive(): those that
+  /// it returned and, where it called rte_eth_rx_queue_count, those still waiting. 0 if there were
+  /// none, or if the driver does not support that call.
   uint32_t backlog() const noexcept { return tells_ ? found_ : 0; }
 
-  /// Finds out whether the driver tells how many packets wait. Call it when the port is started,
-  /// and before a worker polls the queue.
+  /// Finds out whether the driver supports rte_eth_rx_queue_count. Call it when the port is
+  /// started, and before a worker polls the queue.
   void find_out() noexcept { tells_ = rte_eth_rx_queue_count(port_id_, queue_id_) >= 0; }
 
   /// Packets delivered by the driver.
   uint64_t delivered() const noexcept { return delivered_; }
 
-  /// Of them, those whose IPv4 or UDP checksum is wrong, says the port.
+  /// Of the delivered packets, those that the port flagged for a wrong IPv4 or UDP checksum.
   uint64_t flagged() const noexcept { return flagged_; }
 
  private:
@@ -77,9 +77,10 @@ class alignas(2 * RTE_CACHE_LINE_SIZE) RxQueue {
     }
   }
 
-  /// Some drivers look at every descriptor that is in use, so they are asked rarely: after full
-  /// bursts (behind others, nothing waits), of a run of these after the 1st, 2nd, 4th, 8th and so
-  /// on, and at most once in so many polls. Only the thread that polls a queue may ask.
+  /// In some drivers, rte_eth_rx_queue_count visits every used descriptor. It is therefore called
+  /// rarely: only after a full burst (after a shorter one the queue is empty), in a run of full
+  /// bursts only after the 1st, 2nd, 4th, 8th and so on, and at most once in this many polls. Only
+  /// the thread that polls the queue may call it.
   static constexpr uint32_t kPollsPerQuestion = 64;
 
   [[gnu::noinline, gnu::cold]] void add_waiting() noexcept {

@@ -18,10 +18,10 @@ struct Telemetry {
   Figures histogram;
 };
 
-/// Answers /dpdkproj/summary, /dpdkproj/queues and /dpdkproj/histogram with `telemetry` from now
-/// on, and as long as the process runs: DPDK cannot unregister a command. Its own threads call the
-/// answers, so they take a lock; call this on a control thread. Of more numbers than DPDK can tell
-/// in one answer, it tells the first.
+/// From now on, and as long as the process runs (DPDK cannot unregister a command), the commands
+/// /dpdkproj/summary, /dpdkproj/queues and /dpdkproj/histogram return `telemetry`. DPDK calls them
+/// in threads of its own, so they take a lock; call this on a control thread. An answer that
+/// exceeds what DPDK can return is cut off.
 void publish(Telemetry telemetry);
 
 }  // namespace dpdkproj

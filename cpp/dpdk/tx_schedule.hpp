@@ -25,8 +25,8 @@ struct LaunchTimeField {
 /// That clock drifts relative to the TSC, so it is read periodically. For one lcore.
 class TxSchedule {
  public:
-  /// How long before its launch time a packet is handed to the port. This is also how long the
-  /// lcore may stall without delaying packets. At 10 Mpps, 1,000 packets wait in the tx queue.
+  /// How long before its launch time a packet is handed to the port. The lcore may stall for this
+  /// long without delaying packets. At 10 Mpps, 1,000 packets wait in the tx queue.
   static constexpr uint64_t kLeadNs = 100'000;
   /// Minimum distance of the two readings that determine the frequency of the port's clock.
   static constexpr uint64_t kBaselineNs = 50'000'000;

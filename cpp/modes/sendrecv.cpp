@@ -28,7 +28,7 @@ class Send final {
         outlet_(outlet),
         max_burst_(next.tx_mode == rs::TxMode::Burst ? options.tx_burst : 1),
         frame_len_(static_cast<uint16_t>(next.frame_len - inserted_len(port))),
-        // With launch times, the time of the driver's call says nothing about when packets leave.
+        // With launch times, the time of the tx call says nothing about when packets leave.
         checks_pacing_(next.paced && next.tx_mode != rs::TxMode::Hardware),
         spin_(next.tx_mode == rs::TxMode::Spin),
         several_sizes_(next.several_sizes) {
@@ -147,10 +147,10 @@ class Send final {
   uint64_t offload_flags_;
   uint64_t header_lens_;
   uint16_t vlan_tci_;
-  /// Those of `burst_`.
+  /// The frames that describe `burst_`.
   rust::Slice<rs::Frame> frames_;
   SlowPath::Outlet outlet_;
-  /// Only if the port keeps the schedule.
+  /// Present only if the port does the pacing.
   std::optional<TxSchedule> schedule_;
   Frames ready_;
   uint16_t max_burst_;

@@ -116,7 +116,7 @@ fn generated(shell: Shell, mut command: Command) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// What follows the script of clap, which knows no `--`.
+/// What is appended to clap's script, which does not know of the `--`.
 fn bash(name: &str) -> String {
     let eal = EAL.join(" ");
     format!(
@@ -139,7 +139,7 @@ complete -F _{name}_line -o bashdefault -o default {name}
     )
 }
 
-/// The script of clap behind a function that skips what precedes the `--`.
+/// clap's script, called by a function that skips what precedes the `--`.
 fn zsh(script: &str, name: &str) -> String {
     let script =
         script.replace(&format!("\n_{name}() {{"), &format!("\n_{name}_after_dashes() {{"));

@@ -7,7 +7,7 @@ use clap::{Arg, Command};
 use clap_mangen::Man;
 use std::fmt::Write as _;
 
-/// Of the texts below.
+/// Date of the texts below.
 const DATE: &str = "2026-11-28";
 
 /// The page for a program with these modes.
@@ -70,9 +70,10 @@ fn one_line_about(command: &Command) -> String {
     format!(".TP\n.B {}\n{}.\n", escaped(command.get_name()), escaped(&about))
 }
 
-/// The list of those that are not hidden.
+/// The list of all options that are not hidden.
 fn options(args: &[Arg]) -> String {
-    // Neither a heading nor what the option needs or excludes matters for its entry. Possible values are in its text.
+    // Without headings, requirements and exclusions, which do not matter for an entry, and without
+    // possible values, which are in its text.
     let alone = |arg: &Arg| {
         let takes_values = arg.get_action().takes_values();
         sources::alone(arg.clone()).help_heading(None).hide_possible_values(takes_values)

@@ -1,4 +1,5 @@
-//! What the two programs have in common on their command lines, and what udpbaseline has not.
+//! What differs between the command lines of the two programs: the name, and the options that
+//! udpbaseline lacks.
 
 use crate::run::config::Program;
 use clap::{ArgMatches, Command};

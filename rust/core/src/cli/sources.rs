@@ -40,7 +40,8 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    /// Whether the command line would have it: a flag that is not set only replaces one that is.
+    /// Whether it appears on the merged command line. A flag that is set to false does not: it only
+    /// overrides a weaker source.
     fn is_set(&self) -> bool {
         self.value != Value::Flag(false)
     }
@@ -61,8 +62,8 @@ fn words(arg: &Arg, value: &Value) -> Vec<String> {
     }
 }
 
-/// Adds to a command line what the environment and the file have, as far as it does not say
-/// otherwise. A command line that is wrong, or asks for help, is left as it is, for the parser.
+/// Adds to a command line what the environment and the file set, unless it sets that itself. A
+/// command line that is wrong, or asks for help, is left for the parser as it is.
 ///
 /// # Errors
 /// One line that names the variable, or the line of the file, and what is possible.
@@ -130,8 +131,8 @@ fn prints(error: &clap::Error) -> bool {
     matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
 }
 
-/// `command` with options whose values may be anything, and which neither need nor exclude others:
-/// it finds out what is given, and leaves it to the real one to refuse it.
+/// `command` without checks: it accepts any value, and no option requires or excludes another. It
+/// only finds out which options are given; the real command checks them afterwards.
 fn relaxed(command: Command) -> Command {
     let relax = |arg: Arg| {
         let arg = alone(arg);
@@ -197,7 +198,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Those of `given` that stronger sources do not replace: by the same option, or by one that
+/// The options of `given` that no stronger source overrides, by the same option or by one that
 /// excludes it.
 fn not_replaced<'a>(all: &Options, given: Vec<Given<'a>>, stronger: &[Given]) -> Vec<Given<'a>> {
     let is_replaced = |weak: &Given| {
@@ -244,7 +245,7 @@ fn from_command_line<'a>(all: &Options<'a>, matches: &[&ArgMatches]) -> Vec<Give
         } else if is_repeatable(arg) {
             Value::Many(values)
         } else {
-            // Given before the mode and after it: the latter counts.
+            // Of values before and after the mode, the latter counts.
             Value::One(values.pop()?)
         };
         Some(Given { arg, value, source: COMMAND_LINE.into() })
@@ -402,7 +403,7 @@ fn print(
     text
 }
 
-/// What counts for an option that is not given; its kind of value if that is nothing.
+/// The value of an option that is not given; its kind of value if there is none.
 fn default(arg: &Arg) -> String {
     match arg.get_default_values().first() {
         _ if is_flag(arg) => "false".into(),

@@ -69,8 +69,8 @@ fn sum(a: Report, b: Report) -> Report {
     for (count, more) in sum.counts.iter_mut().zip(b.counts) {
         *count += more;
     }
-    // What a reflector's ports dropped is not counted by flow: two flows of one reflector report
-    // the same packets.
+    // Drops of the ports are not counted by flow: two flows of one reflector report the same
+    // packets, which must not be added.
     if a.instance != b.instance {
         sum.port_missed = a.port_missed.zip(b.port_missed).map(|(a, b)| a + b);
     }

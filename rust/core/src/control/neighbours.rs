@@ -1,8 +1,8 @@
-//! A port's own addresses: what is said to them is answered (ARP, neighbour discovery, echo requests).
+//! A port's own addresses: ARP, neighbour solicitations and echo requests for them are answered.
 //!
-//! Each answer answers one request, goes to where that came from, and is not larger, with one exception:
-//! who detects duplicate addresses (`::`) is told 8 bytes more than it said, as RFC 4861 demands. Nothing
-//! is ever said unasked.
+//! Each answer answers one request, goes to where that came from, and is not larger. One exception:
+//! the answer to duplicate address detection (from `::`) is 8 bytes longer than the solicitation,
+//! as RFC 4861 demands. Nothing is sent unasked.
 
 use super::allowed::Allowed;
 use crate::wire::arp::{Arp, ETHERTYPE_ARP, Operation};
@@ -27,7 +27,7 @@ pub struct OwnAddresses {
     pingers: Allowed,
 }
 
-/// What a frame says to our own addresses.
+/// What a frame asks of our own addresses, or tells about them.
 enum Said<'a> {
     Arp(Arp),
     Echo(Icmp<'a>),
@@ -41,7 +41,7 @@ pub enum Heard {
     Nothing,
     /// A request; this frame answers it.
     Request(Vec<u8>),
-    /// `ip` is at `mac`, says whoever has it.
+    /// `ip` is at `mac`, according to an answer.
     Neighbour {
         /// Whose MAC address it is.
         ip: IpAddr,
@@ -64,8 +64,8 @@ impl OwnAddresses {
         Self { ips: ips.into(), vlans, pingers: Allowed::default() }
     }
 
-    /// Answers echo requests of these hosts alone. Neighbours may ask for MAC addresses nevertheless: a
-    /// gateway has to, whoever is behind it.
+    /// Answers echo requests of these hosts alone. Requests for MAC addresses are answered for
+    /// everybody: the gateway that forwards packets of these hosts has to ask, too.
     #[must_use]
     pub fn with_pingers(self, pingers: Allowed) -> Self {
         Self { pingers, ..self }
@@ -119,7 +119,7 @@ impl OwnAddresses {
         self.ips.contains(&ip.into())
     }
 
-    /// Takes in a frame that arrived on the port with MAC address `mac`.
+    /// Handles a frame that arrived on the port with MAC address `mac`.
     #[must_use]
     pub fn hear(&self, mac: Mac, frame: &[u8]) -> Heard {
         let Some((link, said)) = self.read(frame) else { return Heard::Nothing };
@@ -127,10 +127,10 @@ impl OwnAddresses {
             return Heard::Nothing;
         }
         if link.src == mac {
-            // Our own, on a link in loopback.
+            // Our own frame, on a link in loopback.
             return Heard::Nothing;
         }
-        // What is padded to the shortest frame is answered alike.
+        // The answer to a padded frame is padded alike.
         let answer = |dst: Mac, packet: &[u8]| {
             link.answer(mac, dst).frame(packet, frame.len().min(SHORTEST_FRAME))
         };

@@ -10,7 +10,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// Most polls in a row without work that count: less than a millisecond of them.
+/// Maximum number of consecutive polls without work that count; they take less than a millisecond.
 const PAUSE: u64 = 1 << 14;
 
 /// What the polls of a worker found.
@@ -64,7 +64,7 @@ impl std::ops::AddAssign<&Self> for Polls {
 /// Number of words of [`Polls`].
 pub(crate) const WORDS: usize = 4;
 
-/// What a worker publishes at once, in its cache lines of [`Progress`](super::board).
+/// What a worker publishes in every poll, in its cache lines of [`Progress`](super::board).
 #[derive(Default)]
 pub(crate) struct PollsNow {
     // worker: rw, collector: ro

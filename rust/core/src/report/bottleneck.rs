@@ -14,12 +14,13 @@ use crate::run::WorkerCounts;
 use crate::run::mode::Meaning;
 use crate::wire::control::Load;
 
-/// Full rx bursts in a row from which on a worker is behind: less than that, and a burst of the sender
-/// may be the reason.
+/// A worker that receives at least this many full bursts in a row has fallen behind. A shorter run
+/// may merely be a burst of the sender.
 const LONG_RUN: u64 = 8;
-/// Share of polls that found work from which on a worker has no time left.
+/// A worker has no time left if at least this share of its polls found work.
 const NO_TIME_LEFT: f64 = 0.95;
-/// One of this many due packets may be missing for reasons such as the end of the run.
+/// The sender is too slow if more than one of this many due packets was not sent. Fewer may be
+/// missing for other reasons, such as the end of the run.
 const NOTABLE: u64 = 10_000;
 
 /// The end that limits the path.
@@ -131,7 +132,8 @@ pub fn verdict(outcome: &Outcome) -> Verdict {
     }
 }
 
-/// Our rx queue that lost most packets, or else fell furthest behind; `None` without rx queues.
+/// Our rx queue that lost most packets or, if none lost any, fell furthest behind; `None` without
+/// rx queues.
 fn ours(outcome: &Outcome) -> Option<Candidate> {
     let end = match outcome.meaning {
         Meaning::Measures | Meaning::Counts => "receiver",

@@ -4,9 +4,9 @@ use super::outcome::Outcome;
 use crate::count::Counter;
 use serde::{Deserialize, Serialize};
 
-/// Packets per queue from which on an uneven spread is worth a warning.
+/// Minimum of packets per queue for a warning: with fewer, an uneven spread means nothing.
 const ENOUGH: u64 = 100;
-/// Times its share from which on a queue has too much.
+/// A queue is reported if its share is at least this multiple of the mean of all queues.
 const TOO_MUCH: f64 = 2.0;
 
 /// How evenly the packets of a port are spread over its rx queues.

@@ -120,7 +120,7 @@ impl Files {
 
     /// Waits until all lines so far are printed, but not for long.
     pub(super) fn flush_screen(&mut self) {
-        // If nobody takes them, they come later.
+        // Lines that cannot be written in time are written later.
         let _ = self.screen.flush(WRITE_TIMEOUT);
     }
 

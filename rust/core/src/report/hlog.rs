@@ -58,7 +58,7 @@ impl HistogramLog {
     }
 
     fn line(&self, start_ns: u64, latencies: &Histogram) -> String {
-        // What readers find to be the maximum of the histogram.
+        // The maximum as readers compute it from the histogram.
         let max_ns = latencies.quantile_ns(1.0).unwrap_or(0);
         let [start, length] = [start_ns, self.interval_ns].map(|ns| ns as f64 / 1e9);
         let max = max_ns as f64 / 1e6;

@@ -117,7 +117,7 @@ fn difference(sum: &Outcome, more: &Outcome) -> Option<(&'static str, String, St
     texts.into_iter().find(|(_, theirs, ours)| theirs != ours)
 }
 
-/// What both have in common, or else nothing.
+/// Keeps `one` if both are equal; otherwise nothing.
 fn common<T: PartialEq + Default>(one: &mut T, other: &T) {
     if one != other {
         *one = T::default();
@@ -193,7 +193,7 @@ fn add_host(host: &mut Host, more: &Host) {
     common(driver, &more.driver);
 }
 
-/// The time that rates refer to, unknown if that of a run with packets is.
+/// The time that rates refer to; unknown if it is unknown for a run with packets.
 fn busy(sum: &Outcome, more: &Outcome) -> Option<(u64, u64)> {
     let known = |outcome: &Outcome| {
         let packets = outcome.totals.counts.sum(&[Counter::Received, Counter::Sent]);
@@ -275,8 +275,8 @@ fn peer(one: Peer, other: Peer) -> Peer {
     })
 }
 
-/// Of two rx queues, the one that fell further behind. If that is no answer, any of both, but always the
-/// same one.
+/// Of two rx queues, the one that fell further behind. Between equals the choice is arbitrary, but
+/// does not depend on the order.
 fn worse(one: Load, other: Load) -> Load {
     let key = |load: &Load| {
         let polls = load.polls;

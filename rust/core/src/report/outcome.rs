@@ -42,16 +42,17 @@ impl Meaning {
     }
 }
 
-/// How well the system clock (`CLOCK_REALTIME`) was synchronised at the end of a run, as the kernel was
-/// told by whoever sets it (`adjtimex(2)`).
+/// How well the system clock (`CLOCK_REALTIME`) was synchronised at the end of a run, according to
+/// the kernel (`adjtimex(2)`), which knows it from chrony, ntpd or whatever else disciplines the
+/// clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockSync {
-    /// It was: `STA_UNSYNC` is not set.
+    /// Whether `STA_UNSYNC` is not set.
     pub synchronised: bool,
-    /// Its error is at most this, in us.
+    /// Maximum error, in us.
     pub max_error_us: u64,
-    /// Its error is estimated to be this, in us.
+    /// Estimated error, in us.
     pub estimated_error_us: u64,
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// Counters that are no driver's own (`rte_eth_xstats`): the drops that every port counts
+/// Counters that are not specific to a driver (`rte_eth_xstats`): the drops that every port counts
 /// (`rte_eth_stats`), what we count of its flags, and the drops of sockets.
 const BASIC: [&str; 6] =
     ["imissed", "ierrors", "oerrors", "rx_nombuf", "flagged_checksums", SOCKET_MISSED];

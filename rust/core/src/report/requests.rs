@@ -1,4 +1,4 @@
-//! Lines that a thread reads, so that who waits for them can stop waiting.
+//! Reads lines in a thread of its own, so that waiting for a line can time out.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

@@ -26,7 +26,8 @@ const SCHEMA: &str = "dpdkproj-trial/1";
 const WAIT: Duration = Duration::from_millis(20);
 /// Timeout for writing an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Keys of the summary that an answer lacks: they are the same for all trials, or are in `request`.
+/// Keys of the summary that answers leave out, because they are the same for all trials or part of
+/// `request`.
 const NOT_ANSWERED: [&str; 7] =
     ["schema", "mode", "meaning", "command", "host", "drain_s", "basis"];
 

@@ -1,8 +1,9 @@
 //! What both ends had counted at about the same time, while the run goes on.
 //!
-//! Losses are known when their intervals are closed, a second later or more. What the reflector
-//! counted is known when it answers. Only counts of the same time say on which way packets were
-//! lost, so what we had counted then is kept until the intervals before that time are closed.
+//! Losses can be attributed to a direction only by counts of both ends that belong to the same
+//! time. The reflector's are known as soon as it answers, ours only when the intervals before that
+//! answer are closed, a second later or more. Each answer is therefore kept, with what we had
+//! counted by then, until those intervals are closed.
 
 use super::Collector;
 use crate::control::peer::{Known, Peer};
@@ -10,7 +11,7 @@ use crate::count::Counter;
 use crate::wire::control::Report;
 use std::collections::VecDeque;
 
-/// With more open intervals than this, counting what is in them takes too long.
+/// Above this number of open intervals, summing up their counters takes too long.
 const MOST_OPEN: u64 = 1 << 14;
 
 /// What both ends had counted when the reflector answered a question. Packets that were in flight
@@ -35,7 +36,7 @@ pub struct Checkpoint {
 pub(super) struct Checkpoints {
     /// Packets that had been sent when a question was asked that is not answered yet.
     asked: Option<u64>,
-    /// Those that are younger than the last closed interval, and one that is older.
+    /// Checkpoints after the end of the last closed interval, and the latest one before it.
     kept: VecDeque<Checkpoint>,
 }
 
@@ -46,7 +47,7 @@ impl Checkpoints {
         self.asked = is_cheap.then(|| collector.counted(&[Counter::Sent]));
     }
 
-    /// Its answer is here. Before the run, it had told `before`.
+    /// The answer is here. The reflector had reported `before` before the run, and reports `now`.
     pub(super) fn answer(
         &mut self,
         at_ns: u64,

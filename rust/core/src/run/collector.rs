@@ -14,13 +14,14 @@ pub struct Collector {
     board: Arc<Board>,
     /// How long after the end of its interval a packet may still arrive.
     timeout_ns: u64,
-    /// `next` is the next interval to emit a row for. Intervals from `next` to `closed` wait for
-    /// the receivers. All receivers have adopted the closing of intervals below `adopted`.
+    /// `next` is the interval whose row is emitted next. Intervals from `next` to `closed` are
+    /// closed, but a receiver may still be using them; all receivers have adopted the closing of
+    /// those below `adopted`.
     next: u64,
     adopted: u64,
     closed: u64,
-    /// Number of the current round. A receiver reports it once it has adopted that intervals below
-    /// `closed` are closed, and that all receivers have adopted the closing before.
+    /// Number of the current round. A receiver publishes it once it has adopted the frontier of
+    /// that round (see `count::board`).
     round: u64,
     /// Per stream: first sequence number of the intervals `next` and `closed`.
     next_seq: Box<[u64]>,
@@ -44,7 +45,7 @@ pub struct Collector {
     keeps_queues: bool,
     /// Whether rows have the histogram of their round-trip times.
     keeps_histograms: bool,
-    /// Disagreement, in packets, between valid counts and arrived sequence numbers.
+    /// Difference, in packets, between valid counts and arrived sequence numbers.
     mismatch: u64,
 }
 
@@ -248,7 +249,7 @@ impl Collector {
         all.filter(move |(_, worker)| worker.is_claimed() && late(worker)).map(|(index, _)| index)
     }
 
-    /// Whether a sender found that buffers come back to the mempool changed.
+    /// Whether a sender has found buffers that came back to the mempool with other content.
     #[must_use]
     pub fn has_changed_buffers(&self) -> bool {
         self.board.workers().any(WorkerRecord::has_changed_buffers)

@@ -48,8 +48,8 @@ impl Program {
 pub struct Config {
     /// EAL's arguments, without the name of the program.
     pub eal: Vec<String>,
-    /// The other arguments, with those from the environment and from a file: a command line that
-    /// asks for the same without either.
+    /// The other arguments, including what came from the environment and from a file: a command
+    /// line that needs neither.
     pub args: Vec<String>,
     /// Name of the mode, for display only: nothing depends on it.
     pub mode: String,
@@ -75,7 +75,7 @@ pub struct Config {
     pub rx_burst: u16,
     /// Maximum tx burst.
     pub tx_burst: u16,
-    /// The MTU that ports get; `None`: that which they have.
+    /// MTU to set; `None`: ports keep theirs.
     pub mtu: Option<u16>,
     /// What ports do for packets that are sent.
     pub offload: Offload,
@@ -91,7 +91,7 @@ pub struct Config {
     pub json_path: Option<PathBuf>,
     /// Capture file for rejected packets.
     pub pcap_path: Option<PathBuf>,
-    /// The most packets in that file: the first ones.
+    /// Maximum number of packets in that file; the first ones are kept.
     pub pcap_packets: u32,
     /// Length of a statistics interval in ns.
     pub interval_ns: u64,
@@ -106,8 +106,8 @@ pub struct Config {
     /// Number of packets after which to stop: sent packets if the mode sends its own, otherwise
     /// received packets.
     pub count: Option<u64>,
-    /// Measurements are requested on stdin, one after the other (`--trials`): this is what they have
-    /// in common, and what is not requested.
+    /// Measurements are requested on stdin, one after the other (`--trials`). This configuration is
+    /// then what all of them share, and the default for what a request leaves out.
     pub trials: bool,
     /// Whether to print a line per second.
     pub live: bool,

@@ -32,7 +32,7 @@ pub struct LatencyLimit {
 }
 
 impl LatencyLimit {
-    /// The limit with this name; `None` if there is none with that.
+    /// The limit of the latency with this name; `None` if no latency has it.
     #[must_use]
     pub fn named(name: &str, ns: f64) -> Option<Self> {
         NAMES.into_iter().find(|known| *known == name).map(|name| Self { name, ns })

@@ -23,7 +23,7 @@ pub(super) struct Neighbours {
 }
 
 impl Neighbours {
-    /// Those of each port. They look for MAC addresses if `is_search`.
+    /// The neighbours of each port; with `is_search`, they look for MAC addresses.
     pub(super) fn all(config: &Config, macs: &[Mac], is_search: bool) -> Vec<Self> {
         let of_port = |(port, mac): (u16, &Mac)| {
             let ends = config.sendrecv.as_ref().map(|sendrecv| {
@@ -48,7 +48,7 @@ impl Neighbours {
         (0..).zip(macs).map(of_port).collect()
     }
 
-    /// Whether `frame` says something to our own addresses.
+    /// Whether `frame` concerns our own addresses.
     pub(super) fn concern(&self, frame: &[u8]) -> bool {
         self.own.concern(frame)
     }

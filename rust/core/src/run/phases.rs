@@ -27,9 +27,9 @@ use questions::ANSWER_NS;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-/// Longest time between two calls of [`Run::tick`].
+/// Maximum time between two calls of [`Run::tick`].
 const TICK_NS: u64 = 5_000_000;
-/// The same while somebody waits for the end of the run, or for an answer.
+/// The same while the end of the run is near, or an answer is pending.
 const SHORT_TICK_NS: u64 = 1_000_000;
 
 /// The phase of a run.
@@ -113,14 +113,15 @@ pub struct Run {
     /// What the preliminary run found out.
     before: Found,
     ending: Ending,
-    /// The run stopped because its duration or packet count was reached, and no signal came since.
+    /// Sending ended because the duration or the packet count was reached, and no signal has come
+    /// since.
     stopped_by_itself: bool,
     stopped_ns: u64,
     /// Losses in the intervals that were closed by the time sending stopped.
     lost_at_stop: u64,
     inquiries: Inquiries,
-    /// When the reflector was last asked during the run, and the answer that `peer_second` ends
-    /// with.
+    /// When the reflector was last asked during the run, and its answer at the end of
+    /// `peer_second`.
     asked_ns: u64,
     peer_before: Known,
     /// What the reflector counted between its last two answers.
@@ -131,9 +132,9 @@ pub struct Run {
     flows: Arc<Flows>,
     registrar: Registrar,
     windows: Windows,
-    /// Of each port.
+    /// Pending answers, by port.
     answers: Vec<Answers>,
-    /// Of each port.
+    /// By port.
     pub(super) neighbours: Vec<Neighbours>,
     events: Events,
     readiness: Readiness,

@@ -3,7 +3,7 @@
 use super::config::Config;
 use crate::count::Counter;
 
-/// Packets that a mode returns, or would have: those of a flow.
+/// Counters of packets of flows: those that a mode returns, and those that it fails to return.
 pub(super) const OF_FLOWS: [Counter; 5] = [
     Counter::Sent,
     Counter::TxQueueFull,
@@ -12,7 +12,7 @@ pub(super) const OF_FLOWS: [Counter; 5] = [
     Counter::ImpairOverflow,
 ];
 
-/// What there is to know at a tick.
+/// Input of [`Readiness::observe`].
 pub(super) struct Now {
     pub(super) ns: u64,
     /// Every worker has polled, and every link is up.
@@ -21,7 +21,7 @@ pub(super) struct Now {
     pub(super) packets: u64,
 }
 
-/// From the start of the run: whether it is ready, and when something last happened.
+/// Whether the run is ready, and when something last happened.
 pub(super) struct Readiness {
     /// Others wait for it: it does not send packets of its own.
     is_awaited: bool,
@@ -35,7 +35,7 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    /// That of a run of `config` before its start.
+    /// The state before a run of `config` starts.
     pub(super) fn new(config: &Config) -> Self {
         Self {
             is_awaited: config.sendrecv.is_none(),

@@ -5,7 +5,7 @@ use super::config::Config;
 use crate::work::rejects::{Keeper, Rejects, SNAP_LEN};
 use std::sync::Arc;
 
-/// Maximum of the memory for all queues together.
+/// Maximum memory for rejected packets, all queues together.
 const MOST_BYTES: u64 = 1 << 30;
 
 impl Config {

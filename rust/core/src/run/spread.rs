@@ -3,7 +3,7 @@
 use super::config::Config;
 use crate::wire::toeplitz::Rss;
 
-/// Times the mean of all queues from which on a queue has too much.
+/// A queue is reported if its share is at least this multiple of the mean of all queues.
 const TOO_MUCH: u64 = 2;
 
 /// By rx queue of port `port`: the number of source ports whose packets come back to it, if the port

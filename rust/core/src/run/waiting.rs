@@ -21,13 +21,13 @@ impl Config {
         })
     }
 
-    /// How long to wait until the reflector answers, in ns; `None`: it need not.
+    /// How long to wait for an answer of the reflector, in ns; `None`: do not wait.
     #[must_use]
     pub fn wait_peer_ns(&self) -> Option<u64> {
         self.sendrecv.as_ref()?.wait_peer_ns
     }
 
-    /// `waited_ns` of the time for which to wait for the reflector are over.
+    /// Subtracts `waited_ns` from the time for which to wait for the reflector.
     pub fn has_waited(&mut self, waited_ns: u64) {
         if let Some(sendrecv) = &mut self.sendrecv {
             let left_ns = |wait_ns: u64| wait_ns.saturating_sub(waited_ns);
@@ -35,7 +35,7 @@ impl Config {
         }
     }
 
-    /// From now on without waiting for the reflector.
+    /// Drops the wait for the reflector.
     pub fn wait_no_more(&mut self) {
         if let Some(sendrecv) = &mut self.sendrecv {
             sendrecv.wait_peer_ns = None;

@@ -23,8 +23,7 @@ pub struct Icmp<'a> {
     pub hop_limit: u8,
     /// DSCP and ECN.
     pub traffic_class: u8,
-    /// From the type on, at least 8 bytes. The checksum field counts for nothing in
-    /// [`Icmp::to_packet`].
+    /// From the type on, at least 8 bytes. [`Icmp::to_packet`] ignores the checksum field.
     pub message: &'a [u8],
 }
 

@@ -16,7 +16,8 @@ const SOLICITED: u8 = 0x40;
 const OVERRIDE: u8 = 0x20;
 /// Length in bytes of a message without options.
 const BARE_LEN: usize = 24;
-/// What every message is sent with, so that none comes from behind a router.
+/// Hop limit of every message. A router would have decremented it, so a message with this value
+/// comes from the link itself (RFC 4861, section 7.1).
 pub const HOP_LIMIT: u8 = 255;
 /// All nodes on a link.
 pub const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);

@@ -24,7 +24,7 @@ pub struct Impairments {
     pub corrupt: f64,
     /// Share that is sent after later packets.
     pub reorder: f64,
-    /// After how many.
+    /// How many later packets are sent before it.
     pub depth: u16,
     /// How long every packet is held.
     pub delay: Duration,

@@ -6,8 +6,7 @@ use parking_lot::Mutex;
 use std::collections::TryReserveError;
 use std::sync::Arc;
 
-/// At most so many bytes of a packet are kept, counted from its first one: more than a jumbo frame
-/// has.
+/// Maximum number of bytes kept of a packet, from its first one on: more than a jumbo frame has.
 pub const SNAP_LEN: usize = 16 << 10;
 
 /// A rejected packet, without its bytes.

@@ -1,4 +1,5 @@
-//! What a result is computed from and no other key has, so that it can be read again and merged.
+//! Inputs of the summary that no other key contains: with them, a saved result can be read again
+//! and merged.
 
 use super::super::limits::SavedLimits;
 use super::{Counted, Outcome, Word};

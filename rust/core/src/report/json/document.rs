@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// Counters by name.
 pub(in crate::report) type Counted = BTreeMap<String, u64>;
 
-/// A word of ours; one of any file where it was read.
+/// A fixed word when written; any text when read.
 pub(in crate::report) type Word = Cow<'static, str>;
 
 #[derive(Serialize, Deserialize)]
@@ -254,7 +254,7 @@ impl Percentiles {
     }
 }
 
-/// The histogram as text, or an empty text.
+/// The histogram as text; an empty text unless `is_encoded`.
 pub(super) fn encoded(histogram: &Histogram, is_encoded: bool) -> String {
     if is_encoded { histogram.to_hdr() } else { String::new() }
 }

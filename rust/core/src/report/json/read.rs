@@ -21,7 +21,7 @@ use queues::{name, polls, workers};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What the document says first: by that, a wrong file is told from a damaged one.
+/// The keys by which a file of another kind is told from a damaged one.
 #[derive(Deserialize)]
 struct Head {
     schema: Option<String>,
@@ -63,8 +63,8 @@ fn why(text: &str, error: &serde_json::Error) -> String {
     }
 }
 
-/// Whether all that follows from other keys does follow: else the file was changed, or we would print
-/// something else than it says.
+/// Checks that every key that is computed from others has the value that we compute. If not, the
+/// file was changed, and a report of it would contradict it.
 fn check(mut document: Document, outcome: &Outcome) -> Result<(), String> {
     let again = super::document(outcome, false);
     document.latency_ns.histogram = document.latency_ns.histogram.map(|_| String::new());
@@ -92,7 +92,7 @@ fn check(mut document: Document, outcome: &Outcome) -> Result<(), String> {
     ))
 }
 
-/// The number of nanoseconds that was written as so many seconds.
+/// The nanoseconds that were written as `seconds`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
 fn ns(seconds: f64) -> Result<u64, String> {
     const MOST_S: f64 = 5e8;
@@ -104,7 +104,7 @@ fn ns(seconds: f64) -> Result<u64, String> {
     }
 }
 
-/// The same without rounding: the double that is `seconds` when divided by 10^9.
+/// The same without rounding to an integer: the double that gives `seconds` when divided by 10^9.
 fn nanoseconds(seconds: f64) -> f64 {
     let near = (seconds * 1e9).round();
     let bits = near.to_bits();

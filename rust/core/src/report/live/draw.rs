@@ -33,7 +33,7 @@ enum Panel {
 struct Placed {
     panel: Panel,
     rows: u16,
-    /// It does not need more.
+    /// Maximum number of rows that it can use.
     most: u16,
 }
 
@@ -79,7 +79,8 @@ pub(super) fn draw(frame: &mut Frame, state: &State, theme: &Theme) {
     }
 }
 
-/// Which panels there are, and how many rows each gets. What matters less goes first.
+/// Which panels are shown, and in how many rows. Where there is little room, the less important
+/// ones are left out.
 fn layout(state: &State, width: u16, height: u16, theme: &Theme) -> Vec<Placed> {
     let rows_of =
         |lines: Vec<Line>| u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(1);
@@ -88,7 +89,7 @@ fn layout(state: &State, width: u16, height: u16, theme: &Theme) -> Vec<Placed> 
     let columns = (width / QUEUE).max(1);
     let queues = u16::try_from(state.queues.len()).unwrap_or(u16::MAX).div_ceil(columns).max(1);
     let sparklines = sparklines(state);
-    // Panel, least and most rows, in the order of importance.
+    // Panels in the order of importance, each with its minimum and maximum number of rows.
     let mut wanted = Vec::new();
     if width >= WIDE {
         wanted.push((Panel::Rate, 3, rate.max(loss).max(6)));
@@ -109,7 +110,7 @@ fn layout(state: &State, width: u16, height: u16, theme: &Theme) -> Vec<Placed> 
             all.push(Placed { panel, rows: least, most });
         }
     }
-    // What has text grows to its text, then the rest.
+    // Spare rows go to panels of text first, up to their text, and then to the others.
     let of_text = |placed: &Placed| match placed.panel {
         Panel::Latency => placed.most.min(7),
         Panel::Queues => placed.most.min(5),
@@ -147,7 +148,7 @@ fn titled(frame: &mut Frame, area: Rect, title: &str, note: &str, theme: &Theme)
 
 fn text(frame: &mut Frame, area: Rect, title: &str, mut lines: Vec<Line>, theme: &Theme) {
     let inner = titled(frame, area, title, "", theme);
-    // In a low panel, the heads of the columns go first.
+    // Where rows are few, the column titles are left out first.
     if usize::from(inner.height) < lines.len() && inner.height < 4 && lines.len() > 1 {
         lines.remove(0);
     }
@@ -344,7 +345,7 @@ fn share(share: f64) -> String {
     }
 }
 
-/// What fits if hardly anything does.
+/// The view for a terminal that is too small for panels.
 fn tiny(frame: &mut Frame, area: Rect, state: &State, theme: &Theme) {
     let mut lines = Vec::new();
     if let (Some(second), Some(last)) = (state.seconds.back(), state.last.as_deref()) {

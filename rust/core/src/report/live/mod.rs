@@ -50,7 +50,7 @@ pub(super) struct View {
     tty: Arc<Tty>,
     /// Messages of the process go here.
     said: File,
-    /// Gets what was said when the thread ends.
+    /// Delivers what was said when the thread ends.
     ended: Receiver<Said>,
 }
 

@@ -12,7 +12,7 @@ use crate::run::{Snapshot, Totals};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-/// Share of busy polls from which on a worker has hardly any time left.
+/// A worker whose share of polls that found work is at least this is shown as nearly busy.
 pub(super) const NEARLY_BUSY: f64 = 0.95;
 
 /// A label and its values in columns. The first style is that of the values.

@@ -68,8 +68,7 @@ impl Collector {
             let first = self.next_seq[stream];
             let interval_ns = self.board.interval_ns();
             let start_ns = interval * interval_ns;
-            // In the interval in which sending ended, packets are spread over its part before the
-            // end.
+            // The packets of the interval in which sending ended were sent before that end.
             let sending_ns = done_ns.saturating_sub(start_ns).clamp(1, interval_ns);
             let mut runs = self.loss_runs.pass(stream, start_ns, sending_ns, sent);
             let board = &self.board;

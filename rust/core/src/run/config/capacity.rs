@@ -10,11 +10,12 @@ const UNPACED_PPS: f64 = 100e6;
 /// Maximum number of sequence numbers in the maps of all streams and receivers together: 256 MiB of
 /// words, whose pages are taken when numbers first reach them.
 const ALL_WINDOWS: u64 = 1 << 30;
-/// Minimum of a stream, however few packets it sends.
+/// Minimum number of sequence numbers per stream, however few packets it sends.
 const SMALL_WINDOW: u64 = 1 << 18;
-/// Maximum of one receiver.
+/// Maximum number of sequence numbers that one receiver remembers.
 const LARGEST_WINDOW: u64 = 1 << 28;
-/// What one receiver has in any case.
+/// Number of sequence numbers that one receiver remembers at least, however many receivers there
+/// are.
 const SURE_WINDOW: u64 = 1 << 26;
 
 impl Config {
@@ -53,8 +54,8 @@ impl Config {
         Shape {
             interval_ns: self.interval_ns,
             intervals: open_ns.div_ceil(self.interval_ns) + 2,
-            // Twice, so that a duplicate is recognised, and not taken for a late packet, for the
-            // same time again.
+            // Twice what may be open: a duplicate is then recognised as one for as long again after
+            // its interval was closed, and not taken for a late packet.
             window: window
                 .saturating_mul(2)
                 .max(SMALL_WINDOW)

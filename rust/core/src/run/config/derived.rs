@@ -38,7 +38,7 @@ impl Config {
         let pacing = trial.rate.map(|rate| {
             let defaults = sendrecv.pacing.unwrap_or(Pacing::of(rate));
             let pattern = match trial.pattern.unwrap_or(defaults.pattern) {
-                // Other times in each trial, which the seeds of the command line determine.
+                // Due times differ from trial to trial, and yet follow from --seed and --tag-key.
                 Pattern::Poisson(_) => Pattern::Poisson(mix(sendrecv.seed ^ tag_key)),
                 regular => regular,
             };
@@ -59,21 +59,21 @@ impl Config {
         config.check_statistics().map(|()| config)
     }
 
-    /// From now on without a warm-up.
+    /// Drops the warm-up.
     pub fn skip_warmup(&mut self) {
         if let Some(sendrecv) = &mut self.sendrecv {
             sendrecv.warmup_ns = 0;
         }
     }
 
-    /// From now on without questions to the reflector.
+    /// Drops the questions to the reflector.
     pub fn ask_no_peer(&mut self) {
         if let Some(sendrecv) = &mut self.sendrecv {
             sendrecv.ask_peer = false;
         }
     }
 
-    /// Without anything that is only for a measurement.
+    /// The same without what only a measurement needs: result files, live output and limits.
     pub(in crate::run) fn uncounted(&self) -> Self {
         Self {
             stats_path: None,

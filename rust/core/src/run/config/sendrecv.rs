@@ -36,7 +36,8 @@ pub struct Sendrecv {
     pub warmup_ns: u64,
     /// Ask the reflector for its counters.
     pub ask_peer: bool,
-    /// How long to wait until the reflector answers, before anything is sent, in ns; `None`: it need not.
+    /// How long to wait for an answer of the reflector before anything is sent, in ns; `None`: do
+    /// not wait.
     pub wait_peer_ns: Option<u64>,
 }
 

@@ -5,11 +5,11 @@ use super::{Kind, Phase, Run};
 use crate::control::peer::{Known, Peer};
 use crate::count::Counter;
 
-/// How long in-flight packets are waited for before the user is told.
+/// After this time, the user is told that in-flight packets are waited for.
 const DRAIN_SAID_NS: u64 = 2_000_000_000;
-/// How long the reflector is waited for until the user is told.
+/// After this time, the user is told that the reflector has not answered yet.
 const WAIT_SAID_NS: u64 = 2_000_000_000;
-/// How often it is asked after a trial whether packets are still in flight.
+/// Interval of questions to the reflector after a trial, on whether packets are still in flight.
 const SETTLE_NS: u64 = 20_000_000;
 
 /// How far the end of a run has come.
@@ -81,7 +81,7 @@ impl Run {
             return !self.inquiries.is_waiting() || wait_ns.is_some() && self.was_stopped();
         }
         let sending_done = self.collector.sending_done_ns().is_some();
-        // Packets that timed out since may still arrive, late.
+        // Packets that have timed out since then may still arrive, late.
         let given_up = self.collector.totals().lost > self.lost_at_stop;
         let drained = sending_done && !given_up && self.collector.is_drained();
         let expired = now_ns >= self.stopped_ns + self.config.drain_ns;
@@ -100,20 +100,20 @@ impl Run {
             return true;
         }
         self.ending = Ending::Asking;
-        let patience_ns = wait_ns.unwrap_or(ANSWER_NS);
-        self.inquiries.begin(now_ns, now_ns.saturating_add(patience_ns));
+        let timeout_ns = wait_ns.unwrap_or(ANSWER_NS);
+        self.inquiries.begin(now_ns, now_ns.saturating_add(timeout_ns));
         false
     }
 
-    /// Whether no packet is in flight any more although some have not come back, so that waiting for
-    /// them is of no use: the reflector has received all that was sent, and all that it sent back is
-    /// here. Asks it until it says so. If packets are lost on the path, it never does.
+    /// Whether waiting for the missing packets is pointless: the reflector has received all that
+    /// was sent, and all that it sent back has arrived. Asks the reflector until it confirms that.
+    /// If packets are lost on the path, it never does.
     fn is_settled(&mut self, now_ns: u64) -> bool {
         if self.inquiries.is_waiting() {
             return false;
         }
         if self.nothing_is_in_flight() {
-            // Its last answer is that for the whole run.
+            // No further answer is needed: this one holds for the whole run.
             self.ending = Ending::Asking;
             return true;
         }

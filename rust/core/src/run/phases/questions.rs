@@ -6,7 +6,7 @@ use crate::control::peer::{Known, Peer};
 
 /// Timeout of a question to the reflector.
 pub(super) const ANSWER_NS: u64 = 1_000_000_000;
-/// How often the reflector is asked during the run, for the snapshot.
+/// Interval of questions to the reflector during the run, for the snapshot.
 const ASK_NS: u64 = 1_000_000_000;
 
 impl Run {

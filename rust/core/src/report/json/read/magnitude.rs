@@ -6,7 +6,7 @@ use crate::report::Loss;
 use crate::report::outcome::{Outcome, PortOutcome};
 use crate::run::{Driver, WorkerCounts};
 
-/// The largest sum of all numbers of a result: then no sum of them overflows.
+/// Upper bound of [`magnitude`]: below it, no sum of a result's numbers overflows.
 pub(in crate::report) const MOST: u128 = 1 << 60;
 
 /// The sum of all numbers that may be added to others.
