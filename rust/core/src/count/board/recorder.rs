@@ -167,7 +167,7 @@ impl Recorder {
     }
 
     /// Like [`Recorder::add`], for the counter that the mode has registered at `index`, which is below
-    /// [`MODE_COUNTERS`](super::MODE_COUNTERS).
+    /// [`MODE_COUNTERS`](crate::count::MODE_COUNTERS).
     pub(crate) fn add_mode(&mut self, interval: u64, index: usize, packets: u64) {
         if packets > 0 {
             let slot = self.enter(interval);

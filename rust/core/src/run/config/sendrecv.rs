@@ -22,8 +22,9 @@ pub struct Sendrecv {
     pub sizes: Sizes,
     /// `None`: as fast as possible.
     pub pacing: Option<Pacing>,
-    /// The rate as a share of the line rate, as given (`80%`). Until [`Config::resolve_line_rate`],
-    /// the rate in `pacing` is this share of 1 Mbit/s.
+    /// The rate as a share of the line rate, as given (`80%`). Until
+    /// [`Config::resolve_line_rate`](super::Config::resolve_line_rate), the rate in `pacing` is this
+    /// share of 1 Mbit/s.
     pub line_share: Option<String>,
     /// Key of this run's tags. It keeps packets of other senders from being taken for ours.
     pub tag_key: u64,
