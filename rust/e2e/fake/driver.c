@@ -1,6 +1,8 @@
 // Stands between the program and DPDK (LD_PRELOAD) and makes of a virtual port what none is:
 //
 //   FAKE_RX_STEP=N      receives only multiples of N, as drivers with vector instructions do
+//   FAKE_SEGMENT=N      receives N bytes at most per mbuf, and the rest of a packet in further ones; with 0, as
+//                       many as the port itself; says in the end how many packets came in several
 //   FAKE_CHECKSUMS=...  offers and writes the checksums named: "ipv4", "udp", "ipv4 udp"
 //   FAKE_WAITING=N      tells that N packets wait in each rx queue
 //   FAKE_DRIVER=NAME    says that this is its name; as net_mana, it insists on rules for queues
@@ -25,7 +27,9 @@
 
 static eth_rx_burst_t real_rx;
 static eth_tx_burst_t real_tx;
-static uint16_t rx_step;
+static uint16_t rx_step = 1;
+static uint16_t segment;
+static uint64_t in_several;
 static uint64_t configured;
 
 static uint8_t rss_key[40];
@@ -40,10 +44,6 @@ static uint64_t offloads(void) {
          (offers("udp") ? RTE_ETH_TX_OFFLOAD_UDP_CKSUM : 0);
 }
 
-static uint16_t fake_rx(void* queue, struct rte_mbuf** mbufs, uint16_t count) {
-  return real_rx(queue, mbufs, RTE_ALIGN_FLOOR(count, rx_step));
-}
-
 static uint32_t fake_waiting(void* queue) {
   (void)queue;
   return (uint32_t)atoi(getenv("FAKE_WAITING"));
@@ -54,6 +54,36 @@ static void require(bool holds, const char* what) {
     fprintf(stderr, "fake driver: %s\n", what);
     abort();
   }
+}
+
+// Puts what is behind the first `segment` bytes into further mbufs, and nothing right where it was.
+static void split(struct rte_mbuf* mbuf) {
+  char* data = rte_pktmbuf_mtod(mbuf, char*);
+  const uint16_t len = mbuf->data_len;
+  struct rte_mbuf* last = mbuf;
+  mbuf->data_len = RTE_MIN(len, segment);
+  for (uint16_t at = mbuf->data_len; at < len; at = (uint16_t)(at + last->data_len)) {
+    last->next = rte_pktmbuf_alloc(mbuf->pool);
+    last = last->next;
+    require(last != NULL, "no mbuf for a segment");
+    const uint16_t part = RTE_MIN(segment, (uint16_t)(len - at));
+    memcpy(rte_pktmbuf_append(last, part), data + at, part);
+    ++mbuf->nb_segs;
+  }
+  memset(data + mbuf->data_len, 0xee, len - mbuf->data_len);
+}
+
+static uint16_t fake_rx(void* queue, struct rte_mbuf** mbufs, uint16_t count) {
+  const uint16_t received = real_rx(queue, mbufs, (uint16_t)(count - count % rx_step));
+  for (uint16_t i = 0; i < received; ++i) {
+    if (segment != 0 && mbufs[i]->nb_segs == 1) {
+      split(mbufs[i]);
+    }
+    if (mbufs[i]->nb_segs > 1) {
+      __atomic_fetch_add(&in_several, 1, __ATOMIC_RELAXED);
+    }
+  }
+  return received;
 }
 
 // Questions to the reflector, which ask the port for nothing: see rust/core/src/wire/control.rs.
@@ -167,8 +197,14 @@ int rte_eth_dev_start(uint16_t port) {
   const int result = REAL(rte_eth_dev_start)(port);
   struct rte_eth_fp_ops* ops = &rte_eth_fp_ops[port];
   const char* step = getenv("FAKE_RX_STEP");
+  const char* most = getenv("FAKE_SEGMENT");
   if (step != NULL) {
     rx_step = (uint16_t)atoi(step);
+  }
+  if (most != NULL) {
+    segment = (uint16_t)atoi(most);
+  }
+  if (step != NULL || most != NULL) {
     real_rx = ops->rx_pkt_burst;
     ops->rx_pkt_burst = fake_rx;
   }
@@ -194,6 +230,10 @@ int rte_eth_dev_is_removed(uint16_t port) {
 int rte_eth_dev_stop(uint16_t port) {
   if (is_removed()) {
     sleep(60);
+  }
+  if (getenv("FAKE_SEGMENT") != NULL) {
+    fprintf(stderr, "fake driver: %llu packets in several segments\n",
+            (unsigned long long)in_several);
   }
   return REAL(rte_eth_dev_stop)(port);
 }

@@ -2,8 +2,9 @@
 
 use dpdkproj_e2e::fake_driver::FakeDriver;
 use dpdkproj_e2e::process::Signal;
-use dpdkproj_e2e::program::Program;
+use dpdkproj_e2e::program::{Program, cpu};
 use dpdkproj_e2e::results::Summary;
+use dpdkproj_e2e::scratch::Scratch;
 use std::time::{Duration, Instant};
 
 /// To itself, over a port that hears what it sends.
@@ -36,6 +37,34 @@ fn a_driver_that_rounds_down_delivers_all_the_same() {
         if options == "--rx-burst 7 --tx-burst 13" {
             assert!(said[0].contains("--rx-burst 7: ") && said[0].contains("up to 8"), "{said:?}");
         }
+    }
+}
+
+/// With scattered rx, a frame that is too long for what a driver puts into an mbuf arrives in several. The fake
+/// driver leaves nothing right behind the end of the first one.
+#[test]
+fn packets_in_several_mbufs_are_verified_and_reflected() {
+    const COUNT: u64 = 600;
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    let scratch = Scratch::new();
+    let socket = scratch.path("s").display().to_string();
+    // Each end's memory is mapped by the other.
+    let end = |mode: &str| {
+        let program = Program::new(&format!("{mode} -q --mtu 9000")).eal("--single-file-segments");
+        driver.below(program.summed_up(), "FAKE_SEGMENT=2048")
+    };
+    let reflector = end("reflect").vdev(format!("net_vhost0,iface={socket}")).start_polling();
+    let flow = "--src 10.0.0.1 --dest 10.0.0.2:7 --dest-mac 02:00:00:00:00:02";
+    let sender =
+        end(&format!("sendrecv {flow} --packet-size 64:1,8972:2 --count {COUNT} --rate 3k"));
+    let device = format!("net_virtio_user0,path={socket},mac=02:00:00:00:00:01");
+    let sent = sender.lcores(format!("0@{}", cpu(1))).vdev(device).run();
+    let reflected = reflector.finish_by(Signal::Term);
+    sent.summary().assert_lossless(COUNT);
+    reflected.summary().assert_counts(&[("rx.received", COUNT), ("tx.sent", COUNT)]);
+    let said = format!("fake driver: {} packets in several segments\n", COUNT * 2 / 3);
+    for outcome in [sent, reflected] {
+        assert!(outcome.stderr().contains(&said), "{}", outcome.stderr());
     }
 }
 
@@ -74,7 +103,7 @@ fn a_removed_device_is_named_at_once_and_not_waited_for() {
     let Some(driver) = FakeDriver::or_skip() else { return };
     for mode in ["rxonly -q", "reflect -q"] {
         let file = driver.removed_file();
-        let scratch = dpdkproj_e2e::scratch::Scratch::new();
+        let scratch = Scratch::new();
         let json = scratch.path("summary.json");
         let program = Program::new(mode).vdev("net_ring0").arg("--json").arg(&json);
         let what = format!("FAKE_REMOVED={}", file.display());
