@@ -34,10 +34,21 @@ bool is_paravirtual(std::string_view driver) {
   return std::ranges::find(kDrivers, driver) != kDrivers.end();
 }
 
-/// Mbufs that the driver takes for each rx descriptor. vmxnet3 fills two rings for each rx queue,
-/// and receives nothing if that takes the last mbuf.
-unsigned mbufs_per_rx_descriptor(std::string_view driver) {
-  return driver == "net_vmxnet3" ? 2 : 1;
+/// Mbufs of the pool of an rx queue that the driver may have at the same time. If it gets the last
+/// one, it receives nothing any more.
+unsigned mbufs_in_driver(std::string_view driver, uint16_t rx_descriptors) {
+  if (driver == "net_vmxnet3") {
+    return 2U * rx_descriptors;  // It fills two rings.
+  }
+  if (driver == "net_af_xdp") {
+    // Whatever we ask for, its rings for free buffers and for sent ones have
+    // XSK_RING_*_DEFAULT_NUM_DESCS entries. The tx ring is as large as the rx ring, and packets to
+    // send are copied into mbufs of the rx pool.
+    constexpr unsigned kFillRing = 2048;
+    constexpr unsigned kCompletionRing = 2048;
+    return kFillRing + kCompletionRing + rx_descriptors;
+  }
+  return rx_descriptors;
 }
 
 uint64_t flags_of(const TxOffloads& offloads) {
@@ -304,7 +315,7 @@ void Port::set_up_queues(const PortConfig& config, const rte_eth_conf& conf) {
   }
 
   // A forwarded packet moves from a descriptor of the rx queue to one of a tx queue.
-  const MempoolDemand rx_demand{mbufs_per_rx_descriptor(info_.driver_name) * rx_descriptors +
+  const MempoolDemand rx_demand{mbufs_in_driver(info_.driver_name, rx_descriptors) +
                                     passed_on_to(config) * tx_descriptors + config.held_mbufs +
                                     kSlowMbufs,
                                 burst, longest_frame()};

@@ -41,4 +41,5 @@ mod e2e {
     mod truth_kernel;
     mod veth;
     mod virtio;
+    mod xdp;
 }
