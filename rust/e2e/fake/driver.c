@@ -1,9 +1,10 @@
 // Stands between the program and DPDK (LD_PRELOAD) and makes of a virtual port what none is:
 //
 //   FAKE_RX_STEP=N      receives only multiples of N, as drivers with vector instructions do
-//   FAKE_SEGMENT=N      receives N bytes at most per mbuf, and the rest of a packet in further ones; with 0, as
-//                       many as the port itself; says in the end how many packets came in several
-//   FAKE_CHECKSUMS=...  offers and writes the checksums named: "ipv4", "udp", "ipv4 udp"
+//   FAKE_SEGMENT=N      receives at most N bytes into an mbuf, and the rest into further ones; with
+//                       0, as the port does; says in the end how many packets took several
+//   FAKE_CHECKSUMS=...  offers and writes the checksums named: "ipv4", "udp", "ipv4 udp"; with
+//                       "vlan", offers to insert VLAN tags, and would not
 //   FAKE_WAITING=N      tells that N packets wait in each rx queue
 //   FAKE_DRIVER=NAME    says that this is its name; as net_mana, it insists on rules for queues
 //   FAKE_RSS=N          takes an RSS key of 40 bytes, and spreads to the first N queues
@@ -41,7 +42,8 @@ static bool offers(const char* checksum) {
 
 static uint64_t offloads(void) {
   return (offers("ipv4") ? RTE_ETH_TX_OFFLOAD_IPV4_CKSUM : 0) |
-         (offers("udp") ? RTE_ETH_TX_OFFLOAD_UDP_CKSUM : 0);
+         (offers("udp") ? RTE_ETH_TX_OFFLOAD_UDP_CKSUM : 0) |
+         (offers("vlan") ? RTE_ETH_TX_OFFLOAD_VLAN_INSERT : 0);
 }
 
 static uint32_t fake_waiting(void* queue) {

@@ -97,6 +97,24 @@ fn each_checksum_is_left_to_the_port_that_can_write_it() {
     }
 }
 
+/// NICs of this driver send frames without a tag (scripts/tests/vm/checksums-test).
+#[test]
+fn vlan_tags_are_not_left_to_a_driver_that_forgets_them() {
+    let Some(driver) = FakeDriver::or_skip() else { return };
+    for (name, cannot) in [
+        ("net_e1000_em", "cannot write the VLAN tag; "),
+        ("net_other", "cannot write the IPv4 checksum; "),
+    ] {
+        let program = to_itself("--count 10 --vlan 7 --offload on");
+        let program = program.with_environment([format!("FAKE_DRIVER={name}")]);
+        let offered = if name == "net_other" { "udp vlan" } else { "ipv4 udp vlan" };
+        let outcome = driver.below(program, &format!("FAKE_CHECKSUMS={offered}")).run();
+        let outcome = outcome.expect_code(2);
+        let said = format!("dpdkproj: --offload on: port 0 ({name}) {cannot}");
+        assert!(outcome.own_lines().iter().any(|line| line.starts_with(&said)), "{outcome:?}");
+    }
+}
+
 /// The fake driver then takes a minute to stop it, and nothing here waits for that long.
 #[test]
 fn a_removed_device_is_named_at_once_and_not_waited_for() {
