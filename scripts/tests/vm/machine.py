@@ -37,7 +37,7 @@ set -e
 ip link add bridge type bridge mcast_snooping 0
 for name in $0; do
   ip tuntap add dev $name mode tap multi_queue
-  ip link set dev $name master bridge
+  ip link set dev $name mtu 9000 master bridge
 done
 for name in bridge $0; do
   echo 1 >/proc/sys/net/ipv6/conf/$name/disable_ipv6

@@ -1,12 +1,15 @@
 """NICs of a guest, and measurements between two of them."""
 
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from machine import HERE, SKIPPED, Command, Machine, QemuFailed, Skip
 
+FAKE_DRIVER = HERE.parent.parent.parent / "rust/e2e/fake/driver.c"
 SETUP_HOST = HERE.parent.parent / "setup-host"
 # A guest may stand still for longer than packets are usually waited for.
 PATIENT = "--stats-evict-threshold-secs 5"
@@ -51,12 +54,27 @@ def bind(machine: Machine, addresses: list[str], options: str = "") -> None:
     machine.run(f"{SETUP_HOST} --hugepages 2M:400 {options} {binds}", 60)
 
 
+def fake_driver(machine: Machine) -> Path:
+    """The library that the program's tests on virtual ports put in front of DPDK, compiled for the guest."""
+    library = machine.job / "fake-driver.so"
+    if not library.exists():
+        flags = subprocess.run(["pkg-config", "--cflags", "libdpdk"], stdout=subprocess.PIPE, text=True, check=True)
+        command = ["cc", "-O2", "-shared", "-fPIC", "-o", library, *flags.stdout.split(), FAKE_DRIVER, "-ldl"]
+        subprocess.run(command, check=True)
+    return Path("/job") / library.name
+
+
 class Ends:
     """The two ends of a measurement in a guest, on the NICs at these PCI addresses."""
 
-    def __init__(self, machine: Machine, sender: str, reflector: str):
+    def __init__(self, machine: Machine, sender: str, reflector: str, *, counts_segments: bool = False):
+        """`counts_segments`: finds out how many packets arrive in several mbufs."""
         self.machine, self.devices = machine, {"sendrecv": sender, "reflect": reflector}
         self.files: dict[str, Path] = {}
+        self.segmented: dict[str, int] = {}
+        self.environment = ""
+        if counts_segments:
+            self.environment = f"FAKE_SEGMENT=0 LD_PRELOAD={fake_driver(machine)}"
 
     def start(self, mode: str, options: str) -> Command:
         """Starts one end, each on an lcore of its own."""
@@ -65,7 +83,7 @@ class Ends:
         self.files[mode] = self.machine.job / f"{name}.json"
         eal = f"-l {lcore} -a {self.devices[mode]} --file-prefix={name} --no-telemetry"
         ours = f"{mode} --json /job/{name}.json {options}"
-        return self.machine.start(f"exec {self.machine.build}/dpdkproj {eal} -- {ours}")
+        return self.machine.start(f"{self.environment} exec {self.machine.build}/dpdkproj {eal} -- {ours}")
 
     def reflect(self, options: str = "") -> Command:
         """Starts the reflector, and waits until it runs."""
@@ -79,6 +97,8 @@ class Ends:
     def result(self, mode: str, command: Command) -> dict:
         """What it wrote, after it has ended well."""
         assert command.wait(20) == 0, f"{command.text}\n{command.output}"
+        if self.environment:
+            self.segmented[mode] = int(re.findall(r"fake driver: (\d+) packets in several", command.output)[0])
         found = json.loads(self.files[mode].read_text())
         assert found["ledger_balanced"], (found["ledger_broken"], command.output)
         return found
