@@ -64,6 +64,16 @@ endforeach()
 foreach(part IN ITEMS comparelib doctorlib plotlib ratelib reportlib)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/scripts/${part} DESTINATION ${share_dir}/scripts PATTERN __pycache__ EXCLUDE)
 endforeach()
+# Their manual pages are what they print with --help where they are installed, in which they call each other by their names there.
+find_program(HELP2MAN help2man DOC "Makes the manual pages of the commands")
+if(HELP2MAN)
+  list(JOIN commands " " command_words)
+  install(CODE "execute_process(COMMAND \"${CMAKE_CURRENT_LIST_DIR}/command-manuals\" \"${HELP2MAN}\" \"${PROJECT_VERSION}\"
+  \"\$ENV{DESTDIR}\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\" \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_MANDIR}/man1\"
+  ${command_words} COMMAND_ERROR_IS_FATAL ANY)")
+else()
+  message(STATUS "No help2man: installs no manual pages of the commands dpdkproj-*")
+endif()
 install(FILES ${PROJECT_SOURCE_DIR}/data/eal-errors.tsv DESTINATION ${share_dir}/data)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION share/doc/dpdkproj)
 install(FILES ${PROJECT_SOURCE_DIR}/data/README.md ${PROJECT_SOURCE_DIR}/data/NUMBERS.md ${PROJECT_SOURCE_DIR}/data/summary.schema.json
