@@ -8,7 +8,7 @@ add_test(NAME vm.fetch COMMAND ${vm_tests}/fetch ${CMAKE_BINARY_DIR})
 set_tests_properties(vm.fetch PROPERTIES LABELS vm TIMEOUT 900 SKIP_RETURN_CODE 77 FIXTURES_SETUP vm)
 
 # Each needs both CPUs. The time limits are several times what a test takes, because emulation slows down with the host.
-foreach(test IN ITEMS drivers doctor link setup-host checksums "unplug vfio" "unplug uio")
+foreach(test IN ITEMS drivers doctor link persist setup-host checksums "unplug vfio" "unplug uio")
   separate_arguments(words UNIX_COMMAND "${test}")
   list(JOIN words - name)
   list(POP_FRONT words what)

@@ -25,6 +25,8 @@ PATIENCE = 3
 NEEDED_KB = 3 << 20
 # What the guest needs before it sees the host's files.
 FIRST_MODULES = ["virtio_pci", "9pnet_virtio", "9p", "overlay"]
+# And before it sees its disk, if it has one.
+DISK_MODULES = ["virtio_blk", "crc32c_generic", "ext4"]
 
 
 class QemuFailed(Exception):
@@ -74,8 +76,8 @@ def newc(entries: list[tuple[str, int, bytes]]) -> bytes:
     return bytes(out)
 
 
-def initramfs(guest: Path, modules: Path) -> bytes:
-    """busybox, the modules that reach the host's files, in the order of their dependencies, and what uses them."""
+def initramfs(guest: Path, modules: Path, names: list[str]) -> bytes:
+    """busybox, these modules and what they need, in the order of their dependencies, and what uses them."""
     needs = {}
     for line in (modules / "modules.dep").read_text().splitlines():
         path, _, first = line.partition(":")
@@ -88,7 +90,7 @@ def initramfs(guest: Path, modules: Path) -> bytes:
         if path not in order:
             order.append(path)
 
-    for name in FIRST_MODULES:
+    for name in names:
         if name in needs:  # else it is built into the kernel
             add(needs[name][0])
     entries = [(folder, 0o040755, b"") for folder in ("bin", "modules", "proc", "sys", "dev")]
@@ -96,8 +98,8 @@ def initramfs(guest: Path, modules: Path) -> bytes:
         content = (modules / path).read_bytes()
         content = lzma.decompress(content) if path.endswith(".xz") else content
         entries.append((f"modules/{Path(path).stem.split('.')[0]}", 0o100644, content))
-    names = "\n".join(Path(path).stem.split(".")[0] for path in order)
-    entries += [("order", 0o100644, names.encode()), ("init", 0o100755, (HERE / "initramfs").read_bytes()),
+    lines = "\n".join(Path(path).stem.split(".")[0] for path in order)
+    entries += [("order", 0o100644, lines.encode()), ("init", 0o100755, (HERE / "initramfs").read_bytes()),
                 ("bin/busybox", 0o100755, (guest / "usr/bin/busybox").read_bytes())]
     return gzip.compress(newc(entries), 1)
 
@@ -106,6 +108,19 @@ def share(tag: str, path: str, options: str = "") -> list[str]:
     """QEMU's arguments for a folder that the guest can mount."""
     return ["-fsdev", f"local,id={tag},path={path},security_model=none{options and ',' + options}",
             "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+
+
+def make_disk(path: Path) -> None:
+    """An empty disk, which keeps what a guest changes."""
+    # A user's PATH lacks it.
+    mkfs = shutil.which("mkfs.ext4", path="/usr/sbin:/sbin")
+    if not mkfs:
+        raise Skip("no mkfs.ext4: install e2fsprogs")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with open(path, "wb") as file:
+        file.truncate(256 << 20)
+    subprocess.run([mkfs, "-q", path], check=True)
 
 
 def own_network() -> list[str]:
@@ -159,9 +174,11 @@ class Command:
 
 class Machine:
     """A running guest. `name`: of its folder, `nics`: arguments for QEMU, `taps`: network interfaces with several
-    queues for them, joined by a bridge, in a network namespace of their own."""
+    queues for them, joined by a bridge, in a network namespace of their own, `disk`: keeps what the guest changes, which is
+    lost otherwise, `systemd`: is its process 1, and starts the agent."""
 
-    def __init__(self, build: Path, name: str, nics: list[str], *, iommu: bool = True, taps: tuple[str, ...] = ()):
+    def __init__(self, build: Path, name: str, nics: list[str], *, iommu: bool = True, taps: tuple[str, ...] = (),
+                 disk: Path | None = None, systemd: bool = False):
         free = re.search(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
         if not free or int(free[1]) < NEEDED_KB:
             raise Skip("less than 3 GiB of memory is free")
@@ -174,7 +191,7 @@ class Machine:
         shutil.rmtree(self.job, ignore_errors=True)
         self.job.mkdir()
         modules = next((vm / "guest/usr/lib/modules").iterdir())
-        (self.job / "initramfs").write_bytes(initramfs(vm / "guest", modules))
+        (self.job / "initramfs").write_bytes(initramfs(vm / "guest", modules, FIRST_MODULES + (DISK_MODULES if disk else [])))
         # The path of a UNIX socket must not be longer than 107 bytes: relative to the folder that QEMU runs in.
         arguments = [
             "-nodefaults", "-display", "none", "-no-reboot", "-machine", "q35", "-accel", "tcg,thread=multi",
@@ -182,11 +199,11 @@ class Machine:
             "-kernel", str(next((vm / "guest/boot").glob("vmlinuz-*"))),
             # The kernel's test of its timer fails where the host is busy.
             "-append", "console=ttyS0 loglevel=5 panic=-1 mitigations=off no5lvl nokaslr no_timer_check "
-                       f"vm.agent={HERE}/agent",
+                       f"vm.agent={HERE}/agent" + (" vm.systemd" if systemd else ""),
             "-serial", "file:console", "-serial", "unix:agent,server=on,wait=off",
             "-qmp", "unix:qmp,server=on,wait=off",
             *share("host", "/", "readonly=on,multidevs=remap"), *share("layer", f"{vm}/guest", "readonly=on"),
-            *share("job", "."), *(["-device", "intel-iommu,intremap=on,aw-bits=48"] if iommu else []), *nics]
+            *share("job", "."), *(["-drive", f"file={disk},format=raw,if=virtio"] if disk else []), *(["-device", "intel-iommu,intremap=on,aw-bits=48"] if iommu else []), *nics]
         qemu, environment = "qemu-system-x86_64", dict(os.environ)
         if (vm / "host").exists():
             qemu = str(vm / "host/usr/bin" / qemu)
@@ -221,6 +238,11 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def power_off(self) -> None:
+        """Ends it as its user would. Needs systemd."""
+        self.start("systemctl --no-block poweroff")
+        self.process.wait(PATIENCE * 30)
 
     def close(self) -> None:
         self.process.kill()
