@@ -102,6 +102,19 @@ fn a_crash_gives_the_terminal_back() {
 }
 
 #[test]
+fn ctrl_c_ends_it_with_the_summary() {
+    let Some(terminal) = Tmux::start(sendrecv("--rate 1k --duration 60"), (80, 24), "") else {
+        return;
+    };
+    let _ = terminal.wait_for(&["─ Rate ", " q stop"]);
+    terminal.press("C-c");
+    let screen = terminal.wait_for(&["exit code 0", " icanon"]);
+    assert_given_back(&screen);
+    // The summary has scrolled out of a small window, but for its last line.
+    assert!(screen.contains("ledger    balanced"), "{screen}");
+}
+
+#[test]
 fn rows_on_the_same_terminal_are_refused() {
     let Some(terminal) = Tmux::start(sendrecv("-s /dev/stdout"), (120, 24), "") else { return };
     let refusal = "dpdkproj: -s /dev/stdout --live: rows would be printed over the live view; write them to a file or \
