@@ -1,6 +1,7 @@
 use super::*;
 use crate::wire::control::{Question, ask};
 use crate::wire::flow::PortRange;
+use crate::wire::layout::IpVersion;
 use crate::wire::payload::HEADER_AND_OFFSET_LEN;
 use crate::wire::reflect::reflect;
 use crate::wire::stamp::STAMP;
