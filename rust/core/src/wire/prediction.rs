@@ -10,6 +10,8 @@ use super::layout::{FIRST_TYPE, Headers, LONGEST, TAG_LEN};
 use super::reflect::{hop, take_hop, ttl_word, turned_macs};
 use std::marker::PhantomData;
 
+/// A length that no packet has.
+const NO_LEN: usize = usize::MAX;
 /// Offset in the UDP header behind the length field: up to there headers are compared.
 const UDP_COMPARED: usize = 6;
 /// The most words that are compared.
@@ -101,6 +103,8 @@ const fn flow_bits<H: Headers>(at: usize) -> u8 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prediction {
     wire_len: usize,
+    /// The same, or a length that no packet has while no flow is predicted.
+    flow_wire_len: usize,
     /// The compared words of the received headers.
     received: [u64; WORDS],
     /// The first 12 bytes of the reflected frame: both MAC addresses.
@@ -112,8 +116,13 @@ pub(crate) struct Prediction {
 
 impl Prediction {
     /// The prediction that no packet fulfils.
-    pub(crate) const NONE: Self =
-        Self { wire_len: usize::MAX, received: [0; WORDS], macs: (0, 0), addresses: [0; 4] };
+    pub(crate) const NONE: Self = Self {
+        wire_len: NO_LEN,
+        flow_wire_len: NO_LEN,
+        received: [0; WORDS],
+        macs: (0, 0),
+        addresses: [0; 4],
+    };
 
     /// What is expected after a packet of `wire_len` bytes without IPv4 options, which was examined and
     /// is to be reflected. `head`: its first bytes, at least [`predicted_len`], as they came.
@@ -130,7 +139,13 @@ impl Prediction {
             let both = address(0);
             [both >> 32 << 32, both & 0xffff_ffff, 0, 0]
         };
-        Self { wire_len, received, macs: turned_macs(head), addresses }
+        Self { wire_len, flow_wire_len: wire_len, received, macs: turned_macs(head), addresses }
+    }
+
+    /// Predicts nothing any more but the result of parsing.
+    #[inline]
+    pub(crate) fn forget_flow(&mut self) {
+        self.flow_wire_len = NO_LEN;
     }
 
     /// Whether a packet of `wire_len` bytes that begins with `head` has the same result of parsing.
@@ -142,7 +157,7 @@ impl Prediction {
     /// Whether such a packet also belongs to the same flow between the same MAC addresses.
     #[inline]
     pub(crate) fn is_of_flow<H: Headers>(&self, head: &[u8], wire_len: usize) -> bool {
-        wire_len == self.wire_len && self.differences::<H>(head, &Masks::<H>::FLOW) == 0
+        wire_len == self.flow_wire_len && self.differences::<H>(head, &Masks::<H>::FLOW) == 0
     }
 
     #[inline]
@@ -153,7 +168,7 @@ impl Prediction {
         })
     }
 
-    /// Reflects a packet for which [`Prediction::is_of_flow`] is true. Returns `false` and changes
+    /// Reflects a packet for which [`Prediction::is_of_flow`] is true, or that of which this was made. Returns `false` and changes
     /// nothing if it has no hop left.
     #[inline]
     pub(crate) fn reflect<H: Headers>(&self, head: &mut [u8]) -> bool {

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod payload;
+mod sending;
 
 use super::impair::{Dice, Fate};
 use super::rejects::Keeper;
@@ -18,8 +19,6 @@ use crate::wire::layout::{Headers, Layout, UDP_LEN, for_layout};
 use crate::wire::payload::STAMPED;
 use crate::wire::prediction::{Prediction, predicted_len};
 use crate::wire::reflect::{Reflected, examine, is_of_group, turn};
-use crate::wire::stamp;
-use crate::wire::stamp::Stamp;
 use ahead::Ahead;
 use std::slice::IterMut;
 
@@ -102,9 +101,8 @@ pub struct Reflector {
     queue: u16,
     dice: Option<Dice>,
     answers: Answered,
-    /// The headers of the last reflected packet, which the next packet is expected to share; those of a
-    /// packet of the flow `key`. [`Prediction::NONE`] before the first one, and where each packet needs
-    /// the full check.
+    /// The headers that the next packet is expected to have. If it predicts a flow, that is `key`.
+    /// [`Prediction::NONE`] before the first packet, and where each packet needs the full check.
     predicted: Prediction,
     /// Layout of that packet.
     layout: Layout,
@@ -225,12 +223,8 @@ impl Reflector {
     #[inline]
     fn reflect_usual<H: Headers>(&mut self, frame: &mut [u8], wire_len: usize) -> bool {
         let Some(head) = whole_head::<H>(frame, wire_len) else { return false };
-        if !self.predicted.is_of_flow::<H>(head, wire_len) || is_question::<H>(head) {
-            return false;
-        }
-        let is_reflected = self.predicted.reflect::<H>(head);
-        self.wants_stamps |= is_reflected && is_marked::<H>(head);
-        is_reflected
+        self.predicted.is_of_flow::<H>(head, wire_len)
+            && reflect_unless_question::<H>(&self.predicted, head, &mut self.wants_stamps)
     }
 
     /// Reflects a packet of any flow. Not inlined, to keep `reflect_usual` short. For the arguments
@@ -243,12 +237,18 @@ impl Reflector {
         wire_len: usize,
     ) -> (Verdict, u16) {
         if let Some(head) = whole_head::<H>(frame, wire_len) {
+            let key = FlowKey::of_headers::<H>(head, H::UDP);
+            let follows_its_flow = key == self.key;
             if self.predicted.parses_alike::<H>(head, wire_len)
                 && !is_of_group(head)
-                && self.switch_flow(FlowKey::of_headers::<H>(head, H::UDP))
+                && self.switch_flow(key)
             {
-                self.predicted = Prediction::of::<H>(head, wire_len);
-                if self.reflect_usual::<H>(frame, wire_len) {
+                let prediction = Prediction::of::<H>(head, wire_len);
+                // Where flows alternate with every packet, keeping it would cost more than it saves.
+                if follows_its_flow {
+                    self.predicted = prediction;
+                }
+                if reflect_unless_question::<H>(&prediction, head, &mut self.wants_stamps) {
                     return (Verdict::Send, self.slot);
                 }
             }
@@ -324,7 +324,7 @@ impl Reflector {
             return false;
         }
         self.key = key;
-        self.predicted = Prediction::NONE;
+        self.predicted.forget_flow();
         self.mixed |= slot != self.slot;
         self.slot = slot;
         true
@@ -394,113 +394,6 @@ impl Reflector {
         self.wants_stamps |= !is_question;
         is_question
     }
-
-    /// Whether some packets of the current burst are not sent back, for a reason other than
-    /// impairment.
-    #[must_use]
-    pub fn drops(&self) -> bool {
-        self.drops > 0
-    }
-
-    /// Whether packets of the current burst may want a stamp. If so, call
-    /// [`Reflector::begin_stamps`], and then [`Reflector::stamp`] for each packet that is sent
-    /// back, in the order of sending.
-    #[must_use]
-    pub fn wants_stamps(&self) -> bool {
-        self.wants_stamps
-    }
-
-    /// Starts stamping a burst: the next frame to stamp is the first one offered to the driver.
-    pub fn begin_stamps(&mut self) {
-        self.ahead.begin();
-    }
-
-    /// Sequence number of the next packet of the flow in `slot`: the sent ones, plus those offered
-    /// before it in this burst. If the driver refuses the end of a burst, later packets get its
-    /// numbers.
-    fn next_seq(&mut self, slot: u16) -> Option<u64> {
-        Some(self.flows.count(slot, Counter::Sent) + self.ahead.next(slot)?)
-    }
-
-    /// Stamps a reflected frame of the flow in `slot`, if the frame wants a stamp.
-    pub fn stamp(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
-        let Some(seq) = self.next_seq(slot) else { return };
-        let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
-        if stamp::is_wanted(frame, datagram) {
-            stamp::write(frame, datagram, Stamp { queue: self.queue, seq, residence_ns });
-        }
-    }
-
-    /// Updates the residence time in the stamp of a frame that had to wait, if the frame has a
-    /// stamp.
-    pub fn stamp_again(&mut self, frame: &mut [u8], slot: u16, residence_ns: u64) {
-        let Some(seq) = self.next_seq(slot) else { return };
-        let Ok(datagram) = Datagram::parse(frame, frame.len()) else { return };
-        let Some(stamp) = stamp::find(frame, datagram) else { return };
-        if (stamp.queue, stamp.seq) == (self.queue, seq) {
-            stamp::write(frame, datagram, Stamp { residence_ns, ..stamp });
-        }
-    }
-
-    /// Counts the current burst of `packets` packets. `slots` are the flows of those offered to the
-    /// driver, of which it accepted the first `accepted`. The rest wait; count them later with
-    /// [`Reflector::sent_behind`] or [`Reflector::refused_behind`].
-    pub fn sent(&mut self, packets: u64, slots: impl Iterator<Item = u16>, accepted: u16) {
-        let (received, sent) = (packets.saturating_sub(self.drops), u64::from(accepted));
-        if received == 0 {
-            return;
-        }
-        self.recorder.note_busy();
-        self.recorder.add(self.interval, Counter::Received, received);
-        self.recorder.add(self.interval, Counter::Sent, sent);
-        if !self.mixed {
-            self.flows.add(self.slot, Counter::Received, received);
-            self.flows.add(self.slot, Counter::Sent, sent);
-            return;
-        }
-        for (index, slot) in slots.enumerate() {
-            self.flows.add(slot, Counter::Received, 1);
-            if index < usize::from(accepted) {
-                self.flows.add(slot, Counter::Sent, 1);
-            }
-        }
-    }
-
-    /// After the first `before` packets of `slots`, the driver accepted `accepted` more.
-    pub fn sent_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16, accepted: u16) {
-        for slot in slots.skip(before.into()).take(accepted.into()) {
-            self.count(slot, Counter::Sent, 1);
-            self.count(slot, Counter::Waited, 1);
-        }
-    }
-
-    /// All packets of `slots` after the first `before` were refused by the driver and freed.
-    pub fn refused_behind(&mut self, slots: impl Iterator<Item = u16>, before: u16) {
-        slots.skip(before.into()).for_each(|slot| self.count(slot, Counter::TxQueueFull, 1));
-    }
-
-    /// Counts the fate of one packet of the flow in `slot` that was received, and counted as such,
-    /// in an earlier poll.
-    pub fn note(&mut self, slot: u16, fate: Later) {
-        let counters: &[Counter] = match fate {
-            Later::Sent => &[Counter::Sent],
-            Later::CopySent => &[Counter::Sent, Counter::ImpairDuplicated],
-            Later::Refused => &[Counter::TxQueueFull],
-            Later::Waited => &[Counter::Waited],
-            Later::Overtaken => &[Counter::ImpairReordered],
-            Later::Held => &[Counter::ImpairDelayed],
-            Later::NoRoom => &[Counter::ImpairOverflow],
-        };
-        for counter in counters {
-            self.count(slot, *counter, 1);
-        }
-    }
-
-    /// Counts packets of the flow in `slot`, both in total and per flow.
-    fn count(&mut self, slot: u16, counter: Counter, packets: u64) {
-        self.recorder.add(self.interval, counter, packets);
-        self.flows.add(slot, counter, packets);
-    }
 }
 
 /// The headers and the first 8 bytes of payload of a packet in one segment.
@@ -518,10 +411,20 @@ fn is_marked<H: Headers>(head: &[u8]) -> bool {
     head[H::PAYLOAD] & 0x80 != 0
 }
 
-/// Whether a packet may be a question.
+/// Reflects a packet with the predicted headers. Returns `false` and changes nothing if the packet may be a
+/// question or has no hop left.
 #[inline]
-fn is_question<H: Headers>(head: &[u8]) -> bool {
-    is_marked::<H>(head) && be64(head, H::PAYLOAD) == MAGIC
+fn reflect_unless_question<H: Headers>(
+    prediction: &Prediction,
+    head: &mut [u8],
+    wants_stamps: &mut bool,
+) -> bool {
+    let is_question = is_marked::<H>(head) && be64(head, H::PAYLOAD) == MAGIC;
+    if is_question || !prediction.reflect::<H>(head) {
+        return false;
+    }
+    *wants_stamps |= is_marked::<H>(head);
+    true
 }
 
 #[cfg(test)]
